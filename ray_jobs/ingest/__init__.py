@@ -1,0 +1,1 @@
+"""What the ingestion pipelines share. Knows nothing of Airflow; only `pipeline`, `stages`, `milvus_sink` know Ray."""

@@ -1,0 +1,106 @@
+"""What a run has to do: a sorted merge of the store's listing and the ledger.
+
+Both streams come sorted by source, so the merge holds one entry of each and its memory does not grow with the prefix.
+
+- NEW: listed, not in the ledger.
+- CHANGED: listed and in the ledger, but its version or the fingerprint differs (or a full refresh was asked for).
+- RETRY: failed before at the same version and fingerprint, with attempts left.
+- UNCHANGED: done, or failed for good, at the same version and fingerprint.
+- MISSING: in the ledger, no longer listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+MAX_ATTEMPTS = 3
+"""How often an object that keeps failing is tried before it has to change first."""
+
+
+class Change(StrEnum):
+    NEW = "new"
+    CHANGED = "changed"
+    RETRY = "retry"
+    UNCHANGED = "unchanged"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the store lists it. `source` is its full URI, `size` is in bytes."""
+
+    source: str
+    version: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the ledger knows of an object; `attempts` counts the tries at this version."""
+
+    source: str
+    version: str
+    fingerprint: str
+    ok: bool
+    attempts: int = 1
+
+
+Entry = TypeVar("Entry", StoredObject, LedgerEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object and what is to be done about it; `attempts` counts the tries at this version before this run."""
+
+    change: Change
+    source: str
+    version: str
+    size: int
+    attempts: int = 0
+
+
+def _compare(listed: StoredObject, known: LedgerEntry, fingerprint: str, full_refresh: bool) -> Difference:
+    same = known.version == listed.version and known.fingerprint == fingerprint
+    if full_refresh or not same:
+        change, attempts = Change.CHANGED, 0
+    elif not known.ok and known.attempts < MAX_ATTEMPTS:
+        change, attempts = Change.RETRY, known.attempts
+    else:
+        change, attempts = Change.UNCHANGED, known.attempts
+    return Difference(change, listed.source, listed.version, listed.size, attempts)
+
+
+def diff(
+    listing: Iterable[StoredObject], ledger: Iterable[LedgerEntry], fingerprint: str, full_refresh: bool = False
+) -> Iterator[Difference]:
+    """Merge the two streams, each strictly ascending by source in code-point order.
+
+    Raises:
+        ValueError: a stream is out of order, which would make objects look missing that are not.
+    """
+    known_entries = _ascending(ledger, "ledger")
+    known = next(known_entries, None)
+    for listed in _ascending(listing, "listing"):
+        while known is not None and known.source < listed.source:
+            yield Difference(Change.MISSING, known.source, known.version, 0)
+            known = next(known_entries, None)
+        if known is not None and known.source == listed.source:
+            yield _compare(listed, known, fingerprint, full_refresh)
+            known = next(known_entries, None)
+        else:
+            yield Difference(Change.NEW, listed.source, listed.version, listed.size)
+    while known is not None:
+        yield Difference(Change.MISSING, known.source, known.version, 0)
+        known = next(known_entries, None)
+
+
+def _ascending(entries: Iterable[Entry], name: str) -> Iterator[Entry]:
+    last = ""
+    for entry in entries:
+        if entry.source <= last:
+            raise ValueError(f"the {name} is out of order: {entry.source!r} came after {last!r}")
+        last = entry.source
+        yield entry

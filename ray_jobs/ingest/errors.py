@@ -1,0 +1,61 @@
+"""How a run or one object fails: the exit codes that other programs rely on, and the exceptions behind them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of a job script. RayOperator retries OTHER and UNREACHABLE, and fails at once on the rest."""
+
+    OK = 0
+    OTHER = 1
+    CONFIGURATION = 2
+    TOO_MANY_FAILED = 3
+    UNREACHABLE = 4
+
+
+class JobError(Exception):
+    """Ends the run. The message is one sentence that names what is wrong and what to do about it."""
+
+    exit_code = ExitCode.OTHER
+
+
+class ConfigurationError(JobError):
+    """An argument, a model or a collection that no retry will make right."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class TooManyFailedError(JobError):
+    """More objects failed than `--max-failed-fraction` allows."""
+
+    exit_code = ExitCode.TOO_MANY_FAILED
+
+
+class UnreachableError(JobError):
+    """The object store or Milvus did not answer, or refused the credentials."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class ObjectError(Exception):
+    """Costs one object, never the run.
+
+    Args:
+        stage: where it failed: `read`, `parse`, `embed` or `write`.
+        error_type: a short stable name to group by, such as `Encrypted`.
+        message: one sentence for the object's owner, without secrets.
+    """
+
+    def __init__(self, stage: str, error_type: str, message: str) -> None:
+        super().__init__(stage, error_type, message)
+        self.stage = stage
+        self.error_type = error_type
+        self.message = message
+
+
+def one_line(error: object, limit: int = 300) -> str:
+    """The text of an error on one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

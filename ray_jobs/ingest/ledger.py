@@ -1,0 +1,95 @@
+"""Read the ledger (`sources`) as the sorted stream that the diff merges, and build its rows."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.diff import LedgerEntry
+from ingest.errors import ObjectError
+from ingest.milvus import TIMEOUT, literal
+from ingest.schema import MESSAGE_LENGTH
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+PAGE = 5000
+"""Rows a request: a ledger row without its vector is well under 1 kB, and Milvus returns 16,384 rows at most."""
+
+
+def under(source: str) -> str:
+    """Filter expression for all sources that begin with `source`: a range, which the key's order answers directly.
+
+    LIKE would need its wildcards escaped, and `%` and `_` are common in keys.
+    """
+    last = ord(source[-1]) + 1
+    while 0xD800 <= last <= 0xDFFF:  # surrogates are no characters
+        last += 1
+    if last > sys.maxunicode:
+        return f"source >= {literal(source)}"
+    return f"source >= {literal(source)} and source < {literal(source[:-1] + chr(last))}"
+
+
+def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:
+    """The ledger's entries of one pipeline under the prefix `source`, ascending by source.
+
+    Milvus has no ORDER BY; its query iterator pages by primary key, which here is the source.
+    """
+    if not client.has_collection(collection, timeout=TIMEOUT):
+        return
+    client.load_collection(collection, timeout=TIMEOUT)
+    pages = client.query_iterator(
+        collection,
+        filter=f"pipeline == {literal(pipeline)} and {under(source)}",
+        output_fields=["source", "version", "fingerprint", "status", "attempts"],
+        batch_size=PAGE,
+        consistency_level="Strong",
+        timeout=TIMEOUT,
+    )
+    try:
+        while page := pages.next():
+            for row in page:
+                yield LedgerEntry(
+                    row["source"], row["version"], row["fingerprint"], row["status"] == "ok", row["attempts"]
+                )
+    finally:
+        pages.close()
+
+
+def ledger_row(
+    *,
+    source: str,
+    pipeline: str,
+    version: str,
+    size: int,
+    fingerprint: str,
+    run_id: str,
+    attempts: int,
+    rows: int,
+    vector: np.ndarray,
+    metadata: Mapping[str, Any],
+    failure: ObjectError | None,
+) -> dict[str, Any]:
+    """A row of `sources`. `updated_at` is in milliseconds since 1970 (UTC); `vector` has the ledger's dimension."""
+    message = failure.message.encode()[:MESSAGE_LENGTH].decode(errors="ignore") if failure else ""
+    return {
+        "source": source,
+        "pipeline": pipeline,
+        "version": version,
+        "size": size,
+        "status": "failed" if failure else "ok",
+        "rows": rows,
+        "stage": failure.stage if failure else "",
+        "error_type": failure.error_type if failure else "",
+        "error_message": message,
+        "attempts": attempts,
+        "fingerprint": fingerprint,
+        "run_id": run_id,
+        "updated_at": int(time.time() * 1000),
+        "metadata": dict(metadata),
+        "vector": vector,
+    }

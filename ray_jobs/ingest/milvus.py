@@ -1,0 +1,105 @@
+"""Reach Milvus, and say in one sentence why it could not be reached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ingest.errors import ConfigurationError, JobError, UnreachableError, one_line
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+TIMEOUT = 120.0
+"""Seconds a call may take with all of pymilvus's own retries (10 ms to 3 s apart): a restart of Milvus fits in."""
+
+CONNECT_TIMEOUT = 10.0
+
+_PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
+_REFUSED = re.compile(
+    r"auth check failure|unauthenticated|permission ?denied|permissiondenied|invalid credential", re.I
+)
+# What pymilvus and gRPC say of a server that is away, restarting or still loading a collection.
+_AWAY = re.compile(
+    r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
+    r"connection (refused|reset)|not loaded|channel closed",
+    re.I,
+)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ConfigurationError where a prefix cannot begin a collection's name (Milvus Lite would not object)."""
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"--collection {prefix!r} cannot begin a collection's name; use letters, digits and _, no digit first"
+        )
+
+
+def _shown(uri: str) -> str:
+    """The URI without a user and password that it may carry."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def is_lite(client: MilvusClient) -> bool:
+    """Whether the server is Milvus Lite, which takes one writer per collection."""
+    return "lite" in str(client.get_server_version()).lower()
+
+
+def connect(uri: str) -> MilvusClient:
+    """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
+
+    Raises:
+        ConfigurationError: the URI is not one of a server, or the token is refused.
+        UnreachableError: no answer within `CONNECT_TIMEOUT`. Milvus servers up to 2.3 answer a wrong token like this.
+    """
+    from pymilvus import MilvusClient
+
+    # pymilvus logs every error with a traceback before it raises it.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
+        raise ConfigurationError(
+            f"--milvus-uri {_shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
+            "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
+        )
+    with errors_as_sentences(uri):
+        client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
+        client.list_collections(timeout=CONNECT_TIMEOUT)
+        return client
+
+
+@contextmanager
+def errors_as_sentences(uri: str) -> Iterator[None]:
+    """Turn what pymilvus raises into the JobError that says what to do."""
+    from grpc import RpcError
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except (MilvusException, RpcError, ConnectionError) as error:
+        text = one_line(getattr(error, "message", None) or error)
+        if _REFUSED.search(text):
+            raise ConfigurationError(
+                f"Milvus at {_shown(uri)} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
+            ) from None
+        if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
+            token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
+            raise UnreachableError(
+                f"Milvus at {_shown(uri)} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
+            ) from None
+        raise JobError(f"Milvus at {_shown(uri)} refused a request: {text}") from None
+
+
+def quoted(values: list[str]) -> str:
+    """A list of string literals for a filter expression, whatever characters are in them."""
+    return "[" + ", ".join(map(literal, values)) + "]"
+
+
+def literal(value: str) -> str:
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    )
+    return f'"{escaped}"'

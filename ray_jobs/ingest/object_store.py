@@ -1,0 +1,225 @@
+"""List and read objects of an S3 API or a local folder, as one sorted stream and one function.
+
+Listings are sorted by source in code-point order: S3's own order (UTF-8 bytes) and the one the ledger is read in.
+Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ingest.diff import StoredObject
+from ingest.errors import ConfigurationError, ObjectError, UnreachableError, one_line
+
+READ_ATTEMPTS = 4
+"""Tries per object. botocore retries the request; a body that breaks off while it is read is retried here."""
+
+REFUSED = {
+    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "ExpiredToken",
+    "InvalidToken", "403", "401",
+}  # fmt: skip
+"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); a HEAD answers bare numbers."""
+
+GONE = {"NoSuchKey", "404"}
+CHANGED = {"PreconditionFailed", "412"}
+
+
+def is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")
+
+
+def split_s3(uri: str) -> tuple[str, str]:
+    """Bucket and key (or key prefix) of an `s3://` URI. The key is taken literally: nothing in it is percent-decoded.
+
+    Raises:
+        ConfigurationError: there is no bucket in it.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if len(bucket) < 3:
+        raise ConfigurationError(f"--source {uri!r} names no bucket; write s3://bucket/prefix/")
+    return bucket, key
+
+
+def normalise_source(source: str) -> str:
+    """The URI under which everything below `source` is stored: `s3://…` as it is, a folder as `file:///abs/path/`.
+
+    Raises:
+        ConfigurationError: another scheme, or a folder that does not exist.
+    """
+    if is_s3(source):
+        split_s3(source)
+        return source
+    scheme = urlsplit(source).scheme
+    if scheme not in ("", "file"):
+        raise ConfigurationError(
+            f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
+        )
+    path = Path(source.removeprefix("file://")).resolve()
+    if path.is_dir():
+        return f"file://{path.as_posix().rstrip('/')}/"
+    if path.is_file():
+        return f"file://{path.as_posix()}"
+    raise ConfigurationError(f"--source {source!r}: there is no such folder")
+
+
+@lru_cache(maxsize=1)
+def s3_client() -> Any:
+    """A boto3 client made once per process (clients are thread-safe, and cost 100 ms each)."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    custom_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    try:
+        return boto3.client(
+            "s3",
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=32,
+                retries={"mode": "standard", "max_attempts": 5},
+                # S3-compatible servers are rarely given a wildcard DNS name for their buckets.
+                s3={"addressing_style": "path" if custom_endpoint else "auto"},
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"the object store's client cannot be set up: {one_line(error)}; "
+            "check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
+        ) from None
+
+
+def _store_name() -> str:
+    """The store as its operator knows it, without a user name or password that an endpoint URL may carry."""
+    parts = urlsplit(s3_client().meta.endpoint_url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
+    """The sentence for an error of boto3 that no single object is to blame for."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return ConfigurationError(
+            "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            "in the environment of the Ray nodes"
+        )
+    if isinstance(error, ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == "NoSuchBucket":
+            return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
+        if code in REFUSED:
+            return ConfigurationError(
+                f"the object store {_store_name()} refuses these credentials for bucket {bucket!r} ({code}); "
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
+            )
+    return UnreachableError(
+        f"the object store {_store_name()} cannot be reached ({one_line(error, 160)}); "
+        "check that it runs and that AWS_ENDPOINT_URL is right"
+    )
+
+
+def list_objects(source: str, suffixes: tuple[str, ...]) -> Iterator[StoredObject]:
+    """Objects under `source` whose names end in one of `suffixes` (lower case; any letter case matches), sorted.
+
+    Args:
+        source: what `normalise_source` returned. For S3 a plain prefix of keys, so end it in `/` to mean a folder.
+        suffixes: such as `(".pdf",)`; empty: all.
+
+    Raises:
+        ConfigurationError: no such bucket, or the credentials are refused.
+        UnreachableError: the store does not answer.
+    """
+    listing = _list_s3(source) if is_s3(source) else _list_files(source)
+    return (entry for entry in listing if not suffixes or entry.source.lower().endswith(suffixes))
+
+
+def _list_s3(source: str) -> Iterator[StoredObject]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, prefix = split_s3(source)
+    try:
+        for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith("/"):  # a folder marker
+                    yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+    except (BotoCoreError, ClientError) as error:
+        raise _explain(error, bucket) from None
+
+
+def _list_files(source: str) -> Iterator[StoredObject]:
+    root = Path(source.removeprefix("file://"))
+    files = [root] if root.is_file() else [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
+    for path in sorted(files, key=lambda path: path.as_posix()):
+        try:
+            status = path.stat()
+        except OSError:
+            # A dangling link has no size yet; reading it is what fails, as its own object.
+            yield StoredObject(f"file://{path.as_posix()}", "unreadable", 0)
+            continue
+        yield StoredObject(f"file://{path.as_posix()}", _file_version(status), status.st_size)
+
+
+def read_object(source: str, version: str, sleep: Callable[[float], None] = time.sleep) -> bytes:
+    """The bytes of an object at the version that was listed.
+
+    Reading that version or nothing keeps the work deterministic: a task that Ray runs twice gives the same rows.
+
+    Raises:
+        ObjectError: the object is gone, has another version by now, or may not be read.
+        UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
+    """
+    if is_s3(source):
+        return _read_s3(source, version, sleep)
+    path = Path(source.removeprefix("file://"))
+    try:
+        data = path.read_bytes()
+        changed = _file_version(path.stat()) != version
+    except FileNotFoundError:
+        raise ObjectError("read", "Vanished", "the file was removed after it was listed") from None
+    except OSError as error:
+        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
+    if changed:
+        raise _changed()
+    return data
+
+
+def _changed() -> ObjectError:
+    return ObjectError(
+        "read", "ChangedDuringRun", "the object changed after it was listed; the next run will take it up"
+    )
+
+
+def _file_version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _read_s3(source: str, version: str, sleep: Callable[[float], None]) -> bytes:
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    bucket, key = split_s3(source)
+    for attempt in range(1, READ_ATTEMPTS + 1):
+        try:
+            return s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"].read()
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in GONE:
+                raise ObjectError("read", "Vanished", "the object was deleted after it was listed") from None
+            if code in CHANGED:
+                raise _changed() from None
+            raise _explain(error, bucket) from None
+        except (HTTPClientError, HTTPError, ConnectionError) as error:
+            if attempt == READ_ATTEMPTS:
+                raise _explain(error, bucket) from None
+            sleep(random.uniform(0, 0.5 * 2**attempt))
+        except BotoCoreError as error:
+            raise _explain(error, bucket) from None
+    raise AssertionError("unreachable: the last attempt returns or raises")

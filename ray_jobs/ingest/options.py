@@ -1,0 +1,132 @@
+"""Flags that all job scripts share, and what they mean once parsed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ingest.errors import ExitCode
+from ingest.milvus import check_prefix
+from ingest.schema import VECTOR_INDEXES, IndexSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects to process."""
+
+    source: str
+    milvus_uri: str
+    collection: str = ""
+    report: str = ""
+    dry_run: bool = False
+    full_refresh: bool = False
+    keep_missing: bool = False
+    max_failed_fraction: float = 0.1
+    limit: int = 0
+    run_id: str = ""
+    analyzer: str = "auto"
+    index: IndexSettings = field(default_factory=IndexSettings)
+    max_object_bytes: int = 512_000_000
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors end in one sentence behind `ERROR: `, as all errors of a job do, and not in the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"ERROR: bad arguments: {message}; see --help", file=sys.stderr, flush=True)
+        sys.exit(ExitCode.CONFIGURATION)
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `Options`. Credentials are not among them: they come from the environment alone."""
+    add = parser.add_argument
+    add("--source", required=True, metavar="URI", help="s3://bucket/prefix/ or a local folder")
+    add("--milvus-uri", required=True, metavar="URI", help="http://host:19530; the token comes from MILVUS_TOKEN")
+    add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names (default: none)")
+    add("--report", default="", metavar="PATH", help="write the report there too")
+    add("--dry-run", action="store_true", help="print what would be done, change nothing")
+    add("--full-refresh", action="store_true", help="process unchanged objects too")
+    add("--keep-missing", action="store_true", help="keep the rows of objects that left the source")
+    add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
+        help="fraction of the objects to process that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
+    add("--limit", type=_count, default=0, metavar="N", help="process at most N objects (default: 0, all)")
+    add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
+    add("--analyzer", default="auto", metavar="NAME",
+        help="of the full-text index: auto, standard, english, chinese, icu, jieba, or a JSON object (default: auto, "
+             "the server's best for mixed languages)")  # fmt: skip
+    add("--index-type", default="HNSW", choices=VECTOR_INDEXES, help="index of the vectors (default: HNSW)")
+    add("--index-params", type=_integers, default=None, metavar="JSON",
+        help='parameters of that index (default for HNSW: {"M": 16, "efConstruction": 200})')  # fmt: skip
+    add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
+
+
+def options_from(arguments: argparse.Namespace) -> Options:
+    """Check what argparse cannot.
+
+    Raises:
+        ConfigurationError: a collection prefix that Milvus would not take.
+    """
+    check_prefix(arguments.collection)
+    params = arguments.index_params
+    if params is None:
+        params = IndexSettings().params if arguments.index_type == "HNSW" else {}
+    return Options(
+        source=arguments.source,
+        milvus_uri=arguments.milvus_uri,
+        collection=arguments.collection,
+        report=arguments.report,
+        dry_run=arguments.dry_run,
+        full_refresh=arguments.full_refresh,
+        keep_missing=arguments.keep_missing,
+        max_failed_fraction=arguments.max_failed_fraction,
+        limit=arguments.limit,
+        run_id=arguments.run_id or _job_id(),
+        analyzer=arguments.analyzer,
+        index=IndexSettings(arguments.index_type, params),
+        max_object_bytes=int(arguments.max_object_mb * 1e6),
+    )
+
+
+def _job_id() -> str:
+    """The submission id of the Ray job this is the driver of, or a new id."""
+    try:
+        metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})
+    except ValueError:
+        metadata = {}
+    return str(metadata.get("job_submission_id") or f"manual-{uuid.uuid4().hex[:12]}")
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def _integers(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(number, int) for number in value.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object of integers")
+    return value

@@ -1,0 +1,74 @@
+"""Text of a PDF, page by page, with PyMuPDF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ingest.errors import ObjectError, one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`number` counts from 1. Paragraphs of `text` are parted by a blank line, and hold no line breaks themselves."""
+
+    number: int
+    text: str
+
+
+# Scripts written without spaces between words: a line break inside them is no word boundary.
+_CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+_CJK_BREAK = re.compile(f"(?<=[{_CJK}])\\s*\\n\\s*(?=[{_CJK}])")
+_SPACE = re.compile(r"\s+")
+# What no text field can hold (NUL) or show: C0 and C1 controls other than white space, and lone surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+
+
+def paragraph(lines: str) -> str:
+    """One paragraph of wrapped lines as a single line."""
+    return _SPACE.sub(" ", _CJK_BREAK.sub("", _UNPRINTABLE.sub("", lines))).strip()
+
+
+def parse_pdf(data: bytes) -> Iterator[Page]:
+    """Yield the pages of a PDF in order, those without text included.
+
+    Raises:
+        ObjectError: it is empty, not a PDF, encrypted, damaged beyond repair, or has no pages.
+    """
+    import pymupdf
+
+    # MuPDF prints its complaints about every damaged object to stdout, past any logger.
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    pymupdf.TOOLS.mupdf_display_warnings(False)
+    if not data:
+        raise ObjectError("parse", "Empty", "the file is empty (0 bytes)")
+    try:
+        document = pymupdf.open(stream=data, filetype="pdf")
+    except Exception as error:  # MuPDF's errors share no narrower base class
+        raise ObjectError(
+            "parse", "NotAPdf", f"this is not a PDF or is damaged beyond repair: {one_line(error)}"
+        ) from None
+    with document:
+        if document.needs_pass:
+            raise ObjectError("parse", "Encrypted", "the PDF needs a password; upload it without one")
+        try:
+            count = document.page_count
+        except Exception as error:
+            raise _damaged(error) from None
+        if count < 1:
+            raise ObjectError("parse", "NoPages", "the PDF has no readable page; it may be truncated")
+        flags = pymupdf.TEXTFLAGS_BLOCKS | pymupdf.TEXT_DEHYPHENATE
+        flags &= ~pymupdf.TEXT_PRESERVE_IMAGES
+        for number in range(1, count + 1):
+            try:
+                blocks = document[number - 1].get_text("blocks", flags=flags)
+            except Exception as error:
+                raise _damaged(error, number) from None
+            paragraphs = (paragraph(block[4]) for block in blocks if block[6] == 0)
+            yield Page(number, "\n\n".join(text for text in paragraphs if text))
+
+
+def _damaged(error: Exception, page: int | None = None) -> ObjectError:
+    where = f"page {page}" if page else "the page tree"
+    return ObjectError("parse", "Damaged", f"{where} of the PDF cannot be read: {one_line(error)}")

@@ -1,0 +1,81 @@
+"""Live counts of a run: stages report to one small actor, and the driver prints a line every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+Observe = Callable[[str, int, float], None]
+"""`observe(stage, items, seconds)`: so many more items went through a stage, which took so long in one process."""
+
+INTERVAL = 5.0
+"""Seconds between lines."""
+
+
+class Counts:
+    """Items and busy seconds by stage."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, dict[str, float]] = {}
+
+    def add(self, stage: str, items: int, seconds: float) -> None:
+        entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
+        entry["items"] += items
+        entry["seconds"] += seconds
+
+    def get(self) -> dict[str, dict[str, float]]:
+        return self._stages
+
+
+class Reporter:
+    """What a stage holds of the actor: calls are sent and not waited for, so that a lost count costs no run."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def __call__(self, stage: str, items: int, seconds: float) -> None:
+        self._actor.add.remote(stage, items, seconds)
+
+
+def describe(stages: dict[str, dict[str, float]], total: int, elapsed: float) -> str:
+    """One line: how far the run is, and how fast."""
+
+    def items(stage: str) -> int:
+        return int(stages.get(stage, {}).get("items", 0))
+
+    embedded = items("embed")
+    rate = f" ({embedded / elapsed:.0f}/s)" if embedded and elapsed else ""
+    return (
+        f"{elapsed:5.0f} s  read {items('read')}/{total} objects, embedded {embedded} chunks{rate}, "
+        f"written {items('write')} rows"
+    )
+
+
+class Ticker:
+    """Prints `describe()` every INTERVAL seconds between `with` and its end, from a thread of the driver."""
+
+    def __init__(self, actor: Any, total: int, say: Callable[[str], None]) -> None:
+        self._actor, self._total, self._say = actor, total, say
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Ticker:
+        self._started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=INTERVAL)
+
+    def _run(self) -> None:
+        import ray
+
+        while not self._done.wait(INTERVAL):
+            try:
+                stages = ray.get(self._actor.get.remote(), timeout=INTERVAL)
+            except ray.exceptions.RayError:
+                continue  # busy, or gone with the cluster, which the run itself will say
+            self._say(describe(stages, self._total, time.monotonic() - self._started))

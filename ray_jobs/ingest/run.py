@@ -1,0 +1,230 @@
+"""One run of a pipeline: list, diff, process, remove what left, report. Nothing here knows what an object holds."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.diff import Change, diff
+from ingest.errors import JobError, TooManyFailedError
+from ingest.ledger import read_ledger, under
+from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
+from ingest.object_store import list_objects, normalise_source
+from ingest.options import Options
+from ingest.progress import Counts, Reporter, Ticker
+from ingest.report import Report
+from ingest.resources import Resources, share
+from ingest.schema import SOURCES
+from ingest.spool import Spool
+from ingest.writer import ObjectWriter, Outcome, Target
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from ray.data import Dataset
+
+BLOCK_BYTES = 2 << 20
+"""Target size of Ray Data's blocks. Small, since a block is what a stage finishes before the next one gets it and what
+a crash costs: 2 MiB are about a thousand embedded chunks. The default, 128 MiB, would be a day of them on a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What makes one pipeline differ from another.
+
+    Attributes:
+        name: as the ledger and the report name it.
+        suffixes: names of the objects it takes, lower case.
+        collection: of its rows, without prefix.
+        dimension: of its vectors.
+        fingerprint: of all that shapes its rows.
+        prepare: makes its collection, given a client and the collection's full name.
+        build: puts its stages between the differences and the sink.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    collection: str
+    dimension: int
+    fingerprint: str
+    prepare: Callable[[MilvusClient, str], None]
+    build: Callable[[Dataset, Resources, Reporter], Dataset]
+
+
+def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Report:
+    """Bring Milvus to what the store holds under `options.source`, and report.
+
+    Args:
+        say: prints a line for a person.
+
+    Raises:
+        JobError: the run could not be finished. What was written stays, and the next run goes on from there.
+        TooManyFailedError: it was finished, and more objects failed than allowed; `report` is in its arguments.
+    """
+    from ingest.schema import ensure_sources
+
+    started = time.monotonic()
+    source = normalise_source(options.source)
+    report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
+    client = connect(options.milvus_uri)
+    rows_name, ledger_name = options.collection + pipeline.collection, options.collection + SOURCES
+    with Spool() as work, Spool() as missing, errors_as_sentences(options.milvus_uri):
+        say(f"listing {source}")
+        _diff(pipeline, options, source, client, ledger_name, report, work, missing, say)
+        report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
+        outcome = Outcome()
+        if not options.dry_run and (work.count or missing.count):
+            from ingest.schema import ensure_sources
+
+            pipeline.prepare(client, rows_name)
+            ledger_dimension = ensure_sources(client, ledger_name, pipeline.dimension)
+            leftovers = client.query(
+                rows_name, filter=under(source), output_fields=["id"], limit=1, consistency_level="Strong",
+                timeout=TIMEOUT,
+            )  # fmt: skip
+            target = Target(
+                rows_name, ledger_name, ledger_dimension, pipeline.name, pipeline.fingerprint, options.run_id,
+                clean_new=bool(leftovers),
+            )  # fmt: skip
+            if work.count:
+                outcome, stages = _process(pipeline, options, target, work, is_lite(client), say)
+                report.stages.update(stages)
+            if missing.count:
+                report.deleted, rows_deleted = ObjectWriter(client, target).remove(missing.sources())
+                outcome.rows_deleted += rows_deleted
+    report.failed = outcome.failed
+    report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
+    report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted
+    report.seconds = round(time.monotonic() - started, 3)
+    if work.count and outcome.failed > math.floor(options.max_failed_fraction * work.count):
+        raise TooManyFailedError(
+            f"{outcome.failed} of {work.count} objects failed, more than --max-failed-fraction "
+            f"{options.max_failed_fraction:g} allows; the first: {report.failures[0]['source']}: "
+            f"{report.failures[0]['message']}",
+            report,
+        )
+    return report
+
+
+def _diff(
+    pipeline: Pipeline,
+    options: Options,
+    source: str,
+    client: MilvusClient,
+    ledger: str,
+    report: Report,
+    work: Spool,
+    missing: Spool,
+    say: Callable[[str], None],
+) -> None:
+    """Fill the spools and the report's counts."""
+    differences = diff(
+        list_objects(source, pipeline.suffixes),
+        read_ledger(client, ledger, source, pipeline.name),
+        pipeline.fingerprint,
+        options.full_refresh,
+    )
+    for difference in differences:
+        change = difference.change
+        report.listed += change is not Change.MISSING
+        if change is Change.UNCHANGED:
+            report.unchanged += 1
+        elif change is Change.MISSING:
+            if not options.keep_missing:
+                missing.add(difference)
+                report.deleted += options.dry_run
+        elif not options.limit or work.count < options.limit:
+            work.add(difference)
+            report.added += change is Change.NEW
+            report.changed += change is not Change.NEW
+        else:
+            continue
+        if (
+            options.dry_run
+            and change is not Change.UNCHANGED
+            and not (change is Change.MISSING and options.keep_missing)
+        ):
+            say(f"{change:<8} {difference.source}")
+    say(
+        f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{missing.count} missing"
+    )
+
+
+def _process(
+    pipeline: Pipeline, options: Options, target: Target, work: Spool, single_writer: bool, say: Callable[[str], None]
+) -> tuple[Outcome, dict[str, Any]]:
+    """Run the stages over the spooled differences; returns what was written, and seconds and items per stage."""
+    import ray
+
+    _connect_ray(say)
+    from ingest.milvus_sink import MilvusDatasink
+
+    cluster = ray.cluster_resources()
+    resources = share(cluster.get("CPU", 0), cluster.get("GPU", 0), single_writer)
+    say(
+        f"Ray cluster with {cluster.get('CPU', 0):g} CPUs and {cluster.get('GPU', 0):g} GPUs: "
+        f"{resources.model_actors} model actors of {resources.threads} threads; loading the model"
+    )
+    counts = ray.remote(Counts).options(num_cpus=0, name=None).remote()
+    observe = Reporter(counts)
+    sink = MilvusDatasink(options.milvus_uri, target, observe)
+    try:
+        with Ticker(counts, work.count, say):
+            differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
+            pipeline.build(differences, resources, observe).write_datasink(
+                sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
+            )
+        stages = ray.get(counts.get.remote())
+    except Exception as error:
+        raise job_error(error) from error
+    return sink.outcome, {
+        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
+    }
+
+
+def job_error(error: BaseException) -> BaseException:
+    """The JobError that a stage raised, out of the exceptions that Ray wraps around it; else the error itself."""
+    seen: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or any(current is other for other in seen):
+            continue
+        seen.append(current)
+        # Ray raises its own error with the stage's class mixed in; the original, with its plain text, is its `cause`.
+        cause = getattr(current, "cause", None)
+        if isinstance(cause, JobError):
+            return cause
+        if isinstance(current, JobError) and cause is None:
+            return current
+        pending += [cause if isinstance(cause, BaseException) else None, current.__cause__, current.__context__]
+    return error
+
+
+def _connect_ray(say: Callable[[str], None]) -> None:
+    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here."""
+    import ray
+    from ray.data import DataContext
+
+    if not ray.is_initialized():
+        say("connecting to Ray" if os.environ.get("RAY_ADDRESS") else "starting Ray on this machine")
+        # Within a Ray job the workers have the job's working_dir; by hand they get this folder.
+        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+        folder = str(Path(__file__).resolve().parents[1])
+        ray.init(
+            runtime_env=None if in_job else {"working_dir": folder},
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            include_dashboard=False if not os.environ.get("RAY_ADDRESS") else None,
+        )
+    context = DataContext.get_current()
+    context.target_max_block_size = BLOCK_BYTES
+    context.enable_progress_bars = False
+    # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)

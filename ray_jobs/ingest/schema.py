@@ -1,0 +1,184 @@
+"""The collections that other programs rely on: their fields and indexes, and creating what is not there yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ingest.errors import ConfigurationError, one_line
+from ingest.milvus import TIMEOUT, is_lite
+
+if TYPE_CHECKING:
+    from pymilvus import CollectionSchema, MilvusClient
+
+DOCUMENTS = "documents"
+SOURCES = "sources"
+
+SOURCE_LENGTH = 4352
+"""Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
+TEXT_LENGTH = 65535
+"""Bytes: the most that a Milvus VARCHAR holds."""
+MESSAGE_LENGTH = 2048
+
+VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
+"""What both Milvus and Milvus Lite build. Lite accepts others in silence and answers wrongly."""
+
+ANALYZERS: dict[str, dict[str, Any]] = {
+    "standard": {"type": "standard"},
+    "english": {"type": "english"},
+    "chinese": {"type": "chinese"},
+    "icu": {"tokenizer": "icu", "filter": ["lowercase"]},
+    "jieba": {"tokenizer": "jieba", "filter": ["lowercase"]},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """Index of an `embedding` field: `kind` of VECTOR_INDEXES, `params` as that index takes them."""
+
+    kind: str = "HNSW"
+    params: Mapping[str, int] = field(default_factory=lambda: {"M": 16, "efConstruction": 200})
+
+    def __post_init__(self) -> None:
+        if self.kind not in VECTOR_INDEXES:
+            raise ConfigurationError(f"--index-type {self.kind!r}: choose one of {', '.join(VECTOR_INDEXES)}")
+
+
+def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
+    """Analyzers to try in turn for `text`.
+
+    `auto` prefers the tokenizer that cuts Chinese into words among others: ICU on a server (2.5.11 and later), jieba
+    on Lite (where its package is installed beside the server), and else the standard one.
+
+    Raises:
+        ConfigurationError: neither a known name nor a JSON object.
+    """
+    if choice == "auto":
+        return [ANALYZERS["jieba" if lite else "icu"], ANALYZERS["standard"]]
+    if choice in ANALYZERS:
+        return [ANALYZERS[choice]]
+    try:
+        params = json.loads(choice)
+    except ValueError:
+        params = None
+    if not isinstance(params, dict):
+        raise ConfigurationError(f"--analyzer {choice!r}: choose auto, {', '.join(ANALYZERS)}, or give a JSON object")
+    return [params]
+
+
+def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[str, Any]) -> CollectionSchema:
+    from pymilvus import DataType, Function, FunctionType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
+    schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH)
+    schema.add_field("version", DataType.VARCHAR, max_length=128)
+    schema.add_field("ordinal", DataType.INT64)
+    schema.add_field("page", DataType.INT64)
+    schema.add_field("kind", DataType.VARCHAR, max_length=16)
+    schema.add_field(
+        "text", DataType.VARCHAR, max_length=TEXT_LENGTH, enable_analyzer=True, analyzer_params=dict(analyzer)
+    )
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
+    schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_function(Function("bm25", FunctionType.BM25, input_field_names=["text"], output_field_names=["sparse"]))
+    return schema
+
+
+def _sources_schema(client: MilvusClient, dimension: int) -> CollectionSchema:
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH, is_primary=True)
+    for name, length in (
+        ("pipeline", 32), ("version", 128), ("status", 16), ("stage", 32), ("error_type", 128),
+        ("error_message", MESSAGE_LENGTH), ("fingerprint", 64), ("run_id", 512),
+    ):  # fmt: skip
+        schema.add_field(name, DataType.VARCHAR, max_length=length)
+    for name in ("size", "rows", "attempts", "updated_at"):
+        schema.add_field(name, DataType.INT64)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    return schema
+
+
+def ensure_documents(
+    client: MilvusClient, name: str, dimension: int, analyzer: str = "auto", index: IndexSettings | None = None
+) -> None:
+    """Create the collection of text rows if it is not there, and load it.
+
+    Raises:
+        ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
+    """
+    if _exists(client, name, "embedding", dimension):
+        return
+    index = index or IndexSettings()
+    indexes = client.prepare_index_params()
+    indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
+    indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    indexes.add_index("source", index_type="INVERTED")
+    from pymilvus.exceptions import MilvusException
+
+    candidates = analyzer_candidates(analyzer, is_lite(client))
+    for candidate in candidates:
+        try:
+            client.create_collection(
+                name, schema=_documents_schema(client, dimension, candidate), index_params=indexes, timeout=TIMEOUT
+            )
+            return
+        except MilvusException as error:
+            message = one_line(error.message)
+            if not any(word in message.lower() for word in ("tokenizer", "analyzer", "jieba", "icu")):
+                raise
+    raise ConfigurationError(f"--analyzer {analyzer}: this Milvus server cannot build it ({message})")
+
+
+def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
+    """Create the ledger if it is not there, and load it.
+
+    Returns:
+        The dimension of its vectors: the ledger is shared by pipelines, and the first one sets it. Shorter vectors
+        are padded with zeros, which leaves their cosines among each other as they were.
+
+    Raises:
+        ConfigurationError: it is there with a smaller dimension than `dimension`.
+    """
+    if client.has_collection(name, timeout=TIMEOUT):
+        existing = _dimension(client, name, "vector")
+        if existing < dimension:
+            raise _mismatch(name, existing, dimension)
+        client.load_collection(name, timeout=TIMEOUT)
+        return existing
+    indexes = client.prepare_index_params()
+    # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
+    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    indexes.add_index("status", index_type="INVERTED")
+    client.create_collection(name, schema=_sources_schema(client, dimension), index_params=indexes, timeout=TIMEOUT)
+    return dimension
+
+
+def _exists(client: MilvusClient, name: str, vector_field: str, dimension: int) -> bool:
+    if not client.has_collection(name, timeout=TIMEOUT):
+        return False
+    existing = _dimension(client, name, vector_field)
+    if existing != dimension:
+        raise _mismatch(name, existing, dimension)
+    client.load_collection(name, timeout=TIMEOUT)
+    return True
+
+
+def _dimension(client: MilvusClient, name: str, vector_field: str) -> int:
+    for described in client.describe_collection(name, timeout=TIMEOUT)["fields"]:
+        if described["name"] == vector_field:
+            return int(described["params"]["dim"])
+    raise ConfigurationError(f"collection {name!r} has no field {vector_field!r}; it was not made by this program")
+
+
+def _mismatch(name: str, existing: int, dimension: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"collection {name!r} holds vectors of {existing} dimensions and the model gives {dimension}; "
+        "name the model it was made with, or another --collection prefix"
+    )

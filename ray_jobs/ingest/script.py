@@ -1,0 +1,58 @@
+"""How every job script begins and ends: its last words, its report and its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from ingest.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError, one_line
+from ingest.report import Report
+
+
+def say(line: str) -> None:
+    """A line for a person, at once: a job's output is followed while it runs."""
+    print(line, flush=True)
+
+
+def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
+    """Do the work, then print its summary and the REPORT line, or one sentence behind `ERROR: `.
+
+    Args:
+        work: the run.
+        report_path: the report is written there too; empty: nowhere.
+    """
+    # The C++ cores of gRPC and Ray print what their Python sides raise anyway, and more; both read these when imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    code = ExitCode.OK
+    report: Report | None = None
+    try:
+        if report_path and not Path(report_path).absolute().parent.is_dir():
+            raise ConfigurationError(f"--report {report_path!r}: its folder does not exist")
+        report = work()
+    except TooManyFailedError as error:
+        message, report = error.args
+        code = error.exit_code
+        _error(message)
+    except JobError as error:
+        code = error.exit_code
+        _error(str(error))
+    except Exception as error:
+        # Nobody foresaw this one: whoever mends it needs the traceback, whoever is on call the sentence after it.
+        traceback.print_exc()
+        code = ExitCode.OTHER
+        _error(f"the run failed unexpectedly ({type(error).__name__}): {one_line(error)}")
+    if report is not None:
+        say(report.summary())
+        if report_path:
+            Path(report_path).write_text(report.line().split(" ", 1)[1] + "\n", encoding="utf-8")
+        say(report.line())
+    return code
+
+
+def _error(sentence: str) -> None:
+    sys.stdout.flush()
+    print(f"ERROR: {sentence}", file=sys.stderr, flush=True)

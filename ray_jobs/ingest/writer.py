@@ -1,0 +1,278 @@
+"""Write objects to Milvus in the order that loses and doubles nothing.
+
+For each object:
+1. upsert its rows, whose ids depend on nothing but the work, so that doing it again changes nothing;
+2. when all of them are acknowledged, upsert its ledger row;
+3. then delete its rows of other versions and fingerprints.
+
+A reader never meets a gap. A crash after 1 or 2 leaves what the next run completes: without its ledger row an object
+is done again and lands on the same ids, and step 3 removes every row of the object that the new version does not have.
+
+An object too large for one write comes in parts. Whoever finds all its rows acknowledged does steps 2 and 3; two
+writers that find it at once do the same thing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.diff import Change
+from ingest.errors import ObjectError
+from ingest.identity import row_ids
+from ingest.ledger import ledger_row
+from ingest.milvus import TIMEOUT, quoted
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+BATCH_BYTES = 16 << 20
+"""Per request. A Milvus server refuses over 64 MiB (its gRPC limit) and pymilvus does not retry that."""
+
+BATCH_ROWS = 1000
+SOURCES_PER_QUERY = 200
+MAX_FAILURES = 100
+"""Failures that a report lists; all of them are in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows of a pipeline go.
+
+    Attributes:
+        collection: of the rows.
+        ledger: collection of the ledger.
+        ledger_dimension: length of the ledger's vectors; shorter means are padded with zeros.
+        pipeline, fingerprint, run_id: written to the ledger.
+        clean_new: whether an object that the ledger does not know may have rows, left by a run that was cut off.
+    """
+
+    collection: str
+    ledger: str
+    ledger_dimension: int
+    pipeline: str
+    fingerprint: str
+    run_id: str
+    clean_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPart:
+    """Rows `first` up to `first + len(rows)` of an object that has `total`, or its failure.
+
+    Attributes:
+        attempts: tries at this version before this run.
+        rows: the pipeline's own fields, without id, source, version, ordinal and embedding.
+        vectors: float32 array of shape (len(rows), dimension).
+        metadata: of the whole object, for the ledger.
+    """
+
+    source: str
+    version: str
+    size: int
+    attempts: int
+    change: Change
+    first: int = 0
+    total: int = 0
+    rows: Sequence[Mapping[str, Any]] = ()
+    vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    failure: ObjectError | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was written: counts of objects (`ok`, `failed`) and rows, and the first failures as a report shows them."""
+
+    ok: int = 0
+    failed: int = 0
+    rows_written: int = 0
+    rows_deleted: int = 0
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        self.ok += other.ok
+        self.failed += other.failed
+        self.rows_written += other.rows_written
+        self.rows_deleted += other.rows_deleted
+        self.failures = (self.failures + other.failures)[:MAX_FAILURES]
+
+
+def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Cut rows into batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes, at least one row each."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        row_size = 256 + sum(
+            value.nbytes if isinstance(value, np.ndarray) else len(value.encode()) if isinstance(value, str) else 8
+            for value in row.values()
+        )
+        if batch and (len(batch) == BATCH_ROWS or size + row_size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row_size
+    if batch:
+        yield batch
+
+
+class ObjectWriter:
+    """Writes parts of objects through one client. Not thread-safe; the order of writes is in the module's docstring."""
+
+    def __init__(self, client: MilvusClient, target: Target) -> None:
+        self._client = client
+        self._target = target
+
+    def write(self, parts: Sequence[ObjectPart]) -> Outcome:
+        """Write the parts and finish the objects that are complete with them.
+
+        Raises:
+            pymilvus.exceptions.MilvusException: a request failed for good; nothing after it was claimed.
+        """
+        outcome = Outcome()
+        for batch in batched_by_bytes(row for part in parts for row in self._rows(part)):
+            self._client.upsert(self._target.collection, batch, timeout=TIMEOUT)
+            outcome.rows_written += len(batch)
+        finished = {part.source: part for part in parts if self._is_complete(part)}
+        if not finished:
+            return outcome
+        for batch in batched_by_bytes(self._ledger_row(part) for part in finished.values()):
+            self._client.upsert(self._target.ledger, batch, timeout=TIMEOUT)
+        outcome.rows_deleted += self._remove_other_rows(
+            [part for part in finished.values() if part.change is not Change.NEW or self._target.clean_new]
+        )
+        for part in finished.values():
+            if part.failure is None:
+                outcome.ok += 1
+                continue
+            outcome.failed += 1
+            if len(outcome.failures) < MAX_FAILURES:
+                outcome.failures.append(
+                    {
+                        "source": part.source,
+                        "stage": part.failure.stage,
+                        "error_type": part.failure.error_type,
+                        "message": part.failure.message,
+                    }
+                )
+        return outcome
+
+    def remove(self, sources: Iterable[str]) -> tuple[int, int]:
+        """Remove objects that left the store: their rows first, then their ledger rows.
+
+        Returns:
+            How many objects and how many rows.
+        """
+        objects = rows = 0
+        remaining = iter(sources)
+        while batch := list(islice(remaining, SOURCES_PER_QUERY)):
+            rows += self._delete_rows_except(batch, set())
+            self._client.delete(self._target.ledger, ids=batch, timeout=TIMEOUT)
+            objects += len(batch)
+        return objects, rows
+
+    def _ids(self, part: ObjectPart) -> list[str]:
+        return row_ids(part.source, part.version, self._target.fingerprint, part.total)
+
+    def _rows(self, part: ObjectPart) -> Iterator[dict[str, Any]]:
+        ids = self._ids(part)
+        for offset, (row, vector) in enumerate(zip(part.rows, part.vectors, strict=True)):
+            ordinal = part.first + offset
+            yield {
+                "id": ids[ordinal],
+                "source": part.source,
+                "version": part.version,
+                "ordinal": ordinal,
+                "embedding": vector,
+                **row,
+            }
+
+    def _is_complete(self, part: ObjectPart) -> bool:
+        if part.failure is not None or len(part.rows) == part.total:
+            return True
+        present = 0
+        for start in range(0, part.total, BATCH_ROWS):
+            ids = self._ids(part)[start : start + BATCH_ROWS]
+            present += len(
+                self._client.query(
+                    self._target.collection,
+                    filter=f"id in {quoted(ids)}",
+                    output_fields=["id"],
+                    consistency_level="Strong",
+                    timeout=TIMEOUT,
+                )
+            )
+        return present == part.total
+
+    def _mean(self, part: ObjectPart) -> np.ndarray:
+        vector = np.zeros(self._target.ledger_dimension, np.float32)
+        if part.failure is not None or part.total == 0:
+            return vector
+        if len(part.rows) == part.total:
+            mean = part.vectors.mean(axis=0)
+        else:
+            mean = self._stored_mean(part)
+        vector[: len(mean)] = mean
+        return vector
+
+    def _stored_mean(self, part: ObjectPart) -> np.ndarray:
+        """Mean of an object that was written in parts, whose vectors no single writer has seen."""
+        total = np.zeros(part.vectors.shape[1], np.float64)
+        ids = self._ids(part)
+        for start in range(0, part.total, BATCH_ROWS):
+            for row in self._client.query(
+                self._target.collection,
+                filter=f"id in {quoted(ids[start : start + BATCH_ROWS])}",
+                output_fields=["embedding"],
+                consistency_level="Strong",
+                timeout=TIMEOUT,
+            ):
+                total += np.asarray(row["embedding"], np.float32)
+        return (total / part.total).astype(np.float32)
+
+    def _ledger_row(self, part: ObjectPart) -> dict[str, Any]:
+        return ledger_row(
+            source=part.source,
+            pipeline=self._target.pipeline,
+            version=part.version,
+            size=part.size,
+            fingerprint=self._target.fingerprint,
+            run_id=self._target.run_id,
+            attempts=part.attempts + 1,
+            rows=0 if part.failure else part.total,
+            vector=self._mean(part),
+            metadata=part.metadata,
+            failure=part.failure,
+        )
+
+    def _remove_other_rows(self, parts: Sequence[ObjectPart]) -> int:
+        removed = 0
+        for start in range(0, len(parts), SOURCES_PER_QUERY):
+            batch = parts[start : start + SOURCES_PER_QUERY]
+            keep = {row_id for part in batch if part.failure is None for row_id in self._ids(part)}
+            removed += self._delete_rows_except([part.source for part in batch], keep)
+        return removed
+
+    def _delete_rows_except(self, sources: list[str], keep: set[str]) -> int:
+        """Delete all rows of `sources` but those with an id in `keep`; returns how many."""
+        pages = self._client.query_iterator(
+            self._target.collection,
+            filter=f"source in {quoted(sources)}",
+            output_fields=["id"],
+            batch_size=5000,
+            consistency_level="Strong",
+            timeout=TIMEOUT,
+        )
+        stale: list[str] = []
+        try:
+            while page := pages.next():
+                stale += [row["id"] for row in page if row["id"] not in keep]
+        finally:
+            pages.close()
+        for start in range(0, len(stale), BATCH_ROWS):
+            self._client.delete(self._target.collection, ids=stale[start : start + BATCH_ROWS], timeout=TIMEOUT)
+        return len(stale)

@@ -1,0 +1,120 @@
+"""Turn the PDFs under a prefix into searchable chunks in Milvus.
+
+As a Ray job:  ray job submit --working-dir ray_jobs -- python ingest_pdfs.py --source s3://... --milvus-uri http://...
+By hand:       python ray_jobs/ingest_pdfs.py --source ./papers --milvus-uri http://127.0.0.1:19530
+
+Reads the object store's credentials from AWS_*, AWS_ENDPOINT_URL and the token of Milvus from MILVUS_TOKEN.
+Exit codes: 0 done, 2 bad arguments or configuration, 3 too many objects failed, 4 a dependency is unreachable, 1 else.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ingest.chunking import ChunkSettings
+from ingest.errors import ConfigurationError
+from ingest.identity import fingerprint
+from ingest.options import Options, Parser, add_common_flags, options_from
+from ingest.report import Report
+from ingest.run import Pipeline, run
+from ingest.schema import DOCUMENTS, ensure_documents
+from ingest.script import finish, say
+from ingest.stages import EmbedTexts, ParseSettings, parse_documents
+from ingest.text_model import TextModel, describe
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from ray.data import Dataset
+
+    from ingest.progress import Reporter
+    from ingest.resources import Resources
+
+REVISION = 1
+"""Raise it when the same PDF gives other rows than before: every object is then processed anew."""
+
+EMBED_OBJECTS = 16
+"""Parts of objects per call of the model: enough chunks to sort by length, few enough to see it move on a CPU."""
+
+
+def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, options: Options) -> Pipeline:
+    """The pipeline's stages and collection; whatever shapes its rows is in its fingerprint."""
+
+    def prepare(client: MilvusClient, collection: str) -> None:
+        ensure_documents(client, collection, model.dimension, options.analyzer, options.index)
+
+    def build(differences: Dataset, resources: Resources, observe: Reporter) -> Dataset:
+        from ray.data import ActorPoolStrategy
+
+        parsed = differences.map_batches(
+            parse_documents,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_kwargs={
+                "tokenizer_json": model.tokenizer_json,
+                "settings": ParseSettings(chunks, options.max_object_bytes),
+                "observe": observe,
+            },
+            num_cpus=resources.parse_cpus,
+        )
+        return parsed.map_batches(
+            EmbedTexts,
+            batch_size=EMBED_OBJECTS,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=1, max_size=resources.model_actors),
+            fn_constructor_kwargs={
+                "model": model.name,
+                "dimension": model.dimension,
+                "threads": resources.threads,
+                "batch_size": batch_size,
+                "observe": observe,
+            },
+            num_cpus=resources.model_cpus,
+            num_gpus=resources.model_gpus,
+        )
+
+    shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap}
+    return Pipeline(
+        name="pdfs",
+        suffixes=(".pdf",),
+        collection=DOCUMENTS,
+        dimension=model.dimension,
+        fingerprint=fingerprint("pdfs", REVISION, shape),
+        prepare=prepare,
+        build=build,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = Parser(description=__doc__.split("\n")[0])
+    add_common_flags(parser)
+    parser.add_argument("--embedding-model", default="BAAI/bge-m3", metavar="NAME",
+                        help="sentence-transformers model by hub name or path (default: BAAI/bge-m3)")  # fmt: skip
+    parser.add_argument("--embedding-batch-size", type=int, default=32, metavar="N", help="chunks per forward pass")
+    parser.add_argument("--chunk-tokens", type=int, default=200, metavar="N",
+                        help="largest chunk, in tokens of the model (default: 200)")  # fmt: skip
+    parser.add_argument("--chunk-overlap", type=int, default=0, metavar="N",
+                        help="tokens that a chunk repeats of the one before (default: 0)")  # fmt: skip
+    arguments = parser.parse_args(argv)
+
+    def work() -> Report:
+        options = options_from(arguments)
+        if not 0 <= arguments.chunk_overlap < arguments.chunk_tokens or arguments.embedding_batch_size < 1:
+            raise ConfigurationError(
+                "--chunk-tokens must be above --chunk-overlap, which must not be negative, and "
+                "--embedding-batch-size at least 1"
+            )
+        model = describe(arguments.embedding_model)
+        if arguments.chunk_tokens > model.max_tokens:
+            raise ConfigurationError(
+                f"--chunk-tokens {arguments.chunk_tokens} is more than {arguments.embedding_model!r} reads "
+                f"({model.max_tokens}); the rest of each chunk would be lost"
+            )
+        chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
+        return run(pdf_pipeline(model, chunks, arguments.embedding_batch_size, options), options, say)
+
+    return finish(work, arguments.report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
