@@ -49,6 +49,15 @@ def is_lite(client: MilvusClient) -> bool:
     return "lite" in str(client.get_server_version()).lower()
 
 
+def server_version(client: MilvusClient) -> tuple[int, int]:
+    """Major and minor version of a Milvus server; of Milvus Lite that of the server whose features it has."""
+    if is_lite(client):
+        return 2, 6
+    found = re.search(r"(\d+)\.(\d+)", str(client.get_server_version()))
+    # A build without a number in its version is one from the development branch.
+    return (int(found[1]), int(found[2])) if found else (99, 0)
+
+
 def connect(uri: str) -> MilvusClient:
     """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
 

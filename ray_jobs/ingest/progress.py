@@ -15,15 +15,22 @@ INTERVAL = 5.0
 
 
 class Counts:
-    """Items and busy seconds by stage."""
+    """Items and busy seconds by stage, and when each stage was first heard of."""
 
     def __init__(self) -> None:
+        self._created = time.monotonic()
         self._stages: dict[str, dict[str, float]] = {}
+        self._first: dict[str, float] = {}
 
     def add(self, stage: str, items: int, seconds: float) -> None:
+        self._first.setdefault(stage, time.monotonic() - self._created)
         entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
         entry["items"] += items
         entry["seconds"] += seconds
+
+    def first(self, stage: str) -> float:
+        """Seconds from the start until `stage` was first heard of; 0 if it never was."""
+        return self._first.get(stage, 0.0)
 
     def get(self) -> dict[str, dict[str, float]]:
         return self._stages

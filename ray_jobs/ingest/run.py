@@ -20,7 +20,7 @@ from ingest.options import Options
 from ingest.progress import Counts, Reporter, Ticker
 from ingest.report import Report
 from ingest.resources import Resources, share
-from ingest.schema import SOURCES
+from ingest.schema import SOURCES, ensure_sources
 from ingest.spool import Spool
 from ingest.writer import ObjectWriter, Outcome, Target
 
@@ -66,8 +66,6 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
         JobError: the run could not be finished. What was written stays, and the next run goes on from there.
         TooManyFailedError: it was finished, and more objects failed than allowed; `report` is in its arguments.
     """
-    from ingest.schema import ensure_sources
-
     started = time.monotonic()
     source = normalise_source(options.source)
     report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
@@ -79,8 +77,6 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
         outcome = Outcome()
         if not options.dry_run and (work.count or missing.count):
-            from ingest.schema import ensure_sources
-
             pipeline.prepare(client, rows_name)
             ledger_dimension = ensure_sources(client, ledger_name, pipeline.dimension)
             leftovers = client.query(
@@ -162,6 +158,7 @@ def _process(
     """Run the stages over the spooled differences; returns what was written, and seconds and items per stage."""
     import ray
 
+    started = time.monotonic()
     _connect_ray(say)
     from ingest.milvus_sink import MilvusDatasink
 
@@ -171,7 +168,9 @@ def _process(
         f"Ray cluster with {cluster.get('CPU', 0):g} CPUs and {cluster.get('GPU', 0):g} GPUs: "
         f"{resources.model_actors} model actors of {resources.threads} threads; loading the model"
     )
-    counts = ray.remote(Counts).options(num_cpus=0, name=None).remote()
+    counts = ray.remote(Counts).options(num_cpus=0).remote()
+    ray.get(counts.get.remote())
+    connecting = time.monotonic() - started
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
@@ -180,9 +179,11 @@ def _process(
             pipeline.build(differences, resources, observe).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
             )
-        stages = ray.get(counts.get.remote())
+        stages, until_loaded = ray.get([counts.get.remote(), counts.first.remote("load")])
     except Exception as error:
         raise job_error(error) from error
+    # How long the models were waited for, in wall time: what a daily run of few objects mostly consists of.
+    stages["start"] = {"seconds": until_loaded + connecting, "items": stages.get("load", {}).get("items", 0)}
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }

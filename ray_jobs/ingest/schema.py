@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ConfigurationError, one_line
-from ingest.milvus import TIMEOUT, is_lite
+from ingest.milvus import TIMEOUT, is_lite, server_version
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -24,6 +24,9 @@ MESSAGE_LENGTH = 2048
 
 VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
 """What both Milvus and Milvus Lite build. Lite accepts others in silence and answers wrongly."""
+
+FULL_TEXT_SINCE = (2, 5)
+"""First Milvus server with BM25 functions. Older ones get the collection without `sparse`, and no search by words."""
 
 ANALYZERS: dict[str, dict[str, Any]] = {
     "standard": {"type": "standard"},
@@ -68,7 +71,8 @@ def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
     return [params]
 
 
-def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[str, Any]) -> CollectionSchema:
+def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[str, Any] | None) -> CollectionSchema:
+    """`analyzer` None: a server without full-text search, and so without the field `sparse`."""
     from pymilvus import DataType, Function, FunctionType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -78,12 +82,15 @@ def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[st
     schema.add_field("ordinal", DataType.INT64)
     schema.add_field("page", DataType.INT64)
     schema.add_field("kind", DataType.VARCHAR, max_length=16)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
+    schema.add_field("metadata", DataType.JSON)
+    if analyzer is None:
+        schema.add_field("text", DataType.VARCHAR, max_length=TEXT_LENGTH)
+        return schema
     schema.add_field(
         "text", DataType.VARCHAR, max_length=TEXT_LENGTH, enable_analyzer=True, analyzer_params=dict(analyzer)
     )
-    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
     schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
-    schema.add_field("metadata", DataType.JSON)
     schema.add_function(Function("bm25", FunctionType.BM25, input_field_names=["text"], output_field_names=["sparse"]))
     return schema
 
@@ -118,11 +125,15 @@ def ensure_documents(
     index = index or IndexSettings()
     indexes = client.prepare_index_params()
     indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
-    indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
-    indexes.add_index("source", index_type="INVERTED")
+    if server_version(client) >= FULL_TEXT_SINCE:
+        indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+        indexes.add_index("source", index_type="INVERTED")
+        candidates: list[dict[str, Any] | None] = [*analyzer_candidates(analyzer, is_lite(client))]
+    else:
+        indexes.add_index("source", index_type="Trie")
+        candidates = [None]
     from pymilvus.exceptions import MilvusException
 
-    candidates = analyzer_candidates(analyzer, is_lite(client))
     for candidate in candidates:
         try:
             client.create_collection(
@@ -155,7 +166,6 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
     indexes = client.prepare_index_params()
     # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
     indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
-    indexes.add_index("status", index_type="INVERTED")
     client.create_collection(name, schema=_sources_schema(client, dimension), index_params=indexes, timeout=TIMEOUT)
     return dimension
 

@@ -136,8 +136,10 @@ class EmbedTexts:
     def __init__(self, model: str, dimension: int, threads: int, batch_size: int, observe: Observe) -> None:
         from ingest.embedding import TextEncoder
 
+        started = time.perf_counter()
         self._encoder = TextEncoder(model, dimension, threads, batch_size)
         self._observe = observe
+        observe("load", 1, time.perf_counter() - started)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         last = time.perf_counter()

@@ -1,0 +1,45 @@
+"""What holds for the repository as a whole: its style, its types, its layout, and the commands it tells people."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "docker-compose.yaml", "dags", "plugins", "ray_jobs", "tests"}
+
+
+def tracked() -> list[str]:
+    git = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("not a git checkout")
+    return git.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=lambda command: " ".join(command)
+)
+def test_checker_has_no_complaint(command):
+    done = subprocess.run([sys.executable, "-m", *command], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_top_level_is_the_agreed_one():
+    names = {name.split("/")[0] for name in tracked()}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_ci_runs_the_command_of_the_readme():
+    readme = (REPOSITORY / "README.md").read_text()
+    command = (REPOSITORY / ".ci" / "run").read_text().splitlines()[-1]
+    assert command.startswith("pip install uv && ")
+    assert re.search(rf"^{re.escape(command)}$", readme, re.MULTILINE)
+
+
+def test_readme_names_only_files_that_are_there():
+    readme = (REPOSITORY / "README.md").read_text()
+    named = set(re.findall(r"\b((?:dags|plugins|ray_jobs|tests)/[\w./-]+\.(?:py|yaml))\b", readme))
+    assert named
+    assert [name for name in sorted(named) if not (REPOSITORY / name).exists()] == []
