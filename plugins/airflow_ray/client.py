@@ -1,0 +1,267 @@
+"""Asynchronous client of the Ray Jobs REST API (routes: ray/dashboard/modules/job/job_head.py, Ray 2.60).
+
+Plain HTTP, no ``ray`` package: it needs neither Ray nor the cluster's Python version beside Airflow. Each request has
+a timeout. Requests that may be repeated are repeated with backoff on transient errors; a submit may be repeated too,
+because the caller chooses the id and a second job under it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
+from .settings import ClusterSettings
+
+#: Statuses that a proxy or an overloaded head gives and that pass by themselves.
+_TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
+#: Ray answers a client error found by its agent with 500 and this text (job_head.py, ``_raise_error``).
+_AGENT_REJECTED = "Request failed with status code 400"
+_EXISTS = "already exists"  # job_manager.py, ``submit_job``
+#: aiohttp's default of 4 MiB closes the stream at one long line.
+_MAX_MESSAGE = 64 * 1024**2
+#: Bytes of a finished job's log that are looked at for its last lines.
+_LOG_TAIL_BYTES = 4 * 1024**2
+_JSON_NEWLINE = re.compile(rb"(?<!\\)(?:\\\\)*\\n")
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """The part of Ray's ``JobDetails`` that decides something. ``started`` is seconds since 1970, by Ray's clock."""
+
+    submission_id: str
+    status: str
+    message: str = ""
+    error_type: str | None = None
+    exit_code: int | None = None
+    started: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True for SUCCEEDED, FAILED and STOPPED (``JobStatus.is_terminal``)."""
+        return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+class RayJobsClient:
+    """Use as ``async with RayJobsClient(settings) as client``. All failures are ``RayApiError`` with one sentence."""
+
+    def __init__(self, settings: ClusterSettings, *, attempts: int = 4, first_pause: float = 0.5) -> None:
+        self.settings = settings
+        self._attempts = attempts
+        self._first_pause = first_pause
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> RayJobsClient:
+        headers = dict(self.settings.headers)
+        if self.settings.token:
+            headers["Authorization"] = f"Bearer {self.settings.token}"
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(ssl=_tls(self.settings)),
+            timeout=aiohttp.ClientTimeout(total=self.settings.request_timeout),
+            trust_env=True,  # HTTP(S)_PROXY and NO_PROXY
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def version(self) -> dict[str, Any]:
+        """``ray_version``, ``session_name`` and others; a changed session name is a new cluster."""
+        return json.loads(await self._request("GET", "/api/version"))
+
+    async def submit(self, request: dict[str, Any]) -> None:
+        """Submit a job; ``request`` holds ``submission_id`` and the other fields of Ray's ``JobSubmitRequest``.
+
+        Raises ``JobExistsError`` when the id is taken, by an earlier attempt or by an answer that got lost on the way.
+        """
+        await self._request("POST", "/api/jobs/", json_body=request)
+
+    async def job(self, submission_id: str) -> JobInfo:
+        """The job's state. Raises ``JobNotFoundError`` when the cluster does not know it."""
+        found = json.loads(await self._request("GET", _job_path(submission_id)))
+        started = found.get("start_time")
+        return JobInfo(
+            submission_id=submission_id,
+            status=found["status"],
+            message=found.get("message") or "",
+            error_type=found.get("error_type"),
+            exit_code=found.get("driver_exit_code"),
+            started=started / 1000 if started else None,
+        )
+
+    async def stop(self, submission_id: str) -> bool:
+        """Ask Ray to stop the job; it needs some seconds (SIGTERM, SIGKILL after 3 s). False: it had ended already."""
+        return bool(json.loads(await self._request("POST", f"{_job_path(submission_id)}/stop"))["stopped"])
+
+    async def delete(self, submission_id: str) -> bool:
+        """Remove a finished job from Ray's table. A live one is refused."""
+        return bool(json.loads(await self._request("DELETE", _job_path(submission_id)))["deleted"])
+
+    async def log_end(self, submission_id: str) -> str:
+        """The last 4 MiB at most of the job's log, from a line's start; empty when the log is gone.
+
+        Ray sends the whole log as one JSON string; only its end is kept in memory.
+        """
+        body, cut = bytearray(), False
+        async with self._open("GET", f"{_job_path(submission_id)}/logs") as response:
+            async for chunk in response.content.iter_chunked(1 << 16):
+                body += chunk
+                if len(body) > 2 * _LOG_TAIL_BYTES:
+                    del body[:-_LOG_TAIL_BYTES]
+                    cut = True
+        if not cut:
+            return json.loads(bytes(body))["logs"] or ""
+        newline = _JSON_NEWLINE.search(body)
+        return json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
+
+    async def tail(self, submission_id: str) -> AsyncIterator[str]:
+        """Follow the log from its first byte, in pieces that need not end with a line.
+
+        The end of the stream says nothing about the job: it can come in the middle of a run (ray-project/ray#57002).
+        """
+        session = self._require_session()
+        url = self.settings.base_url + f"{_job_path(submission_id)}/logs/tail"
+        try:
+            async with session.ws_connect(
+                url, max_msg_size=_MAX_MESSAGE, heartbeat=30, timeout=aiohttp.ClientWSTimeout(ws_close=5)
+            ) as socket:
+                async for message in socket:
+                    if message.type == aiohttp.WSMsgType.TEXT:
+                        yield message.data
+                    elif message.type == aiohttp.WSMsgType.ERROR:
+                        raise self._unreachable(socket.exception() or "the log stream broke")
+        except aiohttp.WSServerHandshakeError as error:
+            raise self._refused(error.status, "") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from None
+
+    async def has_package(self, name: str) -> bool:
+        """Whether the cluster holds the package ``gcs://<name>``; asking also pins it for a while."""
+        try:
+            await self._request("GET", f"/api/packages/gcs/{quote(name, safe='')}")
+        except JobNotFoundError:
+            return False
+        return True
+
+    async def upload_package(self, name: str, content: bytes) -> None:
+        """Store a package as ``gcs://<name>``. The dashboard takes 100 MiB at most (413 above)."""
+        await self._request("PUT", f"/api/packages/gcs/{quote(name, safe='')}", data=content, seconds=300)
+
+    async def _request(
+        self, method: str, path: str, *, json_body: Any = None, data: bytes | None = None, seconds: float | None = None
+    ) -> bytes:
+        pause = self._first_pause
+        for attempt in range(1, self._attempts + 1):
+            try:
+                async with self._open(method, path, json=json_body, data=data, seconds=seconds) as response:
+                    return await response.read()
+            except RayApiError as error:
+                if not error.transient or attempt == self._attempts:
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+            pause *= 2
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _open(self, method: str, path: str, *, seconds: float | None = None, **body: Any) -> _Exchange:
+        kwargs = {name: value for name, value in body.items() if value is not None}
+        if seconds is not None:
+            kwargs["timeout"] = aiohttp.ClientTimeout(total=seconds)
+        request = self._require_session().request(method, self.settings.base_url + path, **kwargs)
+        return _Exchange(self, request)
+
+    def _require_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("RayJobsClient is used outside of 'async with'.")
+        return self._session
+
+    def _unreachable(self, error: object) -> RayApiError:
+        detail = str(error) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            detail = f"no answer within {self.settings.request_timeout:g} s"
+        elif isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
+            detail = os.strerror(number)  # "Connection refused" instead of asyncio's list of attempts
+        return RayApiError(
+            f"Cannot reach Ray at {self.settings.base_url} (connection '{self.settings.conn_id}'): {detail}.",
+            FailureReason.UNREACHABLE,
+            transient=not isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL),
+        )
+
+    def _refused(self, status: int, text: str) -> RayApiError:
+        where = f"Ray at {self.settings.base_url} (connection '{self.settings.conn_id}')"
+        said = _last_line(text)
+        if status == 401:
+            return RayApiError(f"{where} wants a token (HTTP 401).", FailureReason.AUTHENTICATION, status=status)
+        if status == 403:
+            return RayApiError(f"{where} refused the token (HTTP 403).", FailureReason.AUTHENTICATION, status=status)
+        if status == 404:
+            return JobNotFoundError(f"{where} answered: {said or 'not found'}.", FailureReason.CLUSTER_LOST, status=404)
+        if status == 500 and _EXISTS in text:
+            return JobExistsError(f"{where} answered: {said}.", FailureReason.REJECTED, status=status)
+        if status in _TRANSIENT or (status >= 500 and _AGENT_REJECTED not in text):
+            return RayApiError(
+                f"{where} answered HTTP {status}: {said}.", FailureReason.UNREACHABLE, status=status, transient=True
+            )
+        return RayApiError(
+            f"{where} rejected the request (HTTP {status}): {said}.", FailureReason.REJECTED, status=status
+        )
+
+
+class _Exchange:
+    """One request as a context manager that turns transport errors and bad statuses into ``RayApiError``."""
+
+    def __init__(self, client: RayJobsClient, request: Any) -> None:
+        self._client = client
+        self._request = request
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        try:
+            response: aiohttp.ClientResponse = await self._request.__aenter__()
+            if response.status < 400:
+                return response
+            text = await response.text(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._client._unreachable(error) from None
+        response.release()
+        raise self._client._refused(response.status, text)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        await self._request.__aexit__(kind, error, trace)
+        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+            raise self._client._unreachable(error) from None
+
+
+def _job_path(submission_id: str) -> str:
+    return f"/api/jobs/{quote(submission_id, safe='')}"
+
+
+def _tls(settings: ClusterSettings) -> ssl.SSLContext | bool:
+    if not settings.verify:
+        return False
+    if not settings.ca_file:
+        return True
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise RayApiError(
+            f"Cannot read the CA file {settings.ca_file} of connection '{settings.conn_id}': {error}.",
+            FailureReason.CONFIGURATION,
+        ) from None
+
+
+def _last_line(text: str) -> str:
+    """Ray answers with Python tracebacks; their last line is the sentence."""
+    lines = [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
+    return lines[-1][:500].rstrip(".") if lines else ""

@@ -1,0 +1,100 @@
+"""The Airflow hook of connection type ``ray``: settings from the connection, a client, and the Test button."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret, mask_secret
+
+from .provider_info import DEFAULT_CONN_ID
+from .settings import ClusterSettings, settings_from_connection
+
+if TYPE_CHECKING:
+    from .client import RayJobsClient
+
+
+class RayHook(BaseHook):
+    """Access to one Ray cluster. Its secrets are masked in every log before they leave this class."""
+
+    conn_name_attr = "conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = "ray"
+    hook_name = "Ray"
+
+    def __init__(self, conn_id: str = DEFAULT_CONN_ID) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    def settings(self) -> ClusterSettings:
+        """Read the connection. Raises ``ValueError`` with one sentence when a field is wrong."""
+        settings = settings_from_connection(self.get_connection(self.conn_id))
+        for secret in settings.secrets:
+            mask_secret(secret)
+        return settings
+
+    async def asettings(self) -> ClusterSettings:
+        """As ``settings``, for code that runs in an event loop such as a trigger."""
+        settings = settings_from_connection(await self.aget_connection(self.conn_id))
+        for secret in settings.secrets:
+            await amask_secret(secret)
+        return settings
+
+    def get_conn(self) -> RayJobsClient:
+        """A client for ``async with``."""
+        from .client import RayJobsClient
+
+        return RayJobsClient(self.settings())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for the version and for a job that cannot exist, which proves address, TLS and token."""
+        from .errors import JobNotFoundError, RayApiError
+
+        async def ask() -> str:
+            async with self.get_conn() as client:
+                version = await client.version()
+                try:
+                    await client.job("airflow-connection-test")
+                except JobNotFoundError:
+                    return f"Ray {version['ray_version']}, session {version['session_name']}"
+                return f"Ray {version['ray_version']}"
+
+        try:
+            return True, asyncio.run(ask())
+        except RayApiError as error:
+            return False, f"{error} {error.reason.advice}"
+        except ValueError as error:
+            return False, str(error)
+
+
+def stop_from_signal_handler(settings: ClusterSettings, submission_id: str, timeout: float = 4.0) -> str | None:
+    """Stop a job from inside a signal handler: None when Ray took the request, else one sentence.
+
+    Airflow calls ``on_kill`` in its SIGTERM handler, 5 s before SIGKILL, and perhaps in the middle of an event loop of
+    ours. So one short request, no retries, in a thread with a loop of its own.
+    """
+    from .client import RayJobsClient
+    from .errors import JobNotFoundError, RayApiError
+
+    failure: list[str] = [f"Ray did not answer within {timeout:g} s."]
+
+    async def ask() -> None:
+        async with asyncio.timeout(timeout), RayJobsClient(settings, attempts=1) as client:
+            await client.stop(submission_id)
+
+    def run() -> None:
+        try:
+            asyncio.run(ask())
+        except JobNotFoundError:
+            failure.clear()
+        except (RayApiError, TimeoutError) as error:
+            failure[:] = [str(error) or failure[0]]
+        else:
+            failure.clear()
+
+    thread = threading.Thread(target=run, name="stop-ray-job", daemon=True)
+    thread.start()
+    thread.join(timeout + 0.5)
+    return failure[0] if failure else None

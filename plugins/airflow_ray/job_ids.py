@@ -1,0 +1,81 @@
+"""The submission id of a job, derived from the task instance so that it is known before the submit.
+
+The invariant: whoever runs attempt N of a piece of work computes the same id, whatever died in between. Ray refuses a
+second job under a taken id, so the same attempt cannot start two jobs, and an attempt can ask after its predecessors.
+
+The *epoch* counts how often the task was cleared, as the number of tries used up before: clearing sets
+``max_tries = try_number + retries`` (airflow/models/taskinstance.py), so ``max_tries - retries`` is stable over retries
+and grows with a clear. A cleared task therefore never finds, and never adopts, a job of an earlier epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+_SLUG_LENGTH = 40
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of one task instance; ``submission_id`` is a pure function of the fields."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    epoch: int
+    try_number: int
+    prefix: str = "airflow"
+
+    @property
+    def submission_id(self) -> str:
+        """``<prefix>-<dag>-<task>-<16 hex digits>-e<epoch>-t<try>``, at most 150 characters of ``[A-Za-z0-9_-]``.
+
+        The digest covers the full names, so names that differ only in replaced or cut characters stay apart.
+        """
+        identity = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        names = "-".join(_slug(name) for name in (self.prefix, self.dag_id, self.task_id))
+        return f"{names}-{digest}-e{self.epoch}-t{self.try_number}"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Who submitted the job, for people who look at it in Ray. Ray takes strings only."""
+        return {
+            "airflow_dag_id": self.dag_id,
+            "airflow_run_id": self.run_id,
+            "airflow_task_id": self.task_id,
+            "airflow_map_index": str(self.map_index),
+            "airflow_try_number": str(self.try_number),
+        }
+
+    def predecessors(self) -> list[Attempt]:
+        """Earlier attempts of the same epoch, the latest first: the jobs that a retry may find running."""
+        return [replace(self, try_number=number) for number in range(self.try_number - 1, self.epoch, -1)]
+
+
+def attempt_of(ti: Any, retries: int, prefix: str) -> Attempt:
+    """The attempt that a running task instance (``context["ti"]``) is."""
+    return Attempt(
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=-1 if ti.map_index is None else int(ti.map_index),
+        epoch=clear_epoch(ti.max_tries or 0, retries),
+        try_number=ti.try_number,
+        prefix=prefix,
+    )
+
+
+def clear_epoch(max_tries: int, retries: int) -> int:
+    """The number of tries used up before the last clear; 0 for a task that was never cleared."""
+    return max(0, max_tries - retries)
+
+
+def _slug(name: str) -> str:
+    return _NOT_ALLOWED.sub("_", name)[:_SLUG_LENGTH]

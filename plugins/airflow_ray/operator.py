@@ -1,0 +1,274 @@
+"""``RayOperator``: one Airflow task, one Ray job.
+
+Order matters here, and each step says why: the id is known before the submit, so that a worker that dies at any moment
+leaves a job that the next attempt finds; the link is pushed right after the submit, so that it works while the job
+runs; the job's end is read from Ray alone, never from its log.
+
+Nothing heavy is imported with this module: parsing a Dag must not pay for an HTTP client.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from .errors import DEFAULT_EXIT_CODES, FailureReason, task_error
+from .job_ids import Attempt, attempt_of
+from .job_task import RayJobTask
+from .links import RayJobLink, job_url
+from .memory import JobMemory
+from .provider_info import DEFAULT_CONN_ID
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from .client import RayJobsClient
+    from .submission import Placement
+    from .watch import Outcome
+
+Seconds = timedelta | float
+
+#: How much later than the deadline Airflow's own timeout strikes: the trigger needs the time to stop the job.
+_BACKSTOP_SECONDS = 120.0
+
+
+class RayOperator(RayJobTask):
+    """Run a command on a Ray cluster as a Ray job and wait for it.
+
+    The result (XCom ``return_value``, and ``extra`` of the outlets' asset events) is the JSON object of the last line
+    ``REPORT {...}`` of the job's output, or None. XCom ``submission_id`` holds the job's id while it runs.
+
+    :param entrypoint: shell command, or a list of words that is quoted for the shell.
+    :param arguments: flags behind the entrypoint, quoted; a value that renders to nothing, ``None`` or ``False``
+        leaves its flag out and ``True`` gives a bare flag.
+    :param working_dir: a local folder, zipped and uploaded once per content, or a remote address for Ray.
+    :param runtime_env: Ray's runtime environment. Readable by every client of the cluster: no secrets.
+    :param conn_id: connection of type ``ray``.
+    :param deferrable: wait in the triggerer (default) or in the worker.
+    :param entrypoint_num_cpus: CPUs for the driver. With any of these four set, it may run off the head node.
+    :param entrypoint_num_gpus: GPUs for the driver.
+    :param entrypoint_memory: memory for the driver, in bytes.
+    :param entrypoint_resources: custom resources for the driver.
+    :param entrypoint_label_selector: labels of the node for the driver.
+    :param metadata: strings shown with the job in Ray; the dag, run, task and try are added.
+    :param poll_interval: longest pause between two questions for the job's state, in seconds.
+    :param on_kill: ``"stop"`` stops the job when the task is killed, cleared or marked; ``"detach"`` lets it run.
+    :param job_timeout: stop the job this long after its submit; kept over retries that find the job again.
+    :param pending_timeout: stop a job that is still pending after this long.
+    :param unreachable_timeout: fail when Ray has not answered for this long.
+    :param stream_logs: show the job's log in the task's log.
+    :param exit_codes: what the driver's exit codes mean; default: 2, 3 and 4 of ``errors.DEFAULT_EXIT_CODES``.
+
+    ``execution_timeout`` bounds the whole task, the deferred time included, and stops the job.
+    """
+
+    template_fields: Sequence[str] = (
+        "entrypoint",
+        "arguments",
+        "working_dir",
+        "runtime_env",
+        "conn_id",
+        "entrypoint_num_cpus",
+        "entrypoint_num_gpus",
+        "entrypoint_memory",
+        "entrypoint_resources",
+        "entrypoint_label_selector",
+        "metadata",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "entrypoint": "bash",
+        "arguments": "json",
+        "runtime_env": "json",
+        "metadata": "json",
+    }
+    operator_extra_links = (RayJobLink(),)
+    ui_color = "#d6eefc"
+
+    def __init__(
+        self,
+        *,
+        entrypoint: str | list[str],
+        arguments: Mapping[str, Any] | None = None,
+        working_dir: str | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+        conn_id: str = DEFAULT_CONN_ID,
+        deferrable: bool = True,
+        entrypoint_num_cpus: float | str | None = None,
+        entrypoint_num_gpus: float | str | None = None,
+        entrypoint_memory: int | str | None = None,
+        entrypoint_resources: Mapping[str, float | str] | None = None,
+        entrypoint_label_selector: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        poll_interval: Seconds = 5.0,
+        on_kill: Literal["stop", "detach"] = "stop",
+        job_timeout: Seconds | None = None,
+        pending_timeout: Seconds | None = None,
+        unreachable_timeout: Seconds = 300.0,
+        stream_logs: bool = True,
+        exit_codes: Mapping[int, FailureReason | str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=conn_id, on_kill=on_kill, **kwargs)
+        self.entrypoint = entrypoint
+        self.arguments = arguments
+        self.working_dir = working_dir
+        self.runtime_env = runtime_env
+        self.deferrable = deferrable
+        self.entrypoint_num_cpus = entrypoint_num_cpus
+        self.entrypoint_num_gpus = entrypoint_num_gpus
+        self.entrypoint_memory = entrypoint_memory
+        self.entrypoint_resources = entrypoint_resources
+        self.entrypoint_label_selector = entrypoint_label_selector
+        self.metadata = metadata
+        self.poll_interval = _seconds(poll_interval) or 5.0
+        self.job_timeout = _seconds(job_timeout)
+        self.pending_timeout = _seconds(pending_timeout)
+        self.unreachable_timeout = _seconds(unreachable_timeout) or 0.0
+        self.stream_logs = stream_logs
+        self.exit_codes = {int(code): FailureReason(reason).value for code, reason in (exit_codes or {}).items()}
+
+    def execute(self, context: Context) -> Any:
+        """Place the job and wait for it, here or in the triggerer."""
+        deadline = None
+        if self.execution_timeout is not None:
+            deadline = context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds()
+        return self._start(context, deadline, adopt=True)
+
+    def resume(self, context: Context, event: dict[str, Any], attached: bool, deadline: float | None) -> Any:
+        """Continue after the trigger's event; the job has ended, or could not be watched to its end."""
+        from .watch import Outcome
+
+        outcome = Outcome(**event)
+        self._connect(outcome.submission_id)
+        return self._finish(context, outcome, attached=attached, deadline=deadline)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """As in the base class; a trigger that failed or timed out does not leave its job behind."""
+        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout):
+            if (submission_id := JobMemory(context).submission_id) is not None:
+                self._connect(submission_id)
+                self.on_kill()
+            raise
+
+    def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
+        from .packages import resolve_working_dir
+        from .submission import command_line, job_request, place
+
+        ti = context["ti"]
+        settings = self._connect(None)
+        attempt = attempt_of(ti, self.retries or 0, settings.job_prefix)
+        try:
+            package, runtime_env = resolve_working_dir(self.working_dir, self.runtime_env or {})
+            request = job_request(
+                entrypoint=command_line(self.entrypoint, self.arguments),
+                runtime_env=runtime_env,
+                metadata={**(self.metadata or {}), **attempt.metadata},
+                num_cpus=self.entrypoint_num_cpus,
+                num_gpus=self.entrypoint_num_gpus,
+                memory=self.entrypoint_memory,
+                resources=self.entrypoint_resources,
+                label_selector=self.entrypoint_label_selector,
+            )
+        except ValueError as error:
+            raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
+        memory = JobMemory(context)
+        superseded = memory.before_submit(attempt)
+        if self.on_kill_action == "detach":
+            superseded = None
+        # Before the submit: whoever kills this process from here on finds the id to stop.
+        self._submission_id = attempt.submission_id
+        self.log.info("Submitting Ray job %s: %s", attempt.submission_id, request["entrypoint"])
+        placement: Placement = self._call(
+            lambda client: place(client, attempt, request, package=package, superseded=superseded, adopt=adopt)
+        )
+        memory.after_submit(attempt, placement.submission_id)
+        self._submission_id = placement.submission_id
+        self.job_url = job_url(settings.dashboard_url, placement.submission_id)
+        ti.xcom_push(key=RayJobLink().xcom_key, value=self.job_url)
+        ti.xcom_push(key="submission_id", value=placement.submission_id)
+        if placement.attached:
+            self.log.info("Found Ray job %s of an earlier attempt; watching it.", placement.submission_id)
+        self.log.info("Ray dashboard: %s", self.job_url)
+        if self._killed:
+            self.on_kill()  # the signal came while the submit was on its way
+        if self.deferrable and not self._killed:
+            self._defer(attempt, placement, deadline)
+        outcome = self._watch(placement, deadline)
+        return self._finish(context, outcome, attached=_elsewhere(attempt, placement), deadline=deadline)
+
+    def _defer(self, attempt: Attempt, placement: Placement, deadline: float | None) -> None:
+        from .trigger import RayJobTrigger
+
+        remaining = None if deadline is None else max(0.0, deadline - time.time()) + _BACKSTOP_SECONDS
+        self.defer(
+            trigger=RayJobTrigger(
+                conn_id=self.conn_id,
+                submission_id=placement.submission_id,
+                task_key=[attempt.dag_id, attempt.run_id, attempt.task_id, attempt.map_index],
+                limits=self._limits(deadline),
+                poll_interval=self.poll_interval,
+                stream_logs=self.stream_logs,
+                stop_on_kill=self.on_kill_action == "stop",
+            ),
+            method_name="resume",
+            kwargs={"attached": _elsewhere(attempt, placement), "deadline": deadline},
+            timeout=None if remaining is None else timedelta(seconds=remaining),
+        )
+
+    def _watch(self, placement: Placement, deadline: float | None) -> Outcome:
+        from .watch import JobWatch, Limits
+
+        async def watch(client: RayJobsClient) -> Outcome:
+            return await JobWatch(
+                client,
+                placement.submission_id,
+                limits=Limits(**self._limits(deadline)),
+                emit=lambda line: self.log.info("%s", line),
+                interval=self.poll_interval,
+                stream_logs=self.stream_logs,
+            ).run()
+
+        return self._call(watch)
+
+    def _finish(self, context: Context, outcome: Outcome, *, attached: bool, deadline: float | None) -> Any:
+        from .outcome import complete_output, judge
+
+        if outcome.status == "STOPPED" and attached and outcome.limit is None and not self._killed:
+            # An earlier attempt was killed and its job was still stopping when this attempt found it.
+            self.log.info("The job of the earlier attempt was being stopped; submitting this attempt's own.")
+            return self._start(context, deadline, adopt=False)
+        if not outcome.log_complete and outcome.api_error is None:
+            outcome = self._call(lambda client: complete_output(client, outcome))
+        if outcome.status == "SUCCEEDED":
+            self.log.info("Ray job %s succeeded.", outcome.submission_id)
+            if outcome.report:
+                for outlet in self.outlets:
+                    context["outlet_events"][outlet].extra.update(outcome.report)
+            return outcome.report
+        if outcome.tail:
+            self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
+        codes = {code: FailureReason(name) for code, name in self.exit_codes.items()} or DEFAULT_EXIT_CODES
+        raise self._logged(judge(outcome, codes))
+
+    def _limits(self, deadline: float | None) -> dict[str, Any]:
+        return {
+            "deadline": deadline,
+            "job_timeout": self.job_timeout,
+            "pending_timeout": self.pending_timeout,
+            "unreachable_timeout": self.unreachable_timeout,
+        }
+
+
+def _elsewhere(attempt: Attempt, placement: Placement) -> bool:
+    """Whether the job was submitted by an earlier attempt."""
+    return placement.submission_id != attempt.submission_id
+
+
+def _seconds(value: Seconds | None) -> float | None:
+    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,0 +1,62 @@
+"""Turns the end of a job into the task's result: fills the gaps of its output and puts a failure into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .client import RayJobsClient
+from .errors import FailureReason, RayApiError, RayJobError, RayJobFatalError, classify, task_error
+from .report import OutputDigest
+from .watch import Outcome
+
+_LIMITS = {
+    "execution_timeout": ("it ran into the task's execution_timeout", FailureReason.TIMEOUT),
+    "job_timeout": ("it ran into job_timeout", FailureReason.TIMEOUT),
+    "pending_timeout": ("it was still pending after pending_timeout", FailureReason.NOT_PLACED),
+}
+
+
+async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
+    """Read report, error sentence and last lines from the end of the job's log.
+
+    For a job whose stream was not seen to its end. A log that cannot be read (its node is gone) changes nothing.
+    """
+    try:
+        text = await client.log_end(outcome.submission_id)
+    except RayApiError:
+        return outcome
+    if not text:
+        return outcome
+    digest = OutputDigest().add_all(text.split("\n"))
+    return replace(
+        outcome,
+        report=digest.report or outcome.report,
+        error=digest.error or outcome.error,
+        tail=digest.tail or outcome.tail,
+    )
+
+
+def judge(outcome: Outcome, exit_codes: Mapping[int, FailureReason]) -> RayJobError | RayJobFatalError:
+    """The exception for a job that did not succeed: one sentence with what failed, why, and what to do."""
+    what = f"Ray job {outcome.submission_id}"
+    if outcome.api_error is not None:
+        reason = FailureReason(outcome.api_reason or FailureReason.UNREACHABLE)
+        return task_error(f"{what} could not be watched to its end: {outcome.api_error} {reason.advice}", reason)
+    if outcome.limit is not None:
+        text, reason = _LIMITS[outcome.limit]
+        ending = "and was stopped" if outcome.status == "STOPPED" else f"and is {outcome.status}"
+        return task_error(f"{what} failed ({reason}): {text} {ending}. {reason.advice}", reason)
+    reason = classify(outcome.status, outcome.error_type, outcome.exit_code, exit_codes)
+    code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+    detail = outcome.error or _first_line(outcome.message) or f"Ray reports {outcome.status}"
+    return task_error(f"{what} failed ({reason}{code}): {detail.rstrip('.')}. {reason.advice}", reason)
+
+
+def _first_line(message: str) -> str:
+    """Ray appends log lines or a traceback to its messages; the reason stands in the first line, or in the last one."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    chosen = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return chosen.removesuffix(", last available logs (truncated to 20,000 chars):")[:500]

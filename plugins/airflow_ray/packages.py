@@ -1,0 +1,120 @@
+"""Code for a job: a local folder becomes a zip that is uploaded once per content.
+
+The name of a package is a digest of its files (names, contents, executable bits), and the zip has fixed times and an
+order of its own, so that the same folder gives the same package on every worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pathspec
+
+#: The dashboard's limit for one upload: ray/_private/ray_constants.py, DASHBOARD_CLIENT_MAX_SIZE (ray#55877).
+MAX_PACKAGE_BYTES = 100 * 1024**2
+#: Never part of a package. Ray's own defaults: ray_constants.RAY_RUNTIME_ENV_DEFAULT_EXCLUDES.
+ALWAYS_EXCLUDED = (".git", ".venv", "venv", "__pycache__", "*.pyc", ".DS_Store", "__MACOSX")
+_IGNORE_FILES = (".gitignore", ".rayignore")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A zip ready for upload: ``uri`` goes into ``runtime_env``, ``name`` into the upload's path."""
+
+    name: str
+    content: bytes
+
+    @property
+    def uri(self) -> str:
+        """``gcs://_ray_pkg_<digest>.zip``, the form that Ray's own client uses."""
+        return f"gcs://{self.name}"
+
+
+def resolve_working_dir(
+    working_dir: str | None, runtime_env: Mapping[str, Any]
+) -> tuple[Package | None, dict[str, Any]]:
+    """The package to upload, if any, and the ``runtime_env`` that names it.
+
+    A remote address such as ``s3://bucket/code.zip`` passes through; Ray fetches it itself. ``excludes`` of the
+    ``runtime_env`` are used here and not sent. Raises ``ValueError`` with one sentence, also where both name a folder.
+    """
+    if not working_dir:
+        if (inside := runtime_env.get("working_dir")) and "://" not in inside:
+            return resolve_working_dir(inside, {**runtime_env, "working_dir": None})
+        return None, dict(runtime_env)
+    if runtime_env.get("working_dir"):
+        raise ValueError("Give working_dir to the operator or in runtime_env, not both.")
+    if "://" in working_dir:
+        return None, {**runtime_env, "working_dir": working_dir}
+    rest = {name: value for name, value in runtime_env.items() if name != "excludes"}
+    package = pack(working_dir, runtime_env.get("excludes") or ())
+    return package, {**rest, "working_dir": package.uri}
+
+
+def pack(folder: str | Path, excludes: Iterable[str] = (), limit: int = MAX_PACKAGE_BYTES) -> Package:
+    """Zip a folder. ``excludes`` are patterns as in ``.gitignore``; the folder's own ignore files count as well.
+
+    Raises ``ValueError`` with one sentence when the folder is missing or empty, or its zip is larger than ``limit``.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ValueError(f"working_dir {root} is not a folder on the Airflow worker.")
+    files = sorted(_files(root, excludes))
+    if not files:
+        raise ValueError(f"working_dir {root} holds no files once the excluded ones are left out.")
+    digest = hashlib.sha256()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in files:
+            content = path.read_bytes()
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            digest.update(f"{len(name.encode())}:{name}:{mode}:{len(content)}:".encode())
+            digest.update(content)
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = mode << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+            _check_size(root, buffer.tell(), limit)  # before the next file is read into memory
+    _check_size(root, buffer.tell(), limit)
+    return Package(f"_ray_pkg_{digest.hexdigest()[:40]}.zip", buffer.getvalue())
+
+
+def _check_size(root: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise ValueError(
+            f"working_dir {root} is larger than the {limit / 1024**2:.3g} MiB that the Ray dashboard takes: "
+            "exclude data and models (runtime_env 'excludes' or a .rayignore file), or put a zip into an "
+            "object store and pass its address as working_dir."
+        )
+
+
+def _files(root: Path, excludes: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    top = pathspec.GitIgnoreSpec.from_lines([*ALWAYS_EXCLUDED, *excludes])
+    specs: dict[Path, list[tuple[Path, pathspec.GitIgnoreSpec]]] = {root: [(root, top)]}
+    for folder, subfolders, names in os.walk(root):
+        here = Path(folder)
+        rules = specs.pop(here)
+        for ignore_file in _IGNORE_FILES:
+            if ignore_file in names:
+                lines = (here / ignore_file).read_text(encoding="utf-8", errors="replace").splitlines()
+                rules = [*rules, (here, pathspec.GitIgnoreSpec.from_lines(lines))]
+        kept = [name for name in subfolders if not _ignored(here / name, rules, is_folder=True)]
+        subfolders[:] = kept
+        specs.update({here / name: rules for name in kept})
+        for name in names:
+            path = here / name
+            if path.is_file() and not _ignored(path, rules, is_folder=False):
+                yield path.relative_to(root).as_posix(), path
+
+
+def _ignored(path: Path, rules: list[tuple[Path, pathspec.GitIgnoreSpec]], *, is_folder: bool) -> bool:
+    slash = "/" if is_folder else ""
+    return any(spec.match_file(path.relative_to(base).as_posix() + slash) for base, spec in rules)

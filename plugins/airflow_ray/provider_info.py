@@ -1,0 +1,69 @@
+"""What Airflow learns about this provider through the entry point ``apache_airflow_provider``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEFAULT_CONN_ID = "ray_default"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Provider metadata: the connection type ``ray`` with its form fields, the hook, the trigger and the link."""
+    return {
+        "package-name": "airflow-ray-ingest",
+        "name": "Ray",
+        "description": "Runs jobs on Ray clusters over the Ray Jobs API.",
+        "integrations": [{"integration-name": "Ray", "external-doc-url": "https://docs.ray.io/", "tags": ["software"]}],
+        "operators": [{"integration-name": "Ray", "python-modules": ["airflow_ray.operator"]}],
+        "hooks": [{"integration-name": "Ray", "python-modules": ["airflow_ray.hook"]}],
+        "triggers": [{"integration-name": "Ray", "python-modules": ["airflow_ray.trigger"]}],
+        "extra-links": ["airflow_ray.links.RayJobLink"],
+        "connection-types": [
+            {
+                "connection-type": "ray",
+                "hook-class-name": "airflow_ray.hook.RayHook",
+                "hook-name": "Ray",
+                "conn-fields": {
+                    "verify": {
+                        "label": "Verify TLS certificate",
+                        "schema": {"type": ["boolean", "null"], "default": True},
+                        "description": "For https only. Turn off for self-signed test clusters, nowhere else.",
+                    },
+                    "ca_file": {
+                        "label": "CA file",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Path of a PEM file with the authority that signed the cluster's certificate.",
+                    },
+                    "headers": {
+                        "label": "Headers (JSON object)",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                        "description": "Sent with each request, for a proxy in front of Ray. Values are secrets.",
+                    },
+                    "dashboard_url": {
+                        "label": "Dashboard address for people",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Used in links when browsers reach the dashboard under another address.",
+                    },
+                    "request_timeout": {
+                        "label": "Request timeout (seconds)",
+                        "schema": {"type": ["number", "null"], "default": 30},
+                    },
+                    "job_prefix": {
+                        "label": "Prefix of submission ids",
+                        "schema": {"type": ["string", "null"], "default": "airflow"},
+                        "description": "Keep it different where two Airflow deployments share one Ray cluster.",
+                    },
+                },
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "extra"],
+                    "relabeling": {"host": "Address", "password": "Token", "schema": "Scheme"},
+                    "placeholders": {
+                        "host": "https://ray.example.com:8265, or a host name with port and scheme below",
+                        "port": "8265",
+                        "schema": "http or https",
+                        "password": "the cluster's token, where Ray runs with RAY_AUTH_MODE=token",
+                    },
+                },
+            }
+        ],
+    }

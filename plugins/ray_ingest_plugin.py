@@ -1,0 +1,17 @@
+"""The one file of this folder that Airflow's plugin loader executes.
+
+Airflow puts the plugins folder on ``sys.path``, so a plain copy of this folder works as well as the installed package.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+from airflow_ray.links import RayJobLink
+
+
+class RayIngestPlugin(AirflowPlugin):
+    """Registers the link from a task to its Ray job, which the UI needs to show it."""
+
+    name = "ray_ingest"
+    operator_extra_links = [RayJobLink()]  # noqa: RUF012 - the base class declares it as a plain list

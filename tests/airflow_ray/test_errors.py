@@ -1,0 +1,77 @@
+"""Classification: which failures are retried, and the sentence that the task shows."""
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_ray.errors import DEFAULT_EXIT_CODES, FailureReason, RayJobError, classify
+from airflow_ray.outcome import judge
+from airflow_ray.watch import Outcome
+
+COMMAND = "JOB_ENTRYPOINT_COMMAND_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type", "exit_code", "reason", "retry"),
+    [
+        ("FAILED", COMMAND, 1, FailureReason.JOB_ERROR, True),
+        ("FAILED", COMMAND, 2, FailureReason.CONFIGURATION, False),
+        ("FAILED", COMMAND, 3, FailureReason.TOO_MANY_FAILED, False),
+        ("FAILED", COMMAND, 4, FailureReason.DEPENDENCY, True),
+        ("FAILED", COMMAND, 77, FailureReason.JOB_ERROR, True),
+        ("FAILED", COMMAND, -9, FailureReason.KILLED, True),
+        ("FAILED", COMMAND, 137, FailureReason.KILLED, True),
+        ("FAILED", "RUNTIME_ENV_SETUP_FAILURE", None, FailureReason.RUNTIME_ENV, True),
+        ("FAILED", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT", None, FailureReason.NOT_PLACED, True),
+        ("FAILED", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", None, FailureReason.NOT_PLACED, True),
+        ("FAILED", "JOB_SUPERVISOR_ACTOR_START_FAILURE", None, FailureReason.INFRASTRUCTURE, True),
+        ("FAILED", "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE", None, FailureReason.INFRASTRUCTURE, True),
+        ("FAILED", "JOB_SUPERVISOR_ACTOR_DIED", None, FailureReason.INFRASTRUCTURE, True),
+        ("FAILED", "JOB_ENTRYPOINT_COMMAND_START_ERROR", None, FailureReason.INFRASTRUCTURE, True),
+        ("FAILED", "SOMETHING_NEW", None, FailureReason.JOB_ERROR, True),
+        ("STOPPED", None, -15, FailureReason.STOPPED, True),
+    ],
+)
+def test_classification(status, error_type, exit_code, reason, retry):
+    assert classify(status, error_type, exit_code) is reason
+    assert reason.retry is retry
+    error = judge(Outcome("job", status, error_type, exit_code), DEFAULT_EXIT_CODES)
+    assert isinstance(error, RayJobError if retry else AirflowFailException)
+    assert error.reason is reason
+
+
+def test_every_error_type_of_the_installed_ray_is_known():
+    from ray.dashboard.modules.job.common import JobErrorType
+
+    unknown = [each for each in JobErrorType if classify("FAILED", each.value, None) is FailureReason.JOB_ERROR]
+    assert unknown == [JobErrorType.JOB_ENTRYPOINT_COMMAND_ERROR]
+
+
+def test_own_exit_codes_replace_the_contract():
+    codes = {2: FailureReason.DEPENDENCY, 9: FailureReason.CONFIGURATION}
+    assert classify("FAILED", COMMAND, 2, codes).retry
+    assert not classify("FAILED", COMMAND, 9, codes).retry
+    assert classify("FAILED", COMMAND, 3, codes) is FailureReason.JOB_ERROR
+
+
+def test_the_sentence_names_job_reason_and_remedy():
+    outcome = Outcome("the-job", "FAILED", COMMAND, 4, "Job entrypoint ...", error="Milvus at http://m:1 is away.")
+    assert str(judge(outcome, DEFAULT_EXIT_CODES)) == (
+        "Ray job the-job failed (dependency_unreachable, exit code 4): Milvus at http://m:1 is away. "
+        "Check that the service it names is up and reachable from the Ray nodes."
+    )
+
+
+def test_without_an_error_line_the_first_line_of_ray_counts():
+    message = (
+        "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):\nTraceback\n"
+    )
+    sentence = str(judge(Outcome("j", "FAILED", COMMAND, 1, message), DEFAULT_EXIT_CODES))
+    assert sentence.startswith(
+        "Ray job j failed (job_error, exit code 1): Job entrypoint command failed with exit code 1. Read"
+    )
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("limit", ["execution_timeout", "job_timeout", "pending_timeout"])
+def test_a_limit_is_named(limit):
+    assert limit in str(judge(Outcome("j", "STOPPED", limit=limit), DEFAULT_EXIT_CODES))

@@ -1,0 +1,133 @@
+"""RayOperator in a real Airflow against a real Ray head: results, logs, failures, kills."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("case", ["case_deferred", "case_sync"])
+def test_result_log_and_link(stage: Any, case: str):
+    run_id = stage.start(case, "ok", "40")
+    stage.airflow.wait_run(case, run_id)
+    assert stage.airflow.xcom(case, run_id, "job") == {"pipeline": "behave", "listed": 40}
+    log = stage.airflow.task_log(case, run_id, "job")
+    assert [line for line in log if line.startswith("line ")] == [f"line {n} of the job" for n in range(40)]
+    (job,) = stage.jobs_of(run_id)
+    assert job["status"] == "SUCCEEDED"
+    assert job["submission_id"] == stage.submission_id(case, run_id)
+    assert job["metadata"]["airflow_dag_id"] == case
+    links = stage.airflow.api("GET", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job/links")["extra_links"]
+    assert links["Ray job"] == f"{stage.ray.dashboard_url}/#/jobs/{job['submission_id']}"
+
+
+def test_link_works_while_the_job_runs_and_the_log_is_live(stage: Any):
+    run_id = stage.start("case_deferred", "sleep", "12")
+    submission_id = stage.submission_id("case_deferred", run_id)
+    stage.wait_state("case_deferred", run_id, "deferred")
+    links = stage.airflow.api("GET", f"/dags/case_deferred/dagRuns/{run_id}/taskInstances/job/links")["extra_links"]
+    assert links["Ray job"].endswith(submission_id)
+    until = time.monotonic() + 30
+    while "the job sleeps" not in stage.airflow.task_log("case_deferred", run_id, "job"):
+        assert stage.job(submission_id)["status"] in ("PENDING", "RUNNING"), "the log came only after the end"
+        assert time.monotonic() < until
+        time.sleep(0.3)
+    assert stage.airflow.wait_run("case_deferred", run_id)["state"] == "success"
+
+
+def test_the_report_is_on_the_asset_event(stage: Any):
+    run_id = stage.start("case_deferred", "ok", "7")
+    stage.airflow.wait_run("case_deferred", run_id)
+    events = stage.airflow.api("GET", "/assets/events?source_dag_id=case_deferred&limit=100")["asset_events"]
+    (extra,) = [event["extra"] for event in events if event["source_run_id"] == run_id]
+    assert extra["listed"] == 7
+
+
+@pytest.mark.parametrize("case", ["case_deferred", "case_sync"])
+def test_a_failure_is_one_sentence_after_the_last_lines(stage: Any, case: str):
+    task, log = stage.finish(case, "exit", "2", "the flag --source is missing")
+    assert task["state"] == "failed"
+    assert "(configuration, exit code 2): the flag --source is missing. Correct the arguments" in log
+    assert "about to fail" in log
+
+
+def test_final_failures_are_not_retried_and_passing_ones_are(stage: Any, tmp_path: Path):
+    task, _ = stage.finish("case_retries", "exit", "3", "too many bad files")
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    task, _ = stage.finish("case_retries", "once", str(tmp_path / "marker"))
+    assert (task["state"], task["try_number"]) == ("success", 2)
+
+
+def test_an_unforeseen_exception_shows_its_traceback(stage: Any):
+    task, log = stage.finish("case_sync", "raise")
+    assert task["state"] == "failed"
+    assert "RuntimeError: something nobody foresaw" in log
+    assert "(job_error, exit code 1)" in log
+
+
+def test_long_lines_are_cut_and_nothing_is_lost(stage: Any):
+    run_id = stage.start("case_deferred", "long")
+    stage.airflow.wait_run("case_deferred", run_id)
+    assert stage.airflow.xcom("case_deferred", run_id, "job")["listed"] == 3
+    log = stage.airflow.task_log("case_deferred", run_id, "job")
+    assert max(len(line) for line in log) < 100_000
+    assert any("more characters in the job's own log" in line for line in log)
+
+
+@pytest.mark.parametrize(("case", "state"), [("case_deferred", "deferred"), ("case_sync", "running")])
+def test_marking_a_running_task_failed_stops_its_job(stage: Any, case: str, state: str):
+    run_id = stage.start(case, "sleep", "300")
+    submission_id = stage.submission_id(case, run_id)
+    stage.wait_state(case, run_id, state)
+    stage.wait_job(submission_id, "RUNNING")
+    stage.airflow.api("PATCH", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
+    stage.wait_job(submission_id, "STOPPED")
+
+
+def test_a_cleared_task_runs_afresh_and_its_old_job_stops(stage: Any):
+    run_id = stage.start("case_deferred", "sleep", "300")
+    first = stage.submission_id("case_deferred", run_id)
+    stage.wait_state("case_deferred", run_id, "deferred")
+    stage.wait_job(first, "RUNNING")
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["job"], "only_failed": False, "reset_dag_runs": True}
+    stage.airflow.api("POST", "/dags/case_deferred/clearTaskInstances", body)
+    stage.wait_job(first, "STOPPED")
+    until = time.monotonic() + 60
+    while len(jobs := stage.jobs_of(run_id)) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    (second,) = [job["submission_id"] for job in jobs if job["submission_id"] != first]
+    stage.wait_job(second, "RUNNING")
+    stage.airflow.api("PATCH", f"/dags/case_deferred/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
+    stage.wait_job(second, "STOPPED")
+
+
+def test_detached_jobs_outlive_their_task(stage: Any):
+    run_id = stage.start("case_detached", "sleep", "20")
+    submission_id = stage.submission_id("case_detached", run_id)
+    stage.wait_state("case_detached", run_id, "deferred")
+    stage.airflow.api("PATCH", f"/dags/case_detached/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
+    stage.wait_job(submission_id, "SUCCEEDED")
+
+
+def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any):
+    task, log = stage.finish("case_timeout", "sleep", "300")
+    assert task["state"] == "failed"
+    assert "it ran into the task's execution_timeout and was stopped" in log
+    (job,) = stage.jobs_of(task["dag_run_id"])
+    assert job["status"] == "STOPPED"
+
+
+def test_an_unreachable_ray_is_one_clear_sentence(stage: Any):
+    task, log = stage.finish("case_nowhere", "ok")
+    assert task["state"] == "failed"
+    assert "Cannot reach Ray at http://127.0.0.1:" in log
+    assert "(connection 'ray_nowhere')" in log
+
+
+def test_a_wrong_token_fails_at_once_and_stays_secret(stage: Any):
+    task, log = stage.finish("case_wrong_token", "ok")
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    assert "refused the token (HTTP 403)" in log
+    assert "token-of-the-test" not in log

@@ -1,0 +1,40 @@
+"""A small Ray job without Ray: it behaves as its arguments say, so that the operator's answers can be seen."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+
+def main(mode: str, *words: str) -> int:
+    if mode == "ok":
+        lines = int(words[0]) if words else 3
+        for number in range(lines):
+            print(f"line {number} of the job", flush=True)
+        print("REPORT " + json.dumps({"pipeline": "behave", "listed": lines}), flush=True)
+        return 0
+    if mode == "exit":
+        print("about to fail", flush=True)
+        print(f"ERROR: {words[1]}", flush=True)
+        return int(words[0])
+    if mode == "raise":
+        raise RuntimeError("something nobody foresaw")
+    if mode == "once":
+        # Fails on its first call and succeeds afterwards: a dependency that comes back.
+        marker = Path(words[0])
+        if marker.exists():
+            return main("ok")
+        marker.touch()
+        return main("exit", "4", "the store is away")
+    if mode == "long":
+        print("x" * 300_000, flush=True)
+        return main("ok")
+    if mode == "sleep":
+        print("the job sleeps", flush=True)
+        time.sleep(float(words[0]))
+        return main("ok")
+    raise ValueError(mode)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
