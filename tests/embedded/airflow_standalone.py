@@ -1,0 +1,227 @@
+"""Airflow standalone on loopback: API server, scheduler, Dag processor and triggerer on one SQLite file."""
+
+import json
+import secrets
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from embedded.http import HttpError, request_json
+from embedded.ports import free_ports
+from embedded.processes import Part, StartError, poll
+
+FINAL_STATES = ("success", "failed")
+COMPONENTS = ("scheduler", "triggerer", "dag_processor")
+
+
+class AirflowStandalone(Part):
+    """`airflow standalone` with `folder` as its home, no examples, and the given Dags and plugins.
+
+    environment: variables of every component, such as `AIRFLOW_CONN_*`, `AIRFLOW_VAR_*` and `AIRFLOW__SECTION__KEY`.
+    pools: slots by name; deferred tasks count. They are made when the API first answers.
+    """
+
+    name = "airflow"
+    start_timeout = 240.0
+    username = "admin"
+
+    def __init__(
+        self,
+        folder: Path,
+        dags_folder: Path,
+        plugins_folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        pools: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(folder)
+        self.dags_folder = dags_folder
+        self.plugins_folder = plugins_folder or folder / "plugins"
+        self.pools = dict(pools or {"ray": 2})
+        self._environment = dict(environment or {})
+        self._ports = free_ports(4)
+        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self.password = secrets.token_urlsafe(9)
+        self._launched = datetime.now(UTC)
+        self._token: str | None = None
+        self._token_lock = threading.Lock()
+
+    @property
+    def _passwords_file(self) -> Path:
+        return self.folder / "passwords.json"
+
+    def command(self) -> list[str]:
+        return ["airflow", "standalone"]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "AIRFLOW_HOME": str(self.folder),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self._ports[0]),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.plugins_folder),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
+            # A new or changed Dag file is seen within seconds; the defaults are minutes.
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self._ports[1]),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self._ports[2]),
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self._ports[3]),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **self._environment,
+        }
+
+    def prepare(self) -> None:
+        self._launched = datetime.now(UTC)
+        self.plugins_folder.mkdir(parents=True, exist_ok=True)
+        # Chosen here, so that the password is known without reading Airflow's output.
+        if self._passwords_file.exists():
+            self.password = json.loads(self._passwords_file.read_text())[self.username]
+        else:
+            self._passwords_file.write_text(json.dumps({self.username: self.password}))
+
+    def serves(self) -> bool:
+        health = request_json("GET", f"{self.url}/api/v2/monitor/health", timeout=5)
+        # "healthy" is only as fresh as a heartbeat in the database, which may be that of components killed just now.
+        beats = [health[component][f"latest_{component}_heartbeat"] for component in COMPONENTS]
+        return all(beat is not None and datetime.fromisoformat(beat) > self._launched for beat in beats)
+
+    def serving(self) -> None:
+        for name, slots in self.pools.items():
+            body = {"name": name, "slots": slots, "include_deferred": True}
+            try:
+                self.api("POST", "/pools", body)
+            except HttpError as error:
+                if error.status != 409:  # it is there from an earlier start
+                    raise StartError(f"pool {name}: {error}") from error
+
+    # -- the REST API --
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """One request to `/api/v2` + `path`, signed in as admin; returns the parsed answer. Raises HttpError."""
+        for renew in (False, True):
+            try:
+                headers = {"Authorization": f"Bearer {self._bearer(renew)}"}
+                return request_json(method, f"{self.url}/api/v2{path}", body, headers)
+            except HttpError as error:
+                if renew or error.status != 401:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _bearer(self, renew: bool) -> str:
+        with self._token_lock:
+            if self._token is None or renew:
+                body = {"username": self.username, "password": self.password}
+                self._token = request_json("POST", f"{self.url}/auth/token", body)["access_token"]
+            return self._token
+
+    def wait_dag(self, dag_id: str, timeout: float = 90.0) -> dict[str, Any]:
+        """Wait until the Dag is known and return it. Raises StartError with Airflow's import errors if it is not."""
+        try:
+            dag: dict[str, Any] = poll(lambda: self._dag(dag_id), timeout, f"no Dag {dag_id}", interval=0.5)
+            return dag
+        except TimeoutError as error:
+            errors = self.api("GET", "/importErrors")["import_errors"]
+            traces = "\n".join(f"{each['filename']}: {each['stack_trace']}" for each in errors)
+            raise StartError(f"{error}\n{traces}\n{self.log_tail()}") from None
+
+    def _dag(self, dag_id: str) -> dict[str, Any] | None:
+        try:
+            dag: dict[str, Any] = self.api("GET", f"/dags/{dag_id}")
+        except HttpError as error:
+            if error.status != 404:
+                raise
+            return None
+        return None if dag.get("has_import_errors") or dag.get("is_stale") else dag
+
+    def unpause(self, dag_id: str) -> None:
+        self.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, object] | None = None, partition_key: str | None = None
+    ) -> dict[str, Any]:
+        """Start one manual run with `conf` as its params; returns the run (`dag_run_id` names it)."""
+        body: dict[str, object] = {"logical_date": None, "conf": dict(conf or {})}
+        if partition_key is not None:
+            body["partition_key"] = partition_key
+        run: dict[str, Any] = self.api("POST", f"/dags/{dag_id}/dagRuns", body)
+        return run
+
+    def backfill(
+        self, dag_id: str, from_date: str, to_date: str, conf: Mapping[str, object] | None = None, **options: object
+    ) -> dict[str, Any]:
+        """Start a backfill over the days `from_date` to `to_date` (YYYY-MM-DD, both included); returns it.
+
+        options: other fields of Airflow's request, such as `reprocess_behavior` or `max_active_runs`.
+        """
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{from_date}T00:00:00Z",
+            "to_date": f"{to_date}T00:00:00Z",
+            "dag_run_conf": dict(conf or {}),
+            **options,
+        }
+        result: dict[str, Any] = self.api("POST", "/backfills", body)
+        return result
+
+    def runs(self, dag_id: str, run_type: str | None = None) -> list[dict[str, Any]]:
+        """The Dag's runs, oldest first; `run_type` is `manual`, `scheduled`, `backfill` or `asset_triggered`."""
+        query = f"&run_type={run_type}" if run_type else ""
+        runs: list[dict[str, Any]] = self.api("GET", f"/dags/{dag_id}/dagRuns?order_by=id{query}")["dag_runs"]
+        return runs
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        result: dict[str, Any] = self.api("GET", f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}")
+        return result
+
+    def wait_run(self, dag_id: str, run_id: str, timeout: float = 180.0) -> dict[str, Any]:
+        """Wait until the run succeeded or failed, and return it. Raises TimeoutError."""
+
+        def final() -> dict[str, Any] | None:
+            run = self.run(dag_id, run_id)
+            return run if run["state"] in FINAL_STATES else None
+
+        result: dict[str, Any] = poll(final, timeout, f"run {run_id} of {dag_id} has no final state", interval=0.5)
+        return result
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The run's task instances, each with `task_id`, `state` and `try_number`."""
+        path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances"
+        instances: list[dict[str, Any]] = self.api("GET", path)["task_instances"]
+        return instances
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, logger: str = "") -> list[str]:
+        """The messages of one try so far, of loggers whose name holds `logger`, by time; empty while there is no log.
+
+        A later call may have new messages between old ones: workers and triggerer write beside each other.
+        """
+        path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
+        try:
+            content = self.api("GET", path)["content"]
+        except HttpError as error:
+            if error.status != 404:
+                raise
+            return []
+        entries = [{"event": line} if isinstance(line, str) else line for line in content]
+        return [entry["event"] for entry in entries if logger in (entry.get("logger") or "")]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """The value that the task left under `key`. Raises HttpError 404 when there is none."""
+        path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.api("GET", f"{path}?deserialize=true")["value"]
+
+
+def _quoted(run_id: str) -> str:
+    return urllib.parse.quote(run_id, safe="")

@@ -1,0 +1,141 @@
+"""The demo as a person meets it: a program of its own, its output, its exit code, and what it leaves behind."""
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from embedded.pdfs import QUESTIONS
+from embedded.processes import poll
+
+REPOSITORY = Path(__file__).parent.parent
+WHOLE_SECONDS = 300.0  # on two cores that have nothing else to do
+FIRST_LINE_SECONDS = 2.0
+LONGEST_SILENCE_SECONDS = 6.0
+CTRL_C_SECONDS = 20.0
+
+
+class Demo:
+    """A running demo, and the second (of its age) at which each line came."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "tests" / "demo.py"), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[tuple[float, str]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append((time.monotonic() - self._began, line.rstrip()))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
+    @property
+    def folder(self) -> str:
+        """The demo's own folder: every process of its parts has it in its environment, command line or cwd."""
+        found = re.search(r"logs and data are in (\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    def wait(self, timeout: float) -> int:
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait(CTRL_C_SECONDS)
+            raise AssertionError(f"the demo did not end within {timeout:g} s\n{self.output}") from None
+        self._reader.join(10)
+        return code
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def interrupt(self) -> None:
+        os.kill(self.process.pid, signal.SIGINT)
+
+
+def processes_of(folder: str) -> list[psutil.Process]:
+    """Processes that name the folder in their command line, work in it, or keep one of its files open."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            files = [file.path for file in process.open_files()]
+            if any(folder in text for text in [*process.cmdline(), process.cwd(), *files]):
+                found.append(process)
+        except psutil.Error:
+            continue  # it ended, or is not ours to look at
+    return found
+
+
+def says(text: str) -> Callable[[Demo], bool]:
+    return lambda demo: text in demo.output
+
+
+def test_the_whole_demo() -> None:
+    others = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    demo = Demo()
+    code = demo.wait(560)
+    output = demo.output
+    assert code == 0, output
+    assert demo.lines[-1][0] <= WHOLE_SECONDS * others, output
+    times = [0.0, *(second for second, _ in demo.lines)]
+    assert times[1] <= FIRST_LINE_SECONDS
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert max(gaps) <= LONGEST_SILENCE_SECONDS, output
+    answers = re.findall(r"^Q: (.+)\nA: (\S+), page (\d+)$", output, re.MULTILINE)
+    assert len(answers) == 3
+    expected = {question.text: (question.file, question.page) for question in QUESTIONS}
+    for text, file, page in answers:
+        assert (file, int(page)) == expected[text]
+    for day, how in (("2026-01-01", "manual"), ("2026-01-02", "backfill")):
+        # listed, added, changed, unchanged, deleted, failed
+        assert re.search(rf"^ *{day} +{how} +6 +6 +0 +0 +0 +0 ", output, re.MULTILINE), output
+    assert re.search(r"^ *sources +12$", output, re.MULTILINE), output
+    assert re.search(r"http://127\.0\.0\.1:\d+ +user admin +password \S+", output)
+    assert "Traceback" not in output
+    assert processes_of(demo.folder) == []
+    assert not Path(demo.folder).exists()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(says("is starting"), id="while the parts start"),
+        pytest.param(says("run running, task"), id="while a run is going on"),
+    ],
+)
+def test_ctrl_c_leaves_nothing(moment: Callable[[Demo], bool]) -> None:
+    demo = Demo()
+    poll(lambda: moment(demo) or demo.process.poll() is not None, 200, "the moment did not come")
+    poll(lambda: len(demo.descendants()) >= 8, 30, "the parts did not start")
+    descendants = demo.descendants()
+    began = time.monotonic()
+    demo.interrupt()
+    code = demo.wait(CTRL_C_SECONDS)
+    assert time.monotonic() - began <= CTRL_C_SECONDS
+    assert code == 130, demo.output
+    assert "Traceback" not in demo.output
+    _, alive = psutil.wait_procs(descendants, timeout=1)
+    assert alive == []
+    assert processes_of(demo.folder) == []
+    assert not Path(demo.folder).exists()
