@@ -9,9 +9,11 @@ from functools import lru_cache
 from ingest.pdf import Page
 
 MAX_CHARACTERS = 8000
-"""No chunk is longer, whatever its tokens: a tokenizer may make one token of a megabyte without spaces.
+"""A longer page is cut into pieces of this size before it is split, so no chunk is longer, whatever its tokens.
 
-Four bytes a character at most in UTF-8 keeps it under the 65,535 bytes that a Milvus VARCHAR can hold.
+A tokenizer may make one token of a megabyte without spaces; four bytes a character at most in UTF-8 keep a chunk under
+the 65,535 bytes that a Milvus VARCHAR can hold. And the splitter's time grows with the square of a text that has no
+sentences: 8,000 Chinese characters without punctuation take a third of a second, 330,000 at once would take minutes.
 """
 
 
@@ -53,6 +55,18 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
     """
     splitter = _splitter(tokenizer_json, settings.tokens, settings.overlap)
     for page in pages:
-        for text in splitter.chunks(page.text):
-            for start in range(0, len(text), MAX_CHARACTERS):
-                yield Chunk(page.number, text[start : start + MAX_CHARACTERS])
+        for piece in _pieces(page.text):
+            for text in splitter.chunks(piece):
+                yield Chunk(page.number, text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a text into pieces of at most MAX_CHARACTERS: between paragraphs, else between words, else anywhere."""
+    start = 0
+    while len(text) - start > MAX_CHARACTERS:
+        end = start + MAX_CHARACTERS
+        cuts = (text.rfind("\n\n", start + 1, end), text.rfind(" ", start + 1, end), end)
+        cut = next(cut for cut in cuts if cut > start)
+        yield text[start:cut]
+        start = cut
+    yield text[start:]

@@ -4,7 +4,8 @@ Both streams come sorted by source, so the merge holds one entry of each and its
 
 - NEW: listed, not in the ledger.
 - CHANGED: listed and in the ledger, but its version or the fingerprint differs (or a full refresh was asked for).
-- RETRY: failed before at the same version and fingerprint, with attempts left.
+- RETRY: failed before at the same version and fingerprint, with attempts left; or written, but its rows of other
+  versions may still be there.
 - UNCHANGED: done, or failed for good, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
 """
@@ -39,13 +40,17 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What the ledger knows of an object; `attempts` counts the tries at this version."""
+    """What the ledger knows of an object.
+
+    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there.
+    """
 
     source: str
     version: str
     fingerprint: str
     ok: bool
     attempts: int = 1
+    finished: bool = True
 
 
 Entry = TypeVar("Entry", StoredObject, LedgerEntry)
@@ -66,6 +71,8 @@ def _compare(listed: StoredObject, known: LedgerEntry, fingerprint: str, full_re
     same = known.version == listed.version and known.fingerprint == fingerprint
     if full_refresh or not same:
         change, attempts = Change.CHANGED, 0
+    elif not known.finished:
+        change, attempts = Change.RETRY, known.attempts - 1
     elif not known.ok and known.attempts < MAX_ATTEMPTS:
         change, attempts = Change.RETRY, known.attempts
     else:

@@ -17,6 +17,9 @@ from ingest.schema import MESSAGE_LENGTH
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+UNFINISHED = "unfinished"
+"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted."""
+
 PAGE = 5000
 """Rows a request: a ledger row without its vector is well under 1 kB, and Milvus returns 16,384 rows at most."""
 
@@ -45,7 +48,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
     pages = client.query_iterator(
         collection,
         filter=f"pipeline == {literal(pipeline)} and {under(source)}",
-        output_fields=["source", "version", "fingerprint", "status", "attempts"],
+        output_fields=["source", "version", "fingerprint", "status", "attempts", "metadata"],
         batch_size=PAGE,
         consistency_level="Strong",
         timeout=TIMEOUT,
@@ -54,7 +57,12 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
         while page := pages.next():
             for row in page:
                 yield LedgerEntry(
-                    row["source"], row["version"], row["fingerprint"], row["status"] == "ok", row["attempts"]
+                    row["source"],
+                    row["version"],
+                    row["fingerprint"],
+                    row["status"] == "ok",
+                    row["attempts"],
+                    finished=UNFINISHED not in row["metadata"],
                 )
     finally:
         pages.close()

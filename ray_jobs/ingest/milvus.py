@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ingest.errors import ConfigurationError, JobError, UnreachableError, one_line
 
@@ -20,9 +21,7 @@ TIMEOUT = 120.0
 CONNECT_TIMEOUT = 10.0
 
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
-_REFUSED = re.compile(
-    r"auth check failure|unauthenticated|permission ?denied|permissiondenied|invalid credential", re.I
-)
+_REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
 # What pymilvus and gRPC say of a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
@@ -46,7 +45,8 @@ def _shown(uri: str) -> str:
 
 def is_lite(client: MilvusClient) -> bool:
     """Whether the server is Milvus Lite, which takes one writer per collection."""
-    return "lite" in str(client.get_server_version()).lower()
+    # Not "lite" alone: the standalone server in the package `milvus` calls itself 2.3.5-lite.
+    return re.search(r"milvus[-_]?lite", str(client.get_server_version()), re.I) is not None
 
 
 def server_version(client: MilvusClient) -> tuple[int, int]:
@@ -74,6 +74,10 @@ def connect(uri: str) -> MilvusClient:
             f"--milvus-uri {_shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
             "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
         )
+    try:
+        urlsplit(uri).port  # noqa: B018 - raises
+    except ValueError as error:
+        raise ConfigurationError(f"--milvus-uri {_shown(uri)!r} is not a URI: {one_line(error)}") from None
     with errors_as_sentences(uri):
         client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
         client.list_collections(timeout=CONNECT_TIMEOUT)

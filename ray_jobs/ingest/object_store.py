@@ -1,6 +1,6 @@
 """List and read objects of an S3 API or a local folder, as one sorted stream and one function.
 
-Listings are sorted by source in code-point order: S3's own order (UTF-8 bytes) and the one the ledger is read in.
+Listings are sorted by source in code-point order, the one the ledger is read in.
 Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
 """
 
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import sqlite3
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,9 +57,11 @@ def normalise_source(source: str) -> str:
     Raises:
         ConfigurationError: another scheme, or a folder that does not exist.
     """
+    if not source:
+        raise ConfigurationError("--source is empty; give s3://bucket/prefix/ or a folder")
     if is_s3(source):
-        split_s3(source)
-        return source
+        # With the slash after the bucket, since all that begins with the source is taken to be under it.
+        return "s3://{}/{}".format(*split_s3(source))
     scheme = urlsplit(source).scheme
     if scheme not in ("", "file"):
         raise ConfigurationError(
@@ -74,7 +80,7 @@ def s3_client() -> Any:
     """A boto3 client made once per process (clients are thread-safe, and cost 100 ms each)."""
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, PartialCredentialsError
 
     custom_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     try:
@@ -89,6 +95,8 @@ def s3_client() -> Any:
                 s3={"addressing_style": "path" if custom_endpoint else "auto"},
             ),
         )
+    except PartialCredentialsError:
+        raise _no_credentials() from None
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"the object store's client cannot be set up: {one_line(error)}; "
@@ -102,15 +110,24 @@ def _store_name() -> str:
     return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
+def _without_password(text: str) -> str:
+    """A text without the user name and password of the URLs in it."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+def _no_credentials() -> ConfigurationError:
+    return ConfigurationError(
+        "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+        "in the environment of the Ray nodes"
+    )
+
+
 def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
     """The sentence for an error of boto3 that no single object is to blame for."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return ConfigurationError(
-            "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-            "in the environment of the Ray nodes"
-        )
+        return _no_credentials()
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code == "NoSuchBucket":
@@ -121,7 +138,7 @@ def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableE
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
             )
     return UnreachableError(
-        f"the object store {_store_name()} cannot be reached ({one_line(error, 160)}); "
+        f"the object store {_store_name()} cannot be reached ({_without_password(one_line(error))}); "
         "check that it runs and that AWS_ENDPOINT_URL is right"
     )
 
@@ -138,7 +155,20 @@ def list_objects(source: str, suffixes: tuple[str, ...]) -> Iterator[StoredObjec
         UnreachableError: the store does not answer.
     """
     listing = _list_s3(source) if is_s3(source) else _list_files(source)
-    return (entry for entry in listing if not suffixes or entry.source.lower().endswith(suffixes))
+    return _sorted(entry for entry in listing if not suffixes or entry.source.lower().endswith(suffixes))
+
+
+def _sorted(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """Sort a listing in code-point order, on disk, so that no prefix is too large.
+
+    S3 sorts like this itself, but SeaweedFS goes folder by folder and S3 Express sorts nothing.
+    """
+    with closing(sqlite3.connect("")) as database:  # "": a temporary file that goes with the connection
+        database.execute("CREATE TABLE listing (source TEXT PRIMARY KEY, version TEXT, size INTEGER) WITHOUT ROWID")
+        rows = ((entry.source, entry.version, entry.size) for entry in entries)
+        database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?)", rows)
+        for row in database.execute("SELECT source, version, size FROM listing ORDER BY source"):
+            yield StoredObject(*row)
 
 
 def _list_s3(source: str) -> Iterator[StoredObject]:
@@ -156,13 +186,22 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
 
 def _list_files(source: str) -> Iterator[StoredObject]:
     root = Path(source.removeprefix("file://"))
-    files = [root] if root.is_file() else [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
-    for path in sorted(files, key=lambda path: path.as_posix()):
+    files = [root] if root.is_file() else (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    for path in files:
+        try:
+            path.as_posix().encode()
+        except UnicodeEncodeError:
+            # Its name is no text, and neither the ledger nor a URI can hold it: one failed object, by a readable name.
+            readable = os.fsencode(path).decode(errors="backslashreplace")
+            yield StoredObject(f"file://{readable}", "unreadable", 0)
+            continue
         try:
             status = path.stat()
         except OSError:
             # A dangling link has no size yet; reading it is what fails, as its own object.
             yield StoredObject(f"file://{path.as_posix()}", "unreadable", 0)
+            continue
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             continue
         yield StoredObject(f"file://{path.as_posix()}", _file_version(status), status.st_size)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import uuid
@@ -117,8 +118,8 @@ def _count(text: str) -> int:
 
 def _positive(text: str) -> float:
     value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
 
@@ -127,6 +128,6 @@ def _integers(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except ValueError:
         value = None
-    if not isinstance(value, dict) or not all(isinstance(number, int) for number in value.values()):
+    if not isinstance(value, dict) or not all(type(number) is int for number in value.values()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object of integers")
     return value

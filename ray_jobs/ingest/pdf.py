@@ -20,6 +20,8 @@ class Page:
 # Scripts written without spaces between words: a line break inside them is no word boundary.
 _CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
 _CJK_BREAK = re.compile(f"(?<=[{_CJK}])\\s*\\n\\s*(?=[{_CJK}])")
+# A word cut at the end of a line. MuPDF's own flag for it (TEXT_DEHYPHENATE) does nothing for blocks.
+_HYPHEN_BREAK = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n\s*(?=([^\W\d_]))")
 _SPACE = re.compile(r"\s+")
 # What no text field can hold (NUL) or show: C0 and C1 controls other than white space, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
@@ -27,7 +29,8 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 def paragraph(lines: str) -> str:
     """One paragraph of wrapped lines as a single line."""
-    return _SPACE.sub(" ", _CJK_BREAK.sub("", _UNPRINTABLE.sub("", lines))).strip()
+    lines = _HYPHEN_BREAK.sub(lambda match: "" if match[1].islower() else "-", _UNPRINTABLE.sub("", lines))
+    return _SPACE.sub(" ", _CJK_BREAK.sub("", lines)).strip()
 
 
 def parse_pdf(data: bytes) -> Iterator[Page]:
@@ -50,6 +53,8 @@ def parse_pdf(data: bytes) -> Iterator[Page]:
             "parse", "NotAPdf", f"this is not a PDF or is damaged beyond repair: {one_line(error)}"
         ) from None
     with document:
+        if not document.is_pdf:  # MuPDF looks at the content and opens other formats too, an HTML error page above all
+            raise ObjectError("parse", "NotAPdf", "this is not a PDF but another kind of document")
         if document.needs_pass:
             raise ObjectError("parse", "Encrypted", "the PDF needs a password; upload it without one")
         try:
@@ -58,8 +63,7 @@ def parse_pdf(data: bytes) -> Iterator[Page]:
             raise _damaged(error) from None
         if count < 1:
             raise ObjectError("parse", "NoPages", "the PDF has no readable page; it may be truncated")
-        flags = pymupdf.TEXTFLAGS_BLOCKS | pymupdf.TEXT_DEHYPHENATE
-        flags &= ~pymupdf.TEXT_PRESERVE_IMAGES
+        flags = pymupdf.TEXTFLAGS_BLOCKS & ~pymupdf.TEXT_PRESERVE_IMAGES
         for number in range(1, count + 1):
             try:
                 blocks = document[number - 1].get_text("blocks", flags=flags)

@@ -53,11 +53,9 @@ def describe(stages: dict[str, dict[str, float]], total: int, elapsed: float) ->
         return int(stages.get(stage, {}).get("items", 0))
 
     embedded = items("embed")
-    rate = f" ({embedded / elapsed:.0f}/s)" if embedded and elapsed else ""
-    return (
-        f"{elapsed:5.0f} s  read {items('read')}/{total} objects, embedded {embedded} chunks{rate}, "
-        f"written {items('write')} rows"
-    )
+    rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
+    model = f"embedded {embedded} chunks{rate}" if "load" in stages else "the model is loading"
+    return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
 
 
 class Ticker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, diff
-from ingest.errors import JobError, TooManyFailedError
+from ingest.errors import JobError, TooManyFailedError, UnreachableError, one_line
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
@@ -26,7 +27,7 @@ from ingest.writer import ObjectWriter, Outcome, Target
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-    from ray.data import Dataset
+    from ray.data import DataContext, Dataset
 
 BLOCK_BYTES = 2 << 20
 """Target size of Ray Data's blocks. Small, since a block is what a stage finishes before the next one gets it and what
@@ -93,6 +94,10 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
             if missing.count:
                 report.deleted, rows_deleted = ObjectWriter(client, target).remove(missing.sources())
                 outcome.rows_deleted += rows_deleted
+            # Once a run: it makes what was written fast to search. (A server would do it some time later; Milvus Lite
+            # answers a full-text query over 7,600 unflushed rows in 5 s and over flushed ones in 0.1 s.)
+            for collection in (rows_name, ledger_name):
+                client.flush(collection, timeout=TIMEOUT)
     report.failed = outcome.failed
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
     report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted
@@ -218,13 +223,31 @@ def _connect_ray(say: Callable[[str], None]) -> None:
         # Within a Ray job the workers have the job's working_dir; by hand they get this folder.
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         folder = str(Path(__file__).resolve().parents[1])
-        ray.init(
-            runtime_env=None if in_job else {"working_dir": folder},
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=False if not os.environ.get("RAY_ADDRESS") else None,
-        )
-    context = DataContext.get_current()
+        address = os.environ.get("RAY_ADDRESS", "")
+        try:
+            _probe(address)
+            ray.init(
+                runtime_env=None if in_job else {"working_dir": folder},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+            )
+        except (OSError, SystemExit) as error:  # Ray ends the whole process where a head does not answer
+            raise UnreachableError(
+                f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
+                "check RAY_ADDRESS and that it runs"
+            ) from None
+    _configure(DataContext.get_current())
+
+
+def _probe(address: str) -> None:
+    """Raises OSError where nothing listens at `address`, `host:port`: ray.init takes two minutes to find that out."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _configure(context: DataContext) -> None:
     context.target_max_block_size = BLOCK_BYTES
     context.enable_progress_bars = False
     # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.

@@ -32,6 +32,8 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
     try:
         if report_path and not Path(report_path).absolute().parent.is_dir():
             raise ConfigurationError(f"--report {report_path!r}: its folder does not exist")
+        if report_path and Path(report_path).is_dir():
+            raise ConfigurationError(f"--report {report_path!r} is a folder; name a file")
         report = work()
     except TooManyFailedError as error:
         message, report = error.args

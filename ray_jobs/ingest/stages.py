@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ingest.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.errors import ObjectError
-from ingest.object_store import read_object
+from ingest.object_store import is_s3, read_object, s3_client
 from ingest.pdf import parse_pdf
 from ingest.progress import Observe
 from ingest.spool import SCHEMA as DIFFERENCE
@@ -75,6 +75,8 @@ def read_ahead(entries: list[dict[str, Any]], max_bytes: int, observe: Observe) 
         observe("read", 1, time.perf_counter() - started)
         return data
 
+    if any(is_s3(entry["source"]) for entry in entries):
+        s3_client()  # before the threads, each of which would make one of its own
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
         for entry in entries:

@@ -7,6 +7,8 @@ For each object:
 
 A reader never meets a gap. A crash after 1 or 2 leaves what the next run completes: without its ledger row an object
 is done again and lands on the same ids, and step 3 removes every row of the object that the new version does not have.
+Where there is something to delete, the ledger row says so in its metadata from 2 on (`unfinished`), and is written
+once more without that after 3: so the next run knows an object whose step 3 was cut off.
 
 An object too large for one write comes in parts. Whoever finds all its rows acknowledged does steps 2 and 3; two
 writers that find it at once do the same thing twice.
@@ -24,7 +26,7 @@ import numpy as np
 from ingest.diff import Change
 from ingest.errors import ObjectError
 from ingest.identity import row_ids
-from ingest.ledger import ledger_row
+from ingest.ledger import UNFINISHED, ledger_row
 from ingest.milvus import TIMEOUT, quoted
 
 if TYPE_CHECKING:
@@ -140,11 +142,17 @@ class ObjectWriter:
         finished = {part.source: part for part in parts if self._is_complete(part)}
         if not finished:
             return outcome
-        for batch in batched_by_bytes(self._ledger_row(part) for part in finished.values()):
-            self._client.upsert(self._target.ledger, batch, timeout=TIMEOUT)
-        outcome.rows_deleted += self._remove_other_rows(
+        stale = self._other_rows(
             [part for part in finished.values() if part.change is not Change.NEW or self._target.clean_new]
         )
+        entries = [self._ledger_row(part) for part in finished.values()]
+        self._upsert_ledger(
+            {**entry, "metadata": {**entry["metadata"], UNFINISHED: True}} if entry["source"] in stale else entry
+            for entry in entries
+        )
+        if stale:
+            outcome.rows_deleted += self._delete_rows(stale)
+            self._upsert_ledger(entry for entry in entries if entry["source"] in stale)
         for part in finished.values():
             if part.failure is None:
                 outcome.ok += 1
@@ -170,8 +178,9 @@ class ObjectWriter:
         objects = rows = 0
         remaining = iter(sources)
         while batch := list(islice(remaining, SOURCES_PER_QUERY)):
-            rows += self._delete_rows_except(batch, set())
-            self._client.delete(self._target.ledger, ids=batch, timeout=TIMEOUT)
+            rows += self._delete_rows(self._rows_except(batch, set()))
+            # Not by `ids=`: pymilvus writes those into an expression as they are, backslashes and quotes included.
+            self._client.delete(self._target.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
             objects += len(batch)
         return objects, rows
 
@@ -249,30 +258,42 @@ class ObjectWriter:
             failure=part.failure,
         )
 
-    def _remove_other_rows(self, parts: Sequence[ObjectPart]) -> int:
-        removed = 0
+    def _upsert_ledger(self, entries: Iterable[dict[str, Any]]) -> None:
+        for batch in batched_by_bytes(entries):
+            self._client.upsert(self._target.ledger, batch, timeout=TIMEOUT)
+
+    def _other_rows(self, parts: Sequence[ObjectPart]) -> dict[str, list[str]]:
+        """Ids of the parts' objects' rows that are of other versions, by source; only sources that have some."""
+        others: dict[str, list[str]] = {}
         for start in range(0, len(parts), SOURCES_PER_QUERY):
             batch = parts[start : start + SOURCES_PER_QUERY]
             keep = {row_id for part in batch if part.failure is None for row_id in self._ids(part)}
-            removed += self._delete_rows_except([part.source for part in batch], keep)
-        return removed
+            others.update(self._rows_except([part.source for part in batch], keep))
+        return others
 
-    def _delete_rows_except(self, sources: list[str], keep: set[str]) -> int:
-        """Delete all rows of `sources` but those with an id in `keep`; returns how many."""
+    def _rows_except(self, sources: list[str], keep: set[str]) -> dict[str, list[str]]:
+        """Ids of all rows of `sources` but those in `keep`, by source; only sources that have some."""
         pages = self._client.query_iterator(
             self._target.collection,
             filter=f"source in {quoted(sources)}",
-            output_fields=["id"],
+            output_fields=["id", "source"],
             batch_size=5000,
             consistency_level="Strong",
             timeout=TIMEOUT,
         )
-        stale: list[str] = []
+        found: dict[str, list[str]] = {}
         try:
             while page := pages.next():
-                stale += [row["id"] for row in page if row["id"] not in keep]
+                for row in page:
+                    if row["id"] not in keep:
+                        found.setdefault(row["source"], []).append(row["id"])
         finally:
             pages.close()
-        for start in range(0, len(stale), BATCH_ROWS):
-            self._client.delete(self._target.collection, ids=stale[start : start + BATCH_ROWS], timeout=TIMEOUT)
-        return len(stale)
+        return found
+
+    def _delete_rows(self, rows: Mapping[str, Sequence[str]]) -> int:
+        """Delete rows, given as ids by source; returns how many."""
+        ids = [identifier for identifiers in rows.values() for identifier in identifiers]
+        for start in range(0, len(ids), BATCH_ROWS):
+            self._client.delete(self._target.collection, ids=ids[start : start + BATCH_ROWS], timeout=TIMEOUT)
+        return len(ids)

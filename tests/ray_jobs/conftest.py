@@ -1,0 +1,110 @@
+"""Job scripts as subprocesses on the shared Ray head, and one library of PDFs that several modules look at."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.pdfs import DAYS, make_pdfs
+from embedded.processes import base_environment
+
+RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
+TOKEN = "token-that-no-one-may-see"
+
+
+@dataclass
+class Result:
+    """A finished script."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the last line of the output says."""
+        prefix, _, text = self.stdout.splitlines()[-1].partition(" ")
+        assert prefix == "REPORT", self.stdout + self.stderr
+        return json.loads(text)
+
+    @property
+    def error(self) -> str:
+        """The one sentence behind `ERROR: `."""
+        (line,) = [line for line in self.stderr.splitlines() if line.startswith("ERROR: ")]
+        return line
+
+
+@dataclass
+class Jobs:
+    """Runs scripts with `environment`; no output may hold one of `secrets` or a traceback."""
+
+    environment: dict[str, str]
+    secrets: tuple[str, ...]
+    flags: list[str] = field(default_factory=list)
+
+    def run(self, script: str, *flags: str, **environment: str) -> Result:
+        finished = subprocess.run(
+            [sys.executable, str(RAY_JOBS / script), *self.flags, *flags],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        output = finished.stdout + finished.stderr
+        assert "Traceback" not in output, output
+        assert not [secret for secret in self.secrets if secret in output], output
+        return Result(finished.returncode, finished.stdout, finished.stderr)
+
+
+@pytest.fixture(scope="session")
+def milvus_client(milvus) -> Any:
+    """One client for all tests: a second one would share its connection, and fail while that is being made anew."""
+    from ingest.milvus import connect
+
+    return connect(milvus.uri)
+
+
+@pytest.fixture(scope="session")
+def plain_jobs(object_store, milvus, minilm_path) -> Jobs:
+    """Scripts for the real stores, without a Ray head: for what ends before any work is done."""
+    environment = {**base_environment(), **object_store.environment(), "MILVUS_TOKEN": TOKEN}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "RAY_ADDRESS": "127.0.0.1:1"}
+    flags = ["--milvus-uri", milvus.uri, "--embedding-model", minilm_path]
+    return Jobs(environment, (TOKEN, object_store.secret_key), flags)
+
+
+@pytest.fixture(scope="session")
+def jobs(plain_jobs, ray_head) -> Jobs:
+    """Scripts for the real stores on the shared Ray head."""
+    return Jobs({**plain_jobs.environment, **ray_head.client_environment()}, plain_jobs.secrets, plain_jobs.flags)
+
+
+@dataclass
+class Library:
+    """Generated PDFs in the object store, and what became of them."""
+
+    source: str
+    collection: str
+    files: dict[str, bytes]
+    first: Result
+    report_file: str
+
+
+@pytest.fixture(scope="session")
+def library(jobs, object_store, tmp_path_factory) -> Library:
+    """All of the demo's PDFs under one prefix, ingested once in small chunks; tests only read it."""
+    bucket = object_store.bucket("ray-jobs-library")
+    files = {name: data for day in DAYS for name, data in make_pdfs(day).items()}
+    client = object_store.client()
+    for name, data in files.items():
+        client.put_object(Bucket="ray-jobs-library", Key=f"library/{name}", Body=data)
+    client.put_object(Bucket="ray-jobs-library", Key="library/notes.txt", Body=b"no PDF")
+    report = tmp_path_factory.mktemp("report") / "report.json"
+    source, collection = f"{bucket}/library/", "library_"
+    result = jobs.run("ingest_pdfs.py", "--source", source, "--collection", collection, "--report", str(report))
+    return Library(source, collection, files, result, report.read_text() if report.exists() else "")

@@ -1,0 +1,141 @@
+"""Text out of PDFs: made here for what must come out, and a corpus of real good and bad ones where it is present."""
+
+import contextlib
+
+import pymupdf
+import pytest
+
+from ingest.errors import ObjectError
+from ingest.pdf import Page, paragraph, parse_pdf
+
+
+def pdf(*pages, font="helv", **save):
+    """A PDF whose pages hold these texts, line by line."""
+    with pymupdf.open() as document:
+        for text in pages:
+            page = document.new_page()
+            if text:
+                page.insert_text((72, 100), text, fontname=font, fontsize=11)
+        return document.tobytes(**save)
+
+
+def failure(data):
+    with pytest.raises(ObjectError) as caught:
+        list(parse_pdf(data))
+    error = caught.value
+    assert error.stage == "parse"
+    assert error.message.count("\n") == 0
+    assert 10 < len(error.message) <= 500
+    return error
+
+
+def test_pages_are_counted_from_one_and_those_without_text_are_there():
+    assert list(parse_pdf(pdf("one", "", "three"))) == [Page(1, "one"), Page(2, ""), Page(3, "three")]
+
+
+def test_the_lines_of_a_paragraph_become_one_line():
+    (page,) = parse_pdf(pdf("The keeper climbs the\ntower at dusk and\ntrims the wick."))
+    assert page.text == "The keeper climbs the tower at dusk and trims the wick."
+
+
+def test_paragraphs_are_parted_by_a_blank_line():
+    with pymupdf.open() as document:
+        sheet = document.new_page()
+        sheet.insert_text((72, 100), "First paragraph.\nIts second line.")
+        sheet.insert_text((72, 300), "Second paragraph.")
+        data = document.tobytes()
+    (page,) = parse_pdf(data)
+    assert page.text == "First paragraph. Its second line.\n\nSecond paragraph."
+
+
+def test_a_word_cut_at_the_end_of_a_line_is_joined():
+    (page,) = parse_pdf(pdf("It was a great disap-\npointment for all."))
+    assert page.text == "It was a great disappointment for all."
+
+
+def test_a_hyphen_before_a_capital_stays():
+    assert paragraph("the Anglo-\nSaxon ship") == "the Anglo-Saxon ship"
+
+
+def test_a_dash_at_the_end_of_a_line_is_no_hyphen():
+    assert paragraph("pages 10-\n12 and so on -\nwith a dash") == "pages 10- 12 and so on - with a dash"
+
+
+def test_chinese_lines_are_joined_without_a_space():
+    (page,) = parse_pdf(pdf("云岭绿茶的冲泡\n水温是八十度。", font="china-s"))
+    assert page.text == "云岭绿茶的冲泡水温是八十度。"
+
+
+def test_a_line_break_between_chinese_and_english_stays_a_space():
+    assert paragraph("运行 Ray\n集群") == "运行 Ray 集群"
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9f", "\ud800"])
+def test_what_no_text_field_can_hold_is_dropped(character):
+    assert paragraph(f"a{character}b") == "ab"
+
+
+def test_an_encrypted_pdf_says_so():
+    data = pdf("secret", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="reader", owner_pw="owner")
+    assert failure(data).error_type == "Encrypted"
+
+
+def test_a_pdf_that_only_its_owner_may_change_is_read():
+    data = pdf("open to all", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="", owner_pw="owner")
+    assert [page.text for page in parse_pdf(data)] == ["open to all"]
+
+
+def test_an_empty_file_says_so():
+    assert failure(b"").error_type == "Empty"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"<html><body>Not found</body></html>", b"\x00" * 4096, b"%PDF-1.7\n", pdf("cut", "off")[:120]],
+    ids=["html", "nulls", "header", "truncated"],
+)
+def test_what_holds_no_page_is_no_pdf_or_has_no_pages(data):
+    assert failure(data).error_type in ("NotAPdf", "NoPages")
+
+
+def test_html_under_the_name_of_a_pdf_is_no_pdf():
+    assert failure(b"<html><body>Not found</body></html>").error_type == "NotAPdf"
+
+
+def test_a_pdf_without_pages_says_so():
+    data = (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+        b"trailer<</Root 1 0 R/Size 3>>\n%%EOF\n"
+    )
+    assert failure(data).error_type == "NoPages"
+
+
+def test_mupdf_keeps_its_complaints_off_the_output(capfd):
+    for data in (pdf("one", "two")[:-300], b"%PDF-1.7\n<<garbage>>"):
+        with contextlib.suppress(ObjectError):
+            list(parse_pdf(data))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_all_good_files_of_the_corpus_parse(corpus):
+    files = sorted(corpus.glob("pdf/*/*.pdf"))
+    assert len(files) == 130
+    pages = [page for file in files for page in parse_pdf(file.read_bytes())]
+    assert len(pages) == 1955
+    assert sum(bool(page.text) for page in pages) > 1700
+
+
+def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus):
+    files = sorted(corpus.glob("bad/pdf/*.pdf"))
+    assert len(files) > 40
+    types = {}
+    for file in files:
+        try:
+            list(parse_pdf(file.read_bytes()))
+        except ObjectError as error:
+            types[file.name] = error.error_type
+            assert "\n" not in error.message
+    assert set(types.values()) <= {"Empty", "NotAPdf", "Encrypted", "NoPages", "Damaged"}
+    assert types["zero.pdf"] == "Empty"
+    assert types["enc_pypdf__resources__encryption__r4-aes-user-password.pdf"] == "Encrypted"
+    assert "bomb_2400dpi.pdf" not in types

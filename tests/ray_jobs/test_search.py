@@ -1,0 +1,58 @@
+"""Questions to what a real run ingested."""
+
+import json
+
+import pytest
+
+from embedded.pdfs import QUESTIONS
+
+
+@pytest.fixture(scope="module")
+def answers(jobs, library):
+    """All questions at once, by mode: {question: [(file, page), ...]}."""
+    found = {}
+    for mode in ("hybrid", "words"):
+        texts = [question.text for question in QUESTIONS]
+        result = jobs.run("search.py", "--collection", library.collection, "--json", "--mode", mode, *texts)
+        assert result.code == 0, result.stderr
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        found[mode] = {
+            line["question"]: [(hit["source"].removeprefix(library.source), hit["page"]) for hit in line["hits"]]
+            for line in lines
+        }
+    return found
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.file)
+def test_a_question_finds_its_file_and_page(answers, question):
+    assert (question.file, question.page) in answers["hybrid"][question.text][:2]
+
+
+def test_a_chinese_question_is_answered_by_words(answers):
+    (question,) = [question for question in QUESTIONS if not question.text.isascii()]
+    assert answers["words"][question.text][0] == (question.file, question.page)
+
+
+def test_every_page_comes_once(answers):
+    for hits in answers["hybrid"].values():
+        assert len(hits) == len(set(hits)) == 5
+
+
+def test_the_text_output_names_file_page_and_passage(jobs, library):
+    question = QUESTIONS[0]
+    result = jobs.run("search.py", "--collection", library.collection, "--limit", "1", question.text)
+    assert result.code == 0, result.stderr
+    assert f"1. page {question.page} of {question.file}   {library.source}{question.file}" in result.stdout
+    assert "fog signal" in result.stdout
+
+
+def test_a_collection_that_is_not_there_is_said_in_one_sentence(plain_jobs):
+    result = plain_jobs.run("search.py", "--collection", "never_made_", "question")
+    assert (result.code, result.stdout) == (2, "")
+    assert "has no collection 'never_made_documents'" in result.error
+
+
+def test_a_bad_prefix_is_said_in_one_sentence(plain_jobs):
+    result = plain_jobs.run("search.py", "--collection", "a-b", "question")
+    assert (result.code, result.stdout) == (2, "")
+    assert "cannot begin a collection's name" in result.error
