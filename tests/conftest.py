@@ -1,4 +1,7 @@
-"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session."""
+"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session.
+
+Airflow ends with its module: idle, it still takes a tenth of a core.
+"""
 
 import os
 from collections.abc import Iterator
@@ -63,7 +66,7 @@ def ray_head(object_store: "ObjectStore", tmp_path_factory: pytest.TempPathFacto
         yield head
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(
     object_store: "ObjectStore",
     milvus: "MilvusLite",
@@ -73,13 +76,13 @@ def airflow(
 ) -> Iterator["AirflowStandalone"]:
     """Airflow with the project's Dags and plugins, wired to the other parts; sources are under `s3://airflow`.
 
-    Dags are paused; pool `ray` has 2 slots and counts deferred tasks.
+    Dags are paused; pool `ray` counts deferred tasks and has 1 slot, since 2 CPUs hold one job's model and its readers.
     """
     from embedded.airflow_standalone import AirflowStandalone
     from embedded.platform import site_environment
 
     environment = site_environment(ray_head, object_store.bucket("airflow"), milvus.uri, minilm_path)
     with AirflowStandalone(
-        tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", REPOSITORY / "plugins", environment
+        tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", REPOSITORY / "plugins", environment, {"ray": 1}
     ) as standalone:
         yield standalone

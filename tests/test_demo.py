@@ -19,6 +19,7 @@ from embedded.processes import poll
 
 REPOSITORY = Path(__file__).parent.parent
 WHOLE_SECONDS = 300.0  # on two cores that have nothing else to do
+WHOLE_LIMIT = 600.0  # on two cores that are shared with the other tests' servers
 FIRST_LINE_SECONDS = 2.0
 LONGEST_SILENCE_SECONDS = 6.0
 CTRL_C_SECONDS = 20.0
@@ -91,17 +92,18 @@ def says(text: str) -> Callable[[Demo], bool]:
     return lambda demo: text in demo.output
 
 
-def test_the_whole_demo() -> None:
-    others = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+@pytest.fixture(scope="module")
+def whole() -> Demo:
+    """A demo that ran to its end."""
     demo = Demo()
-    code = demo.wait(560)
-    output = demo.output
-    assert code == 0, output
-    assert demo.lines[-1][0] <= WHOLE_SECONDS * others, output
-    times = [0.0, *(second for second, _ in demo.lines)]
-    assert times[1] <= FIRST_LINE_SECONDS
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert max(gaps) <= LONGEST_SILENCE_SECONDS, output
+    code = demo.wait(WHOLE_LIMIT)
+    assert code == 0, demo.output
+    return demo
+
+
+@pytest.mark.timeout(WHOLE_LIMIT + 60)
+def test_the_whole_demo(whole: Demo) -> None:
+    output = whole.output
     answers = re.findall(r"^Q: (.+)\nA: (\S+), page (\d+)$", output, re.MULTILINE)
     assert len(answers) == 3
     expected = {question.text: (question.file, question.page) for question in QUESTIONS}
@@ -113,15 +115,26 @@ def test_the_whole_demo() -> None:
     assert re.search(r"^ *sources +12$", output, re.MULTILINE), output
     assert re.search(r"http://127\.0\.0\.1:\d+ +user admin +password \S+", output)
     assert "Traceback" not in output
-    assert processes_of(demo.folder) == []
-    assert not Path(demo.folder).exists()
+    assert processes_of(whole.folder) == []
+    assert not Path(whole.folder).exists()
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(WHOLE_LIMIT + 60)
+def test_the_demo_is_quick_and_never_silent(whole: Demo) -> None:
+    times = [0.0, *(second for second, _ in whole.lines)]
+    longest = max(later - earlier for earlier, later in itertools.pairwise(times))
+    print(f"\nfirst line {times[1]:.1f} s, whole run {times[-1]:.0f} s, longest silence {longest:.1f} s")
+    assert times[1] <= FIRST_LINE_SECONDS
+    assert times[-1] <= WHOLE_SECONDS
+    assert longest <= LONGEST_SILENCE_SECONDS
 
 
 @pytest.mark.parametrize(
     "moment",
     [
         pytest.param(says("is starting"), id="while the parts start"),
-        pytest.param(says("run running, task"), id="while a run is going on"),
+        pytest.param(says("run running, task"), id="while a run is going on", marks=pytest.mark.chaos),
     ],
 )
 def test_ctrl_c_leaves_nothing(moment: Callable[[Demo], bool]) -> None:

@@ -218,6 +218,7 @@ hello()
 """
 
 
+@pytest.mark.chaos
 def test_airflow_runs_and_backfills_and_comes_back(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()

@@ -79,7 +79,7 @@ class Stage:
         return [job for job in jobs if (job["metadata"] or {}).get("airflow_run_id") == run_id]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A running Airflow whose Dags use the stand-in jobs, and a Ray head that wants a token."""
     folder = tmp_path_factory.mktemp("stage")

@@ -1,5 +1,6 @@
-"""The Dag ``ingest_pdfs`` with the real job, an S3 server and Milvus: by hand, by backfill, with bad arguments."""
+"""The Dag ``ingest_pdfs`` with the real job, S3 and Milvus: by schedule, by hand, by backfill, with bad arguments."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,17 +13,20 @@ RUN_TIMEOUT = 240.0
 
 @pytest.fixture(scope="module")
 def days(airflow: Any, object_store: Any) -> dict[str, int]:
-    """Two days of PDFs in the store: their number by day."""
+    """Two days of PDFs in the store, and one of them for yesterday: their number by day."""
     client = object_store.client()
     counts = {}
-    for day in DAYS:
-        files = make_pdfs(day)
+    for day, files in [*((day, make_pdfs(day)) for day in DAYS), (yesterday(), dict([make_pdfs(DAYS[0]).popitem()]))]:
         for name, content in files.items():
             client.put_object(Bucket="airflow", Key=f"pdfs/{day}/{name}", Body=content)
         counts[day] = len(files)
     airflow.wait_dag("ingest_pdfs")
     airflow.unpause("ingest_pdfs")
     return counts
+
+
+def yesterday() -> str:
+    return (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
 
 
 def sources(milvus_uri: str, day: str) -> list[str]:
@@ -36,6 +40,15 @@ def sources(milvus_uri: str, day: str) -> list[str]:
     finally:
         client.close()
     return sorted({row["source"] for row in rows})
+
+
+@pytest.mark.timeout(600)
+def test_yesterday_by_schedule(airflow: Any, milvus: Any, days: dict[str, int]):
+    (run,) = poll(lambda: airflow.runs("ingest_pdfs", "scheduled"), 60, "no scheduled run")
+    assert airflow.wait_run("ingest_pdfs", run["dag_run_id"], RUN_TIMEOUT)["state"] == "success"
+    assert run["partition_key"] in days
+    assert airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")["added"] == 1
+    assert len(sources(milvus.uri, run["partition_key"])) == 1
 
 
 @pytest.mark.timeout(600)
