@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 REVISION = 1
 """Raise it when the same PDF gives other rows than before: every object is then processed anew."""
 
-EMBED_OBJECTS = 16
-"""Parts of objects per call of the model: enough chunks to sort by length, few enough to see it move on a CPU."""
+GPU_BATCH = 64
+"""Parts of objects per call of a model on a GPU: thousands of chunks, to sort by length before they are batched."""
 
 
 def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, options: Options) -> Pipeline:
@@ -59,9 +59,10 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
         )
         return parsed.map_batches(
             EmbedTexts,
-            batch_size=EMBED_OBJECTS,
+            # A block is a batch: its size is bounded. Ray Data wants a number where there are GPUs, and they want more.
+            batch_size=GPU_BATCH if resources.model_gpus else None,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=1, max_size=resources.model_actors),
+            compute=ActorPoolStrategy(size=resources.model_actors),
             fn_constructor_kwargs={
                 "model": model.name,
                 "dimension": model.dimension,
@@ -79,6 +80,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
         suffixes=(".pdf",),
         collection=DOCUMENTS,
         dimension=model.dimension,
+        model_bytes=model.weight_bytes,
         fingerprint=fingerprint("pdfs", REVISION, shape),
         prepare=prepare,
         build=build,

@@ -33,6 +33,8 @@ REFUSED = {
 
 GONE = {"NoSuchKey", "404"}
 CHANGED = {"PreconditionFailed", "412"}
+FORBIDDEN = {"AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"}
+"""Refusals that are about one object (its policy, its archive tier, its key) where listing the bucket was allowed."""
 
 
 def is_s3(uri: str) -> bool:
@@ -254,6 +256,9 @@ def _read_s3(source: str, version: str, sleep: Callable[[float], None]) -> bytes
                 raise ObjectError("read", "Vanished", "the object was deleted after it was listed") from None
             if code in CHANGED:
                 raise _changed() from None
+            if code in FORBIDDEN:
+                message = f"the object store does not hand it out ({code}); check its policy, key or archive tier"
+                raise ObjectError("read", "Forbidden", message) from None
             raise _explain(error, bucket) from None
         except (HTTPClientError, HTTPError, ConnectionError) as error:
             if attempt == READ_ATTEMPTS:

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
 from ingest.progress import Counts, Reporter, Ticker
 from ingest.report import Report
-from ingest.resources import Resources, share
+from ingest.resources import Cluster, Resources, share
 from ingest.schema import SOURCES, ensure_sources
 from ingest.spool import Spool
 from ingest.writer import ObjectWriter, Outcome, Target
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
     from ray.data import DataContext, Dataset
 
-BLOCK_BYTES = 2 << 20
-"""Target size of Ray Data's blocks. Small, since a block is what a stage finishes before the next one gets it and what
-a crash costs: 2 MiB are about a thousand embedded chunks. The default, 128 MiB, would be a day of them on a CPU."""
+BLOCK_BYTES = 256 << 10
+"""Target size of Ray Data's blocks. Small, since a block is what a model works on at a time, what the stages after it
+wait for, and what a crash costs: 256 KiB are about 400 chunks, 20 s of a small model on a core. At the default of
+128 MiB it would be hours."""
+
+OBJECTS_PER_ACTOR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Pipeline:
         suffixes: names of the objects it takes, lower case.
         collection: of its rows, without prefix.
         dimension: of its vectors.
+        model_bytes: size of its model's weights.
         fingerprint: of all that shapes its rows.
         prepare: makes its collection, given a client and the collection's full name.
         build: puts its stages between the differences and the sink.
@@ -52,6 +56,7 @@ class Pipeline:
     suffixes: tuple[str, ...]
     collection: str
     dimension: int
+    model_bytes: int
     fingerprint: str
     prepare: Callable[[MilvusClient, str], None]
     build: Callable[[Dataset, Resources, Reporter], Dataset]
@@ -167,11 +172,16 @@ def _process(
     _connect_ray(say)
     from ingest.milvus_sink import MilvusDatasink
 
-    cluster = ray.cluster_resources()
-    resources = share(cluster.get("CPU", 0), cluster.get("GPU", 0), single_writer)
+    total = ray.cluster_resources()
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    cluster = Cluster(total.get("CPU", 0), total.get("GPU", 0), nodes, total.get("memory", 0))
+    resources = share(cluster, pipeline.model_bytes, single_writer)
+    # A small run is over before a second model would be loaded.
+    actors = min(resources.model_actors, math.ceil(work.count / OBJECTS_PER_ACTOR))
+    resources = replace(resources, model_actors=actors)
     say(
-        f"Ray cluster with {cluster.get('CPU', 0):g} CPUs and {cluster.get('GPU', 0):g} GPUs: "
-        f"{resources.model_actors} model actors of {resources.threads} threads; loading the model"
+        f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading the model "
+        f"({actors} x {resources.threads} {'thread' if resources.threads == 1 else 'threads'})"
     )
     counts = ray.remote(Counts).options(num_cpus=0).remote()
     ray.get(counts.get.remote())

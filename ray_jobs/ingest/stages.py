@@ -30,7 +30,7 @@ READ_AHEAD = 4
 PART_CHUNKS = 256
 """Chunks per row at most: an object with more comes in parts, so that no row, batch or write grows with an object."""
 
-TABLE_CHUNKS = 1024
+TABLE_CHUNKS = 256
 """Chunks after which a parse task hands a table on."""
 
 PARSED = pa.schema(
@@ -119,7 +119,6 @@ def parse_documents(
             chunks = list(chunk_pages(pages, tokenizer_json, settings.chunks))
             observe("parse", 1, time.perf_counter() - started)
         except ObjectError as error:
-            observe("failed", 1, 0.0)
             failed = {"stage": error.stage, "error_type": error.error_type, "error_message": error.message}
             rows.append({**entry, "first": 0, "total": 0, "texts": [], "pages": [], "metadata": "{}", **failed})
             continue

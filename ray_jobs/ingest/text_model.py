@@ -20,6 +20,9 @@ BGE_V1_5_QUERY_PROMPTS = {
 }
 """Query instructions of BGE v1.5, which its config files lack (model cards of BAAI/bge-*-{en,zh}-v1.5)."""
 
+DEFAULT_WEIGHT_BYTES = 2_300_000_000
+"""BAAI/bge-m3: 568 million parameters in float32."""
+
 _WEIGHTS = ("*.safetensors", "*.bin")
 _SAMPLE = 1 << 20
 _FALLBACK_LIMIT = 512
@@ -34,6 +37,7 @@ class TextModel:
         name: what sentence-transformers is to load: a hub name or an absolute path.
         dimension: length of its vectors.
         max_tokens: longest text it reads, in tokens, special tokens not counted; more is cut off.
+        weight_bytes: size of its weights; of a model that only its name is known of, that of the default model.
         tokenizer_json: contents of its `tokenizer.json`.
         identity: changes when the model does: the hub name, or a digest of the folder's files.
     """
@@ -41,6 +45,7 @@ class TextModel:
     name: str
     dimension: int
     max_tokens: int
+    weight_bytes: int
     tokenizer_json: str
     identity: str
 
@@ -62,7 +67,8 @@ def describe(name: str) -> TextModel:
             f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
         ) from None
     identity = _digest(folder) if is_local else _qualified(name)
-    return TextModel(str(folder) if is_local else name, dimension, max_tokens, tokenizer_json, identity)
+    weights = _weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
+    return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
 
 
 def query_prompt(name: str) -> str | None:
@@ -151,6 +157,11 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
 
     special = Tokenizer.from_str(tokenizer_json).num_special_tokens_to_add(False)
     return min(limits, default=_FALLBACK_LIMIT) - special
+
+
+def _weight_bytes(folder: Path) -> int:
+    # A folder may hold the same weights in several formats; one of them is loaded.
+    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in _WEIGHTS), default=0)
 
 
 def _digest(folder: Path) -> str:
