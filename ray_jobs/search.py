@@ -12,8 +12,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from ingest.errors import ConfigurationError, ExitCode, JobError
-from ingest.milvus import check_prefix, connect, errors_as_sentences
+from ingest.errors import ConfigurationError, ExitCode, JobError, one_line
+from ingest.milvus import check_prefix, connect, errors_as_sentences, shown
 from ingest.options import Parser
 from ingest.schema import DOCUMENTS
 from ingest.search import Mode, PageHit, search_documents
@@ -51,7 +51,7 @@ def _answers(arguments: Namespace) -> Iterator[tuple[str, list[PageHit]]]:
     with errors_as_sentences(arguments.milvus_uri):
         if not client.has_collection(collection):
             raise ConfigurationError(
-                f"Milvus at {arguments.milvus_uri} has no collection {collection!r}; ingest something first, "
+                f"Milvus at {shown(arguments.milvus_uri)} has no collection {collection!r}; ingest something first, "
                 "or check --collection"
             )
         client.load_collection(collection)
@@ -69,8 +69,7 @@ def _show(question: str, hits: list[PageHit]) -> None:
     for rank, hit in enumerate(hits, 1):
         name = hit.source.rsplit("/", 1)[-1]
         print(f"  {rank}. page {hit.page} of {name}   {hit.source}")
-        snippet = hit.text if len(hit.text) <= 160 else hit.text[:159] + "…"
-        print(f"     {snippet}")
+        print(f"     {one_line(hit.text, 160)}")
 
 
 if __name__ == "__main__":

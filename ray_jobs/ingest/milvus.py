@@ -38,7 +38,7 @@ def check_prefix(prefix: str) -> None:
         )
 
 
-def _shown(uri: str) -> str:
+def shown(uri: str) -> str:
     """The URI without a user and password that it may carry."""
     return re.sub(r"//[^/@]*@", "//", uri)
 
@@ -71,13 +71,13 @@ def connect(uri: str) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
         raise ConfigurationError(
-            f"--milvus-uri {_shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
+            f"--milvus-uri {shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
             "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
         )
     try:
         urlsplit(uri).port  # noqa: B018 - raises
     except ValueError as error:
-        raise ConfigurationError(f"--milvus-uri {_shown(uri)!r} is not a URI: {one_line(error)}") from None
+        raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not a URI: {one_line(error)}") from None
     with errors_as_sentences(uri):
         client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
         client.list_collections(timeout=CONNECT_TIMEOUT)
@@ -96,14 +96,14 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
         text = one_line(getattr(error, "message", None) or error)
         if _REFUSED.search(text):
             raise ConfigurationError(
-                f"Milvus at {_shown(uri)} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
+                f"Milvus at {shown(uri)} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
             raise UnreachableError(
-                f"Milvus at {_shown(uri)} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
+                f"Milvus at {shown(uri)} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
             ) from None
-        raise JobError(f"Milvus at {_shown(uri)} refused a request: {text}") from None
+        raise JobError(f"Milvus at {shown(uri)} refused a request: {text}") from None
 
 
 def quoted(values: list[str]) -> str:

@@ -64,7 +64,7 @@ def normalise_source(source: str) -> str:
     if is_s3(source):
         # With the slash after the bucket, since all that begins with the source is taken to be under it.
         return "s3://{}/{}".format(*split_s3(source))
-    scheme = urlsplit(source).scheme
+    scheme = source.partition("://")[0] if "://" in source else ""
     if scheme not in ("", "file"):
         raise ConfigurationError(
             f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
@@ -186,9 +186,18 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
         raise _explain(error, bucket) from None
 
 
+def _unlisted(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one: its files would be taken for deleted."""
+    raise UnreachableError(f"folder {error.filename!r} cannot be listed: {error.strerror}; check that it is mounted")
+
+
 def _list_files(source: str) -> Iterator[StoredObject]:
     root = Path(source.removeprefix("file://"))
-    files = [root] if root.is_file() else (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    files = (
+        [root]
+        if root.is_file()
+        else (Path(folder, name) for folder, _, names in os.walk(root, onerror=_unlisted) for name in names)
+    )
     for path in files:
         try:
             path.as_posix().encode()

@@ -18,7 +18,7 @@ from ingest.schema import VECTOR_INDEXES, IndexSettings
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects to process."""
+    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed."""
 
     source: str
     milvus_uri: str
@@ -54,7 +54,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--full-refresh", action="store_true", help="process unchanged objects too")
     add("--keep-missing", action="store_true", help="keep the rows of objects that left the source")
     add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
-        help="fraction of the objects to process that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
+        help="fraction of the listed objects that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
     add("--limit", type=_count, default=0, metavar="N", help="process at most N objects (default: 0, all)")
     add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
     add("--analyzer", default="auto", metavar="NAME",

@@ -107,9 +107,11 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
     report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted
     report.seconds = round(time.monotonic() - started, 3)
-    if work.count and outcome.failed > math.floor(options.max_failed_fraction * work.count):
+    # Of all that are there, not of those at hand: one bad file among a hundred is no reason to fail the run after it,
+    # which has only that one to try again.
+    if outcome.failed > math.floor(options.max_failed_fraction * report.listed):
         raise TooManyFailedError(
-            f"{outcome.failed} of {work.count} objects failed, more than --max-failed-fraction "
+            f"{outcome.failed} of {report.listed} objects failed, more than --max-failed-fraction "
             f"{options.max_failed_fraction:g} allows; the first: {report.failures[0]['source']}: "
             f"{report.failures[0]['message']}",
             report,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError, one_line
-from ingest.report import Report
+from ingest.report import PREFIX, Report
 
 
 def say(line: str) -> None:
@@ -27,6 +27,8 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
     # The C++ cores of gRPC and Ray print what their Python sides raise anyway, and more; both read these when imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Below `uv run` Ray would replace the working_dir that the workers get by the current folder, or refuse to start.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     code = ExitCode.OK
     report: Report | None = None
     try:
@@ -50,7 +52,11 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
     if report is not None:
         say(report.summary())
         if report_path:
-            Path(report_path).write_text(report.line().split(" ", 1)[1] + "\n", encoding="utf-8")
+            try:
+                Path(report_path).write_text(report.line().removeprefix(PREFIX) + "\n", encoding="utf-8")
+            except OSError as error:
+                code = code or ExitCode.CONFIGURATION
+                _error(f"--report {report_path!r} cannot be written: {error.strerror}; the report is in the next line")
         say(report.line())
     return code
 

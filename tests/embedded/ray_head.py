@@ -15,6 +15,9 @@ LONGEST_TEMP_DIR = 38
 # On Linux Ray replaces 127.0.0.1 by the host's outer address and listens there, unless it is told that this host is
 # no member of a cluster (the setting's name comes from the systems where that is the default).
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Below `uv run` Ray makes the current folder every job's working_dir (_private/runtime_env/uv_runtime_env_hook.py). Of
+# the head that is the folder with Ray's own session, which it would then zip into itself until the disk is full.
+NO_UV_HOOK = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 
 class RayHead(Part):
@@ -71,6 +74,7 @@ class RayHead(Part):
             **self._environment,
             **self._authentication(),
             **LOOPBACK_ONLY,
+            **NO_UV_HOOK,
             "RAY_USAGE_STATS_ENABLED": "0",
             "AUTOSCALER_METRIC_PORT": str(self._ports[9]),
             "DASHBOARD_METRIC_PORT": str(self._ports[10]),
@@ -79,7 +83,7 @@ class RayHead(Part):
 
     def client_environment(self) -> dict[str, str]:
         """What a program needs in its environment to use this head: `RAY_ADDRESS`, and the token if there is one."""
-        return {"RAY_ADDRESS": self.gcs_address, **self._authentication(), **LOOPBACK_ONLY}
+        return {"RAY_ADDRESS": self.gcs_address, **self._authentication(), **LOOPBACK_ONLY, **NO_UV_HOOK}
 
     def _authentication(self) -> dict[str, str]:
         if self.auth_token:
