@@ -14,6 +14,9 @@ from embedded.ports import free_ports
 from embedded.processes import Part, StartError, poll
 
 FINAL_STATES = ("success", "failed")
+API_ATTEMPTS = 4
+# Seconds that Airflow's components wait for each other's writes; sqlite3's default of 5 is short on two busy cores.
+SQLITE_TIMEOUT = 60
 COMPONENTS = ("scheduler", "triggerer", "dag_processor")
 
 
@@ -69,6 +72,7 @@ class AirflowStandalone(Part):
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.plugins_folder),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow.db'}?timeout={SQLITE_TIMEOUT}",
             # A new or changed Dag file is seen within seconds; the defaults are minutes.
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
@@ -110,15 +114,21 @@ class AirflowStandalone(Part):
     # -- the REST API --
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """One request to `/api/v2` + `path`, signed in as admin; returns the parsed answer. Raises HttpError."""
-        for renew in (False, True):
+        """One request to `/api/v2` + `path`, signed in as admin; returns the parsed answer. Raises HttpError.
+
+        A write that met SQLite's lock is rolled back whole and answered by a 500: it is sent again.
+        """
+        renew = False
+        for attempt in range(1, API_ATTEMPTS + 1):
             try:
                 headers = {"Authorization": f"Bearer {self._bearer(renew)}"}
                 return request_json(method, f"{self.url}/api/v2{path}", body, headers)
             except HttpError as error:
-                if renew or error.status != 401:
+                expired, locked = error.status == 401, error.status == 500 and "Database error" in str(error)
+                if attempt == API_ATTEMPTS or not (expired or locked) or (expired and renew):
                     raise
-        raise AssertionError("unreachable")
+                renew = expired
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _bearer(self, renew: bool) -> str:
         with self._token_lock:
