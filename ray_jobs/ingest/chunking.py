@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from ingest.pdf import Page
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import TextSplitter
 
 MAX_CHARACTERS = 8000
 """A longer page is cut into pieces of this size before it is split, so no chunk is longer, whatever its tokens.
@@ -34,7 +38,7 @@ class Chunk:
 
 
 @lru_cache(maxsize=4)
-def _splitter(tokenizer_json: str, tokens: int, overlap: int):  # type: ignore[no-untyped-def]  # an untyped Rust class
+def _splitter(tokenizer_json: str, tokens: int, overlap: int) -> TextSplitter:
     from semantic_text_splitter import TextSplitter
     from tokenizers import Tokenizer
 

@@ -75,7 +75,9 @@ def connect(uri: str) -> MilvusClient:
             "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
         )
     try:
-        urlsplit(uri).port  # noqa: B018 - raises
+        parts = urlsplit(uri)
+        if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
+            raise ValueError("it names no host and port")
     except ValueError as error:
         raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not a URI: {one_line(error)}") from None
     with errors_as_sentences(uri):

@@ -89,13 +89,13 @@ class Part(ABC):
         """What the process gets on top of `base_environment()`."""
         return {}
 
-    def prepare(self) -> None:  # noqa: B027 (optional)
+    def prepare(self) -> None:
         """Write what the process needs before it starts."""
 
-    def serving(self) -> None:  # noqa: B027 (optional)
+    def serving(self) -> None:
         """Called once per start, when the part serves."""
 
-    def ended(self) -> None:  # noqa: B027 (optional)
+    def ended(self) -> None:
         """Called after each `stop` or `kill` of a started part, when no process is left."""
 
     def start(self) -> Self:
