@@ -13,8 +13,8 @@ import os
 import random
 import re
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -32,12 +32,13 @@ _EXISTS = "already exists"  # job_manager.py, ``submit_job``
 _MAX_MESSAGE = 64 * 1024**2
 #: Bytes of a finished job's log that are looked at for its last lines.
 _LOG_TAIL_BYTES = 4 * 1024**2
+_MAX_WHOLE_LOG = 16 * 1024**2
 _JSON_NEWLINE = re.compile(rb"(?<!\\)(?:\\\\)*\\n")
 
 
 @dataclass(frozen=True)
 class JobInfo:
-    """The part of Ray's ``JobDetails`` that decides something. ``started`` is seconds since 1970, by Ray's clock."""
+    """The part of Ray's ``JobDetails`` that decides something. Times are seconds since 1970, by Ray's clock."""
 
     submission_id: str
     status: str
@@ -45,6 +46,8 @@ class JobInfo:
     error_type: str | None = None
     exit_code: int | None = None
     started: float | None = None
+    ended: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -91,16 +94,12 @@ class RayJobsClient:
 
     async def job(self, submission_id: str) -> JobInfo:
         """The job's state. Raises ``JobNotFoundError`` when the cluster does not know it."""
-        found = json.loads(await self._request("GET", _job_path(submission_id)))
-        started = found.get("start_time")
-        return JobInfo(
-            submission_id=submission_id,
-            status=found["status"],
-            message=found.get("message") or "",
-            error_type=found.get("error_type"),
-            exit_code=found.get("driver_exit_code"),
-            started=started / 1000 if started else None,
-        )
+        return _job_info(json.loads(await self._request("GET", _job_path(submission_id))))
+
+    async def jobs(self) -> list[JobInfo]:
+        """All jobs that came through the Jobs API, of whomever, as long as Ray keeps their records."""
+        found = json.loads(await self._request("GET", "/api/jobs/"))
+        return [_job_info(job) for job in found if job.get("submission_id")]
 
     async def stop(self, submission_id: str) -> bool:
         """Ask Ray to stop the job; it needs some seconds (SIGTERM, SIGKILL after 3 s). False: it had ended already."""
@@ -109,6 +108,13 @@ class RayJobsClient:
     async def delete(self, submission_id: str) -> bool:
         """Remove a finished job from Ray's table. A live one is refused."""
         return bool(json.loads(await self._request("DELETE", _job_path(submission_id)))["deleted"])
+
+    async def log(self, submission_id: str) -> str:
+        """The job's log so far; empty above 16 MiB, which are too many to be fetched again and again."""
+        async with self._open("GET", f"{_job_path(submission_id)}/logs") as response:
+            if (response.content_length or 0) > _MAX_WHOLE_LOG:
+                return ""
+            return json.loads(await response.read())["logs"] or ""
 
     async def log_end(self, submission_id: str) -> str:
         """The last 4 MiB at most of the job's log, from a line's start; empty when the log is gone.
@@ -127,7 +133,7 @@ class RayJobsClient:
         newline = _JSON_NEWLINE.search(body)
         return json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
 
-    async def tail(self, submission_id: str) -> AsyncIterator[str]:
+    async def tail(self, submission_id: str) -> AsyncGenerator[str]:
         """Follow the log from its first byte, in pieces that need not end with a line.
 
         The end of the stream says nothing about the job: it can come in the middle of a run (ray-project/ray#57002).
@@ -189,7 +195,12 @@ class RayJobsClient:
 
     def _unreachable(self, error: object) -> RayApiError:
         detail = str(error) or type(error).__name__
-        if isinstance(error, TimeoutError):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            cause = getattr(error.certificate_error, "verify_message", "") or "certificate verify failed"
+            detail = f"its TLS certificate is not trusted ({cause}); set ca_file to the authority's PEM file"
+        elif isinstance(error, aiohttp.ClientSSLError):
+            detail = f"TLS failed ({error.os_error.strerror}); is it https?"
+        elif isinstance(error, TimeoutError):
             detail = f"no answer within {self.settings.request_timeout:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
             detail = os.strerror(number)  # "Connection refused" instead of asyncio's list of attempts
@@ -241,6 +252,20 @@ class _Exchange:
         await self._request.__aexit__(kind, error, trace)
         if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
             raise self._client._unreachable(error) from None
+
+
+def _job_info(found: Mapping[str, Any]) -> JobInfo:
+    started, ended = found.get("start_time"), found.get("end_time")
+    return JobInfo(
+        submission_id=found["submission_id"],
+        status=found["status"],
+        message=found.get("message") or "",
+        error_type=found.get("error_type"),
+        exit_code=found.get("driver_exit_code"),
+        started=started / 1000 if started else None,
+        ended=ended / 1000 if ended else None,
+        metadata=found.get("metadata") or {},
+    )
 
 
 def _job_path(submission_id: str) -> str:

@@ -15,11 +15,14 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from .client import RayJobsClient
+from .crowd import Crowd
 from .errors import FailureReason, RayApiError
 from .hook import RayHook
+from .triggerer import TaskKey, XComLogPosition
 from .watch import JobWatch, Limits, Outcome
 
-_STATE_ATTEMPTS = 5
+#: The watchers of this triggerer process.
+_crowd = Crowd()
 #: Stops under way. The event loop keeps weak references only, and a stop outlives the trigger that began it.
 _stops: set[asyncio.Task[None]] = set()
 
@@ -39,8 +42,8 @@ class RayJobTrigger(BaseTrigger):
         limits: dict[str, Any],
         poll_interval: float = 5.0,
         stream_logs: bool = True,
-        log_offset: int = 0,
         stop_on_kill: bool = True,
+        session: str | None = None,
     ) -> None:
         super().__init__()
         self.conn_id = conn_id
@@ -49,8 +52,8 @@ class RayJobTrigger(BaseTrigger):
         self.limits = limits
         self.poll_interval = poll_interval
         self.stream_logs = stream_logs
-        self.log_offset = log_offset
         self.stop_on_kill = stop_on_kill
+        self.session = session
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow stores them."""
@@ -61,25 +64,28 @@ class RayJobTrigger(BaseTrigger):
             "limits",
             "poll_interval",
             "stream_logs",
-            "log_offset",
             "stop_on_kill",
+            "session",
         )
         return "airflow_ray.trigger.RayJobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the job and fire its ``Outcome``, also when the connection is wrong: the worker raises the error."""
         try:
-            async with RayJobsClient(await RayHook(self.conn_id).asettings()) as client:
-                watch = JobWatch(
-                    client,
-                    self.submission_id,
-                    limits=Limits(**self.limits),
-                    emit=lambda line: self.log.info("%s", line),
-                    interval=self.poll_interval,
-                    stream_logs=self.stream_logs,
-                    log_offset=self.log_offset,
-                )
-                outcome = await watch.run()
+            settings = await RayHook(self.conn_id).asettings()
+            async with RayJobsClient(settings) as client:
+                with _crowd.joined(settings.base_url) as crowd:
+                    outcome = await JobWatch(
+                        client,
+                        self.submission_id,
+                        limits=Limits(**self.limits),
+                        emit=lambda line: self.log.info("%s", line),
+                        interval=self.poll_interval,
+                        stream_logs=self.stream_logs,
+                        session=self.session,
+                        position=XComLogPosition(TaskKey(*self.task_key), self.submission_id),
+                        crowd=crowd,
+                    ).run()
         except ValueError as error:
             outcome = _not_watched(self.submission_id, str(error), FailureReason.CONFIGURATION)
         except RayApiError as error:
@@ -99,7 +105,7 @@ class RayJobTrigger(BaseTrigger):
         await asyncio.shield(stop)
 
     async def _stop_unless_deferred(self) -> None:
-        state = await self._task_state()
+        state = await TaskKey(*self.task_key).state()
         if state in ("deferred", "unknown"):
             self.log.info("Task state is %s: the Ray job %s is left alone.", state, self.submission_id)
             return
@@ -110,24 +116,6 @@ class RayJobTrigger(BaseTrigger):
             self.log.error("Could not stop Ray job %s: %s", self.submission_id, error)
         else:
             self.log.info("The task was ended by a user: asked Ray to stop job %s.", self.submission_id)
-
-    async def _task_state(self) -> str:
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStates, TaskStatesResult
-
-        dag_id, run_id, task_id, map_index = self.task_key
-        name = task_id if map_index < 0 else f"{task_id}_{map_index}"
-        for attempt in range(_STATE_ATTEMPTS):
-            request = GetTaskStates(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index)
-            answer = await task_runner.SUPERVISOR_COMMS.asend(request)
-            if isinstance(answer, TaskStatesResult):
-                states = answer.task_states.get(run_id, {})
-                # A task without a state was cleared; one that is gone was removed with its run.
-                return str(states.get(name) or "none")
-            detail = answer.error if isinstance(answer, ErrorResponse) else type(answer).__name__
-            self.log.warning("Cannot read the state of task %s (%s).", task_id, detail)
-            await asyncio.sleep(attempt + 1)
-        return "unknown"
 
 
 def _not_watched(submission_id: str, sentence: str, reason: FailureReason) -> Outcome:

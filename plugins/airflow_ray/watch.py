@@ -13,16 +13,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .client import JobInfo, RayJobsClient
+from .crowd import Member
 from .errors import JobNotFoundError, RayApiError
-from .logs import LineSplitter
-from .report import OutputDigest
+from .log_stream import LogPosition, LogStream
 
 #: Seconds to wait for the rest of the log after the end; Ray's tail looks at its file once per second.
 _DRAIN_SECONDS = 10.0
 #: Seconds to wait until a stopped job is seen to stop; Ray takes 3 s to SIGKILL and up to 5 s in all.
 _STOP_SECONDS = 30.0
+#: The same for a job that waits for resources: it cannot hear of it before it is placed.
+_STOP_PENDING_SECONDS = 5.0
 _FIRST_POLL = 0.5
-_MAX_STREAM_FAILURES = 8
 _MESSAGE_LENGTH = 2_000
 
 
@@ -80,7 +81,14 @@ class Outcome:
 
 
 class JobWatch:
-    """One watch over one job. ``emit`` gets each line of the log; ``interval`` is the longest pause between polls."""
+    """One watch over one job.
+
+    :param emit: gets each line of the log.
+    :param interval: the longest pause between two polls, in seconds.
+    :param session: ``session_name`` of the cluster that took the job, to tell a replaced cluster from a deleted record.
+    :param position: where the shown part of the log is remembered, if a successor may have to go on.
+    :param crowd: the other watchers of the cluster in this process, if there are any.
+    """
 
     def __init__(
         self,
@@ -91,7 +99,9 @@ class JobWatch:
         emit: Callable[[str], None],
         interval: float = 5.0,
         stream_logs: bool = True,
-        log_offset: int = 0,
+        session: str | None = None,
+        position: LogPosition | None = None,
+        crowd: Member | None = None,
     ) -> None:
         self._client = client
         self._id = submission_id
@@ -99,29 +109,43 @@ class JobWatch:
         self._emit = emit
         self._interval = interval
         self._stream_logs = stream_logs
-        self._lines = LineSplitter(log_offset)
-        self._digest = OutputDigest()
+        self._session = session
+        self._crowd = crowd or Member()
         self._finished = asyncio.Event()
         self._poll_now = asyncio.Event()
         self._still_running = asyncio.Event()
-        self._whole_log_seen = log_offset == 0
+        self._log = LogStream(
+            client,
+            submission_id,
+            emit=emit,
+            has_ended=self._has_ended,
+            ended=self._finished,
+            position=position,
+            crowd=self._crowd,
+        )
 
     async def run(self) -> Outcome:
         """Wait for the end. Cancelling this coroutine leaves the job alone."""
-        streamer = asyncio.create_task(self._follow_log()) if self._stream_logs else None
+        streamer = None
+        if self._stream_logs:
+            await self._log.resume()
+            streamer = asyncio.create_task(self._log.run())
         try:
             outcome = await self._poll()
             self._finished.set()
             if streamer is not None:
                 done, _ = await asyncio.wait({streamer}, timeout=_DRAIN_SECONDS)
-                outcome.log_complete = bool(done) and streamer.result() and self._whole_log_seen
+                if done and (error := streamer.exception()) is not None:  # the log decides nothing, not even so
+                    self._emit(f"(The job's log could not be shown: {error!r}; it is in the Ray dashboard.)")
+                elif done:
+                    outcome.log_complete = streamer.result() and self._log.seen_from_start
         finally:
             if streamer is not None:
                 streamer.cancel()
                 await asyncio.gather(streamer, return_exceptions=True)
-        for line in self._lines.flush():
-            self._show(line)
-        outcome.report, outcome.error, outcome.tail = self._digest.report, self._digest.error, self._digest.tail
+        await self._log.finish()
+        digest = self._log.digest
+        outcome.report, outcome.error, outcome.tail = digest.report, digest.error, digest.tail
         return outcome
 
     async def _poll(self) -> Outcome:
@@ -131,7 +155,7 @@ class JobWatch:
                 job = await self._client.job(self._id)
                 last_answer = time.monotonic()
             except JobNotFoundError as error:
-                return self._lost(error)
+                return await self._gone(error)
             except RayApiError as error:
                 # A head that restarts is away for a while, and its job goes on or is reported lost afterwards.
                 away = time.monotonic() - last_answer
@@ -143,7 +167,7 @@ class JobWatch:
                 return await self._end_for(limit, job)
             self._still_running.set()
             await self._pause(pause)
-            pause = min(pause * 1.5, self._interval)
+            pause = max(min(pause * 1.5, self._interval), self._crowd.poll_seconds)
 
     async def _pause(self, seconds: float) -> None:
         if self._limits.deadline is not None:
@@ -163,38 +187,22 @@ class JobWatch:
             outcome.limit = limit
         return outcome
 
+    async def _gone(self, error: JobNotFoundError) -> Outcome:
+        outcome = self._lost(error)
+        try:
+            session = (await self._client.version())["session_name"]
+        except RayApiError:
+            return outcome
+        if self._session and session != self._session:
+            outcome.api_error = f"the cluster was replaced: session {session} does not know a job of {self._session}."
+        elif self._session:
+            outcome.api_error = f"the cluster is the same (session {session}), but the job's record was deleted."
+        return outcome
+
     def _lost(self, error: RayApiError) -> Outcome:
         return Outcome(self._id, "UNKNOWN", api_error=str(error), api_reason=error.reason.value)
 
-    async def _follow_log(self) -> bool:
-        """Show the log until the job has ended and the log was read to its end (True), or nothing more comes (False).
-
-        A stream that ends while the job runs is opened again, from byte 0, and what was shown is skipped. Ray closes a
-        stream properly only after it saw the job's end, so an end that a fresh poll confirms is the log's end.
-        """
-        failures = 0
-        while failures < _MAX_STREAM_FAILURES:
-            before = self._lines.offset
-            try:
-                async for text in self._client.tail(self._id):
-                    for line in self._lines.feed(text):
-                        self._show(line)
-                if await self._job_has_ended():
-                    return True
-            except JobNotFoundError:
-                return False
-            except RayApiError as error:
-                if not error.transient:
-                    return False
-            failures = 0 if self._lines.offset > before else failures + 1
-            if self._finished.is_set() and failures > 1:
-                return False
-            await asyncio.sleep(min(0.5 * 2**failures, 15))
-            self._lines.reconnected()
-        self._emit("(The job's log cannot be streamed any more; it is in the Ray dashboard. The job goes on.)")
-        return False
-
-    async def _job_has_ended(self) -> bool:
+    async def _has_ended(self) -> bool:
         self._still_running.clear()
         self._poll_now.set()
         waits = [asyncio.create_task(event.wait()) for event in (self._finished, self._still_running)]
@@ -203,18 +211,19 @@ class JobWatch:
             wait.cancel()
         return self._finished.is_set()
 
-    def _show(self, line: str) -> None:
-        self._digest.add(line)
-        self._emit(line)
 
+async def stop_and_wait(client: RayJobsClient, submission_id: str) -> JobInfo:
+    """Stop a job and wait until Ray reports its end, for half a minute at most. Returns the last state seen.
 
-async def stop_and_wait(client: RayJobsClient, submission_id: str, seconds: float = _STOP_SECONDS) -> JobInfo:
-    """Stop a job and wait until Ray reports its end, at most ``seconds``. Returns the last state seen."""
+    A job that is still PENDING then counts as stopped: Ray has queued the request behind the job's start, so the job
+    ends when it would begin, or when Ray gives it up (``job_manager.py``; 15 minutes by default).
+    """
     await client.stop(submission_id)
-    give_up = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         job = await client.job(submission_id)
-        if job.finished or time.monotonic() >= give_up:
+        waited = time.monotonic() - began
+        if job.finished or waited >= (_STOP_PENDING_SECONDS if job.status == "PENDING" else _STOP_SECONDS):
             return job
         await asyncio.sleep(0.5)
 
