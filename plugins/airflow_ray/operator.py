@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 Seconds = timedelta | float
 
-#: How much later than the deadline Airflow's own timeout strikes: the trigger needs the time to stop the job.
-_BACKSTOP_SECONDS = 120.0
-
 
 class RayOperator(RayJobTask):
     """Run a command on a Ray cluster as a Ray job and wait for it.
@@ -85,6 +82,8 @@ class RayOperator(RayJobTask):
     }
     operator_extra_links = (RayJobLink(),)
     ui_color = "#d6eefc"
+    #: Seconds after the deadline at which Airflow's own timeout strikes: the trigger needs them to stop the job.
+    deferral_grace = 120.0
 
     def __init__(
         self,
@@ -157,14 +156,14 @@ class RayOperator(RayJobTask):
             raise
 
     def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
-        from .packages import resolve_working_dir
+        from .packages import resolve_code
         from .submission import command_line, job_request, place
 
         ti = context["ti"]
         settings = self._connect(None)
         attempt = attempt_of(ti, self.retries or 0, settings.job_prefix)
         try:
-            package, runtime_env = resolve_working_dir(self.working_dir, self.runtime_env or {})
+            packages, runtime_env = resolve_code(self.working_dir, self.runtime_env or {})
             request = job_request(
                 entrypoint=command_line(self.entrypoint, self.arguments),
                 runtime_env=runtime_env,
@@ -178,16 +177,27 @@ class RayOperator(RayJobTask):
         except ValueError as error:
             raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
         memory = JobMemory(context)
-        superseded = memory.before_submit(attempt)
-        if self.on_kill_action == "detach":
-            superseded = None
-        # Before the submit: whoever kills this process from here on finds the id to stop.
-        self._submission_id = attempt.submission_id
-        self.log.info("Submitting Ray job %s: %s", attempt.submission_id, request["entrypoint"])
+        superseded = memory.superseded(attempt) if self.on_kill_action == "stop" else None
+        in_doubt = memory.in_doubt(attempt)
+
+        def submitting(submission_id: str) -> None:
+            memory.submitting(attempt, submission_id)
+            self._submission_id = submission_id  # whoever kills this process from here on finds the id to stop
+            self.log.info("Submitting Ray job %s: %s", submission_id, request["entrypoint"])
+
         placement: Placement = self._call(
-            lambda client: place(client, attempt, request, package=package, superseded=superseded, adopt=adopt)
+            lambda client: place(
+                client,
+                attempt,
+                request,
+                packages=packages,
+                superseded=superseded,
+                in_doubt=in_doubt,
+                submitting=submitting,
+                adopt=adopt and not memory.given_up(attempt),
+            )
         )
-        memory.after_submit(attempt, placement.submission_id)
+        memory.placed(attempt, placement.submission_id)
         self._submission_id = placement.submission_id
         self.job_url = job_url(settings.dashboard_url, placement.submission_id)
         ti.xcom_push(key=RayJobLink().xcom_key, value=self.job_url)
@@ -198,14 +208,17 @@ class RayOperator(RayJobTask):
         if self._killed:
             self.on_kill()  # the signal came while the submit was on its way
         if self.deferrable and not self._killed:
-            self._defer(attempt, placement, deadline)
+            self._defer(ti, attempt, placement, deadline)
         outcome = self._watch(placement, deadline)
         return self._finish(context, outcome, attached=_elsewhere(attempt, placement), deadline=deadline)
 
-    def _defer(self, attempt: Attempt, placement: Placement, deadline: float | None) -> None:
+    def _defer(self, ti: Any, attempt: Attempt, placement: Placement, deadline: float | None) -> None:
         from .trigger import RayJobTrigger
+        from .triggerer import LOG_KEY
 
-        remaining = None if deadline is None else max(0.0, deadline - time.time()) + _BACKSTOP_SECONDS
+        if self.stream_logs:
+            ti.xcom_push(key=LOG_KEY, value={})
+        remaining = None if deadline is None else max(0.0, deadline - time.time()) + self.deferral_grace
         self.defer(
             trigger=RayJobTrigger(
                 conn_id=self.conn_id,
@@ -215,6 +228,7 @@ class RayOperator(RayJobTask):
                 poll_interval=self.poll_interval,
                 stream_logs=self.stream_logs,
                 stop_on_kill=self.on_kill_action == "stop",
+                session=placement.session,
             ),
             method_name="resume",
             kwargs={"attached": _elsewhere(attempt, placement), "deadline": deadline},
@@ -232,6 +246,7 @@ class RayOperator(RayJobTask):
                 emit=lambda line: self.log.info("%s", line),
                 interval=self.poll_interval,
                 stream_logs=self.stream_logs,
+                session=placement.session,
             ).run()
 
         return self._call(watch)
@@ -253,6 +268,8 @@ class RayOperator(RayJobTask):
             return outcome.report
         if outcome.tail:
             self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
+        if outcome.limit is not None:
+            JobMemory(context).give_up()
         codes = {code: FailureReason(name) for code, name in self.exit_codes.items()} or DEFAULT_EXIT_CODES
         raise self._logged(judge(outcome, codes))
 
@@ -267,7 +284,7 @@ class RayOperator(RayJobTask):
 
 def _elsewhere(attempt: Attempt, placement: Placement) -> bool:
     """Whether the job was submitted by an earlier attempt."""
-    return placement.submission_id != attempt.submission_id
+    return placement.attached and placement.submission_id != attempt.submission_id
 
 
 def _seconds(value: Seconds | None) -> float | None:

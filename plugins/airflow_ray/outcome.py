@@ -45,7 +45,8 @@ def judge(outcome: Outcome, exit_codes: Mapping[int, FailureReason]) -> RayJobEr
         return task_error(f"{what} could not be watched to its end: {outcome.api_error} {reason.advice}", reason)
     if outcome.limit is not None:
         text, reason = _LIMITS[outcome.limit]
-        ending = "and was stopped" if outcome.status == "STOPPED" else f"and is {outcome.status}"
+        endings = {"STOPPED": "and was stopped", "PENDING": "and will be stopped when Ray would start it"}
+        ending = endings.get(outcome.status, f"and is {outcome.status}")
         return task_error(f"{what} failed ({reason}): {text} {ending}. {reason.advice}", reason)
     reason = classify(outcome.status, outcome.error_type, outcome.exit_code, exit_codes)
     code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
