@@ -38,38 +38,68 @@ class Package:
         return f"gcs://{self.name}"
 
 
-def resolve_working_dir(
-    working_dir: str | None, runtime_env: Mapping[str, Any]
-) -> tuple[Package | None, dict[str, Any]]:
-    """The package to upload, if any, and the ``runtime_env`` that names it.
+def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tuple[list[Package], dict[str, Any]]:
+    """The packages to upload, and the ``runtime_env`` that names them.
 
-    A remote address such as ``s3://bucket/code.zip`` passes through; Ray fetches it itself. ``excludes`` of the
-    ``runtime_env`` are used here and not sent. Raises ``ValueError`` with one sentence, also where both name a folder.
+    Local are ``working_dir`` (here or in ``runtime_env``) and the entries of ``py_modules``: folders, ``.py`` files and
+    wheels. Remote addresses such as ``s3://bucket/code.zip`` pass through; Ray fetches them itself. ``excludes`` are
+    used here and not sent where something is packed. Raises ``ValueError`` with one sentence.
     """
-    if not working_dir:
-        if (inside := runtime_env.get("working_dir")) and "://" not in inside:
-            return resolve_working_dir(inside, {**runtime_env, "working_dir": None})
-        return None, dict(runtime_env)
-    if runtime_env.get("working_dir"):
+    resolved = {name: value for name, value in runtime_env.items() if name not in ("working_dir", "excludes")}
+    if working_dir and runtime_env.get("working_dir"):
         raise ValueError("Give working_dir to the operator or in runtime_env, not both.")
-    if "://" in working_dir:
-        return None, {**runtime_env, "working_dir": working_dir}
-    rest = {name: value for name, value in runtime_env.items() if name != "excludes"}
-    package = pack(working_dir, runtime_env.get("excludes") or ())
-    return package, {**rest, "working_dir": package.uri}
+    excludes = runtime_env.get("excludes") or ()
+    packages: list[Package] = []
+    if working_dir := working_dir or runtime_env.get("working_dir"):
+        if "://" not in working_dir:
+            packages.append(pack(working_dir, excludes))
+            working_dir = packages[-1].uri
+        resolved["working_dir"] = working_dir
+    if modules := runtime_env.get("py_modules"):
+        resolved["py_modules"] = []
+        for module in modules:
+            if "://" not in module:
+                packages.append(_pack_module(Path(module), excludes))
+                module = packages[-1].uri
+            resolved["py_modules"].append(module)
+    if excludes and not packages:
+        resolved["excludes"] = excludes
+    return packages, resolved
 
 
-def pack(folder: str | Path, excludes: Iterable[str] = (), limit: int = MAX_PACKAGE_BYTES) -> Package:
+def _pack_module(path: Path, excludes: Iterable[str]) -> Package:
+    if path.suffix == ".whl" and path.is_file():
+        if path.stat().st_size > MAX_PACKAGE_BYTES:
+            raise ValueError(_too_large("py_modules entry", path, MAX_PACKAGE_BYTES))
+        return Package(path.name, path.read_bytes())  # a wheel's name says project, version and platform
+    if path.suffix == ".py" and path.is_file():
+        return _zip("py_modules entry", path, [(path.name, path)], MAX_PACKAGE_BYTES)
+    return pack(path, excludes, what="py_modules entry", inside=f"{path.name}/")
+
+
+def pack(
+    folder: str | Path,
+    excludes: Iterable[str] = (),
+    limit: int = MAX_PACKAGE_BYTES,
+    *,
+    what: str = "working_dir",
+    inside: str = "",
+) -> Package:
     """Zip a folder. ``excludes`` are patterns as in ``.gitignore``; the folder's own ignore files count as well.
 
-    Raises ``ValueError`` with one sentence when the folder is missing or empty, or its zip is larger than ``limit``.
+    ``inside`` is put before each name in the zip; ``what`` is the folder's role in messages. Raises ``ValueError`` with
+    one sentence when the folder is missing or empty, or its zip is larger than ``limit`` bytes.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ValueError(f"working_dir {root} is not a folder on the Airflow worker.")
+        raise ValueError(f"{what} {root} is not a folder on the Airflow worker.")
     files = sorted(_files(root, excludes))
     if not files:
-        raise ValueError(f"working_dir {root} holds no files once the excluded ones are left out.")
+        raise ValueError(f"{what} {root} holds no files once the excluded ones are left out.")
+    return _zip(what, root, [(inside + name, path) for name, path in files], limit)
+
+
+def _zip(what: str, root: Path, files: Iterable[tuple[str, Path]], limit: int) -> Package:
     digest = hashlib.sha256()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -82,18 +112,18 @@ def pack(folder: str | Path, excludes: Iterable[str] = (), limit: int = MAX_PACK
             entry.external_attr = mode << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
-            _check_size(root, buffer.tell(), limit)  # before the next file is read into memory
-    _check_size(root, buffer.tell(), limit)
+            if buffer.tell() > limit:  # before the next file is read into memory
+                raise ValueError(_too_large(what, root, limit))
+    if buffer.tell() > limit:
+        raise ValueError(_too_large(what, root, limit))
     return Package(f"_ray_pkg_{digest.hexdigest()[:40]}.zip", buffer.getvalue())
 
 
-def _check_size(root: Path, size: int, limit: int) -> None:
-    if size > limit:
-        raise ValueError(
-            f"working_dir {root} is larger than the {limit / 1024**2:.3g} MiB that the Ray dashboard takes: "
-            "exclude data and models (runtime_env 'excludes' or a .rayignore file), or put a zip into an "
-            "object store and pass its address as working_dir."
-        )
+def _too_large(what: str, root: Path, limit: int) -> str:
+    return (
+        f"{what} {root} is larger than the {limit / 1024**2:.3g} MiB that the Ray dashboard takes: exclude data and "
+        "models (runtime_env 'excludes' or a .rayignore file), or put a zip into an object store and give its address."
+    )
 
 
 def _files(root: Path, excludes: Iterable[str]) -> Iterator[tuple[str, Path]]:

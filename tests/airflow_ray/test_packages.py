@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ray.packages import MAX_PACKAGE_BYTES, pack, resolve_working_dir
+from airflow_ray.packages import MAX_PACKAGE_BYTES, pack, resolve_code
 
 
 def names(folder: Path, **options) -> list[str]:
@@ -71,12 +71,21 @@ def test_missing_and_empty_folders(tmp_path):
 
 def test_remote_addresses_pass_through_and_local_ones_become_packages(tmp_path):
     write(tmp_path, {"main.py": ""})
-    assert resolve_working_dir("s3://b/code.zip", {"pip": ["x"]}) == (
-        None,
-        {"pip": ["x"], "working_dir": "s3://b/code.zip"},
-    )
-    package, environment = resolve_working_dir(str(tmp_path), {"excludes": ["*.bin"], "env_vars": {"A": "1"}})
+    assert resolve_code("s3://b/code.zip", {"pip": ["x"]}) == ([], {"pip": ["x"], "working_dir": "s3://b/code.zip"})
+    (package,), environment = resolve_code(str(tmp_path), {"excludes": ["*.bin"], "env_vars": {"A": "1"}})
     assert environment == {"env_vars": {"A": "1"}, "working_dir": package.uri}
-    assert resolve_working_dir(None, {"working_dir": str(tmp_path)})[1] == {"working_dir": package.uri}
+    assert resolve_code(None, {"working_dir": str(tmp_path)}) == ([package], {"working_dir": package.uri})
     with pytest.raises(ValueError, match="not both"):
-        resolve_working_dir(str(tmp_path), {"working_dir": "s3://b/code.zip"})
+        resolve_code(str(tmp_path), {"working_dir": "s3://b/code.zip"})
+
+
+def test_local_modules_become_packages_with_their_own_name_inside(tmp_path):
+    write(tmp_path, {"tools/__init__.py": "", "single.py": "", "some-1.0-py3-none-any.whl": "wheel"})
+    local = [str(tmp_path / name) for name in ("tools", "single.py", "some-1.0-py3-none-any.whl")]
+    packages, environment = resolve_code(None, {"py_modules": [*local, "s3://b/remote.zip"]})
+    assert environment == {"py_modules": [*(package.uri for package in packages), "s3://b/remote.zip"]}
+    inside = [zipfile.ZipFile(io.BytesIO(package.content)).namelist() for package in packages[:2]]
+    assert inside == [["tools/__init__.py"], ["single.py"]]
+    assert packages[2].uri == "gcs://some-1.0-py3-none-any.whl"
+    with pytest.raises(ValueError, match=r"py_modules entry .* is not a folder"):
+        resolve_code(None, {"py_modules": [str(tmp_path / "nowhere")]})
