@@ -1,0 +1,43 @@
+"""An Airflow ``retry_policy`` that decides by the reason of a Ray failure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+
+from .errors import FailureReason, RayJobError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RayRetryPolicy(RetryPolicy):
+    """Other pauses for some reasons, and no retry for others; the rest as without a policy.
+
+        retry_policy=RayRetryPolicy(delays={"not_placed": timedelta(minutes=15)}, fail={"killed"})
+
+    Reasons that never pass by themselves (``FailureReason.retry`` is False) fail before Airflow asks a policy.
+    """
+
+    def __init__(
+        self,
+        delays: Mapping[FailureReason | str, timedelta] | None = None,
+        fail: Collection[FailureReason | str] = (),
+    ) -> None:
+        self.delays = {FailureReason(reason): delay for reason, delay in (delays or {}).items()}
+        self.fail = frozenset(FailureReason(reason) for reason in fail)
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Airflow calls this in the worker, with the exception that ended the task."""
+        if not isinstance(exception, RayJobError):
+            return RetryDecision.default()
+        if exception.reason in self.fail:
+            return RetryDecision.fail(f"'{exception.reason}' is not retried")
+        if (delay := self.delays.get(exception.reason)) is not None:
+            return RetryDecision.retry(delay, f"'{exception.reason}' waits {delay}")
+        return RetryDecision.default()
