@@ -43,3 +43,15 @@ def test_readme_names_only_files_that_are_there():
     named = set(re.findall(r"\b((?:dags|plugins|ray_jobs|tests)/[\w./-]+\.(?:py|yaml))\b", readme))
     assert named
     assert [name for name in sorted(named) if not (REPOSITORY / name).exists()] == []
+
+
+def test_readme_names_only_tests_that_are_there():
+    readme = (REPOSITORY / "README.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", readme))
+    defined = {
+        name
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert named
+    assert named <= defined

@@ -4,74 +4,27 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_ray.cleanup import delete_old_jobs
 from airflow_ray.client import RayJobsClient
 from airflow_ray.errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
 from airflow_ray.job_ids import Attempt
 from airflow_ray.outcome import complete_output
-from airflow_ray.packages import pack
+from airflow_ray.packages import pack, resolve_code
 from airflow_ray.settings import ClusterSettings
 from airflow_ray.submission import command_line, job_request, place
-from airflow_ray.watch import JobWatch, Limits, Outcome, stop_and_wait
+from airflow_ray.watch import Limits, Outcome, stop_and_wait
+from conversations import JOBS, Cluster, behaving, watched
 from embedded.ports import free_ports
 from embedded.ray_head import RayHead
 
-JOBS = Path(__file__).parents[1] / "jobs"
-Ask = Callable[[Callable[[RayJobsClient], Awaitable[Any]]], Any]
 
-
-def settings_of(head: RayHead, **changes: Any) -> ClusterSettings:
-    return replace(ClusterSettings(head.dashboard_url, "test", token=head.auth_token), **changes)
-
-
-def talk(settings: ClusterSettings, ask: Callable[[RayJobsClient], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with RayJobsClient(settings, **options) as client:
-            return await ask(client)
-
-    return asyncio.run(run())
-
-
-@pytest.fixture
-def ask(ray_head: RayHead) -> Ask:
-    return lambda question: talk(settings_of(ray_head), question)
-
-
-@pytest.fixture
-def attempt() -> Iterator[Attempt]:
-    yield Attempt("dag", f"run-{uuid.uuid4()}", "task", -1, epoch=0, try_number=1)
-
-
-def request(*behave: Any) -> dict[str, Any]:
-    package = pack(JOBS)
-    environment = {"working_dir": package.uri}
-    return job_request(entrypoint=command_line(["python", "behave.py", *behave]), runtime_env=environment, metadata={})
-
-
-async def watched(client: RayJobsClient, submission_id: str, **options: Any) -> tuple[Outcome, list[str]]:
-    lines: list[str] = []
-    limits = options.pop("limits", Limits())
-    outcome = await JobWatch(client, submission_id, limits=limits, emit=lines.append, interval=0.5, **options).run()
-    return outcome, lines
-
-
-def run_job(ask: Ask, attempt: Attempt, *behave: Any, **options: Any) -> tuple[Outcome, list[str]]:
-    async def all_of_it(client: RayJobsClient) -> tuple[Outcome, list[str]]:
-        placed = await place(client, attempt, request(*behave), package=pack(JOBS))
-        return await watched(client, placed.submission_id, **options)
-
-    result: tuple[Outcome, list[str]] = ask(all_of_it)
-    return result
-
-
-def test_a_job_with_its_lines_once_and_its_report(ask, attempt):
-    outcome, lines = run_job(ask, attempt, "ok", 25)
+def test_a_job_with_its_lines_once_and_its_report(cluster, attempt):
+    outcome, lines = cluster.run_job(attempt, "ok", 25)
     assert outcome.status == "SUCCEEDED"
     assert outcome.log_complete
     assert outcome.report == {"pipeline": "behave", "listed": 25}
@@ -79,102 +32,111 @@ def test_a_job_with_its_lines_once_and_its_report(ask, attempt):
     assert Outcome(**json.loads(json.dumps(outcome.to_event()))) == outcome
 
 
-def test_a_failed_job_with_exit_code_sentence_and_tail(ask, attempt):
-    outcome, _ = run_job(ask, attempt, "exit", 4, "no such store")
+def test_a_failed_job_with_exit_code_sentence_and_tail(cluster, attempt):
+    outcome, _ = cluster.run_job(attempt, "exit", 4, "no such store")
     assert (outcome.status, outcome.exit_code, outcome.error) == ("FAILED", 4, "no such store")
     assert "about to fail" in outcome.tail
 
 
-def test_output_comes_from_the_finished_log_when_it_was_not_streamed(ask, attempt):
-    outcome, lines = run_job(ask, attempt, "ok", 4, stream_logs=False)
+def test_output_comes_from_the_finished_log_when_it_was_not_streamed(cluster, attempt):
+    outcome, lines = cluster.run_job(attempt, "ok", 4, stream_logs=False)
     assert (lines, outcome.log_complete, outcome.report) == ([], False, None)
-    filled = ask(lambda client: complete_output(client, outcome))
+    filled = cluster.ask(lambda client: complete_output(client, outcome))
     assert filled.report == {"pipeline": "behave", "listed": 4}
 
 
-def test_a_submit_under_a_taken_id_is_refused_and_place_attaches(ask, attempt):
-    wanted = {**request("sleep", 20), "submission_id": attempt.submission_id}
+def test_a_submit_under_a_taken_id_is_refused_and_place_attaches(cluster, attempt):
+    wanted = {**behaving("sleep", 20), "submission_id": attempt.submission_id}
 
     async def twice(client: RayJobsClient) -> Any:
-        first = await place(client, attempt, request("sleep", 20), package=pack(JOBS))
+        first = await place(client, attempt, behaving("sleep", 20), packages=[pack(JOBS)])
         with pytest.raises(JobExistsError, match="already exists"):
             await client.submit(wanted)
-        second = await place(client, attempt, request("sleep", 20))
+        second = await place(client, attempt, behaving("sleep", 20))
         await stop_and_wait(client, attempt.submission_id)
         return first, second
 
-    first, second = ask(twice)
+    first, second = cluster.ask(twice)
     assert (first.attached, second.attached) == (False, True)
     assert first.submission_id == second.submission_id == attempt.submission_id
 
 
-def test_a_retry_adopts_a_living_job_and_replaces_a_dead_one(ask, attempt):
+def test_a_retry_adopts_a_living_job_and_replaces_a_dead_one(cluster, attempt):
     second, third = replace(attempt, try_number=2), replace(attempt, try_number=3)
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, request("sleep", 60), package=pack(JOBS))
-        adopted = await place(client, second, request("sleep", 60))
+        await place(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
+        adopted = await place(client, second, behaving("sleep", 60))
         stopped = await stop_and_wait(client, attempt.submission_id)
-        fresh = await place(client, third, request("ok"))
+        fresh = await place(client, third, behaving("ok"))
         return adopted, stopped, fresh
 
-    adopted, stopped, fresh = ask(story)
+    adopted, stopped, fresh = cluster.ask(story)
     assert adopted.submission_id == attempt.submission_id
     assert stopped.status == "STOPPED"
     assert (fresh.submission_id, fresh.attached) == (third.submission_id, False)
 
 
-def test_a_superseded_job_has_stopped_before_the_new_one_starts(ask, attempt):
+def test_a_superseded_job_has_stopped_before_the_new_one_starts(cluster, attempt):
     cleared = replace(attempt, epoch=1, try_number=2)
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, request("sleep", 60), package=pack(JOBS))
-        placed = await place(client, cleared, request("ok"), superseded=attempt.submission_id)
+        await place(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
+        placed = await place(client, cleared, behaving("ok"), superseded=attempt.submission_id)
         return placed, await client.job(attempt.submission_id)
 
-    placed, old = ask(story)
+    placed, old = cluster.ask(story)
     assert placed.submission_id == cleared.submission_id
     assert old.status == "STOPPED"
 
 
 @pytest.mark.parametrize("limit", ["deadline", "job_timeout"])
-def test_a_limit_stops_the_job(ask, attempt, limit):
+def test_a_limit_stops_the_job(cluster, attempt, limit):
     value = time.time() + 8 if limit == "deadline" else 8
-    outcome, _ = run_job(ask, attempt, "sleep", 120, limits=Limits(**{limit: value}))
+    outcome, _ = cluster.run_job(attempt, "sleep", 120, limits=Limits(**{limit: value}))
     assert outcome.status == "STOPPED"
     assert outcome.limit == ("execution_timeout" if limit == "deadline" else "job_timeout")
 
 
-def test_a_job_that_cannot_be_placed_is_given_up(ask, attempt):
+def test_a_job_that_cannot_be_placed_is_given_up_and_ends_when_it_would_begin(cluster, attempt):
+    holder = replace(attempt, task_id="holder")
+
     async def story(client: RayJobsClient) -> Any:
-        wanted = {**request("ok"), "entrypoint_resources": {"no_such_thing": 1.0}}
-        placed = await place(client, attempt, wanted, package=pack(JOBS))
-        return await watched(client, placed.submission_id, limits=Limits(pending_timeout=4))
+        await place(client, holder, {**behaving("sleep", 120), "entrypoint_num_cpus": 2}, packages=[pack(JOBS)])
+        while (await client.job(holder.submission_id)).status == "PENDING":
+            await asyncio.sleep(0.2)
+        await place(client, attempt, {**behaving("sleep", 60), "entrypoint_num_cpus": 1})
+        outcome, _ = await watched(client, attempt.submission_id, limits=Limits(pending_timeout=2))
+        await stop_and_wait(client, holder.submission_id)
+        while not (job := await client.job(attempt.submission_id)).finished:
+            await asyncio.sleep(0.2)
+        return outcome, job
 
-    outcome, _ = ask(story)
-    assert outcome.limit == "pending_timeout"
+    outcome, job = cluster.ask(story)
+    assert (outcome.limit, outcome.status) == ("pending_timeout", "PENDING")
+    assert job.status == "STOPPED"
 
 
-def test_cancelling_a_watch_leaves_the_job_alone(ask, attempt):
+def test_cancelling_a_watch_leaves_the_job_alone(cluster, attempt):
     async def story(client: RayJobsClient) -> Any:
-        placed = await place(client, attempt, request("sleep", 30), package=pack(JOBS))
+        placed = await place(client, attempt, behaving("sleep", 30), packages=[pack(JOBS)])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(watched(client, placed.submission_id), 4)
         job = await client.job(placed.submission_id)
         await stop_and_wait(client, placed.submission_id)
         return job
 
-    assert ask(story).status in ("PENDING", "RUNNING")
+    assert cluster.ask(story).status in ("PENDING", "RUNNING")
 
 
-def test_an_unknown_job_is_a_lost_cluster(ask):
-    outcome, _ = ask(lambda client: watched(client, "never-submitted"))
+def test_an_unknown_job_is_a_lost_cluster(cluster):
+    outcome, _ = cluster.ask(lambda client: watched(client, "never-submitted"))
     assert outcome.api_reason == FailureReason.CLUSTER_LOST
     with pytest.raises(JobNotFoundError):
-        ask(lambda client: client.stop("never-submitted"))
+        cluster.ask(lambda client: client.stop("never-submitted"))
 
 
-def test_a_package_is_uploaded_once(ask, tmp_path):
+def test_a_package_is_uploaded_once(cluster, tmp_path):
     (tmp_path / "main.py").write_text(f"print({uuid.uuid4().hex!r})")
     package = pack(tmp_path)
 
@@ -183,21 +145,91 @@ def test_a_package_is_uploaded_once(ask, tmp_path):
         await client.upload_package(package.name, package.content)
         return before, await client.has_package(package.name)
 
-    assert ask(story) == (False, True)
+    assert cluster.ask(story) == (False, True)
 
 
-def test_a_wrong_field_is_refused_at_once(ask):
+def test_a_wrong_field_is_refused_at_once(cluster):
     with pytest.raises(RayApiError) as caught:
-        ask(lambda client: client.submit({"entrypoint": "true", "colour": "red"}))
+        cluster.ask(lambda client: client.submit({"entrypoint": "true", "colour": "red"}))
     assert caught.value.reason is FailureReason.REJECTED
     assert "colour" in str(caught.value)
 
 
-def test_nobody_listens(ray_head):
+def test_nobody_listens(cluster):
     (port,) = free_ports(1)
-    settings = settings_of(ray_head, base_url=f"http://127.0.0.1:{port}")
     with pytest.raises(RayApiError, match=rf"Cannot reach Ray at http://127.0.0.1:{port} \(connection 'test'\)"):
-        talk(settings, lambda client: client.version(), first_pause=0.01)
+        cluster.at(f"http://127.0.0.1:{port}").ask(lambda client: client.version(), first_pause=0.01)
+
+
+def test_a_retry_uses_the_id_under_which_a_lost_submit_may_still_arrive(cluster, attempt):
+    second = replace(attempt, try_number=2)
+    noted: list[str] = []
+
+    async def story(client: RayJobsClient) -> Any:
+        placed = await place(
+            client,
+            second,
+            behaving("ok"),
+            packages=[pack(JOBS)],
+            in_doubt=attempt.submission_id,
+            submitting=noted.append,
+        )
+        with pytest.raises(JobExistsError):  # the first try's request, late
+            await client.submit({**behaving("ok"), "submission_id": attempt.submission_id})
+        with pytest.raises(JobNotFoundError):
+            await client.job(second.submission_id)
+        return placed
+
+    placed = cluster.ask(story)
+    assert (placed.submission_id, placed.attached) == (attempt.submission_id, False)
+    assert noted == [attempt.submission_id]
+
+
+def test_a_deleted_record_and_a_replaced_cluster_are_told_apart(cluster):
+    session = cluster.ask(lambda client: client.version())["session_name"]
+    outcome, _ = cluster.ask(lambda client: watched(client, "never-submitted", session=session))
+    assert outcome.api_error == f"the cluster is the same (session {session}), but the job's record was deleted."
+    outcome, _ = cluster.ask(lambda client: watched(client, "never-submitted", session="session_before"))
+    assert outcome.api_error == f"the cluster was replaced: session {session} does not know a job of session_before."
+
+
+def test_old_records_of_ours_are_deleted_and_nothing_else(cluster, attempt):
+    ours = replace(attempt, prefix="tidy")
+    other = replace(attempt, prefix="tidier")
+    living = replace(ours, try_number=2)
+
+    async def story(client: RayJobsClient) -> Any:
+        for each in (ours, other):
+            await place(client, each, behaving("ok", metadata=each.metadata), packages=[pack(JOBS)])
+            await watched(client, each.submission_id, stream_logs=False)
+        await place(client, living, behaving("sleep", 60, metadata=living.metadata), adopt=False)
+        young = await delete_old_jobs(client, "tidy", 3600)
+        old = await delete_old_jobs(client, "tidy", 0)
+        left = {job.submission_id for job in await client.jobs()}
+        await stop_and_wait(client, living.submission_id)
+        return young, old, left
+
+    young, old, left = cluster.ask(story)
+    assert young == {"deleted": 0, "kept": 2}
+    assert old == {"deleted": 1, "kept": 1}
+    assert left >= {other.submission_id, living.submission_id}
+    assert ours.submission_id not in left
+
+
+def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "__init__.py").write_text("WORD = 'from the module'")
+    (tmp_path / "single.py").write_text("WORD = 'from the file'")
+    packages, environment = resolve_code(None, {"py_modules": [str(tmp_path / "tools"), str(tmp_path / "single.py")]})
+    command = command_line(["python", "-c", "import tools, single; print(tools.WORD, single.WORD)"])
+    request = job_request(entrypoint=command, runtime_env=environment, metadata={})
+
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, request, packages=packages)
+        return await watched(client, attempt.submission_id)
+
+    _, lines = cluster.ask(story)
+    assert "from the module from the file" in lines
 
 
 def test_a_guarded_head_wants_its_token(tmp_path_factory):
@@ -206,13 +238,13 @@ def test_a_guarded_head_wants_its_token(tmp_path_factory):
     from airflow_ray.hook import RayHook
 
     with RayHead(tmp_path_factory.mktemp("guarded"), auth_token="the-right-token", num_cpus=1) as head:
+        guarded = Cluster(ClusterSettings(head.dashboard_url, "test", token=head.auth_token))
         for token, status in ((None, 401), ("not-the-token", 403)):
             with pytest.raises(RayApiError, match=f"HTTP {status}") as caught:
-                talk(settings_of(head, token=token), lambda client: client.job("x"))
+                guarded.at(head.dashboard_url, token=token).ask(lambda client: client.job("x"))
             assert caught.value.reason is FailureReason.AUTHENTICATION
             assert "token-" not in str(caught.value)
-        guarded = Attempt("dag", "run", "guarded", -1, 0, 1)
-        outcome, lines = run_job(lambda question: talk(settings_of(head), question), guarded, "ok", 3)
+        outcome, lines = guarded.run_job(Attempt("dag", "run", "guarded", -1, 0, 1), "ok", 3)
         assert outcome.status == "SUCCEEDED"
         assert "line 2 of the job" in lines  # so the websocket carries the token too
 

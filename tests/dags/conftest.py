@@ -2,21 +2,35 @@
 
 import json
 import shutil
+import signal
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from embedded.airflow_standalone import AirflowStandalone
+from embedded.airflow_standalone import AirflowComponent, AirflowStandalone
+from embedded.gateway import Gateway
 from embedded.http import request_json
 from embedded.ports import free_ports
-from embedded.processes import poll
+from embedded.processes import poll, send
 from embedded.ray_head import RayHead
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = REPOSITORY / "tests" / "jobs"
+# What Airflow notices of a killed component within minutes by default, a test wants to see within seconds.
+QUICK_TO_NOTICE = {
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}
 
 
 @dataclass
@@ -25,6 +39,23 @@ class Stage:
 
     airflow: AirflowStandalone
     ray: RayHead
+    gateway: Gateway
+    replacements: dict[str, AirflowComponent] = field(default_factory=dict)
+
+    def component(self, name: str) -> list[psutil.Process]:
+        """All processes of the running scheduler or triggerer, first its own."""
+        if name in self.replacements:
+            return self.replacements[name].members()[1:]
+        return self.airflow.component(name)
+
+    def kill_component(self, name: str) -> None:
+        """SIGKILL the scheduler or triggerer with everything that it started."""
+        send(signal.SIGKILL, self.component(name))
+
+    def replace_component(self, name: str) -> None:
+        """Start another scheduler or triggerer; it serves this test and those after it."""
+        folder = self.airflow.folder / f"{name}-{time.time_ns()}"
+        self.replacements[name] = AirflowComponent(self.airflow, name, folder).start()
 
     def start(self, case: str, *behave: str) -> str:
         """Trigger a case with a behaviour; returns the run's id."""
@@ -73,6 +104,11 @@ class Stage:
             interval=0.3,
         )
 
+    def lines(self, case: str, run_id: str, try_number: int = 1) -> list[str]:
+        """The numbered lines of the job in the task's log, in the order of their time."""
+        log = self.airflow.task_log(case, run_id, "job", try_number)
+        return [line for line in log if line.startswith("line ")]
+
     def jobs_of(self, run_id: str) -> list[dict[str, Any]]:
         """All jobs of a run that Ray knows."""
         jobs = request_json("GET", f"{self.ray.dashboard_url}/api/jobs/", headers=self.ray.headers())
@@ -93,10 +129,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     assert every_minute.count("ingest_often") == 1
     (dags / "ingest_often.py").write_text(every_minute)
     (closed,) = free_ports(1)
-    with RayHead(folder / "ray", auth_token="the-right-token-of-the-test") as ray:
+    ray = RayHead(folder / "ray", auth_token="the-right-token-of-the-test")
+    with ray, Gateway(ray.dashboard_url) as gateway:
         environment = {
+            **QUICK_TO_NOTICE,
             "AIRFLOW_CONN_RAY_DEFAULT": json.dumps(
-                {"conn_type": "ray", "host": ray.dashboard_url, "password": ray.auth_token}
+                {
+                    "conn_type": "ray",
+                    "host": gateway.url,
+                    "password": ray.auth_token,
+                    "extra": {"dashboard_url": ray.dashboard_url},
+                }
             ),
             "AIRFLOW_CONN_RAY_NOWHERE": json.dumps({"conn_type": "ray", "host": f"http://127.0.0.1:{closed}"}),
             "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
@@ -108,4 +151,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "TEST_JOBS_DIR": str(JOBS),
         }
         with AirflowStandalone(folder / "airflow", dags, REPOSITORY / "plugins", environment) as airflow:
-            yield Stage(airflow, ray)
+            stage = Stage(airflow, ray, gateway)
+            try:
+                yield stage
+            finally:
+                for replacement in stage.replacements.values():
+                    replacement.stop()

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from embedded.http import HttpError, request_json
 from embedded.ports import free_ports
-from embedded.processes import Part, StartError, poll
+from embedded.processes import Part, StartError, command_line, poll
 
 FINAL_STATES = ("success", "failed")
 API_ATTEMPTS = 4
@@ -97,10 +99,14 @@ class AirflowStandalone(Part):
             self._passwords_file.write_text(json.dumps({self.username: self.password}))
 
     def serves(self) -> bool:
-        health = request_json("GET", f"{self.url}/api/v2/monitor/health", timeout=5)
         # "healthy" is only as fresh as a heartbeat in the database, which may be that of components killed just now.
-        beats = [health[component][f"latest_{component}_heartbeat"] for component in COMPONENTS]
-        return all(beat is not None and datetime.fromisoformat(beat) > self._launched for beat in beats)
+        return all(self.heartbeat(component) > self._launched for component in COMPONENTS)
+
+    def heartbeat(self, component: str) -> datetime:
+        """The latest heartbeat of a `scheduler`, `triggerer` or `dag_processor`, of whichever process."""
+        health = request_json("GET", f"{self.url}/api/v2/monitor/health", timeout=5)
+        beat = health[component][f"latest_{component}_heartbeat"]
+        return datetime.fromisoformat(beat) if beat else datetime.min.replace(tzinfo=UTC)
 
     def serving(self) -> None:
         for name, slots in self.pools.items():
@@ -110,6 +116,28 @@ class AirflowStandalone(Part):
             except HttpError as error:
                 if error.status != 409:  # it is there from an earlier start
                     raise StartError(f"pool {name}: {error}") from error
+
+    # -- single components, for tests that kill them --
+
+    def component(self, name: str) -> list[psutil.Process]:
+        """`airflow NAME` (scheduler, triggerer) and everything that it started, first itself."""
+        for process in self.members():
+            words = command_line(process)
+            if words[-1:] == [name] and any(word.endswith("airflow") for word in words):
+                return [process, *process.children(recursive=True)]
+        raise LookupError(f"no airflow {name} runs")
+
+    def task_processes(self) -> list[psutil.Process]:
+        """The processes that run a task's code: `airflow worker -- <task instance id>`, as task_runner.py names them.
+
+        Not among them: `airflow worker -- LocalExecutor: ...`, their parents, which start one task after the other.
+        """
+        titles = {process: " ".join(command_line(process)) for process in self.members()}
+        return [
+            process
+            for process, title in titles.items()
+            if title.startswith("airflow worker -- ") and "LocalExecutor" not in title
+        ]
 
     # -- the REST API --
 
@@ -231,6 +259,35 @@ class AirflowStandalone(Part):
         """The value that the task left under `key`. Raises HttpError 404 when there is none."""
         path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.api("GET", f"{path}?deserialize=true")["value"]
+
+
+class AirflowComponent(Part):
+    """One more `airflow NAME` (scheduler, triggerer) on the database of a running `AirflowStandalone`."""
+
+    start_timeout = 120.0
+
+    def __init__(self, airflow: AirflowStandalone, name: str, folder: Path) -> None:
+        self.name = name
+        super().__init__(folder)
+        self._airflow = airflow
+        self._ports = free_ports(2)
+        self._launched = datetime.now(UTC)
+
+    def command(self) -> list[str]:
+        return ["airflow", self.name]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **self._airflow.environment(),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self._ports[0]),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self._ports[1]),
+        }
+
+    def prepare(self) -> None:
+        self._launched = datetime.now(UTC)
+
+    def serves(self) -> bool:
+        return self._airflow.heartbeat(self.name) > self._launched
 
 
 def _quoted(run_id: str) -> str:

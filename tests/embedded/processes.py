@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -58,6 +58,21 @@ def poll(check: Callable[[], Any], timeout: float, what: str, interval: float = 
         if time.monotonic() >= deadline:
             raise TimeoutError(f"{what}: not within {timeout:g} s{reason}")
         time.sleep(interval)
+
+
+def send(number: int, processes: Iterable[psutil.Process]) -> None:
+    """Send one signal to processes that may end meanwhile."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Its words; none when it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie too
+        return []
 
 
 class Part(ABC):

@@ -6,13 +6,17 @@ import time
 from pathlib import Path
 
 
+def finish(lines: int) -> int:
+    print("REPORT " + json.dumps({"pipeline": "behave", "listed": lines}), flush=True)
+    return 0
+
+
 def main(mode: str, *words: str) -> int:
     if mode == "ok":
         lines = int(words[0]) if words else 3
         for number in range(lines):
             print(f"line {number} of the job", flush=True)
-        print("REPORT " + json.dumps({"pipeline": "behave", "listed": lines}), flush=True)
-        return 0
+        return finish(lines)
     if mode == "exit":
         print("about to fail", flush=True)
         print(f"ERROR: {words[1]}", flush=True)
@@ -29,6 +33,14 @@ def main(mode: str, *words: str) -> int:
     if mode == "long":
         print("x" * 300_000, flush=True)
         return main("ok")
+    if mode == "until":
+        # Prints numbered lines until a file appears, so that a test decides how long the job lives.
+        number = 0
+        while not Path(words[0]).exists():
+            print(f"line {number} of the job", flush=True)
+            number += 1
+            time.sleep(float(words[1]) if len(words) > 1 else 0.2)
+        return finish(number)
     if mode == "sleep":
         print("the job sleeps", flush=True)
         time.sleep(float(words[0]))

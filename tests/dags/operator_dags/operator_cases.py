@@ -5,14 +5,21 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, Param
 
+from airflow_ray.cleanup import RayJobCleanupOperator
 from airflow_ray.operator import RayOperator
 
 JOBS = os.environ["TEST_JOBS_DIR"]
 
 
-def case(name: str, **options) -> None:
+class ImpatientOperator(RayOperator):
+    """Airflow's own timeout strikes 5 seconds after the deadline."""
+
+    deferral_grace = 5.0
+
+
+def case(name: str, operator: type[RayOperator] = RayOperator, **options) -> None:
     with DAG(f"case_{name}", schedule=None, params={"behave": Param(["ok"], type="array")}):
-        RayOperator(
+        operator(
             task_id="job",
             entrypoint="python behave.py {% for word in params.behave %}'{{ word }}' {% endfor %}",
             working_dir=JOBS,
@@ -29,3 +36,10 @@ case("timeout", execution_timeout=timedelta(seconds=15))
 case("detached", on_kill="detach")
 case("nowhere", conn_id="ray_nowhere")
 case("wrong_token", conn_id="ray_wrong_token", retries=2)
+case("deferred_again", retries=3)
+case("sync_again", retries=3, deferrable=False)
+case("quiet_again", retries=3, stream_logs=False)
+case("backstop", operator=ImpatientOperator, execution_timeout=timedelta(seconds=10))
+
+with DAG("case_cleanup", schedule=None, params={"keep_days": Param(1, type="number")}):
+    RayJobCleanupOperator(task_id="job", keep_days="{{ params.keep_days }}")

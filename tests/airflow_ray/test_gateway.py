@@ -1,0 +1,145 @@
+"""A real Ray head behind a gateway that breaks, refuses, encrypts or asks for headers, as networks do."""
+
+import asyncio
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_ray.client import RayJobsClient
+from airflow_ray.errors import FailureReason, RayApiError
+from airflow_ray.packages import pack
+from airflow_ray.submission import place
+from airflow_ray.watch import Limits
+from conversations import JOBS, behaving, watched
+from embedded.gateway import Gateway
+
+
+@pytest.fixture
+def gateway(ray_head: Any):
+    with Gateway(ray_head.dashboard_url) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster, gateway, attempt, tmp_path, orderly):
+    lines: list[str] = []
+    cuts: list[int] = []
+
+    def emit(line: str) -> None:
+        if line.startswith("line"):
+            lines.append(line)
+            # One message may hold many lines: the next cut waits for a stream that is open again.
+            if len(cuts) < 3 and len(lines) > 5 * len(cuts) and gateway.cut_logs(orderly=orderly):
+                cuts.append(len(lines))
+            elif len(cuts) == 3 and len(lines) > cuts[-1] + 5:
+                (tmp_path / "end").touch()
+
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        return await watched(client, attempt.submission_id, emit=emit)
+
+    outcome, _ = cluster.at(gateway.url).ask(story)
+    assert outcome.status == "SUCCEEDED"
+    assert lines == [f"line {number} of the job" for number in range(outcome.report["listed"])]
+    assert gateway.count("/logs/tail") >= 4
+
+
+def test_a_head_that_answers_503_for_a_while_is_asked_again(cluster, gateway, attempt):
+    with gateway.answers("(GET|POST) /api/jobs", 503, "the dashboard restarts", times=3):
+        outcome, _ = cluster.at(gateway.url).run_job(attempt, "ok", 3, stream_logs=False)
+    assert outcome.status == "SUCCEEDED"
+
+
+def test_a_head_that_stays_away_is_given_up_with_its_last_words(cluster, gateway, attempt):
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, behaving("ok"), packages=[pack(JOBS)])
+        with gateway.answers("GET /api/jobs", 503, "the dashboard restarts"):
+            return await watched(client, attempt.submission_id, limits=Limits(unreachable_timeout=1), stream_logs=False)
+
+    outcome, _ = cluster.at(gateway.url).ask(story)
+    assert outcome.api_reason == FailureReason.UNREACHABLE
+    assert "answered HTTP 503: the dashboard restarts" in outcome.api_error
+
+
+def test_a_lost_answer_to_the_submit_does_not_double_the_job(cluster, gateway, attempt):
+    async def story(client: RayJobsClient) -> Any:
+        with gateway.hold("POST /api/jobs/$", "answer") as held:
+            submit = asyncio.create_task(place(client, attempt, behaving("ok"), packages=[pack(JOBS)]))
+            await asyncio.to_thread(held.reached.wait)
+            submit.cancel()
+        again = await place(client, attempt, behaving("ok"))
+        outcome, _ = await watched(client, attempt.submission_id)
+        return again, outcome
+
+    again, outcome = cluster.at(gateway.url).ask(story)
+    assert (again.attached, outcome.status) == (True, "SUCCEEDED")
+
+
+def test_a_package_that_the_dashboard_refuses(cluster, gateway):
+    # A real head's words for 101 MiB, from aiohttp's HTTPRequestEntityTooLarge.
+    text = "Maximum request body size 104857600 exceeded, actual body size 105906176"
+    with gateway.answers("PUT /api/packages", 413, text), pytest.raises(RayApiError) as caught:
+        cluster.at(gateway.url).ask(lambda client: client.upload_package("_ray_pkg_x.zip", b"zip"))
+    assert caught.value.reason is FailureReason.REJECTED
+    assert "(HTTP 413): Maximum request body size" in str(caught.value)
+
+
+def test_headers_of_the_connection_go_with_each_request(cluster, gateway, attempt):
+    outcome, _ = cluster.at(gateway.url, headers={"X-Team": "search"}).run_job(attempt, "ok")
+    assert outcome.status == "SUCCEEDED"
+    assert {headers.get("X-Team") for headers in gateway.headers} == {"search"}
+    assert gateway.count("/logs/tail") == 1
+
+
+def test_a_proxy_of_the_environment_is_used(cluster, gateway, attempt, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", gateway.url)
+    outcome, _ = cluster.at("http://ray.invalid:8265").run_job(attempt, "ok", 3)
+    assert (outcome.status, outcome.log_complete) == ("SUCCEEDED", True)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway of the test")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path_factory.mktemp("tls") / "gateway.pem"
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_https_is_verified_unless_told_otherwise(cluster, ray_head, certificate, attempt):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with Gateway(ray_head.dashboard_url, context) as gateway:
+        assert gateway.url.startswith("https://")
+        with pytest.raises(RayApiError, match=r"not trusted \(self-signed certificate\); set ca_file") as caught:
+            cluster.at(gateway.url).ask(lambda client: client.version(), first_pause=0.01)
+        assert not caught.value.transient
+        outcome, _ = cluster.at(gateway.url, ca_file=str(certificate)).run_job(attempt, "ok", 3)
+        assert (outcome.status, outcome.log_complete) == ("SUCCEEDED", True)
+        assert "ray_version" in cluster.at(gateway.url, verify=False).ask(lambda client: client.version())

@@ -1,0 +1,60 @@
+"""Conversations of a test with a real Ray head, through the provider's own client, and small jobs for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from airflow_ray.client import RayJobsClient
+from airflow_ray.job_ids import Attempt
+from airflow_ray.packages import pack
+from airflow_ray.settings import ClusterSettings
+from airflow_ray.submission import command_line, job_request, place
+from airflow_ray.watch import JobWatch, Limits, Outcome
+
+JOBS = Path(__file__).parent / "jobs"
+
+
+@dataclass
+class Cluster:
+    """Conversations with one Ray head, directly or through whatever stands at ``settings.base_url``."""
+
+    settings: ClusterSettings
+
+    def at(self, url: str, **changes: Any) -> "Cluster":
+        """The same head under another address."""
+        return Cluster(replace(self.settings, base_url=url, **changes))
+
+    def ask(self, question: Callable[[RayJobsClient], Awaitable[Any]], **options: Any) -> Any:
+        async def run() -> Any:
+            async with RayJobsClient(self.settings, **options) as client:
+                return await question(client)
+
+        return asyncio.run(run())
+
+    def run_job(self, attempt: Attempt, *behave: Any, **options: Any) -> tuple[Outcome, list[str]]:
+        """Submit a job that behaves so and watch it to its end; returns the outcome and its lines."""
+
+        async def all_of_it(client: RayJobsClient) -> tuple[Outcome, list[str]]:
+            placed = await place(client, attempt, behaving(*behave), packages=[pack(JOBS)])
+            return await watched(client, placed.submission_id, **options)
+
+        result: tuple[Outcome, list[str]] = self.ask(all_of_it)
+        return result
+
+
+def behaving(*behave: Any, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    """The request for a job of ``tests/jobs/behave.py``."""
+    return job_request(
+        entrypoint=command_line(["python", "behave.py", *behave]),
+        runtime_env={"working_dir": pack(JOBS).uri},
+        metadata=metadata or {},
+    )
+
+
+async def watched(client: RayJobsClient, submission_id: str, **options: Any) -> tuple[Outcome, list[str]]:
+    """Watch a job to its end; returns the outcome and the lines, unless they go to an ``emit`` of the caller."""
+    lines: list[str] = []
+    options = {"limits": Limits(), "emit": lines.append, "interval": 0.5, **options}
+    return await JobWatch(client, submission_id, **options).run(), lines
