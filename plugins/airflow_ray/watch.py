@@ -21,7 +21,7 @@ from .log_stream import LogPosition, LogStream
 _DRAIN_SECONDS = 10.0
 #: Seconds to wait until a stopped job is seen to stop; Ray takes 3 s to SIGKILL and up to 5 s in all.
 _STOP_SECONDS = 30.0
-#: The same for a job that waits for resources: it cannot hear of it before it is placed.
+#: The same for a job that waited for resources in vain: it cannot hear of it before it is placed.
 _STOP_PENDING_SECONDS = 5.0
 _FIRST_POLL = 0.5
 _MESSAGE_LENGTH = 2_000
@@ -180,7 +180,8 @@ class JobWatch:
 
     async def _end_for(self, limit: str, job: JobInfo | None) -> Outcome:
         try:
-            outcome = _ended(await stop_and_wait(self._client, self._id))
+            pending_seconds = _STOP_PENDING_SECONDS if limit == "pending_timeout" else _STOP_SECONDS
+            outcome = _ended(await stop_and_wait(self._client, self._id, pending_seconds))
         except RayApiError as error:
             outcome = self._lost(error)
         if outcome.status != "SUCCEEDED":  # it may have finished in the same moment
@@ -212,18 +213,18 @@ class JobWatch:
         return self._finished.is_set()
 
 
-async def stop_and_wait(client: RayJobsClient, submission_id: str) -> JobInfo:
+async def stop_and_wait(client: RayJobsClient, submission_id: str, pending_seconds: float = _STOP_SECONDS) -> JobInfo:
     """Stop a job and wait until Ray reports its end, for half a minute at most. Returns the last state seen.
 
-    A job that is still PENDING then counts as stopped: Ray has queued the request behind the job's start, so the job
-    ends when it would begin, or when Ray gives it up (``job_manager.py``; 15 minutes by default).
+    A job that is still PENDING after ``pending_seconds`` counts as stopped: Ray has queued the request behind the job's
+    start, so the job ends when it would begin, or when Ray gives it up (``job_manager.py``; 15 minutes by default).
     """
     await client.stop(submission_id)
     began = time.monotonic()
     while True:
         job = await client.job(submission_id)
         waited = time.monotonic() - began
-        if job.finished or waited >= (_STOP_PENDING_SECONDS if job.status == "PENDING" else _STOP_SECONDS):
+        if job.finished or waited >= (pending_seconds if job.status == "PENDING" else _STOP_SECONDS):
             return job
         await asyncio.sleep(0.5)
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_ray.client import RayJobsClient
+from airflow_ray.crowd import Crowd
 from airflow_ray.errors import FailureReason, RayApiError
 from airflow_ray.packages import pack
 from airflow_ray.submission import place
@@ -50,6 +51,27 @@ def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster,
     assert outcome.status == "SUCCEEDED"
     assert lines == [f"line {number} of the job" for number in range(outcome.report["listed"])]
     assert gateway.count("/logs/tail") >= 4
+
+
+def test_a_watcher_that_may_not_stream_fetches_the_log(cluster, gateway, attempt, tmp_path):
+    lines: list[str] = []
+
+    def emit(line: str) -> None:
+        lines.append(line)
+        if "line 5 of the job" in lines:
+            (tmp_path / "end").touch()
+
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        with Crowd(log_streams=0).joined("here") as member:
+            return await watched(client, attempt.submission_id, emit=emit, crowd=member)
+
+    outcome, _ = cluster.at(gateway.url).ask(story)
+    assert outcome.log_complete
+    numbered = [line for line in lines if line.startswith("line ")]
+    assert numbered == [f"line {number} of the job" for number in range(outcome.report["listed"])]
+    assert gateway.count("/logs/tail") == 0
+    assert gateway.count("/logs$") > 1
 
 
 def test_a_head_that_answers_503_for_a_while_is_asked_again(cluster, gateway, attempt):
