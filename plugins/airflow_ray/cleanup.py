@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from .errors import FailureReason, JobNotFoundError, task_error
+from .job_ids import readable
 from .job_task import RayJobTask
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RayJobCleanupOperator(RayJobTask):
         """Ask for all jobs once, then delete one by one."""
         try:
             age = timedelta(days=float(self.keep_days))
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             age = timedelta(0)
         if age < timedelta(days=1):
             sentence = f"keep_days must be a number of at least 1, not {self.keep_days!r}."
@@ -65,4 +66,5 @@ async def delete_old_jobs(client: RayJobsClient, prefix: str, seconds: float) ->
 
 
 def _is_ours(job: JobInfo, prefix: str) -> bool:
-    return job.submission_id.startswith(f"{prefix}-") and "airflow_dag_id" in job.metadata
+    dag_id, task_id = (job.metadata.get(name, "") for name in ("airflow_dag_id", "airflow_task_id"))
+    return bool(dag_id and task_id) and job.submission_id.startswith(f"{readable(prefix, dag_id, task_id)}-")

@@ -13,15 +13,17 @@ import os
 import random
 import re
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
 from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
 from .settings import ClusterSettings
+
+T = TypeVar("T")
 
 #: Statuses that a proxy or an overloaded head gives and that pass by themselves.
 _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
@@ -73,6 +75,7 @@ class RayJobsClient:
             connector=aiohttp.TCPConnector(ssl=_tls(self.settings)),
             timeout=aiohttp.ClientTimeout(total=self.settings.request_timeout),
             trust_env=True,  # HTTP(S)_PROXY and NO_PROXY
+            trace_configs=[_no_redirects()],
         )
         return self
 
@@ -83,38 +86,42 @@ class RayJobsClient:
 
     async def version(self) -> dict[str, Any]:
         """``ray_version``, ``session_name`` and others; a changed session name is a new cluster."""
-        return json.loads(await self._request("GET", "/api/version"))
+        return await self._ask("GET", "/api/version", lambda found: {"session_name": found["session_name"], **found})
 
     async def submit(self, request: dict[str, Any]) -> None:
         """Submit a job; ``request`` holds ``submission_id`` and the other fields of Ray's ``JobSubmitRequest``.
 
         Raises ``JobExistsError`` when the id is taken, by an earlier attempt or by an answer that got lost on the way.
         """
-        await self._request("POST", "/api/jobs/", json_body=request)
+        await self._ask("POST", "/api/jobs/", lambda found: found["submission_id"], json_body=request)
 
     async def job(self, submission_id: str) -> JobInfo:
         """The job's state. Raises ``JobNotFoundError`` when the cluster does not know it."""
-        return _job_info(json.loads(await self._request("GET", _job_path(submission_id))))
+        return await self._ask("GET", _job_path(submission_id), _job_info)
 
     async def jobs(self) -> list[JobInfo]:
         """All jobs that came through the Jobs API, of whomever, as long as Ray keeps their records."""
-        found = json.loads(await self._request("GET", "/api/jobs/"))
-        return [_job_info(job) for job in found if job.get("submission_id")]
+        return await self._ask(
+            "GET", "/api/jobs/", lambda found: [_job_info(job) for job in found if job.get("submission_id")]
+        )
 
     async def stop(self, submission_id: str) -> bool:
         """Ask Ray to stop the job; it needs some seconds (SIGTERM, SIGKILL after 3 s). False: it had ended already."""
-        return bool(json.loads(await self._request("POST", f"{_job_path(submission_id)}/stop"))["stopped"])
+        return await self._ask("POST", f"{_job_path(submission_id)}/stop", lambda found: bool(found["stopped"]))
 
     async def delete(self, submission_id: str) -> bool:
         """Remove a finished job from Ray's table. A live one is refused."""
-        return bool(json.loads(await self._request("DELETE", _job_path(submission_id)))["deleted"])
+        return await self._ask("DELETE", _job_path(submission_id), lambda found: bool(found["deleted"]))
 
     async def log(self, submission_id: str) -> str:
         """The job's log so far; empty above 16 MiB, which are too many to be fetched again and again."""
         async with self._open("GET", f"{_job_path(submission_id)}/logs") as response:
-            if (response.content_length or 0) > _MAX_WHOLE_LOG:
-                return ""
-            return json.loads(await response.read())["logs"] or ""
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(1 << 16):  # a proxy may leave out the length
+                body += chunk
+                if len(body) > _MAX_WHOLE_LOG:
+                    return ""
+        return self._read(bytes(body), lambda found: found["logs"] or "")
 
     async def log_end(self, submission_id: str) -> str:
         """The last 4 MiB at most of the job's log, from a line's start; empty when the log is gone.
@@ -129,7 +136,7 @@ class RayJobsClient:
                     del body[:-_LOG_TAIL_BYTES]
                     cut = True
         if not cut:
-            return json.loads(bytes(body))["logs"] or ""
+            return self._read(bytes(body), lambda found: found["logs"] or "")
         newline = _JSON_NEWLINE.search(body)
         return json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
 
@@ -166,6 +173,20 @@ class RayJobsClient:
         """Store a package as ``gcs://<name>``. The dashboard takes 100 MiB at most (413 above)."""
         await self._request("PUT", f"/api/packages/gcs/{quote(name, safe='')}", data=content, seconds=300)
 
+    async def _ask(self, method: str, path: str, read: Callable[[Any], T], **options: Any) -> T:
+        return self._read(await self._request(method, path, **options), read)
+
+    def _read(self, body: bytes, read: Callable[[Any], T]) -> T:
+        """What an answer says. A login or maintenance page with status 200 is no answer."""
+        try:
+            return read(json.loads(body))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RayApiError(
+                f"{self.settings.base_url} (connection '{self.settings.conn_id}') does not answer like Ray's Jobs API.",
+                FailureReason.UNREACHABLE,
+                transient=True,
+            ) from None
+
     async def _request(
         self, method: str, path: str, *, json_body: Any = None, data: bytes | None = None, seconds: float | None = None
     ) -> bytes:
@@ -183,6 +204,7 @@ class RayJobsClient:
 
     def _open(self, method: str, path: str, *, seconds: float | None = None, **body: Any) -> _Exchange:
         kwargs = {name: value for name, value in body.items() if value is not None}
+        kwargs["allow_redirects"] = False
         if seconds is not None:
             kwargs["timeout"] = aiohttp.ClientTimeout(total=seconds)
         request = self._require_session().request(method, self.settings.base_url + path, **kwargs)
@@ -217,6 +239,12 @@ class RayJobsClient:
             return RayApiError(f"{where} wants a token (HTTP 401).", FailureReason.AUTHENTICATION, status=status)
         if status == 403:
             return RayApiError(f"{where} refused the token (HTTP 403).", FailureReason.AUTHENTICATION, status=status)
+        if 300 <= status < 400:
+            return RayApiError(
+                f"{where} redirects (HTTP {status}): put the final address into the connection.",
+                FailureReason.CONFIGURATION,
+                status=status,
+            )
         if status == 404:
             return JobNotFoundError(f"{where} answered: {said or 'not found'}.", FailureReason.CLUSTER_LOST, status=404)
         if status == 500 and _EXISTS in text:
@@ -240,7 +268,7 @@ class _Exchange:
     async def __aenter__(self) -> aiohttp.ClientResponse:
         try:
             response: aiohttp.ClientResponse = await self._request.__aenter__()
-            if response.status < 400:
+            if response.status < 300:
                 return response
             text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -252,6 +280,17 @@ class _Exchange:
         await self._request.__aexit__(kind, error, trace)
         if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
             raise self._client._unreachable(error) from None
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Follow none: the connection's headers are secrets, and not for the target. Websockets have no flag for it."""
+
+    async def refuse(session: Any, context: Any, params: aiohttp.TraceRequestRedirectParams) -> None:
+        raise aiohttp.ClientError("it redirects; put the final address into the connection")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
 
 
 def _job_info(found: Mapping[str, Any]) -> JobInfo:

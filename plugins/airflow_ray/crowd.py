@@ -62,11 +62,10 @@ class Member:
     async def stream(self) -> AsyncIterator[asyncio.Task[Literal[True]]]:
         """Queue for a stream: the task is done when there is one. It is free again when the block ends."""
         acquire = asyncio.create_task(self._streams.acquire())
-        await asyncio.sleep(0)  # where one is free, it is there at once
         try:
+            await asyncio.sleep(0)  # where one is free, it is there at once
             yield acquire
         finally:
+            # No await here: a second cancellation would leave the stream taken for ever.
             acquire.cancel()
-            await asyncio.gather(acquire, return_exceptions=True)
-            if not acquire.cancelled():
-                self._streams.release()
+            acquire.add_done_callback(lambda done: None if done.cancelled() else self._streams.release())

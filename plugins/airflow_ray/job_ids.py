@@ -40,8 +40,7 @@ class Attempt:
         """
         identity = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        names = "-".join(_slug(name) for name in (self.prefix, self.dag_id, self.task_id))
-        return f"{names}-{digest}-e{self.epoch}-t{self.try_number}"
+        return f"{readable(self.prefix, self.dag_id, self.task_id)}-{digest}-e{self.epoch}-t{self.try_number}"
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -75,6 +74,11 @@ def attempt_of(ti: Any, retries: int, prefix: str) -> Attempt:
 def clear_epoch(max_tries: int, retries: int) -> int:
     """The number of tries used up before the last clear; 0 for a task that was never cleared."""
     return max(0, max_tries - retries)
+
+
+def readable(*names: str) -> str:
+    """The part of an id that is for people: names with what Ray does not take replaced, each cut to 40 characters."""
+    return "-".join(_slug(name) for name in names)
 
 
 def _slug(name: str) -> str:

@@ -62,12 +62,17 @@ class RayJobTask(BaseOperator):
 
     def _connect(self, submission_id: str | None) -> ClusterSettings:
         """Resolve the connection while no request is under way: a signal handler could not."""
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
         from .hook import RayHook
 
         try:
             self._settings = RayHook(self.conn_id).settings()
         except ValueError as error:
             raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
+        except AirflowNotFoundException as error:  # also said when Airflow's secrets backend is away
+            sentence = f"Cannot read connection '{self.conn_id}': {error}."
+            raise self._logged(task_error(sentence, FailureReason.UNREACHABLE)) from None
         if submission_id is not None:
             self._submission_id = submission_id
             self.job_url = job_url(self._settings.dashboard_url, submission_id)

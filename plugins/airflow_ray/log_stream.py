@@ -8,6 +8,7 @@ position. A watcher that dies in between leaves one batch that its successor sho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from .errors import JobNotFoundError, RayApiError
 from .logs import LineSplitter
 from .report import OutputDigest
 
+#: Connections in a row without a new line after which the reader is told.
 _MAX_FAILURES = 8
 #: Seconds between two batches where the shown position is saved: one small write to Airflow's database.
 _BATCH_SECONDS = 2.0
@@ -104,11 +106,16 @@ class LogStream:
         async with self._crowd.stream() as free:
             while not (free.done() or self._ended.is_set()):
                 await self._fetch()
-                pause = min(_LONGEST_PAUSE, self._crowd.log_seconds + self._lines.offset / _CHARACTERS_PER_SECOND)
+                often = max(_BATCH_SECONDS, self._crowd.log_seconds)
+                pause = min(_LONGEST_PAUSE, often + self._lines.offset / _CHARACTERS_PER_SECOND)
                 ended = asyncio.create_task(self._ended.wait())
                 await asyncio.wait({free, ended}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
-            return await (self._stream() if free.done() else self._fetch())
+            if free.done():
+                return await self._stream()
+            if not (whole := await self._fetch()):
+                self._emit("(The rest of the job's log could not be fetched; it is in the Ray dashboard.)")
+            return whole
 
     async def _fetch(self) -> bool:
         """Show what is new in the whole log; whether it could be had."""
@@ -125,13 +132,14 @@ class LogStream:
         # A stream that ends while the job runs is opened again, and what is known already is skipped. Ray closes a
         # stream properly only after it saw the job's end, so an end that a fresh look confirms is the log's end.
         failures = 0
-        while failures < _MAX_FAILURES:
+        while True:
             before = self._lines.offset
             try:
-                async for text in self._client.tail(self._id):
-                    self._take(self._lines.feed(text))
-                    if self._position is not None and self._held_length > _MAX_HELD:
-                        await self._show(self._position)
+                async with contextlib.aclosing(self._client.tail(self._id)) as stream:
+                    async for text in stream:
+                        self._take(self._lines.feed(text))
+                        if self._position is not None and self._held_length > _MAX_HELD:
+                            await self._show(self._position)
                 if await self._has_ended():
                     return True
             except JobNotFoundError:
@@ -140,12 +148,12 @@ class LogStream:
                 if not error.transient:
                     return False
             failures = 0 if self._lines.offset > before else failures + 1
+            if failures == _MAX_FAILURES:
+                self._emit("(The job's log cannot be streamed; it is in the Ray dashboard. Trying on.)")
             if failures > 1 and await self._has_ended():
                 return False  # the log is gone, or cannot be read any more
-            await asyncio.sleep(min(0.5 * 2**failures, 15))
+            await asyncio.sleep(min(0.5 * 2 ** min(failures, 5), 15))
             self._lines.reconnected()
-        self._emit("(The job's log cannot be streamed any more; it is in the Ray dashboard. The job goes on.)")
-        return False
 
     def _take(self, lines: list[str]) -> None:
         for line in lines:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .errors import DEFAULT_EXIT_CODES, FailureReason, task_error
+from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, task_error
 from .job_ids import Attempt, attempt_of
 from .job_task import RayJobTask
 from .links import RayJobLink, job_url
@@ -149,7 +149,11 @@ class RayOperator(RayJobTask):
 
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (TaskDeferralError, TaskDeferralTimeout):
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            # A trigger that failed says nothing about the job: where there is a next try, that finds it again.
+            last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
+            if not isinstance(error, TaskDeferralTimeout) and not last_try:
+                raise
             if (submission_id := JobMemory(context).submission_id) is not None:
                 self._connect(submission_id)
                 self.on_kill()
@@ -174,13 +178,19 @@ class RayOperator(RayJobTask):
                 resources=self.entrypoint_resources,
                 label_selector=self.entrypoint_label_selector,
             )
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
         memory = JobMemory(context)
-        superseded = memory.superseded(attempt) if self.on_kill_action == "stop" else None
+        # A job that was given up may live: its stop may have failed with the API that was to be asked for it.
+        given_up = memory.given_up(attempt)
+        superseded = memory.submission_id if given_up else None
+        if superseded is None and self.on_kill_action == "stop":
+            superseded = memory.superseded(attempt)
         in_doubt = memory.in_doubt(attempt)
 
         def submitting(submission_id: str) -> None:
+            if self._killed:  # while packages were on their way
+                raise RayApiError("The task was killed before it submitted its job.", FailureReason.STOPPED)
             memory.submitting(attempt, submission_id)
             self._submission_id = submission_id  # whoever kills this process from here on finds the id to stop
             self.log.info("Submitting Ray job %s: %s", submission_id, request["entrypoint"])
@@ -194,7 +204,7 @@ class RayOperator(RayJobTask):
                 superseded=superseded,
                 in_doubt=in_doubt,
                 submitting=submitting,
-                adopt=adopt and not memory.given_up(attempt),
+                adopt=adopt and not given_up,
             )
         )
         memory.placed(attempt, placement.submission_id)

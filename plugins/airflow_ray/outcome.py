@@ -42,7 +42,8 @@ def judge(outcome: Outcome, exit_codes: Mapping[int, FailureReason]) -> RayJobEr
     what = f"Ray job {outcome.submission_id}"
     if outcome.api_error is not None:
         reason = FailureReason(outcome.api_reason or FailureReason.UNREACHABLE)
-        return task_error(f"{what} could not be watched to its end: {outcome.api_error} {reason.advice}", reason)
+        # Whatever it is, it says nothing about the work: the next try finds the job again, or fails at its first step.
+        return RayJobError(f"{what} could not be watched to its end: {outcome.api_error} {reason.advice}", reason)
     if outcome.limit is not None:
         text, reason = _LIMITS[outcome.limit]
         endings = {"STOPPED": "and was stopped", "PENDING": "and will be stopped when Ray would start it"}

@@ -51,6 +51,7 @@ def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tup
     excludes = runtime_env.get("excludes") or ()
     packages: list[Package] = []
     if working_dir := working_dir or runtime_env.get("working_dir"):
+        working_dir = str(working_dir)
         if "://" not in working_dir:
             packages.append(pack(working_dir, excludes))
             working_dir = packages[-1].uri
@@ -58,6 +59,7 @@ def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tup
     if modules := runtime_env.get("py_modules"):
         resolved["py_modules"] = []
         for module in modules:
+            module = str(module)
             if "://" not in module:
                 packages.append(_pack_module(Path(module), excludes))
                 module = packages[-1].uri

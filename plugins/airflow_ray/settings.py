@@ -54,7 +54,7 @@ def settings_from_connection(connection: Connection) -> ClusterSettings:
     return ClusterSettings(
         base_url=base_url,
         conn_id=connection.conn_id,
-        token=connection.password or None,
+        token=(connection.password or "").strip() or None,
         headers=_headers(extra.get("headers"), where),
         verify=_boolean(extra.get("verify"), where),
         ca_file=extra.get("ca_file") or None,
@@ -93,7 +93,7 @@ def _headers(value: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(value, dict):
         raise ValueError(f"The headers of {where} must be a JSON object of names and values.")
-    return {str(name): str(text) for name, text in value.items()}
+    return {str(name).strip(): str(text).strip() for name, text in value.items()}
 
 
 def _boolean(value: Any, where: str) -> bool:

@@ -12,12 +12,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from .client import RayJobsClient
 from .crowd import Crowd
 from .errors import FailureReason, RayApiError
 from .hook import RayHook
+from .settings import ClusterSettings
 from .triggerer import TaskKey, XComLogPosition
 from .watch import JobWatch, Limits, Outcome
 
@@ -72,7 +74,7 @@ class RayJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the job and fire its ``Outcome``, also when the connection is wrong: the worker raises the error."""
         try:
-            settings = await RayHook(self.conn_id).asettings()
+            settings = await self._settings()
             async with RayJobsClient(settings) as client:
                 with _crowd.joined(settings.base_url) as crowd:
                     outcome = await JobWatch(
@@ -91,6 +93,20 @@ class RayJobTrigger(BaseTrigger):
         except RayApiError as error:
             outcome = _not_watched(self.submission_id, str(error), error.reason)
         yield TriggerEvent(outcome.to_event())
+
+    async def _settings(self) -> ClusterSettings:
+        """The connection. Airflow says "not found" also when its database or secrets backend is away for a moment."""
+        for pause in (1, 5, 15):
+            try:
+                return await RayHook(self.conn_id).asettings()
+            except AirflowException as error:
+                self.log.warning("Cannot read connection '%s' (%s); trying again in %d s.", self.conn_id, error, pause)
+            await asyncio.sleep(pause)
+        try:
+            return await RayHook(self.conn_id).asettings()
+        except AirflowException as error:
+            sentence = f"Cannot read connection '{self.conn_id}': {error}."
+            raise RayApiError(sentence, FailureReason.UNREACHABLE) from None
 
     async def on_kill(self) -> None:
         """Stop the job if the task is really no longer deferred. An unknown state leaves the job alone."""
@@ -112,7 +128,7 @@ class RayJobTrigger(BaseTrigger):
         try:
             async with RayJobsClient(await RayHook(self.conn_id).asettings()) as client:
                 await client.stop(self.submission_id)
-        except (RayApiError, ValueError) as error:
+        except (RayApiError, ValueError, AirflowException) as error:
             self.log.error("Could not stop Ray job %s: %s", self.submission_id, error)
         else:
             self.log.info("The task was ended by a user: asked Ray to stop job %s.", self.submission_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-_STATE_ATTEMPTS = 5
+_ATTEMPTS = 5
 #: The XCom of ``XComLogPosition``. The operator stores ``{}`` before it defers: a trigger that asks for an XCom that is
 #: not there makes Airflow log an error.
 LOG_KEY = "ray_log_position"
@@ -33,7 +33,7 @@ class TaskKey:
         request = GetTaskStates(
             dag_id=self.dag_id, task_ids=[self.task_id], run_ids=[self.run_id], map_index=self.map_index
         )
-        for attempt in range(_STATE_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             answer = await _ask(request)
             if isinstance(answer, TaskStatesResult):
                 return str(answer.task_states.get(self.run_id, {}).get(name) or "none")
@@ -71,7 +71,13 @@ class XComLogPosition:
 
     async def load(self) -> int:
         """The position that an earlier watcher of the same job left, or 0."""
-        stored = await self._stored()
+        stored: Any = None
+        for attempt in range(_ATTEMPTS):
+            # The operator stored something, so nothing means that Airflow could not say.
+            if isinstance(stored := await self._task.get_xcom(LOG_KEY), dict):
+                break
+            await asyncio.sleep(attempt + 1)
+        stored = stored or {}
         offset = int(stored["offset"]) if stored.get("job") == self._submission_id else 0
         await self.save(offset)
         return offset

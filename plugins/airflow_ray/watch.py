@@ -143,7 +143,10 @@ class JobWatch:
             if streamer is not None:
                 streamer.cancel()
                 await asyncio.gather(streamer, return_exceptions=True)
-        await self._log.finish()
+        try:
+            await self._log.finish()
+        except Exception as error:  # the job has ended, whatever keeps its last lines from being shown
+            self._emit(f"(The end of the job's log could not be shown: {error!r}; it is in the Ray dashboard.)")
         digest = self._log.digest
         outcome.report, outcome.error, outcome.tail = digest.report, digest.error, digest.tail
         return outcome
@@ -159,7 +162,8 @@ class JobWatch:
             except RayApiError as error:
                 # A head that restarts is away for a while, and its job goes on or is reported lost afterwards.
                 away = time.monotonic() - last_answer
-                if not error.transient or away >= self._limits.unreachable_timeout:
+                # What was answered before may be answered again: a token is being rotated, a proxy restarts.
+                if (not error.transient and job is None) or away >= self._limits.unreachable_timeout:
                     return self._lost(error)
             if job is not None and job.finished:
                 return _ended(job)

@@ -4,6 +4,8 @@ import asyncio
 import datetime
 import ipaddress
 import ssl
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +167,39 @@ def test_https_is_verified_unless_told_otherwise(cluster, ray_head, certificate,
         outcome, _ = cluster.at(gateway.url, ca_file=str(certificate)).run_job(attempt, "ok", 3)
         assert (outcome.status, outcome.log_complete) == ("SUCCEEDED", True)
         assert "ray_version" in cluster.at(gateway.url, verify=False).ask(lambda client: client.version())
+
+
+def test_a_page_of_a_proxy_is_no_answer_of_ray(cluster, gateway):
+    with (
+        gateway.answers("GET /api/version", 200, "<html>Please sign in</html>"),
+        pytest.raises(RayApiError, match="does not answer like Ray's Jobs API") as caught,
+    ):
+        cluster.at(gateway.url).ask(lambda client: client.version())
+    assert caught.value.transient
+
+
+def test_redirects_are_not_followed_since_headers_are_secrets(cluster, gateway):
+    with (
+        gateway.answers("GET /api/", 302, location="http://elsewhere.invalid/"),
+        pytest.raises(RayApiError, match=r"redirects \(HTTP 302\): put the final address into the connection"),
+    ):
+        cluster.at(gateway.url, headers={"X-Api-Key": "secret"}).ask(lambda client: client.version())
+
+
+def test_a_limit_that_passes_while_ray_is_away_does_not_double_the_job(cluster, gateway, attempt):
+    second = replace(attempt, try_number=2)
+
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, behaving("sleep", 120), packages=[pack(JOBS)])
+        with gateway.answers("(GET|POST) /api/jobs/.", 503, "away"):
+            outcome, _ = await watched(
+                client, attempt.submission_id, limits=Limits(deadline=time.time() + 1), stream_logs=False
+            )
+        # What the operator does with a job that was given up.
+        placed = await place(client, second, behaving("ok"), superseded=attempt.submission_id, adopt=False)
+        return outcome, placed, await client.job(attempt.submission_id)
+
+    outcome, placed, first = cluster.at(gateway.url).ask(story, first_pause=0.05)
+    assert (outcome.limit, outcome.api_reason) == ("execution_timeout", FailureReason.UNREACHABLE)
+    assert placed.submission_id == second.submission_id
+    assert first.status == "STOPPED"

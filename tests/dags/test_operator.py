@@ -131,3 +131,16 @@ def test_a_wrong_token_fails_at_once_and_stays_secret(stage: Any):
     assert (task["state"], task["try_number"]) == ("failed", 1)
     assert "refused the token (HTTP 403)" in log
     assert "token-of-the-test" not in log
+
+
+@pytest.mark.parametrize(("keep_days", "state"), [(1, "success"), (0.5, "failed")])
+def test_the_cleanup_keeps_what_is_young(stage: Any, keep_days: float, state: str):
+    stage.airflow.wait_dag("case_cleanup")
+    stage.airflow.unpause("case_cleanup")
+    run_id = stage.airflow.trigger("case_cleanup", {"keep_days": keep_days})["dag_run_id"]
+    assert stage.airflow.wait_run("case_cleanup", run_id)["state"] == state
+    if state == "success":
+        assert stage.airflow.xcom("case_cleanup", run_id, "job")["deleted"] == 0
+    else:
+        log = "\n".join(stage.airflow.task_log("case_cleanup", run_id, "job"))
+        assert "keep_days must be a number of at least 1, not '0.5'" in log

@@ -23,6 +23,7 @@ class Rule:
     pattern: re.Pattern[str]
     status: int = 0
     text: str = ""
+    location: str = ""
     held: str = ""  # "before" it reaches the head, or its "answer"
     times: int = -1
     reached: threading.Event = field(default_factory=threading.Event)
@@ -83,9 +84,9 @@ class Gateway:
             self._rules.remove(rule)
 
     @contextmanager
-    def answers(self, pattern: str, status: int, text: str = "", times: int = -1) -> Iterator[None]:
+    def answers(self, pattern: str, status: int, text: str = "", times: int = -1, location: str = "") -> Iterator[None]:
         """Answer matching requests here, the first `times` of them; the rest reach the head."""
-        rule = Rule(re.compile(pattern), status, text, times=times)
+        rule = Rule(re.compile(pattern), status, text, location, times=times)
         self._rules.insert(0, rule)
         try:
             yield
@@ -121,7 +122,8 @@ class Gateway:
         if rule is not None:
             rule.times -= 1
             if rule.status:
-                return web.Response(status=rule.status, text=rule.text)
+                headers = {"Location": rule.location} if rule.location else {}
+                return web.Response(status=rule.status, text=rule.text, headers=headers)
             if rule.held == "before":
                 await self._wait(rule)
         if request.headers.get("Upgrade", "").lower() == "websocket":
