@@ -112,7 +112,9 @@ def test_watchers_of_one_triggerer(tmp_path: Path):
     everything = {"head_cores_idle": round(idle, 3), "head_cores_watched": round(busy, 3), **result, **ended}
     print("\n" + json.dumps(everything, indent=1))
     assert ended["succeeded"] == WATCHERS
-    assert result["requests_per_second"] < 25
+    # The budget of crowd.py: 25 polls and 10 requests for logs.
+    assert result["requests_per_second"] < 40
+    assert result["log_streams"] < 100
 
 
 async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> None:
