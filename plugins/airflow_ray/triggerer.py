@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from typing import Any
 
 _ATTEMPTS = 5
 #: The XCom of ``XComLogPosition``. The operator stores ``{}`` before it defers: a trigger that asks for an XCom that is
@@ -95,12 +92,12 @@ class XComLogPosition:
         return stored if isinstance(stored, dict) else {}
 
 
-async def _ask(request: BaseModel) -> Any:
+async def _ask(request: Any) -> Any:
     """One question to the supervisor; None when it answers with an error."""
     from airflow.sdk.exceptions import AirflowRuntimeError
     from airflow.sdk.execution_time import task_runner
 
     try:
-        return await task_runner.SUPERVISOR_COMMS.asend(request)  # type: ignore[arg-type]
+        return await task_runner.SUPERVISOR_COMMS.asend(request)
     except AirflowRuntimeError:
         return None

@@ -32,6 +32,12 @@ def numbered(count: int) -> list[str]:
     return [f"line {number} of the job" for number in range(count)]
 
 
+def each_line_once(stage: Any, case: str, run_id: str, try_number: int = 1) -> None:
+    """The try's log has every line that the job's report counts, once and in order."""
+    listed = stage.airflow.xcom(case, run_id, "job")["listed"]
+    assert stage.lines(case, run_id, try_number) == numbered(listed)
+
+
 @pytest.fixture
 def end(tmp_path: Path) -> Path:
     """A job started with ``until`` and this path runs until the path exists."""
@@ -68,8 +74,7 @@ def test_a_worker_killed_while_it_watches(stage: Any, end: Path):
     poll(lambda: stage.lines("case_sync_again", run_id, 2), 90, "no line in the second try", interval=0.5)
     end.touch()
     assert ended_well(stage, "case_sync_again", run_id)["try_number"] == 2
-    listed = stage.airflow.xcom("case_sync_again", run_id, "job")["listed"]
-    assert stage.lines("case_sync_again", run_id, 2) == numbered(listed)
+    each_line_once(stage, "case_sync_again", run_id, 2)
 
 
 @pytest.mark.chaos
@@ -90,8 +95,7 @@ def test_a_triggerer_killed_while_the_job_runs_shows_each_line_once(stage: Any, 
     poll(lambda: len(stage.lines("case_deferred", run_id)) > shown + 5, 90, "no more lines", interval=0.5)
     end.touch()
     assert ended_well(stage, "case_deferred", run_id)["try_number"] == 1
-    listed = stage.airflow.xcom("case_deferred", run_id, "job")["listed"]
-    assert stage.lines("case_deferred", run_id) == numbered(listed)
+    each_line_once(stage, "case_deferred", run_id)
 
 
 @pytest.mark.chaos
@@ -102,8 +106,7 @@ def test_a_triggerer_killed_at_the_jobs_end(stage: Any, end: Path):
     stage.wait_job(stage.submission_id("case_deferred", run_id), "SUCCEEDED")
     stage.replace_component("triggerer")
     assert ended_well(stage, "case_deferred", run_id)["try_number"] == 1
-    listed = stage.airflow.xcom("case_deferred", run_id, "job")["listed"]
-    assert stage.lines("case_deferred", run_id) == numbered(listed)
+    each_line_once(stage, "case_deferred", run_id)
 
 
 @pytest.mark.chaos
@@ -128,8 +131,7 @@ def test_a_triggerer_that_hung_and_comes_back_leaves_the_job_to_its_successor(st
     send(signal.SIGKILL, hung)
     end.touch()
     assert ended_well(stage, "case_deferred", run_id)["try_number"] == 1
-    listed = stage.airflow.xcom("case_deferred", run_id, "job")["listed"]
-    assert stage.lines("case_deferred", run_id) == numbered(listed)
+    each_line_once(stage, "case_deferred", run_id)
 
 
 @pytest.mark.chaos
