@@ -14,4 +14,6 @@ class RayIngestPlugin(AirflowPlugin):
     """Registers the link from a task to its Ray job, which the UI needs to show it."""
 
     name = "ray_ingest"
-    operator_extra_links = [RayJobLink()]  # noqa: RUF012 - the base class declares it as a plain list
+
+
+RayIngestPlugin.operator_extra_links = [RayJobLink()]

@@ -77,7 +77,7 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
     client = connect(options.milvus_uri)
     rows_name, ledger_name = options.collection + pipeline.collection, options.collection + SOURCES
-    with Spool() as work, Spool() as missing, errors_as_sentences(options.milvus_uri):
+    with Spool.temporary() as work, Spool.temporary() as missing, errors_as_sentences(options.milvus_uri):
         say(f"listing {source}")
         _diff(pipeline, options, source, client, ledger_name, report, work, missing, say)
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
+from contextlib import contextmanager
+from typing import IO, Self
 
 import pyarrow as pa
 
@@ -28,20 +29,21 @@ so that many do not become too many blocks for Ray Data's scheduler."""
 
 
 class Spool:
-    """An append-only list of differences in a temporary file, read back as Arrow tables of `SCHEMA`."""
+    """An append-only list of differences in a file, read back as Arrow tables of `SCHEMA`."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="ingest-diff-")  # noqa: SIM115 - closed by __exit__
-        self._writer = pa.ipc.new_stream(self._file, SCHEMA)
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer = pa.ipc.new_stream(file, SCHEMA)
         self._pending: list[Difference] = []
         self._blocks = 0
         self.count = 0
 
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator[Self]:
+        """A new one, whose file is gone when the block ends."""
+        with tempfile.TemporaryFile(prefix="ingest-diff-") as file:
+            yield cls(file)
 
     def add(self, difference: Difference) -> None:
         self._pending.append(difference)

@@ -125,7 +125,7 @@ async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> No
     from airflow_ray.trigger import RayJobTrigger
 
     supervisor = Supervisor()
-    task_runner.SUPERVISOR_COMMS = supervisor  # type: ignore[assignment]
+    task_runner.SUPERVISOR_COMMS = supervisor
     requests: Counter[str] = Counter()
     open_request, tail = RayJobsClient._open, RayJobsClient.tail
 
@@ -137,7 +137,7 @@ async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> No
         requests["websocket"] += 1
         return tail(self, submission_id)
 
-    RayJobsClient._open, RayJobsClient.tail = counted_open, counted_tail  # type: ignore[method-assign]
+    RayJobsClient._open, RayJobsClient.tail = counted_open, counted_tail
     process = psutil.Process()
     memory = process.memory_info().rss
 

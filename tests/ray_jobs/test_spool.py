@@ -1,5 +1,7 @@
 """The work of a run on disk: what goes in comes out, in order, in blocks that grow."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from ingest.diff import Change, Difference
@@ -13,11 +15,12 @@ def differences(count):
     ]
 
 
+@contextmanager
 def filled(count):
-    spool = Spool()
-    for difference in differences(count):
-        spool.add(difference)
-    return spool
+    with Spool.temporary() as spool:
+        for difference in differences(count):
+            spool.add(difference)
+        yield spool
 
 
 @pytest.mark.parametrize("count", [0, 1, FIRST_BLOCK, FIRST_BLOCK + 1, 3000])
