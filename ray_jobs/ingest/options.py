@@ -33,6 +33,7 @@ class Options:
     analyzer: str = "auto"
     index: IndexSettings = field(default_factory=IndexSettings)
     max_object_bytes: int = 512_000_000
+    lease_seconds: float = 30.0
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +64,8 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--index-type", default="HNSW", choices=VECTOR_INDEXES, help="index of the vectors (default: HNSW)")
     add("--index-params", type=_integers, default=None, metavar="JSON",
         help='parameters of that index (default for HNSW: {"M": 16, "efConstruction": 200})')  # fmt: skip
+    add("--lease-seconds", type=_positive, default=30, metavar="S",
+        help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
 
 
@@ -90,6 +93,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         analyzer=arguments.analyzer,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
+        lease_seconds=arguments.lease_seconds,
     )
 
 

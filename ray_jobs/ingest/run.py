@@ -8,12 +8,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, diff
 from ingest.errors import JobError, TooManyFailedError, UnreachableError, one_line
+from ingest.lease import lease
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
@@ -77,7 +79,14 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
     client = connect(options.milvus_uri)
     rows_name, ledger_name = options.collection + pipeline.collection, options.collection + SOURCES
-    with Spool.temporary() as work, Spool.temporary() as missing, errors_as_sentences(options.milvus_uri):
+    with ExitStack() as stack:
+        stack.enter_context(errors_as_sentences(options.milvus_uri))
+        held = None
+        if not options.dry_run:
+            held = stack.enter_context(
+                lease(client, options.collection, pipeline.name, source, options.run_id, say, options.lease_seconds)
+            )
+        work, missing = stack.enter_context(Spool.temporary()), stack.enter_context(Spool.temporary())
         say(f"listing {source}")
         _diff(pipeline, options, source, client, ledger_name, report, work, missing, say)
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
@@ -91,7 +100,7 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
             )  # fmt: skip
             target = Target(
                 rows_name, ledger_name, ledger_dimension, pipeline.name, pipeline.fingerprint, options.run_id,
-                clean_new=bool(leftovers),
+                clean_new=bool(leftovers), lease=held,
             )  # fmt: skip
             if work.count:
                 outcome, stages = _process(pipeline, options, target, work, is_lite(client), say)

@@ -12,9 +12,11 @@ from ingest.milvus import TIMEOUT, is_lite, server_version
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus.milvus_client import IndexParams
 
 DOCUMENTS = "documents"
 SOURCES = "sources"
+LEASES = "leases"
 
 SOURCE_LENGTH = 4352
 """Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
@@ -112,6 +114,37 @@ def _sources_schema(client: MilvusClient, dimension: int) -> CollectionSchema:
     return schema
 
 
+def ensure_leases(client: MilvusClient, name: str) -> None:
+    """Create the collection of the runs that are under way if it is not there, and load it."""
+    from pymilvus import DataType
+
+    if client.has_collection(name, timeout=TIMEOUT):
+        client.load_collection(name, timeout=TIMEOUT)
+        return
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
+    for field_name, length in (("pipeline", 32), ("source", SOURCE_LENGTH), ("run_id", 512)):
+        schema.add_field(field_name, DataType.VARCHAR, max_length=length)
+    for field_name in ("ticket", "beat"):
+        schema.add_field(field_name, DataType.INT64)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collection without one
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    _create(client, name, schema, indexes)
+
+
+def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams) -> None:
+    """Create a collection that another run may be creating too."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        client.create_collection(name, schema=schema, index_params=indexes, timeout=TIMEOUT)
+    except MilvusException:
+        if not client.has_collection(name, timeout=TIMEOUT):
+            raise
+        client.load_collection(name, timeout=TIMEOUT)
+
+
 def ensure_documents(
     client: MilvusClient, name: str, dimension: int, analyzer: str = "auto", index: IndexSettings | None = None
 ) -> None:
@@ -136,9 +169,7 @@ def ensure_documents(
 
     for candidate in candidates:
         try:
-            client.create_collection(
-                name, schema=_documents_schema(client, dimension, candidate), index_params=indexes, timeout=TIMEOUT
-            )
+            _create(client, name, _documents_schema(client, dimension, candidate), indexes)
             return
         except MilvusException as error:
             message = one_line(error.message)
@@ -166,7 +197,7 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
     indexes = client.prepare_index_params()
     # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
     indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
-    client.create_collection(name, schema=_sources_schema(client, dimension), index_params=indexes, timeout=TIMEOUT)
+    _create(client, name, _sources_schema(client, dimension), indexes)
     return dimension
 
 

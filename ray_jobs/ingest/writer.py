@@ -26,6 +26,7 @@ import numpy as np
 from ingest.diff import Change
 from ingest.errors import ObjectError
 from ingest.identity import row_ids
+from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
 from ingest.milvus import TIMEOUT, quoted
 
@@ -51,6 +52,7 @@ class Target:
         ledger_dimension: length of the ledger's vectors; shorter means are padded with zeros.
         pipeline, fingerprint, run_id: written to the ledger.
         clean_new: whether an object that the ledger does not know may have rows, left by a run that was cut off.
+        lease: of the run, asked for before every write and removal; None where nobody else can be writing.
     """
 
     collection: str
@@ -60,6 +62,7 @@ class Target:
     fingerprint: str
     run_id: str
     clean_new: bool
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class ObjectWriter:
             pymilvus.exceptions.MilvusException: a request failed for good; nothing after it was claimed.
         """
         outcome = Outcome()
+        self._check_lease()
         for batch in batched_by_bytes(row for part in parts for row in self._rows(part)):
             self._client.upsert(self._target.collection, batch, timeout=TIMEOUT)
             outcome.rows_written += len(batch)
@@ -151,6 +155,7 @@ class ObjectWriter:
             for entry in entries
         )
         if stale:
+            self._check_lease()
             outcome.rows_deleted += self._delete_rows(stale)
             self._upsert_ledger(entry for entry in entries if entry["source"] in stale)
         for part in finished.values():
@@ -178,11 +183,16 @@ class ObjectWriter:
         objects = rows = 0
         remaining = iter(sources)
         while batch := list(islice(remaining, SOURCES_PER_QUERY)):
+            self._check_lease()
             rows += self._delete_rows(self._rows_except(batch, set()))
             # Not by `ids=`: pymilvus writes those into an expression as they are, backslashes and quotes included.
             self._client.delete(self._target.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
             objects += len(batch)
         return objects, rows
+
+    def _check_lease(self) -> None:
+        if self._target.lease is not None:
+            self._target.lease.held(self._client)
 
     def _ids(self, part: ObjectPart) -> list[str]:
         return row_ids(part.source, part.version, self._target.fingerprint, part.total)
