@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -58,8 +59,12 @@ def server_version(client: MilvusClient) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (99, 0)
 
 
-def connect(uri: str) -> MilvusClient:
+def connect(uri: str, patience: float = 0.0) -> MilvusClient:
     """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
+
+    Args:
+        patience: seconds for which a server that does not answer is asked again. A person who mistyped a URI wants
+            none; a process in the middle of a run that connects while Milvus restarts needs some.
 
     Raises:
         ConfigurationError: the URI is not one of a server, or the token is refused.
@@ -80,10 +85,17 @@ def connect(uri: str) -> MilvusClient:
             raise ValueError("it names no host and port")
     except ValueError as error:
         raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not a URI: {one_line(error)}") from None
-    with errors_as_sentences(uri):
-        client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
-        client.list_collections(timeout=CONNECT_TIMEOUT)
-        return client
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with errors_as_sentences(uri):
+                client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
+                client.list_collections(timeout=CONNECT_TIMEOUT)
+                return client
+        except UnreachableError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(1)
 
 
 @contextmanager

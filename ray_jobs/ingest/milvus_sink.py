@@ -15,7 +15,7 @@ from ray.data.datasource.datasink import WriteResult
 
 from ingest.diff import Change
 from ingest.errors import ObjectError
-from ingest.milvus import connect, errors_as_sentences
+from ingest.milvus import TIMEOUT, connect, errors_as_sentences
 from ingest.progress import Observe
 from ingest.writer import ObjectPart, ObjectWriter, Outcome, Target
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def _client(uri: str) -> MilvusClient:
     """One connection per process: a write task is short, and several run one after the other in a process."""
-    return connect(uri)
+    return connect(uri, patience=TIMEOUT)
 
 
 def object_parts(table: pa.Table) -> Iterator[ObjectPart]:

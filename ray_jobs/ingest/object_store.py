@@ -22,6 +22,9 @@ from urllib.parse import urlsplit
 from ingest.diff import StoredObject
 from ingest.errors import ConfigurationError, ObjectError, UnreachableError, one_line
 
+READ_TIMEOUT = 60
+"""Seconds without a byte after which a request counts as failed, and is made again."""
+
 READ_ATTEMPTS = 4
 """Tries per object. botocore retries the request; a body that breaks off while it is read is retried here."""
 
@@ -90,7 +93,7 @@ def s3_client() -> Any:
             "s3",
             config=Config(
                 connect_timeout=5,
-                read_timeout=60,
+                read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
                 retries={"mode": "standard", "max_attempts": 5},
                 # S3-compatible servers are rarely given a wildcard DNS name for their buckets.

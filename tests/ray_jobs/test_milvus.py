@@ -1,10 +1,12 @@
 """Reaching Milvus: what cannot be reached, what is refused, and literals in filter expressions."""
 
 import socket
+import threading
 
 import pytest
 from pymilvus.exceptions import MilvusException
 
+from embedded.milvus_lite import MilvusLite
 from ingest.errors import ConfigurationError, JobError, UnreachableError
 from ingest.milvus import check_prefix, connect, errors_as_sentences, is_lite, literal, quoted
 
@@ -33,6 +35,17 @@ def test_a_closed_port_is_unreachable_and_the_token_a_suspect_where_there_is_one
         sentence = refusal(UnreachableError, uri)
     assert f"Milvus at {uri} cannot be reached" in sentence
     assert ("a wrong MILVUS_TOKEN can look the same" in sentence) == bool(token)
+
+
+def test_a_server_that_is_restarting_is_waited_for(tmp_path):
+    with MilvusLite(tmp_path) as server:
+        server.kill()
+        with pytest.raises(UnreachableError):
+            connect(server.uri)
+        restart = threading.Thread(target=server.start)
+        restart.start()
+        connect(server.uri, patience=60).list_collections()
+        restart.join()
 
 
 @pytest.mark.parametrize("uri", ["", "nonsense", "milvus.example:19530", "./data.db", "/tmp/data.db", "file:///x.db"])
