@@ -20,7 +20,7 @@ from ingest.report import Report
 from ingest.run import Pipeline, run
 from ingest.schema import DOCUMENTS, ensure_documents
 from ingest.script import finish, say
-from ingest.stages import EmbedTexts, ParseSettings, parse_documents
+from ingest.stages import TASK_RETRIES, EmbedTexts, ParseSettings, parse_documents
 from ingest.text_model import TextModel, describe
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
             batch_format="pyarrow",
             fn_kwargs={
                 "tokenizer_json": model.tokenizer_json,
-                "settings": ParseSettings(chunks, options.max_object_bytes),
+                "settings": ParseSettings(chunks, options.max_object_bytes, options.limits),
                 "observe": observe,
             },
             num_cpus=resources.parse_cpus,
+            max_retries=TASK_RETRIES,
         )
         return parsed.map_batches(
             EmbedTexts,
@@ -72,6 +73,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
             },
             num_cpus=resources.model_cpus,
             num_gpus=resources.model_gpus,
+            max_task_retries=TASK_RETRIES,
         )
 
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap}

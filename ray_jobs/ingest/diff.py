@@ -4,21 +4,20 @@ Both streams come sorted by source, so the merge holds one entry of each and its
 
 - NEW: listed, not in the ledger.
 - CHANGED: listed and in the ledger, but its version or the fingerprint differs (or a full refresh was asked for).
-- RETRY: failed before at the same version and fingerprint, with attempts left; or written, but its rows of other
-  versions may still be there.
+- RETRY: failed before at the same version and fingerprint, in a way that may pass and with attempts left, or at a limit
+  that has been raised; or written, but its rows of other versions may still be there.
 - UNCHANGED: done, or failed for good, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-MAX_ATTEMPTS = 3
-"""How often an object that keeps failing is tried before it has to change first."""
+from ingest.errors import worth_another_try
 
 
 class Change(StrEnum):
@@ -42,7 +41,8 @@ class StoredObject:
 class LedgerEntry:
     """What the ledger knows of an object.
 
-    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there.
+    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
+    `error_type` and `limit` are those of its failure.
     """
 
     source: str
@@ -51,6 +51,8 @@ class LedgerEntry:
     ok: bool
     attempts: int = 1
     finished: bool = True
+    error_type: str = ""
+    limit: float | None = None
 
 
 Entry = TypeVar("Entry", StoredObject, LedgerEntry)
@@ -67,13 +69,17 @@ class Difference:
     attempts: int = 0
 
 
-def _compare(listed: StoredObject, known: LedgerEntry, fingerprint: str, full_refresh: bool) -> Difference:
+def _compare(
+    listed: StoredObject, known: LedgerEntry, fingerprint: str, full_refresh: bool, limits: Mapping[str, float]
+) -> Difference:
     same = known.version == listed.version and known.fingerprint == fingerprint
     if full_refresh or not same:
         change, attempts = Change.CHANGED, 0
     elif not known.finished:
         change, attempts = Change.RETRY, known.attempts - 1
-    elif not known.ok and known.attempts < MAX_ATTEMPTS:
+    elif not known.ok and known.limit is not None and limits.get(known.error_type, 0) > known.limit:
+        change, attempts = Change.RETRY, 0
+    elif not known.ok and worth_another_try(known.error_type, known.attempts):
         change, attempts = Change.RETRY, known.attempts
     else:
         change, attempts = Change.UNCHANGED, known.attempts
@@ -81,9 +87,16 @@ def _compare(listed: StoredObject, known: LedgerEntry, fingerprint: str, full_re
 
 
 def diff(
-    listing: Iterable[StoredObject], ledger: Iterable[LedgerEntry], fingerprint: str, full_refresh: bool = False
+    listing: Iterable[StoredObject],
+    ledger: Iterable[LedgerEntry],
+    fingerprint: str,
+    full_refresh: bool = False,
+    limits: Mapping[str, float] | None = None,
 ) -> Iterator[Difference]:
     """Merge the two streams, each strictly ascending by source in code-point order.
+
+    Args:
+        limits: this run's limits, by the type of failure of an object that goes over it.
 
     Raises:
         ValueError: a stream is out of order, which would make objects look missing that are not.
@@ -95,7 +108,7 @@ def diff(
             yield Difference(Change.MISSING, known.source, known.version, 0)
             known = next(known_entries, None)
         if known is not None and known.source == listed.source:
-            yield _compare(listed, known, fingerprint, full_refresh)
+            yield _compare(listed, known, fingerprint, full_refresh, limits or {})
             known = next(known_entries, None)
         else:
             yield Difference(Change.NEW, listed.source, listed.version, listed.size)

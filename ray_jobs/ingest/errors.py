@@ -39,6 +39,18 @@ class UnreachableError(JobError):
     exit_code = ExitCode.UNREACHABLE
 
 
+MAY_PASS = frozenset({"Vanished", "Unreadable", "ChangedDuringRun", "Forbidden", "Crashed", "TimeLimit", "MemoryLimit"})
+"""Types of failure that another try may not meet again. All others are the object's own: it has to change first."""
+
+MAX_ATTEMPTS = 3
+"""How often an object that keeps failing like that is tried before it has to change first."""
+
+
+def worth_another_try(error_type: str, attempts: int) -> bool:
+    """Whether an object that failed like this, at its try number `attempts`, is tried again as it is."""
+    return error_type in MAY_PASS and attempts < MAX_ATTEMPTS
+
+
 class ObjectError(Exception):
     """Costs one object, never the run.
 
@@ -46,10 +58,12 @@ class ObjectError(Exception):
         stage: where it failed: `read`, `parse`, `embed` or `write`.
         error_type: a short stable name to group by, such as `Encrypted`.
         message: one sentence for the object's owner, without secrets.
+        limit: the value of the limit that the object went over, if it was one: with a higher one it is tried again.
     """
 
-    def __init__(self, stage: str, error_type: str, message: str) -> None:
-        super().__init__(stage, error_type, message)
+    def __init__(self, stage: str, error_type: str, message: str, limit: float | None = None) -> None:
+        super().__init__(stage, error_type, message, limit)
+        self.limit = limit
         self.stage = stage
         self.error_type = error_type
         self.message = message

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNFINISHED = "unfinished"
 """Key in a ledger row's `metadata` while rows of the object's other versions are being deleted."""
 
+LIMIT = "limit"
+"""Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
+
 PAGE = 5000
 """Rows a request: a ledger row without its vector is well under 1 kB, and Milvus returns 16,384 rows at most."""
 
@@ -51,7 +54,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
     pages = client.query_iterator(
         collection,
         filter=f"pipeline == {literal(pipeline)} and {under(source)}",
-        output_fields=["source", "version", "fingerprint", "status", "attempts", "metadata"],
+        output_fields=["source", "version", "fingerprint", "status", "attempts", "error_type", "metadata"],
         batch_size=PAGE,
         consistency_level="Strong",
         timeout=TIMEOUT,
@@ -66,6 +69,8 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
                     row["status"] == "ok",
                     row["attempts"],
                     finished=UNFINISHED not in row["metadata"],
+                    error_type=row["error_type"],
+                    limit=row["metadata"].get(LIMIT),
                 )
     finally:
         pages.close()
@@ -101,6 +106,6 @@ def ledger_row(
         "fingerprint": fingerprint,
         "run_id": run_id,
         "updated_at": int(time.time() * 1000),
-        "metadata": dict(metadata),
+        "metadata": {**metadata, LIMIT: failure.limit} if failure and failure.limit is not None else dict(metadata),
         "vector": vector,
     }

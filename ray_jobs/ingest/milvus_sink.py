@@ -37,7 +37,7 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None
         if row["error_type"]:
-            failure = ObjectError(row["stage"], row["error_type"], row["error_message"])
+            failure = ObjectError(row["stage"], row["error_type"], row["error_message"], row["limit"])
         matrix = row_vectors.values.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
         yield ObjectPart(
             source=row["source"],

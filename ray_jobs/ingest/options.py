@@ -17,6 +17,15 @@ from ingest.schema import VECTOR_INDEXES, IndexSettings
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages."""
+
+    seconds: float = 300.0
+    memory_bytes: int = 4_000_000_000
+    pages: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed."""
 
@@ -33,7 +42,17 @@ class Options:
     analyzer: str = "auto"
     index: IndexSettings = field(default_factory=IndexSettings)
     max_object_bytes: int = 512_000_000
+    limits: Limits = field(default_factory=Limits)
     lease_seconds: float = 30.0
+
+    def limits_by_failure(self) -> dict[str, float]:
+        """The limits by the type of failure of an object that goes over one."""
+        return {
+            "TooLarge": self.max_object_bytes,
+            "TimeLimit": self.limits.seconds,
+            "MemoryLimit": self.limits.memory_bytes,
+            "TooManyPages": self.limits.pages,
+        }
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +86,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--lease-seconds", type=_positive, default=30, metavar="S",
         help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
+    add("--max-object-seconds", type=_positive, default=300, metavar="S",
+        help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
+    add("--max-object-memory-mb", type=_positive, default=4000, metavar="MB",
+        help="objects whose parsing needs more memory fail (default: 4000)")  # fmt: skip
+    add("--max-pages", type=_positive_count, default=20_000, metavar="N",
+        help="objects with more pages fail (default: 20000)")  # fmt: skip
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
@@ -93,6 +118,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         analyzer=arguments.analyzer,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
+        limits=Limits(arguments.max_object_seconds, int(arguments.max_object_memory_mb * 1e6), arguments.max_pages),
         lease_seconds=arguments.lease_seconds,
     )
 
@@ -117,6 +143,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _positive_count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
 
 

@@ -33,11 +33,12 @@ def paragraph(lines: str) -> str:
     return _SPACE.sub(" ", _CJK_BREAK.sub("", lines)).strip()
 
 
-def parse_pdf(data: bytes) -> Iterator[Page]:
+def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
     """Yield the pages of a PDF in order, those without text included.
 
     Raises:
-        ObjectError: it is empty, not a PDF, encrypted, damaged beyond repair, or has no pages.
+        ObjectError: it is empty, not a PDF, encrypted, damaged beyond repair, or has no pages or more than `max_pages`.
+        MemoryError: there is not enough for it.
     """
     import pymupdf
 
@@ -49,6 +50,7 @@ def parse_pdf(data: bytes) -> Iterator[Page]:
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors share no narrower base class
+        _check_memory(error)
         raise ObjectError(
             "parse", "NotAPdf", f"this is not a PDF or is damaged beyond repair: {one_line(error)}"
         ) from None
@@ -63,6 +65,13 @@ def parse_pdf(data: bytes) -> Iterator[Page]:
             raise _damaged(error) from None
         if count < 1:
             raise ObjectError("parse", "NoPages", "the PDF has no readable page; it may be truncated")
+        if max_pages is not None and count > max_pages:
+            raise ObjectError(
+                "parse",
+                "TooManyPages",
+                f"the PDF has {count} pages, over the limit of {max_pages}; raise --max-pages to take it",
+                limit=max_pages,
+            )
         flags = pymupdf.TEXTFLAGS_BLOCKS & ~pymupdf.TEXT_PRESERVE_IMAGES
         for number in range(1, count + 1):
             try:
@@ -73,6 +82,13 @@ def parse_pdf(data: bytes) -> Iterator[Page]:
             yield Page(number, "\n\n".join(text for text in paragraphs if text))
 
 
+def _check_memory(error: Exception) -> None:
+    """Raises MemoryError for what MuPDF says instead of it: "malloc (52 bytes) failed"."""
+    if isinstance(error, MemoryError) or re.search(r"alloc\b.*failed|out of memory", str(error), re.I):
+        raise MemoryError(str(error)) from None
+
+
 def _damaged(error: Exception, page: int | None = None) -> ObjectError:
+    _check_memory(error)
     where = f"page {page}" if page else "the page tree"
     return ObjectError("parse", "Damaged", f"{where} of the PDF cannot be read: {one_line(error)}")

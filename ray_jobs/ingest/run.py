@@ -145,6 +145,7 @@ def _diff(
         read_ledger(client, ledger, source, pipeline.name),
         pipeline.fingerprint,
         options.full_refresh,
+        options.limits_by_failure(),
     )
     for difference in differences:
         change = difference.change

@@ -12,20 +12,27 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingest.chunking import Chunk, ChunkSettings, chunk_pages
+from ingest.chunking import Chunk, ChunkSettings
+from ingest.document import prepare, read_document
 from ingest.errors import ObjectError
 from ingest.object_store import is_s3, read_object, s3_client
-from ingest.pdf import parse_pdf
+from ingest.options import Limits
 from ingest.progress import Observe
+from ingest.sandbox import Sandbox
 from ingest.spool import SCHEMA as DIFFERENCE
 
 READ_AHEAD = 4
 """Objects fetched while one is parsed, per task."""
+
+TASK_RETRIES = 10
+"""How often Ray runs one task again whose process died. Its default is for ever, so that a batch that kills its process
+would hold up the run till somebody looks; with a bound the run fails, and says which stage it was."""
 
 PART_CHUNKS = 256
 """Chunks per row at most: an object with more comes in parts, so that no row, batch or write grows with an object."""
@@ -44,6 +51,7 @@ PARSED = pa.schema(
         ("stage", pa.string()),
         ("error_type", pa.string()),
         ("error_message", pa.string()),
+        ("limit", pa.float64()),
     ]
 )
 
@@ -55,8 +63,11 @@ def embedded_schema(dimension: int) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
+    """How objects are read: `max_object_bytes` is asked for before, `limits` while one is parsed."""
+
     chunks: ChunkSettings
     max_object_bytes: int
+    limits: Limits
 
 
 def read_ahead(entries: list[dict[str, Any]], max_bytes: int, observe: Observe) -> Iterator[tuple[dict[str, Any], Any]]:
@@ -69,6 +80,7 @@ def read_ahead(entries: list[dict[str, Any]], max_bytes: int, observe: Observe) 
                 "TooLarge",
                 f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB; "
                 "raise --max-object-mb to take it",
+                limit=max_bytes,
             )
         started = time.perf_counter()
         data = read_object(entry["source"], entry["version"])
@@ -87,6 +99,12 @@ def read_ahead(entries: list[dict[str, Any]], max_bytes: int, observe: Observe) 
         while waiting:
             first, future = waiting.popleft()
             yield first, future.result
+
+
+@lru_cache(maxsize=1)
+def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
+    """One child per process of Ray, kept from task to task."""
+    return Sandbox(prepare, limits, tokenizer_json)
 
 
 def _parts(entry: Mapping[str, Any], chunks: list[Chunk], metadata: str) -> Iterator[dict[str, Any]]:
@@ -115,15 +133,21 @@ def parse_documents(
         try:
             content = data()
             started = time.perf_counter()
-            pages = list(parse_pdf(content))
-            chunks = list(chunk_pages(pages, tokenizer_json, settings.chunks))
+            document = _sandbox(tokenizer_json, settings.limits).run(
+                read_document, content, settings.chunks, settings.limits.pages
+            )
             observe("parse", 1, time.perf_counter() - started)
         except ObjectError as error:
-            failed = {"stage": error.stage, "error_type": error.error_type, "error_message": error.message}
+            failed = {
+                "stage": error.stage,
+                "error_type": error.error_type,
+                "error_message": error.message,
+                "limit": error.limit,
+            }
             rows.append({**entry, "first": 0, "total": 0, "texts": [], "pages": [], "metadata": "{}", **failed})
             continue
-        rows.extend(_parts(entry, chunks, json.dumps({"pages": len(pages)})))
-        chunk_count += len(chunks)
+        rows.extend(_parts(entry, document.chunks, json.dumps({"pages": document.pages})))
+        chunk_count += len(document.chunks)
         if chunk_count >= TABLE_CHUNKS:
             yield pa.Table.from_pylist(rows, PARSED)
             rows, chunk_count = [], 0

@@ -10,6 +10,10 @@ is done again and lands on the same ids, and step 3 removes every row of the obj
 Where there is something to delete, the ledger row says so in its metadata from 2 on (`unfinished`), and is written
 once more without that after 3: so the next run knows an object whose step 3 was cut off.
 
+An object that failed has no rows: those of its earlier version go in step 3, as they would not be there after a clean
+run. Where the failure may pass and another try is due, they stay until that: searches need not miss a document since a
+store stumbled.
+
 An object too large for one write comes in parts. Whoever finds all its rows acknowledged does steps 2 and 3; two
 writers that find it at once do the same thing twice.
 """
@@ -24,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.diff import Change
-from ingest.errors import ObjectError
+from ingest.errors import ObjectError, worth_another_try
 from ingest.identity import row_ids
 from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
@@ -125,6 +129,10 @@ def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, 
         yield batch
 
 
+def _tried_again(part: ObjectPart) -> bool:
+    return part.failure is not None and worth_another_try(part.failure.error_type, part.attempts + 1)
+
+
 class ObjectWriter:
     """Writes parts of objects through one client. Not thread-safe; the order of writes is in the module's docstring."""
 
@@ -147,7 +155,11 @@ class ObjectWriter:
         if not finished:
             return outcome
         stale = self._other_rows(
-            [part for part in finished.values() if part.change is not Change.NEW or self._target.clean_new]
+            [
+                part
+                for part in finished.values()
+                if (part.change is not Change.NEW or self._target.clean_new) and not _tried_again(part)
+            ]
         )
         entries = [self._ledger_row(part) for part in finished.values()]
         self._upsert_ledger(

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from ingest.diff import MAX_ATTEMPTS, Change, Difference, LedgerEntry, StoredObject, diff
+from ingest.diff import Change, Difference, LedgerEntry, StoredObject, diff
+from ingest.errors import MAX_ATTEMPTS
 
 FINGERPRINT = "f1"
 
@@ -14,6 +15,7 @@ def listed(source, version="v1", size=10):
 
 
 def known(source, version="v1", fingerprint=FINGERPRINT, ok=True, attempts=1, **more):
+    more.setdefault("error_type", "" if ok else "Crashed")
     return LedgerEntry(source, version, fingerprint, ok, attempts, **more)
 
 
@@ -50,6 +52,22 @@ def test_a_failed_object_is_tried_again_and_its_attempts_are_kept(attempts):
 
 def test_a_failed_object_is_left_alone_after_the_last_attempt():
     assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).change is Change.UNCHANGED
+
+
+@pytest.mark.parametrize("error_type", ["Encrypted", "NotAPdf", "Damaged", "ParserError", "TooManyPages"])
+def test_a_failure_that_is_the_objects_own_is_final_at_once(error_type):
+    assert only([listed("a")], [known("a", ok=False, error_type=error_type)]).change is Change.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(99, Change.UNCHANGED), (100, Change.UNCHANGED), (101, Change.RETRY), (None, Change.UNCHANGED)],
+)
+@pytest.mark.parametrize("error_type", ["TooLarge", "TimeLimit"])
+def test_an_object_over_a_limit_is_tried_again_when_the_limit_was_raised(error_type, now, expected):
+    entry = known("a", ok=False, attempts=MAX_ATTEMPTS, error_type=error_type, limit=100)
+    difference = only([listed("a")], [entry], limits={} if now is None else {error_type: now, "MemoryLimit": 1e9})
+    assert (difference.change, difference.attempts) == (expected, 0 if expected is Change.RETRY else MAX_ATTEMPTS)
 
 
 def test_a_failed_object_that_changed_starts_with_all_its_attempts():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ingest.diff import Change, StoredObject, diff
-from ingest.errors import ObjectError
+from ingest.errors import MAX_ATTEMPTS, ObjectError
 from ingest.identity import row_id
 from ingest.ledger import read_ledger
 from ingest.schema import ensure_documents, ensure_sources
@@ -151,6 +151,7 @@ def tables(make_tables):
 
 
 BROKEN = ObjectError("parse", "Encrypted", "the PDF needs a password")
+CRASHED = ObjectError("parse", "Crashed", "the file crashed its parser (SIGSEGV)")
 A, B, C, D, E = (f"{ROOT}{letter}.pdf" for letter in "abcde")
 
 
@@ -355,8 +356,27 @@ def test_a_failed_object_is_in_the_ledger_and_loses_the_rows_it_had(tables):
     assert row["vector"] == [0.0] * DIMENSION
 
 
+def test_old_rows_stay_while_a_failure_may_pass_and_go_with_the_last_attempt(tables):
+    tables.run({A: ("v1", ["one", "two"])})
+    held = []
+    for _ in range(MAX_ATTEMPTS):
+        tables.run({A: ("v2", CRASHED)})
+        held.append(len(tables.rows()))
+    assert held == [2] * (MAX_ATTEMPTS - 1) + [0]
+    assert [(row["status"], row["attempts"]) for row in tables.ledger()] == [("failed", MAX_ATTEMPTS)]
+
+
+def test_the_limit_that_an_object_went_over_is_in_the_ledger(tables):
+    tables.run({A: ("v1", ObjectError("parse", "TooManyPages", "too many", limit=10))})
+    assert [row["metadata"]["limit"] for row in tables.ledger()] == [10]
+
+
+def test_a_failure_that_is_the_objects_own_is_tried_once(tables):
+    assert [tables.run({A: ("v1", BROKEN)})[0][1] for _ in range(3)] == ["new", "unchanged", "unchanged"]
+
+
 def test_attempts_count_up_to_the_last_and_then_the_object_is_left_alone(tables):
-    changes = [tables.run({A: ("v1", BROKEN)})[0][1] for _ in range(5)]
+    changes = [tables.run({A: ("v1", CRASHED)})[0][1] for _ in range(5)]
     assert changes == ["new", "retry", "retry", "unchanged", "unchanged"]
     assert [row["attempts"] for row in tables.ledger()] == [3]
 
