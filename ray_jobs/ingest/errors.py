@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ingest.redaction import redact
+
 
 class ExitCode(IntEnum):
     """Exit status of a job script. RayOperator retries OTHER and UNREACHABLE, and fails at once on the rest."""
@@ -57,11 +59,12 @@ class ObjectError(Exception):
     Args:
         stage: where it failed: `read`, `parse`, `embed` or `write`.
         error_type: a short stable name to group by, such as `Encrypted`.
-        message: one sentence for the object's owner, without secrets.
+        message: one sentence for the object's owner; secrets in it are hidden.
         limit: the value of the limit that the object went over, if it was one: with a higher one it is tried again.
     """
 
     def __init__(self, stage: str, error_type: str, message: str, limit: float | None = None) -> None:
+        message = redact(message)
         super().__init__(stage, error_type, message, limit)
         self.limit = limit
         self.stage = stage
@@ -69,7 +72,12 @@ class ObjectError(Exception):
         self.message = message
 
 
+def printable(text: str) -> str:
+    """A name as one line shows it: control characters and line breaks, which an object's key may hold, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def one_line(error: object, limit: int = 300) -> str:
-    """The text of an error on one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """The text of an error on one line of at most `limit` characters, without secrets."""
+    text = redact(printable(" ".join(str(error).split()))) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

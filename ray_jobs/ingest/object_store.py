@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import sqlite3
 import stat
 import time
@@ -115,11 +114,6 @@ def _store_name() -> str:
     return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
-def _without_password(text: str) -> str:
-    """A text without the user name and password of the URLs in it."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
-
-
 def _no_credentials() -> ConfigurationError:
     return ConfigurationError(
         "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
@@ -143,7 +137,7 @@ def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableE
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
             )
     return UnreachableError(
-        f"the object store {_store_name()} cannot be reached ({_without_password(one_line(error))}); "
+        f"the object store {_store_name()} cannot be reached ({one_line(error)}); "
         "check that it runs and that AWS_ENDPOINT_URL is right"
     )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ingest.errors import printable
+
 PREFIX = "REPORT "
 """Begins the last line of a job's output."""
+
+SHOWN_REASONS = 5
+"""Reasons of failure in the summary."""
 
 
 @dataclass(slots=True)
@@ -18,6 +22,8 @@ class Report:
     Attributes:
         stages: per stage `seconds` (summed over the processes that ran it) and `items` (objects or rows).
         failures: the first 100: `source, stage, error_type, message`.
+        failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
+            of `failures`.
     """
 
     pipeline: str
@@ -35,6 +41,7 @@ class Report:
     seconds: float = 0.0
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
+    failure_counts: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,12 +62,19 @@ class Report:
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]
         if self.stages:
-            parts = [f"{name} {stage['seconds']:.1f} s" for name, stage in self.stages.items()]
+            parts = [self._stage(name, **stage) for name, stage in self.stages.items()]
             lines.append(f"  stages   {', '.join(parts)}")
-        reasons = Counter((failure["stage"], failure["error_type"]) for failure in self.failures)
-        for (stage, error_type), count in reasons.most_common(5):
-            example = next(f for f in self.failures if (f["stage"], f["error_type"]) == (stage, error_type))
+        for group in self.failure_counts[:SHOWN_REASONS]:
+            example = group["example"]
             lines.append(
-                f"  failed   {count} x {error_type} in {stage}, e.g. {example['source']}: {example['message']}"
+                f"  failed   {group['count']} x {group['error_type']} in {group['stage']}, "
+                f"e.g. {printable(example['source'])}: {example['message']}"
             )
+        if others := self.failure_counts[SHOWN_REASONS:]:
+            lines.append(f"  failed   {sum(group['count'] for group in others)} x for {len(others)} other reasons")
         return "\n".join(lines)
+
+    @staticmethod
+    def _stage(name: str, seconds: float, items: float) -> str:
+        rate = f" ({items / seconds:.1f}/s)" if seconds and items else ""
+        return f"{name} {seconds:.1f} s{rate}"

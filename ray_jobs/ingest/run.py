@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, diff
-from ingest.errors import JobError, TooManyFailedError, UnreachableError, one_line
+from ingest.errors import JobError, TooManyFailedError, UnreachableError, one_line, printable
 from ingest.lease import lease
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
@@ -113,6 +113,7 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
             for collection in (rows_name, ledger_name):
                 client.flush(collection, timeout=TIMEOUT)
     report.failed = outcome.failed
+    report.failure_counts = outcome.grouped()
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
     report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted
     report.seconds = round(time.monotonic() - started, 3)
@@ -121,7 +122,7 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     if outcome.failed > math.floor(options.max_failed_fraction * report.listed):
         raise TooManyFailedError(
             f"{outcome.failed} of {report.listed} objects failed, more than --max-failed-fraction "
-            f"{options.max_failed_fraction:g} allows; the first: {report.failures[0]['source']}: "
+            f"{options.max_failed_fraction:g} allows; the first: {printable(report.failures[0]['source'])}: "
             f"{report.failures[0]['message']}",
             report,
         )
@@ -167,7 +168,7 @@ def _diff(
             and change is not Change.UNCHANGED
             and not (change is Change.MISSING and options.keep_missing)
         ):
-            say(f"{change:<8} {difference.source}")
+            say(f"{change:<8} {printable(difference.source)}")
     say(
         f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{missing.count} missing"

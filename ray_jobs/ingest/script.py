@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError, one_line
+from ingest.redaction import redact
 from ingest.report import PREFIX, Report
 
 
 def say(line: str) -> None:
     """A line for a person, at once: a job's output is followed while it runs."""
-    print(line, flush=True)
+    print(redact(line), flush=True)
 
 
 def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
@@ -46,7 +47,7 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
         _error(str(error))
     except Exception as error:
         # Nobody foresaw this one: whoever mends it needs the traceback, whoever is on call the sentence after it.
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
         code = ExitCode.OTHER
         _error(f"the run failed unexpectedly ({type(error).__name__}): {one_line(error)}")
     if report is not None:
@@ -63,4 +64,4 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
 
 def _error(sentence: str) -> None:
     sys.stdout.flush()
-    print(f"ERROR: {sentence}", file=sys.stderr, flush=True)
+    print(f"ERROR: {redact(sentence)}", file=sys.stderr, flush=True)

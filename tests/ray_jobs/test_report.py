@@ -38,11 +38,26 @@ def test_the_names_that_other_programs_rely_on_are_there():
     assert set(report().as_dict()) >= FIELDS
 
 
-def test_the_summary_counts_reasons_and_shows_one_example_each():
-    text = report(listed=9, failed=5, failures=failures(3) + failures(2, "Empty"), seconds=2.0).summary()
+def group(count, error_type="Encrypted", source="s3://b/0.pdf"):
+    example = {"source": source, "stage": "parse", "error_type": error_type, "message": "message 0"}
+    return {"stage": "parse", "error_type": error_type, "count": count, "example": example}
+
+
+def test_the_summary_counts_reasons_over_all_failures_and_shows_one_example_each():
+    text = report(listed=9000, failed=5000, failure_counts=[group(3000), group(2000, "Empty")], seconds=2.0).summary()
     lines = [line.split() for line in text.splitlines() if line.startswith("  failed")]
-    assert [line[1:4] for line in lines] == [["3", "x", "Encrypted"], ["2", "x", "Empty"]]
+    assert [line[1:4] for line in lines] == [["3000", "x", "Encrypted"], ["2000", "x", "Empty"]]
     assert "s3://b/0.pdf: message 0" in text
+
+
+def test_a_name_with_a_line_break_does_not_break_the_summary():
+    text = report(failed=1, failure_counts=[group(1, source="s3://b/a\n  failed 9 x.pdf")]).summary()
+    assert len([line for line in text.splitlines() if line.startswith("  failed")]) == 1
+
+
+def test_the_summary_shows_seconds_and_speed_of_each_stage():
+    stages = {"read": {"seconds": 2.0, "items": 5}, "start": {"seconds": 1.5, "items": 0}}
+    assert "read 2.0 s (2.5/s), start 1.5 s" in report(stages=stages).summary()
 
 
 def test_the_summary_of_a_dry_run_says_that_nothing_was_done():
@@ -50,6 +65,8 @@ def test_the_summary_of_a_dry_run_says_that_nothing_was_done():
     assert "2 added" in report(added=2).summary()
 
 
-def test_the_summary_stays_short_with_many_reasons():
-    many = [failure for n in range(50) for failure in failures(1, f"Type{n}")]
-    assert len(report(failures=many, stages={"read": {"seconds": 1.0, "items": 5}}).summary().splitlines()) <= 10
+def test_the_summary_stays_short_with_many_reasons_and_counts_the_rest():
+    many = [group(100 - n, f"Type{n}") for n in range(50)]
+    lines = report(failure_counts=many, stages={"read": {"seconds": 1.0, "items": 5}}).summary().splitlines()
+    assert len(lines) <= 10
+    assert lines[-1].split()[1:] == [str(sum(100 - n for n in range(5, 50))), "x", "for", "45", "other", "reasons"]

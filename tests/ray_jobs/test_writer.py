@@ -12,7 +12,7 @@ from ingest.errors import MAX_ATTEMPTS, ObjectError
 from ingest.identity import row_id
 from ingest.ledger import read_ledger
 from ingest.schema import ensure_documents, ensure_sources
-from ingest.writer import BATCH_ROWS, ObjectPart, ObjectWriter, Target, batched_by_bytes
+from ingest.writer import BATCH_ROWS, MAX_FAILURES, ObjectPart, ObjectWriter, Outcome, Target, batched_by_bytes
 
 DIMENSION = 4
 FINGERPRINT = "f1"
@@ -190,6 +190,18 @@ def test_the_outcome_counts_objects_and_rows(tables):
     assert outcome.failures == [
         {"source": B, "stage": "parse", "error_type": "Encrypted", "message": "the PDF needs a password"}
     ]
+
+
+def test_failures_are_grouped_over_all_objects_and_writers():
+    total = Outcome()
+    for writer in range(3):
+        outcome = Outcome()
+        for number in range(100):
+            outcome.fail(f"s3://b/{writer}-{number}.pdf", BROKEN if number % 4 else CRASHED)
+        total.add(outcome)
+    assert (total.failed, len(total.failures)) == (300, MAX_FAILURES)
+    groups = [(group["error_type"], group["count"], group["example"]["source"]) for group in total.grouped()]
+    assert groups == [("Encrypted", 225, "s3://b/0-1.pdf"), ("Crashed", 75, "s3://b/0-0.pdf")]
 
 
 def test_a_new_version_replaces_the_old_rows(tables):
