@@ -134,11 +134,16 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
 
 
 def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams) -> None:
-    """Create a collection that another run may be creating too."""
+    """Create a collection that another run may be creating too.
+
+    Its default consistency is Strong: pymilvus's query iterator ignores the level it is given and reads at the
+    collection's own (`construct_guarantee_ts` returns before it looks), and at Milvus's default of Bounded it would
+    miss the last seconds of writes.
+    """
     from pymilvus.exceptions import MilvusException
 
     try:
-        client.create_collection(name, schema=schema, index_params=indexes, timeout=TIMEOUT)
+        client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Strong", timeout=TIMEOUT)
     except MilvusException:
         if not client.has_collection(name, timeout=TIMEOUT):
             raise

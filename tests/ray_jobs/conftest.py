@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from embedded.milvus_server import MilvusServer
 from embedded.pdfs import DAYS, make_pdfs
 from embedded.processes import base_environment
 
@@ -67,6 +69,13 @@ def milvus_client(milvus) -> Any:
     from ingest.milvus import connect
 
     return connect(milvus.uri)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory) -> Iterator[MilvusServer]:
+    """One for all tests: a host can hold no more."""
+    with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,91 +1,35 @@
 """A Milvus server that asks for a token: the last release that a package carries (2.3.5), with authorization on."""
 
-import socket
-import urllib.request
-from pathlib import Path
-
 import pytest
 
-from embedded.ports import free_ports
-from embedded.processes import Part
+from embedded.milvus_server import TOKEN
 from ingest.errors import UnreachableError
 from ingest.milvus import connect, is_lite
 
-RIGHT, WRONG = "root:Milvus", "root:wrong-token-value"
+RIGHT, WRONG = TOKEN, "root:wrong-token-value"
 
 
-class MilvusServer(Part):
-    """Milvus standalone with authorization; the user is root with the password Milvus. One per host: etcd's peer port
-    is fixed."""
-
-    name = "milvus-server"
-    start_timeout = 180.0
-    stop_grace = 0.5  # SIGTERM does not end it
-
-    def __init__(self, folder: Path) -> None:
-        from milvus import MilvusServerConfig, _initialize_data_files
-
-        super().__init__(folder)
-        self._config = MilvusServerConfig(data_dir=str(folder))
-        self._config.try_bind_port = self._bind  # its own check stumbles over ports in TIME_WAIT
-        port, self._metrics_port = free_ports(2)
-        self._config.configs["proxy_port"] = port
-        self._config.set("authorization_enabled", True)
-        self._config.resolve()
-        _initialize_data_files(self._config.base_data_dir)
-        self._programs = f"{self._config.base_data_dir}/bin"
-        self.uri = f"http://127.0.0.1:{port}"
-
-    @staticmethod
-    def _bind(port: int) -> socket.socket | None:
-        try:
-            return socket.create_server(("127.0.0.1", port))
-        except OSError:
-            return None
-
-    def command(self) -> list[str]:
-        return ["env", "-C", self._config.base_data_dir, f"{self._programs}/milvus", "run", "standalone"]
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "LD_LIBRARY_PATH": self._programs,
-            "DEPLOY_MODE": "STANDALONE",
-            "METRICS_PORT": str(self._metrics_port),
-            "MILVUS_RUN_DIR": f"{self._config.base_data_dir}/run",
-        }
-
-    def serves(self) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/healthz", timeout=2) as answer:
-            return answer.read() == b"OK"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as running:
-        yield running
-
-
-def test_the_right_token_is_let_in(server, monkeypatch):
+def test_the_right_token_is_let_in(milvus_server, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", RIGHT)
-    assert not is_lite(connect(server.uri))
+    assert not is_lite(connect(milvus_server.uri))
 
 
-def test_a_wrong_token_is_said_in_one_sentence_that_suspects_the_token(server, monkeypatch):
+def test_a_wrong_token_is_said_in_one_sentence_that_suspects_the_token(milvus_server, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", WRONG)
     with pytest.raises(UnreachableError) as caught:
-        connect(server.uri)
+        connect(milvus_server.uri)
     assert "a wrong MILVUS_TOKEN can look the same" in str(caught.value)
     assert "wrong-token-value" not in str(caught.value)
 
 
-def test_a_wrong_token_ends_the_script_with_one_line_and_no_secret(server, plain_jobs):
-    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", server.uri]
+def test_a_wrong_token_ends_the_script_with_one_line_and_no_secret(milvus_server, plain_jobs):
+    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     result = plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN=WRONG)
     assert result.code == 4
     assert "a wrong MILVUS_TOKEN can look the same" in result.error
     assert "wrong-token-value" not in result.stdout + result.stderr
 
 
-def test_no_token_at_all_is_refused_too(server, plain_jobs):
-    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", server.uri]
+def test_no_token_at_all_is_refused_too(milvus_server, plain_jobs):
+    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     assert plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN="").code == 4
