@@ -68,6 +68,11 @@ with DAG(
         ),
         "full_refresh": Param(False, type="boolean", description="Process unchanged files too."),
         "keep_missing": Param(False, type="boolean", description="Keep rows of files that left the source."),
+        "migrate": Param(
+            False,
+            type="boolean",
+            description="With another model: build its collection beside the present one; switch when it is complete.",
+        ),
         "dry_run": Param(False, type="boolean", description="Only print what would be done."),
         "limit": Param(None, type=["null", "integer"], minimum=1, description="Process at most this many files."),
         "max_failed_fraction": Param(
@@ -100,6 +105,7 @@ with DAG(
             "limit": "{{ params.limit }}",
             "full-refresh": "{{ params.full_refresh }}",
             "keep-missing": "{{ params.keep_missing }}",
+            "migrate": "{{ params.migrate }}",
             "dry-run": "{{ params.dry_run }}",
         },
         working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(JOBS)!r}) }}}}",

@@ -41,7 +41,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
     """The pipeline's stages and collection; whatever shapes its rows is in its fingerprint."""
 
     def prepare(client: MilvusClient, collection: str) -> None:
-        ensure_documents(client, collection, model.dimension, options.analyzer, options.index)
+        ensure_documents(client, collection, model.dimension, options.analyzer, options.index, model.name)
 
     def build(differences: Dataset, resources: Resources, observe: Reporter) -> Dataset:
         from ray.data import ActorPoolStrategy
@@ -82,6 +82,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
         suffixes=(".pdf",),
         collection=DOCUMENTS,
         dimension=model.dimension,
+        model=model.identity,
         model_bytes=model.weight_bytes,
         fingerprint=fingerprint("pdfs", REVISION, shape),
         prepare=prepare,

@@ -11,13 +11,18 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ingest.errors import ConfigurationError, ExitCode, JobError, one_line
+from ingest.generations import Names, behind, made_with
 from ingest.milvus import check_prefix, connect, errors_as_sentences, shown
 from ingest.options import Parser
-from ingest.schema import DOCUMENTS
+from ingest.schema import DOCUMENTS, dimension_of
 from ingest.search import Mode, PageHit, search_documents
-from ingest.text_model import describe
+from ingest.text_model import TextModel, describe
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,10 +61,27 @@ def _answers(arguments: Namespace) -> Iterator[tuple[str, list[PageHit]]]:
             )
         client.load_collection(collection)
         model = describe(arguments.embedding_model)
+        _check_model(client, arguments.collection, model)
         encoder = TextEncoder(model.name, model.dimension, threads=os.cpu_count() or 1)
         for question in arguments.question:
             vector = encoder.encode_query(question)
             yield question, search_documents(client, collection, question, vector, arguments.limit, arguments.mode)
+
+
+def _check_model(client: MilvusClient, prefix: str, model: TextModel) -> None:
+    """Say so when the question would be embedded by another model than the passages.
+
+    Raises:
+        ConfigurationError: its vectors have another length.
+    """
+    names = Names.of(prefix, "pdfs", DOCUMENTS, model.identity)
+    if behind(client, names.public) in (names.rows, names.public):
+        return
+    sentence = f"{names.public!r} was made with {made_with(client, names.public)} and not with {model.name}"
+    if dimension_of(client, names.public, "embedding") != model.dimension:
+        raise ConfigurationError(f"{sentence}; give --embedding-model the one it was made with")
+    # The same model by another name or path looks like this too.
+    print(f"WARNING: {sentence}; if these are not the same model, the answers are random", file=sys.stderr)
 
 
 def _show(question: str, hits: list[PageHit]) -> None:

@@ -35,3 +35,8 @@ def fingerprint(pipeline: str, revision: int, settings: Mapping[str, object]) ->
         settings: models and chunking; values that JSON can hold.
     """
     return _digest((pipeline, str(revision), json.dumps(settings, sort_keys=True)))[:16]
+
+
+def model_key(model: str) -> str:
+    """What tells collections of different models apart: 8 hexadecimal characters of the digest of its identity."""
+    return _digest(("model", model))[:8]

@@ -29,12 +29,15 @@ PAGE = 5000
 
 def under(source: str) -> str:
     """Filter expression for all sources that begin with `source`: a range, which the key's order answers directly.
+    All sources begin with the empty one.
 
     LIKE would need its wildcards escaped, and `%` and `_` are common in keys. A local file is itself alone: unlike a
     store, a file system does not take its name for a prefix.
     """
     if source.startswith("file://") and not source.endswith("/"):
         return f"source == {literal(source)}"
+    if not source:
+        return 'source != ""'
     last = ord(source[-1]) + 1
     while 0xD800 <= last <= 0xDFFF:  # surrogates are no characters
         last += 1

@@ -36,6 +36,7 @@ class Options:
     dry_run: bool = False
     full_refresh: bool = False
     keep_missing: bool = False
+    migrate: bool = False
     max_failed_fraction: float = 0.1
     limit: int = 0
     run_id: str = ""
@@ -73,6 +74,9 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print what would be done, change nothing")
     add("--full-refresh", action="store_true", help="process unchanged objects too")
     add("--keep-missing", action="store_true", help="keep the rows of objects that left the source")
+    add("--migrate", action="store_true",
+        help="with another model than before: build its collection beside the one that is searched, and switch to it "
+             "when it is complete")  # fmt: skip
     add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
         help="fraction of the listed objects that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
     add("--limit", type=_count, default=0, metavar="N", help="process at most N objects (default: 0, all)")
@@ -112,6 +116,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         dry_run=arguments.dry_run,
         full_refresh=arguments.full_refresh,
         keep_missing=arguments.keep_missing,
+        migrate=arguments.migrate,
         max_failed_fraction=arguments.max_failed_fraction,
         limit=arguments.limit,
         run_id=arguments.run_id or _job_id(),

@@ -21,6 +21,8 @@ class Report:
 
     Attributes:
         stages: per stage `seconds` (summed over the processes that ran it) and `items` (objects or rows).
+        collection: of the rows, behind the name that searches use.
+        remaining: of a migration: objects that only the collection searched so far has; at 0 it is switched.
         failures: the first 100: `source, stage, error_type, message`.
         failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
             of `failures`.
@@ -43,6 +45,8 @@ class Report:
     failures: list[dict[str, str]] = field(default_factory=list)
     failure_counts: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
+    collection: str = ""
+    remaining: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, diff
-from ingest.errors import JobError, TooManyFailedError, UnreachableError, one_line, printable
-from ingest.lease import lease
+from ingest.errors import TooManyFailedError, printable
+from ingest.generations import (
+    PIPELINES,
+    Names,
+    ensure_ledger,
+    finish_switch,
+    is_cut_off,
+    is_staged,
+    is_too_short,
+    publish,
+    remaining,
+    switch,
+    widen,
+)
+from ingest.lease import Lease, lease
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
 from ingest.progress import Counts, Reporter, Ticker
+from ingest.ray_session import connect_ray, job_error
 from ingest.report import Report
 from ingest.resources import Cluster, Resources, share
-from ingest.schema import SOURCES, ensure_sources
+from ingest.schema import ensure_sources
 from ingest.spool import Spool
 from ingest.writer import ObjectWriter, Outcome, Target
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-    from ray.data import DataContext, Dataset
-
-BLOCK_BYTES = 256 << 10
-"""Target size of Ray Data's blocks. Small, since a block is what a model works on at a time, what the stages after it
-wait for, and what a crash costs: 256 KiB are about 400 chunks, 20 s of a small model on a core. At the default of
-128 MiB it would be hours."""
+    from ray.data import Dataset
 
 OBJECTS_PER_ACTOR = 16
+
+Leases = Callable[[str, str], AbstractContextManager[Lease]]
+"""The lease of a pipeline over a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Pipeline:
 
     Attributes:
         name: as the ledger and the report name it.
+        model: identity of its model: another one gets a collection of its own.
         suffixes: names of the objects it takes, lower case.
         collection: of its rows, without prefix.
         dimension: of its vectors.
@@ -58,6 +68,7 @@ class Pipeline:
     suffixes: tuple[str, ...]
     collection: str
     dimension: int
+    model: str
     model_bytes: int
     fingerprint: str
     prepare: Callable[[MilvusClient, str], None]
@@ -78,40 +89,20 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     source = normalise_source(options.source)
     report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
     client = connect(options.milvus_uri)
-    rows_name, ledger_name = options.collection + pipeline.collection, options.collection + SOURCES
-    with ExitStack() as stack:
-        stack.enter_context(errors_as_sentences(options.milvus_uri))
-        held = None
-        if not options.dry_run:
-            held = stack.enter_context(
-                lease(client, options.collection, pipeline.name, source, options.run_id, say, options.lease_seconds)
-            )
-        work, missing = stack.enter_context(Spool.temporary()), stack.enter_context(Spool.temporary())
-        say(f"listing {source}")
-        _diff(pipeline, options, source, client, ledger_name, report, work, missing, say)
-        report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
-        outcome = Outcome()
-        if not options.dry_run and (work.count or missing.count):
-            pipeline.prepare(client, rows_name)
-            ledger_dimension = ensure_sources(client, ledger_name, pipeline.dimension)
-            leftovers = client.query(
-                rows_name, filter=under(source), output_fields=["id"], limit=1, consistency_level="Strong",
-                timeout=TIMEOUT,
-            )  # fmt: skip
-            target = Target(
-                rows_name, ledger_name, ledger_dimension, pipeline.name, pipeline.fingerprint, options.run_id,
-                clean_new=bool(leftovers), lease=held,
-            )  # fmt: skip
-            if work.count:
-                outcome, stages = _process(pipeline, options, target, work, is_lite(client), say)
-                report.stages.update(stages)
-            if missing.count:
-                report.deleted, rows_deleted = ObjectWriter(client, target).remove(missing.sources())
-                outcome.rows_deleted += rows_deleted
-            # Once a run: it makes what was written fast to search. (A server would do it some time later; Milvus Lite
-            # answers a full-text query over 7,600 unflushed rows in 5 s and over flushed ones in 0.1 s.)
-            for collection in (rows_name, ledger_name):
-                client.flush(collection, timeout=TIMEOUT)
+    names = Names.of(options.collection, pipeline.name, pipeline.collection, pipeline.model)
+    report.collection = names.rows
+    with errors_as_sentences(options.milvus_uri):
+        leases = partial(
+            lease, client, options.collection, run_id=options.run_id, say=say, seconds=options.lease_seconds
+        )
+        if options.dry_run:
+            outcome = _work(pipeline, options, source, client, names, None, report, say)
+        else:
+            _complete(client, names, pipeline.dimension, leases, say)
+            with leases(pipeline.name, source) as held:
+                outcome = _work(pipeline, options, source, client, names, held, report, say)
+            if is_staged(client, names, options.migrate):
+                _migrate(pipeline, client, names, options, source, leases, report, say)
     report.failed = outcome.failed
     report.failure_counts = outcome.grouped()
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
@@ -127,6 +118,94 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
             report,
         )
     return report
+
+
+def _work(
+    pipeline: Pipeline,
+    options: Options,
+    source: str,
+    client: MilvusClient,
+    names: Names,
+    held: Lease | None,
+    report: Report,
+    say: Callable[[str], None],
+) -> Outcome:
+    """List, diff, process and remove; returns what was written."""
+    started = time.monotonic()
+    staged = is_staged(client, names, options.migrate)
+    ledger = names.staging if staged or is_cut_off(client, names) else names.ledger
+    with Spool.temporary() as work, Spool.temporary() as missing:
+        say(f"listing {source}")
+        _diff(pipeline, options, source, client, ledger, report, work, missing, say)
+        report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
+        outcome = Outcome()
+        if options.dry_run or not (work.count or missing.count):
+            return outcome
+        pipeline.prepare(client, names.rows)
+        publish(client, names)
+        ensure = ensure_sources if staged else ensure_ledger
+        ledger_dimension = ensure(client, ledger, pipeline.dimension)
+        leftovers = client.query(
+            names.rows, filter=under(source), output_fields=["id"], limit=1, consistency_level="Strong",
+            timeout=TIMEOUT,
+        )  # fmt: skip
+        target = Target(
+            names.rows, ledger, ledger_dimension, pipeline.name, pipeline.fingerprint, options.run_id,
+            clean_new=bool(leftovers), lease=held,
+        )  # fmt: skip
+        if work.count:
+            outcome, stages = _process(pipeline, options, target, work, is_lite(client), say)
+            report.stages.update(stages)
+        if missing.count:
+            report.deleted, rows_deleted = ObjectWriter(client, target).remove(missing.sources())
+            outcome.rows_deleted += rows_deleted
+        # Once a run: it makes what was written fast to search. (A server would do it some time later; Milvus Lite
+        # answers a full-text query over 7,600 unflushed rows in 5 s and over flushed ones in 0.1 s.)
+        for collection in (names.rows, ledger):
+            client.flush(collection, timeout=TIMEOUT)
+    return outcome
+
+
+def _complete(client: MilvusClient, names: Names, dimension: int, leases: Leases, say: Callable[[str], None]) -> None:
+    """Complete what a run before was cut off in, and give the ledger room for this model's vectors.
+
+    Before this run has a lease of its own: whoever holds one and waits for all could wait for ever.
+    """
+    if is_too_short(client, names.ledger, dimension):
+        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
+        with ExitStack() as stack:
+            for pipeline in PIPELINES:
+                stack.enter_context(leases(pipeline, ""))
+            widen(client, names.ledger, dimension)
+    if is_cut_off(client, names):
+        say(f"completing the switch to {names.rows}")
+        with leases(names.pipeline, ""):
+            finish_switch(client, names)
+
+
+def _migrate(
+    pipeline: Pipeline,
+    client: MilvusClient,
+    names: Names,
+    options: Options,
+    source: str,
+    leases: Leases,
+    report: Report,
+    say: Callable[[str], None],
+) -> None:
+    """Switch searches to this run's collection if it is complete."""
+    with leases(names.pipeline, ""):
+        listed_all = not options.limit and not options.keep_missing
+        report.remaining, first = remaining(client, names, source, listed_all)
+        if report.remaining:
+            say(
+                f"{names.public} is not switched to {names.rows} yet: {report.remaining} objects are not in it, the "
+                f"first is {printable(first)}; run with --migrate over their prefixes too"
+            )
+        elif is_staged(client, names, migrate=True):
+            pipeline.prepare(client, names.rows)
+            switch(client, names)
+            say(f"{names.public} is switched to {names.rows}; the old collection is kept")
 
 
 def _diff(
@@ -182,7 +261,7 @@ def _process(
     import ray
 
     started = time.monotonic()
-    _connect_ray(say)
+    connect_ray(say)
     from ingest.milvus_sink import MilvusDatasink
 
     total = ray.cluster_resources()
@@ -215,63 +294,3 @@ def _process(
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }
-
-
-def job_error(error: BaseException) -> BaseException:
-    """The JobError that a stage raised, out of the exceptions that Ray wraps around it; else the error itself."""
-    seen: list[BaseException] = []
-    pending: list[BaseException | None] = [error]
-    while pending:
-        current = pending.pop()
-        if current is None or any(current is other for other in seen):
-            continue
-        seen.append(current)
-        # Ray raises its own error with the stage's class mixed in; the original, with its plain text, is its `cause`.
-        cause = getattr(current, "cause", None)
-        if isinstance(cause, JobError):
-            return cause
-        if isinstance(current, JobError) and cause is None:
-            return current
-        pending += [cause if isinstance(cause, BaseException) else None, current.__cause__, current.__context__]
-    return error
-
-
-def _connect_ray(say: Callable[[str], None]) -> None:
-    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here."""
-    import ray
-    from ray.data import DataContext
-
-    if not ray.is_initialized():
-        say("connecting to Ray" if os.environ.get("RAY_ADDRESS") else "starting Ray on this machine")
-        # Within a Ray job the workers have the job's working_dir; by hand they get this folder.
-        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-        folder = str(Path(__file__).resolve().parents[1])
-        address = os.environ.get("RAY_ADDRESS", "")
-        try:
-            _probe(address)
-            ray.init(
-                runtime_env=None if in_job else {"working_dir": folder},
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=None if address else False,
-            )
-        except (OSError, SystemExit) as error:  # Ray ends the whole process where a head does not answer
-            raise UnreachableError(
-                f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
-                "check RAY_ADDRESS and that it runs"
-            ) from None
-    _configure(DataContext.get_current())
-
-
-def _probe(address: str) -> None:
-    """Raises OSError where nothing listens at `address`, `host:port`: ray.init takes two minutes to find that out."""
-    host, _, port = address.rpartition(":")
-    if port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-
-
-def _configure(context: DataContext) -> None:
-    context.target_max_block_size = BLOCK_BYTES
-    context.enable_progress_bars = False
-    # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)

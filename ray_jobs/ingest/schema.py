@@ -18,6 +18,9 @@ DOCUMENTS = "documents"
 SOURCES = "sources"
 LEASES = "leases"
 
+MODEL_PROPERTY = "ingest.model"
+"""Property of a collection: the model of its vectors, by the name it was given as. (Milvus Lite drops descriptions.)"""
+
 SOURCE_LENGTH = 4352
 """Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
 TEXT_LENGTH = 65535
@@ -133,7 +136,7 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
     _create(client, name, schema, indexes)
 
 
-def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams) -> None:
+def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
     """Create a collection that another run may be creating too.
 
     Its default consistency is Strong: pymilvus's query iterator ignores the level it is given and reads at the
@@ -143,7 +146,14 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
     from pymilvus.exceptions import MilvusException
 
     try:
-        client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Strong", timeout=TIMEOUT)
+        client.create_collection(
+            name,
+            schema=schema,
+            index_params=indexes,
+            consistency_level="Strong",
+            properties={MODEL_PROPERTY: model} if model else {},
+            timeout=TIMEOUT,
+        )
     except MilvusException:
         if not client.has_collection(name, timeout=TIMEOUT):
             raise
@@ -151,9 +161,14 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
 
 
 def ensure_documents(
-    client: MilvusClient, name: str, dimension: int, analyzer: str = "auto", index: IndexSettings | None = None
+    client: MilvusClient,
+    name: str,
+    dimension: int,
+    analyzer: str = "auto",
+    index: IndexSettings | None = None,
+    model: str = "",
 ) -> None:
-    """Create the collection of text rows if it is not there, and load it.
+    """Create the collection of text rows if it is not there, and load it. `model` is noted in its properties.
 
     Raises:
         ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
@@ -174,7 +189,7 @@ def ensure_documents(
 
     for candidate in candidates:
         try:
-            _create(client, name, _documents_schema(client, dimension, candidate), indexes)
+            _create(client, name, _documents_schema(client, dimension, candidate), indexes, model)
             return
         except MilvusException as error:
             message = one_line(error.message)
@@ -194,7 +209,7 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
         ConfigurationError: it is there with a smaller dimension than `dimension`.
     """
     if client.has_collection(name, timeout=TIMEOUT):
-        existing = _dimension(client, name, "vector")
+        existing = dimension_of(client, name, "vector")
         if existing < dimension:
             raise _mismatch(name, existing, dimension)
         client.load_collection(name, timeout=TIMEOUT)
@@ -209,14 +224,19 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
 def _exists(client: MilvusClient, name: str, vector_field: str, dimension: int) -> bool:
     if not client.has_collection(name, timeout=TIMEOUT):
         return False
-    existing = _dimension(client, name, vector_field)
+    existing = dimension_of(client, name, vector_field)
     if existing != dimension:
         raise _mismatch(name, existing, dimension)
     client.load_collection(name, timeout=TIMEOUT)
     return True
 
 
-def _dimension(client: MilvusClient, name: str, vector_field: str) -> int:
+def dimension_of(client: MilvusClient, name: str, vector_field: str) -> int:
+    """Length of a collection's vectors.
+
+    Raises:
+        ConfigurationError: it has no such field.
+    """
     for described in client.describe_collection(name, timeout=TIMEOUT)["fields"]:
         if described["name"] == vector_field:
             return int(described["params"]["dim"])

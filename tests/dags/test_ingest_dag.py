@@ -54,6 +54,7 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any):
         "source": source,
         "full_refresh": True,
         "keep_missing": True,
+        "migrate": True,
         "dry_run": True,
         "limit": 5,
         "max_failed_fraction": 0,
@@ -75,6 +76,7 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any):
         "limit": "5",
         "full-refresh": "",
         "keep-missing": "",
+        "migrate": "",
         "dry-run": "",
     }
 

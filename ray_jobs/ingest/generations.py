@@ -1,0 +1,234 @@
+"""One collection for each model behind each public name, so that no search meets the vectors of two models.
+
+`documents` is an alias; its rows are in `documents_<key of the model>`. A run with another model builds a second
+collection beside the first (`--migrate`), with a ledger of its own, the staging ledger, while searches and daily runs
+stay with the first. When all that the ledger knows is in the second, the alias is switched, which is one step for
+Milvus, and the staging ledger is copied over the ledger. A switch that is cut off between the two is completed by the
+next run. The old collection stays until maintenance is told to drop it.
+
+The ledger is an alias too: it is shared by pipelines, its vectors are as long as the longest of their models', and for
+a longer one it is copied into a new collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.diff import LedgerEntry
+from ingest.errors import ConfigurationError
+from ingest.identity import model_key
+from ingest.ledger import read_ledger
+from ingest.milvus import TIMEOUT, literal, quoted
+from ingest.schema import MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+PIPELINES = ("images", "pdfs", "videos")
+"""All that write to the ledger, in the order in which whoever needs all of their leases takes them."""
+
+COPY_ROWS = 500
+"""Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The collections of a pipeline with its model.
+
+    Attributes:
+        pipeline: whose they are.
+        public: alias of the rows that are searched.
+        rows: collection of the model's rows.
+        ledger: alias of the ledger.
+        staging: ledger of `rows` until they are what is searched.
+    """
+
+    pipeline: str
+    public: str
+    rows: str
+    ledger: str
+    staging: str
+
+    @classmethod
+    def of(cls, prefix: str, pipeline: str, collection: str, model: str) -> Names:
+        """`prefix` of all names, `collection` and `model` of the pipeline."""
+        key = model_key(model)
+        public, ledger = prefix + collection, prefix + SOURCES
+        return cls(pipeline, public, f"{public}_{key}", ledger, f"{ledger}_{pipeline}_{key}")
+
+
+def behind(client: MilvusClient, name: str) -> str | None:
+    """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
+    if not client.has_collection(name, timeout=TIMEOUT):
+        return None
+    return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
+
+
+def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
+    """Whether another model's rows are what is searched, and this one's are built beside them.
+
+    Raises:
+        ConfigurationError: they are, and nobody asked to `migrate`.
+    """
+    searched = behind(client, names.public)
+    if searched in (None, names.rows):
+        return False
+    if searched == names.public:
+        raise ConfigurationError(
+            f"{names.public!r} is a collection and not the alias that runs of this program make; "
+            "rename it, or use another --collection prefix"
+        )
+    if not migrate:
+        raise ConfigurationError(
+            f"{names.public!r} holds the vectors of another model ({made_with(client, names.public)}); run with that "
+            "one, or with --migrate to build a collection for this one and switch to it when it is complete"
+        )
+    return True
+
+
+def made_with(client: MilvusClient, name: str) -> str:
+    """The name of the model that a collection's vectors are of."""
+    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, "of unknown name"))
+
+
+def publish(client: MilvusClient, names: Names) -> None:
+    """Let searches find the rows, where there is nothing to find yet."""
+    from pymilvus.exceptions import MilvusException
+
+    if behind(client, names.public) is not None:
+        return
+    try:
+        client.create_alias(names.rows, names.public, timeout=TIMEOUT)
+    except MilvusException:
+        # Another run was first; with another model it is an error now.
+        if behind(client, names.public) is None or is_staged(client, names, migrate=False):
+            raise
+
+
+# --- the switch to another model
+
+
+def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
+    """How many objects' rows only the collection that is searched has, and the first of these objects.
+
+    Args:
+        source: the prefix that has just been processed: its objects may be of any version.
+        listed_all: whether all objects under it were: then those that are not staged have left the store.
+    """
+    count, first = 0, ""
+    for known, twin in _paired(client, names):
+        if known.ok and not _is_replaced(known, twin, known.source.startswith(source), listed_all):
+            count += 1
+            first = first or known.source
+    return count, first
+
+
+def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry, LedgerEntry | None]]:
+    """Every entry of the ledger with the same object's of the staging ledger."""
+    staged = read_ledger(client, names.staging, "", names.pipeline)
+    row = next(staged, None)
+    for known in read_ledger(client, names.ledger, "", names.pipeline):
+        while row is not None and row.source < known.source:
+            row = next(staged, None)
+        yield known, row if row is not None and row.source == known.source else None
+
+
+def _is_replaced(known: LedgerEntry, twin: LedgerEntry | None, processed: bool, listed_all: bool) -> bool:
+    if twin is None:
+        return processed and listed_all
+    if not processed and twin.version != known.version:
+        return False
+    return twin.ok
+
+
+def switch(client: MilvusClient, names: Names) -> None:
+    """Let searches find the new rows from now on. The caller holds the lease of the whole pipeline."""
+    client.flush(names.rows, timeout=TIMEOUT)
+    client.alter_alias(names.rows, names.public, timeout=TIMEOUT)
+    finish_switch(client, names)
+
+
+def is_cut_off(client: MilvusClient, names: Names) -> bool:
+    """Whether a switch to these rows was begun and not completed."""
+    return client.has_collection(names.staging, timeout=TIMEOUT) and behind(client, names.public) == names.rows
+
+
+def finish_switch(client: MilvusClient, names: Names) -> None:
+    """Make the staging ledger the ledger. The caller holds the lease of the whole pipeline."""
+    if not is_cut_off(client, names):
+        return
+    _copy(client, names.staging, names.ledger)
+    gone = (known.source for known, twin in _paired(client, names) if twin is None)
+    while batch := list(islice(gone, COPY_ROWS)):
+        client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
+    client.drop_collection(names.staging, timeout=TIMEOUT)
+
+
+# --- the ledger
+
+
+def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
+    """Create the ledger behind the alias `name` if it is not there, and load it; returns its dimension.
+
+    Raises:
+        ConfigurationError: it is there with a smaller dimension.
+    """
+    from pymilvus.exceptions import MilvusException
+
+    if behind(client, name) is None:
+        made = _of_dimension(name, dimension)
+        ensure_sources(client, made, dimension)
+        try:
+            client.create_alias(made, name, timeout=TIMEOUT)
+        except MilvusException:
+            if behind(client, name) is None:
+                raise
+    return ensure_sources(client, name, dimension)
+
+
+def is_too_short(client: MilvusClient, name: str, dimension: int) -> bool:
+    """Whether the ledger's vectors have less than `dimension`."""
+    found = behind(client, name)
+    return found not in (None, name) and dimension_of(client, name, "vector") < dimension
+
+
+def widen(client: MilvusClient, name: str, dimension: int) -> None:
+    """Give the ledger vectors of `dimension`. The caller holds the leases of all pipelines."""
+    if not is_too_short(client, name, dimension):
+        return
+    old, new = behind(client, name), _of_dimension(name, dimension)
+    if client.has_collection(new, timeout=TIMEOUT):
+        client.drop_collection(new, timeout=TIMEOUT)  # what a run left that was cut off right here
+    ensure_sources(client, new, dimension)
+    _copy(client, name, new)
+    client.alter_alias(new, name, timeout=TIMEOUT)
+    client.drop_collection(old, timeout=TIMEOUT)
+
+
+def _of_dimension(name: str, dimension: int) -> str:
+    return f"{name}_d{dimension}"
+
+
+def _copy(client: MilvusClient, origin: str, target: str) -> None:
+    """Copy all rows of one ledger into another, whose vectors may be longer."""
+    dimension = dimension_of(client, target, "vector")
+    fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
+    pages = client.query_iterator(
+        origin, filter=f"source != {literal('')}", output_fields=fields, batch_size=COPY_ROWS, timeout=TIMEOUT
+    )
+    try:
+        while page := pages.next():
+            client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
+    finally:
+        pages.close()
+
+
+def _padded(row: dict[str, Any], fields: list[str], dimension: int) -> dict[str, Any]:
+    vector = np.zeros(dimension, np.float32)
+    vector[: len(row["vector"])] = row["vector"]
+    return {**{name: row[name] for name in fields}, "vector": vector}

@@ -1,0 +1,80 @@
+"""Connect to Ray, and get the errors of jobs back out of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.errors import JobError, UnreachableError, one_line
+
+if TYPE_CHECKING:
+    from ray.data import DataContext
+
+BLOCK_BYTES = 256 << 10
+"""Target size of Ray Data's blocks. Small, since a block is what a model works on at a time, what the stages after it
+wait for, and what a crash costs: 256 KiB are about 400 chunks, 20 s of a small model on a core. At the default of
+128 MiB it would be hours."""
+
+
+def connect_ray(say: Callable[[str], None]) -> None:
+    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here."""
+    import ray
+    from ray.data import DataContext
+
+    if not ray.is_initialized():
+        say("connecting to Ray" if os.environ.get("RAY_ADDRESS") else "starting Ray on this machine")
+        # Within a Ray job the workers have the job's working_dir; by hand they get this folder.
+        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+        folder = str(Path(__file__).resolve().parents[1])
+        address = os.environ.get("RAY_ADDRESS", "")
+        try:
+            _probe(address)
+            ray.init(
+                runtime_env=None if in_job else {"working_dir": folder},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+            )
+        except (OSError, SystemExit) as error:  # Ray ends the whole process where a head does not answer
+            raise UnreachableError(
+                f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
+                "check RAY_ADDRESS and that it runs"
+            ) from None
+    _configure(DataContext.get_current())
+
+
+def _probe(address: str) -> None:
+    """Raises OSError where nothing listens at `address`, `host:port`: ray.init takes two minutes to find that out."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _configure(context: DataContext) -> None:
+    context.target_max_block_size = BLOCK_BYTES
+    context.enable_progress_bars = False
+    # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def job_error(error: BaseException) -> BaseException:
+    """The JobError that a stage raised, out of the exceptions that Ray wraps around it; else the error itself."""
+    seen: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or any(current is other for other in seen):
+            continue
+        seen.append(current)
+        # Ray raises its own error with the stage's class mixed in; the original, with its plain text, is its `cause`.
+        cause = getattr(current, "cause", None)
+        if isinstance(cause, JobError):
+            return cause
+        if isinstance(current, JobError) and cause is None:
+            return current
+        pending += [cause if isinstance(cause, BaseException) else None, current.__cause__, current.__context__]
+    return error

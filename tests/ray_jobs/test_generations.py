@@ -1,0 +1,229 @@
+"""Another model, another collection: searches see one of them, whole, whatever is cut off where."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from ingest.diff import Change
+from ingest.errors import ConfigurationError, ObjectError
+from ingest.generations import (
+    Names,
+    behind,
+    ensure_ledger,
+    finish_switch,
+    is_cut_off,
+    is_staged,
+    is_too_short,
+    publish,
+    remaining,
+    switch,
+    widen,
+)
+from ingest.ledger import read_ledger
+from ingest.schema import dimension_of, ensure_documents, ensure_sources
+from ingest.writer import ObjectPart, ObjectWriter, Target
+
+OLD, NEW = 4, 8
+ROOT = "s3://b/"
+A, B, C = f"{ROOT}a/1.pdf", f"{ROOT}b/2.pdf", f"{ROOT}c/3.pdf"
+BROKEN = ObjectError("parse", "Damaged", "it is damaged")
+
+
+class CutOff(Exception):
+    """The process died."""
+
+
+class Dying:
+    """A real client; from the call number `last` that changes something on it raises instead."""
+
+    CHANGES = ("upsert", "delete", "alter_alias", "drop_collection", "create_alias", "create_collection", "flush")
+
+    def __init__(self, client, last):
+        self._client, self.left = client, last
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+        if name not in self.CHANGES:
+            return method
+
+        def call(*args, **kwargs):
+            if self.left == 0:
+                raise CutOff(name)
+            self.left -= 1
+            return method(*args, **kwargs)
+
+        return call
+
+
+def part(source, version, content, dimension):
+    if isinstance(content, ObjectError):
+        return ObjectPart(source, version, 1, 0, Change.NEW, failure=content)
+    rows = [{"page": 1, "kind": "text", "text": text, "metadata": {}} for text in content]
+    vectors = np.full((len(rows), dimension), 0.5, np.float32)
+    return ObjectPart(source, version, 1, 0, Change.NEW, total=len(rows), rows=rows, vectors=vectors)
+
+
+class World:
+    """Two models' collections under a prefix of their own; `old` is what is searched."""
+
+    def __init__(self, client):
+        self.client = client
+        self.prefix = f"g{uuid.uuid4().hex[:12]}_"
+        self.old = Names.of(self.prefix, "pdfs", "documents", "old model")
+        self.new = Names.of(self.prefix, "pdfs", "documents", "new model")
+        ensure_documents(client, self.old.rows, OLD, model="old model")
+        publish(client, self.old)
+        ensure_ledger(client, self.old.ledger, OLD)
+
+    def stage(self):
+        ensure_documents(self.client, self.new.rows, NEW, model="new model")
+        ensure_sources(self.client, self.new.staging, NEW)
+
+    def write(self, names, contents, staged=False, pipeline="pdfs"):
+        """`contents`: {source: (version, texts or failure)}."""
+        dimension = OLD if names == self.old else NEW
+        ledger = names.staging if staged else names.ledger
+        target = Target(
+            names.rows, ledger, dimension_of(self.client, ledger, "vector"), pipeline, "f", "run", clean_new=False
+        )
+        ObjectWriter(self.client, target).write(
+            [part(source, version, content, dimension) for source, (version, content) in contents.items()]
+        )
+
+    def texts(self):
+        """What a search could find: texts by source."""
+        rows = self.client.query(
+            f"{self.prefix}documents", filter='id != ""', output_fields=["source", "text"], limit=1000
+        )
+        return sorted((row["source"], row["text"]) for row in rows)
+
+    def ledger(self, pipeline="pdfs"):
+        return {entry.source: entry.version for entry in read_ledger(self.client, self.old.ledger, "", pipeline)}
+
+    def drop(self):
+        for name in self.client.list_collections():
+            if name.startswith(self.prefix):
+                for alias in self.client.list_aliases(name).get("aliases", []):
+                    self.client.drop_alias(alias)
+                self.client.drop_collection(name)
+
+
+@pytest.fixture
+def world(milvus_client):
+    made = World(milvus_client)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def migrated(world):
+    """The old model has A, B and a photo's ledger row of another pipeline; the new one has A and C staged."""
+    world.write(world.old, {A: ("v1", ["old a"]), B: ("v1", ["old b"])})
+    world.write(world.old, {f"{ROOT}photo.jpg": ("v1", BROKEN)}, pipeline="images")
+    world.stage()
+    world.write(world.new, {A: ("v2", ["new a", "more"]), C: ("v1", ["new c"])}, staged=True)
+    return world
+
+
+def test_searches_find_the_first_models_rows_under_the_public_name(world):
+    world.write(world.old, {A: ("v1", ["text"])})
+    assert behind(world.client, world.old.public) == world.old.rows
+    assert world.texts() == [(A, "text")]
+    assert not is_staged(world.client, world.old, migrate=False)
+
+
+def test_another_model_is_refused_with_the_way_out(world):
+    with pytest.raises(ConfigurationError, match=r"another model \(old model\); run with that one, or with --migrate"):
+        is_staged(world.client, world.new, migrate=False)
+    assert is_staged(world.client, world.new, migrate=True)
+
+
+def test_publishing_another_model_does_not_take_over(world):
+    world.stage()
+    publish(world.client, world.new)
+    assert behind(world.client, world.old.public) == world.old.rows
+
+
+def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
+    name = f"g{uuid.uuid4().hex[:12]}_"
+    ensure_documents(milvus_client, f"{name}documents", OLD)
+    try:
+        with pytest.raises(ConfigurationError, match="is a collection and not the alias"):
+            is_staged(milvus_client, Names.of(name, "pdfs", "documents", "m"), migrate=True)
+    finally:
+        milvus_client.drop_collection(f"{name}documents")
+
+
+@pytest.mark.parametrize(
+    ("staged", "source", "listed_all", "missing"),
+    [
+        ({A: ("v1", ["a"]), B: ("v1", ["b"])}, ROOT, True, 0),
+        ({A: ("v1", ["a"])}, f"{ROOT}a/", True, 1),  # B is under another prefix
+        ({A: ("v1", ["a"])}, ROOT, True, 0),  # B has left the store
+        ({A: ("v1", ["a"])}, ROOT, False, 1),  # B may not have been reached
+        ({A: ("v2", ["a"]), B: ("v1", ["b"])}, f"{ROOT}a/", True, 0),  # A changed since
+        ({A: ("v2", ["a"]), B: ("v1", ["b"])}, f"{ROOT}b/", True, 1),  # A's other version is not what is searched
+        ({A: ("v1", ["a"]), B: ("v1", BROKEN)}, ROOT, True, 1),  # B would be lost
+        ({}, f"{ROOT}c/", True, 2),
+    ],
+)
+def test_an_object_counts_as_remaining_until_it_is_there_or_gone(world, staged, source, listed_all, missing):
+    world.write(world.old, {A: ("v1", ["a"]), B: ("v1", ["b"]), C: ("v1", BROKEN)})
+    world.stage()
+    if staged:
+        world.write(world.new, staged, staged=True)
+    count, first = remaining(world.client, world.new, source, listed_all)
+    assert count == missing
+    assert bool(first) == bool(missing)
+
+
+def test_the_switch_changes_what_is_searched_and_what_the_ledger_says(migrated):
+    ledger_dimension = NEW
+    widen(migrated.client, migrated.new.ledger, ledger_dimension)
+    switch(migrated.client, migrated.new)
+    assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
+    assert migrated.ledger() == {A: "v2", C: "v1"}
+    assert migrated.ledger("images") == {f"{ROOT}photo.jpg": "v1"}
+    assert not migrated.client.has_collection(migrated.new.staging)
+    assert migrated.client.has_collection(migrated.old.rows)
+
+
+def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated):
+    widen(migrated.client, migrated.new.ledger, NEW)
+    old, new = [(A, "old a"), (B, "old b")], [(A, "more"), (A, "new a"), (C, "new c")]
+    for calls in range(20):
+        dying = Dying(migrated.client, calls)
+        try:
+            switch(dying, migrated.new)
+            break
+        except CutOff:
+            assert migrated.texts() in (old, new)
+            if is_cut_off(migrated.client, migrated.new):
+                finish_switch(Dying(migrated.client, -1), migrated.new)
+                assert migrated.ledger() == {A: "v2", C: "v1"}
+                migrated.client.alter_alias(migrated.old.rows, migrated.old.public)
+                ensure_sources(migrated.client, migrated.new.staging, NEW)
+                migrated.write(migrated.new, {A: ("v2", ["new a", "more"]), C: ("v1", ["new c"])}, staged=True)
+                migrated.write(migrated.old, {A: ("v1", ["old a"]), B: ("v1", ["old b"])})
+    assert calls >= 4
+    assert migrated.texts() == new
+    assert migrated.ledger() == {A: "v2", C: "v1"}
+    assert migrated.ledger("images") == {f"{ROOT}photo.jpg": "v1"}
+
+
+def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world):
+    world.write(world.old, {A: ("v1", ["a"]), B: ("v1", BROKEN)})
+    before = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
+    assert is_too_short(world.client, world.old.ledger, NEW)
+    for calls in range(20):
+        try:
+            widen(Dying(world.client, calls), world.old.ledger, NEW)
+            break
+        except CutOff:
+            assert world.ledger() == {A: "v1", B: "v1"}
+    assert calls >= 3
+    assert not is_too_short(world.client, world.old.ledger, NEW)
+    after = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
+    assert [{**row, "vector": [*row["vector"], 0, 0, 0, 0]} for row in before] == [dict(row) for row in after]
+    assert behind(world.client, world.old.ledger) == f"{world.old.ledger}_d{NEW}"
