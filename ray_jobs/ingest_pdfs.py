@@ -17,7 +17,7 @@ from ingest.errors import ConfigurationError
 from ingest.identity import fingerprint
 from ingest.options import Options, Parser, add_common_flags, options_from
 from ingest.report import Report
-from ingest.run import Pipeline, run
+from ingest.run import Pipeline, Reuse, run
 from ingest.schema import DOCUMENTS, ensure_documents
 from ingest.script import finish, say
 from ingest.stages import TASK_RETRIES, EmbedTexts, ParseSettings, parse_documents
@@ -43,7 +43,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
     def prepare(client: MilvusClient, collection: str) -> None:
         ensure_documents(client, collection, model.dimension, options.analyzer, options.index, model.name)
 
-    def build(differences: Dataset, resources: Resources, observe: Reporter) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
         from ray.data import ActorPoolStrategy
 
         parsed = differences.map_batches(
@@ -54,6 +54,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
                 "tokenizer_json": model.tokenizer_json,
                 "settings": ParseSettings(chunks, options.max_object_bytes, options.limits),
                 "observe": observe,
+                "before_embedding": reuse.stored,
             },
             num_cpus=resources.parse_cpus,
             max_retries=TASK_RETRIES,
@@ -70,6 +71,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
                 "threads": resources.threads,
                 "batch_size": batch_size,
                 "observe": observe,
+                "known": reuse.known,
             },
             num_cpus=resources.model_cpus,
             num_gpus=resources.model_gpus,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.known_vectors import OnDone
 from ingest.text_model import query_prompt
 
 if TYPE_CHECKING:
@@ -50,14 +51,14 @@ class TextEncoder:
         if actual != dimension:
             raise ValueError(f"model {name!r} gives vectors of {actual} dimensions; {dimension} were expected")
 
-    def encode(self, texts: Sequence[str], on_done: Callable[[int], None] = lambda count: None) -> np.ndarray:
+    def encode(self, texts: Sequence[str], on_done: OnDone = lambda indices, vectors: None) -> np.ndarray:
         """Embed passages.
 
         Give it many at once: they are sorted by length before they are batched, which keeps padding low from about a
         thousand on.
 
         Args:
-            on_done: called now and then with how many more are done.
+            on_done: called now and then with the indices of the texts that were just done, and their vectors.
 
         Returns:
             float32 array of shape (len(texts), dimension), rows of length 1.
@@ -74,7 +75,7 @@ class TextEncoder:
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
-            on_done(len(indices))
+            on_done(indices, vectors[indices])
         return vectors
 
     def encode_query(self, question: str) -> np.ndarray:

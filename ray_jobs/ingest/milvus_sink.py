@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=1)
-def _client(uri: str) -> MilvusClient:
+def client_of(uri: str) -> MilvusClient:
     """One connection per process: a write task is short, and several run one after the other in a process."""
     return connect(uri, patience=TIMEOUT)
 
@@ -82,7 +82,7 @@ class MilvusDatasink(Datasink[Outcome]):
         """
         outcome = Outcome()
         with errors_as_sentences(self._uri):
-            writer = ObjectWriter(_client(self._uri), self._target)
+            writer = ObjectWriter(client_of(self._uri), self._target)
             for block in blocks:
                 started = time.perf_counter()
                 written = writer.write(list(object_parts(BlockAccessor.for_block(block).to_arrow())))

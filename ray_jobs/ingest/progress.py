@@ -54,7 +54,8 @@ def describe(stages: dict[str, dict[str, float]], total: int, elapsed: float) ->
 
     embedded = items("embed")
     rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
-    model = f"embedded {embedded} chunks{rate}" if "load" in stages else "the model is loading"
+    known = f" and knew {items('reuse')}" if items("reuse") else ""
+    model = f"embedded {embedded} chunks{known}{rate}" if "load" in stages else "the model is loading"
     return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from ingest.generations import (
     switch,
     widen,
 )
+from ingest.known_vectors import KnownVectors, VectorCache
 from ingest.lease import Lease, lease
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
@@ -46,6 +47,19 @@ OBJECTS_PER_ACTOR = 16
 
 Leases = Callable[[str, str], AbstractContextManager[Lease]]
 """The lease of a pipeline over a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What saves a model work.
+
+    Attributes:
+        known: vectors of the texts of this run.
+        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus.
+    """
+
+    known: KnownVectors
+    stored: Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,7 @@ class Pipeline:
     model_bytes: int
     fingerprint: str
     prepare: Callable[[MilvusClient, str], None]
-    build: Callable[[Dataset, Resources, Reporter], Dataset]
+    build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
 
 
 def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Report:
@@ -263,6 +277,7 @@ def _process(
     started = time.monotonic()
     connect_ray(say)
     from ingest.milvus_sink import MilvusDatasink
+    from ingest.stored_vectors import StoredVectors
 
     total = ray.cluster_resources()
     nodes = sum(node["Alive"] for node in ray.nodes())
@@ -277,13 +292,20 @@ def _process(
     )
     counts = ray.remote(Counts).options(num_cpus=0).remote()
     ray.get(counts.get.remote())
+    cache = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    known = KnownVectors(cache.remote(pipeline.dimension))
+    stored: Callable[[Mapping[str, Any]], None] = StoredVectors(
+        options.milvus_uri, target.collection, target.clean_new, known
+    )
+    # A full refresh may be asked for because the vectors are in doubt.
+    reuse = Reuse(known, _nothing if options.full_refresh else stored)
     connecting = time.monotonic() - started
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
         with Ticker(counts, work.count, say):
             differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
-            pipeline.build(differences, resources, observe).write_datasink(
+            pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
             )
         stages, until_loaded = ray.get([counts.get.remote(), counts.first.remote("load")])
@@ -294,3 +316,7 @@ def _process(
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }
+
+
+def _nothing(entry: Mapping[str, Any]) -> None:
+    """In the place of a look at what is stored."""

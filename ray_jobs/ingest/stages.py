@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +21,7 @@ import pyarrow as pa
 from ingest.chunking import Chunk, ChunkSettings
 from ingest.document import prepare, read_document
 from ingest.errors import ObjectError
+from ingest.known_vectors import KnownVectors, OnDone
 from ingest.object_store import is_s3, read_object, s3_client
 from ingest.options import Limits
 from ingest.progress import Observe
@@ -121,9 +122,15 @@ def _parts(entry: Mapping[str, Any], chunks: list[Chunk], metadata: str) -> Iter
 
 
 def parse_documents(
-    block: pa.Table, tokenizer_json: str, settings: ParseSettings, observe: Observe
+    block: pa.Table,
+    tokenizer_json: str,
+    settings: ParseSettings,
+    observe: Observe,
+    before_embedding: Callable[[Mapping[str, Any]], None] = lambda entry: None,
 ) -> Iterator[pa.Table]:
     """Read, parse and chunk the objects of a block of differences; yields tables of PARSED.
+
+    `before_embedding` is called with the difference of each object that has chunks.
 
     An object that fails is one row with its error. An object store that fails raises, and ends the run.
     """
@@ -146,6 +153,8 @@ def parse_documents(
             }
             rows.append({**entry, "first": 0, "total": 0, "texts": [], "pages": [], "metadata": "{}", **failed})
             continue
+        if document.chunks:
+            before_embedding(entry)
         rows.extend(_parts(entry, document.chunks, json.dumps({"pages": document.pages})))
         chunk_count += len(document.chunks)
         if chunk_count >= TABLE_CHUNKS:
@@ -158,28 +167,50 @@ def parse_documents(
 class EmbedTexts:
     """The actor that holds the model: adds `vectors` to tables of PARSED."""
 
-    def __init__(self, model: str, dimension: int, threads: int, batch_size: int, observe: Observe) -> None:
+    def __init__(
+        self, model: str, dimension: int, threads: int, batch_size: int, observe: Observe, known: KnownVectors
+    ) -> None:
+        import ray
+
         from ingest.embedding import TextEncoder
 
         started = time.perf_counter()
         self._encoder = TextEncoder(model, dimension, threads, batch_size)
         self._observe = observe
+        self._known = known
+        self._name = ray.get_runtime_context().get_actor_id()
         observe("load", 1, time.perf_counter() - started)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        last = time.perf_counter()
-
-        def done(count: int) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            self._observe("embed", count, now - last)
-            last = now
-
         texts = table["texts"].combine_chunks()
-        vectors = self._encoder.encode(texts.flatten().to_pylist(), done)
+        vectors = self._vectors(texts.flatten().to_pylist())
         return table.append_column(
             embedded_schema(self._encoder.dimension).field("vectors"), _nest(vectors, texts.value_lengths())
         )
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        started = last = time.perf_counter()
+        encoding = 0.0
+
+        def encode(some: Sequence[str], done: OnDone) -> np.ndarray:
+            nonlocal last, encoding
+            last = began = time.perf_counter()
+
+            def observed(indices: Sequence[int], vectors: np.ndarray) -> None:
+                nonlocal last
+                now = time.perf_counter()
+                self._observe("embed", len(indices), now - last)
+                last = now
+                done(indices, vectors)
+
+            found = self._encoder.encode(some, observed)
+            encoding += time.perf_counter() - began
+            return found
+
+        vectors, reused = self._known.embed(self._name, texts, encode, self._encoder.dimension)
+        if reused:
+            self._observe("reuse", reused, time.perf_counter() - started - encoding)
+        return vectors
 
 
 def _nest(vectors: np.ndarray, lengths: pa.Array) -> pa.Array:

@@ -5,6 +5,7 @@ import shutil
 import socket
 from pathlib import Path
 
+import numpy as np
 import pymupdf
 import pytest
 
@@ -21,6 +22,20 @@ def pdf(*pages):
         for text in pages:
             document.new_page().insert_textbox(pymupdf.Rect(50, 50, 550, 800), text, fontsize=9)
         return document.tobytes(no_new_id=True)
+
+
+def new_edition(data, text):
+    """The first page as it was, and then one more."""
+    with pymupdf.open("pdf", data) as document:
+        document.select([0])
+        document.new_page().insert_textbox(pymupdf.Rect(50, 50, 550, 800), text, fontsize=9)
+        return document.tobytes(no_new_id=True)
+
+
+def vectors_of(client, collection):
+    """Embeddings by row id."""
+    rows = client.query(f"{collection}documents", filter='id != ""', limit=10_000, output_fields=["embedding"])
+    return {row["id"]: np.array(row["embedding"]) for row in rows}
 
 
 def rows_of(client, collection):
@@ -69,7 +84,8 @@ def test_rows_and_ledger_agree_with_each_other_and_the_report(library, milvus_cl
 def test_the_report_counts_what_each_stage_did(library):
     stages = library.first.report["stages"]
     assert stages["read"]["items"] == stages["parse"]["items"] == len(library.files)
-    assert stages["embed"]["items"] == stages["write"]["items"] == library.first.report["rows_written"]
+    embedded = stages["embed"]["items"] + stages.get("reuse", {"items": 0})["items"]
+    assert embedded == stages["write"]["items"] == library.first.report["rows_written"]
 
 
 def test_a_second_run_reads_no_object_and_loads_no_model(library, plain_jobs, milvus_client):
@@ -118,14 +134,16 @@ class Changes:
 
         store.delete_object(Bucket=BUCKET, Key=f"changes/{files[0][0]}")
         self.keep_missing, self.after_keep_missing = step(plain_jobs, "changes_", "--keep-missing")
-        put(files[1][0], pdf("A new edition has one page only."))
+        put(files[1][0], new_edition(files[1][1], "The key of this object is odd."))
         put(files[3][0], files[3][1])
         put("odd name %20+#文🙂.pdf", pdf("The key of this object is odd."))
         self.dry_run, _ = step(plain_jobs, "changes_", "--dry-run")
         self.limited_dry_run, _ = step(plain_jobs, "changes_", "--dry-run", "--limit", "1")
         self.after_dry_run = rows_of(client, "changes_")
         self.second, self.after_second = step(jobs, "changes_")
+        self.vectors_second = vectors_of(client, "changes_")
         self.clean, self.after_clean = step(jobs, "clean_")
+        self.vectors_clean = vectors_of(client, "clean_")
         self.refresh, self.after_refresh = step(jobs, "changes_", "--full-refresh", "--limit", "2")
 
 
@@ -180,6 +198,29 @@ def test_changed_deleted_and_added_objects_are_done_in_one_run(changes):
 
 def test_afterwards_milvus_holds_exactly_what_a_clean_run_leaves(changes):
     assert changes.after_second == changes.after_clean
+
+
+def test_only_texts_that_the_object_did_not_have_are_embedded_and_the_same_one_once(changes):
+    before, after = changes.after_first[0], changes.after_second[0]
+    written = [row["text"] for row_id, row in after.items() if row_id not in before]
+    had = {row["text"] for row in before.values() if row["source"].endswith(changes.names[1])}
+    assert had & set(written)
+    assert len(set(written)) < len(written)
+    stages = changes.second.report["stages"]
+    assert stages["embed"]["items"] == len(set(written) - had)
+    assert stages["reuse"]["items"] == len(written) - stages["embed"]["items"]
+
+
+def test_a_vector_that_was_known_is_the_one_that_the_model_gives(changes):
+    assert changes.vectors_second.keys() == changes.vectors_clean.keys()
+    for row_id, vector in changes.vectors_clean.items():
+        np.testing.assert_allclose(changes.vectors_second[row_id], vector, atol=1e-5)
+
+
+def test_a_full_refresh_does_not_trust_what_is_stored(changes):
+    first_two = sorted(changes.after_second[1])[:2]
+    texts = {row["text"] for row in changes.after_second[0].values() if row["source"] in first_two}
+    assert changes.refresh.report["stages"]["embed"]["items"] == len(texts)
 
 
 def test_a_full_refresh_does_everything_again_and_leaves_the_same(changes):
