@@ -138,11 +138,13 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
     from pymilvus.exceptions import MilvusException
 
     try:
-        client.create_collection(name, schema=schema, index_params=indexes, timeout=TIMEOUT)
+        client.create_collection(name, schema=schema, timeout=TIMEOUT)
+        # Not as part of create_collection, which waits half a second and more for each index. There are no rows yet.
+        client.create_index(name, indexes, timeout=TIMEOUT, sync=False)
     except MilvusException:
         if not client.has_collection(name, timeout=TIMEOUT):
             raise
-        client.load_collection(name, timeout=TIMEOUT)
+    client.load_collection(name, timeout=TIMEOUT)
 
 
 def ensure_documents(
