@@ -4,11 +4,14 @@ Airflow ends with its module: idle, it still takes a tenth of a core.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from embedded.processes import NO_BYTECODE
 
 if TYPE_CHECKING:
     from embedded.airflow_standalone import AirflowStandalone
@@ -20,6 +23,9 @@ REPOSITORY = Path(__file__).parent.parent
 
 # Before any test imports a library that would ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# For this process, and for those that inherit its environment as it is.
+os.environ.pop(NO_BYTECODE, None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")

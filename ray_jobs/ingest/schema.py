@@ -121,9 +121,6 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
     """Create the collection of the runs that are under way if it is not there, and load it."""
     from pymilvus import DataType
 
-    if client.has_collection(name, timeout=TIMEOUT):
-        client.load_collection(name, timeout=TIMEOUT)
-        return
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
     for field_name, length in (("pipeline", 32), ("source", SOURCE_LENGTH), ("run_id", 512)):
@@ -133,7 +130,10 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collection without one
     indexes = client.prepare_index_params()
     indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
-    _create(client, name, schema, indexes)
+    if client.has_collection(name, timeout=TIMEOUT):
+        _load(client, name, indexes)
+    else:
+        _create(client, name, schema, indexes)
 
 
 def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
@@ -149,7 +149,6 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
         client.create_collection(
             name,
             schema=schema,
-            index_params=indexes,
             consistency_level="Strong",
             properties={MODEL_PROPERTY: model} if model else {},
             timeout=TIMEOUT,
@@ -157,7 +156,17 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
     except MilvusException:
         if not client.has_collection(name, timeout=TIMEOUT):
             raise
-        client.load_collection(name, timeout=TIMEOUT)
+    _load(client, name, indexes)
+
+
+def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
+    """Load a collection, with the indexes that it lacks if its maker was cut off."""
+    missing = client.prepare_index_params()
+    missing.extend(index for index in indexes if not client.list_indexes(name, index.field_name, timeout=TIMEOUT))
+    if missing:
+        # Not as part of create_collection, which waits half a second and more for each index. There are no rows yet.
+        client.create_index(name, missing, timeout=TIMEOUT, sync=False)
+    client.load_collection(name, timeout=TIMEOUT)
 
 
 def ensure_documents(
@@ -173,8 +182,7 @@ def ensure_documents(
     Raises:
         ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
     """
-    if _exists(client, name, "embedding", dimension):
-        return
+    exists = _exists(client, name, "embedding", dimension)
     index = index or IndexSettings()
     indexes = client.prepare_index_params()
     indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
@@ -185,6 +193,9 @@ def ensure_documents(
     else:
         indexes.add_index("source", index_type="Trie")
         candidates = [None]
+    if exists:
+        _load(client, name, indexes)
+        return
     from pymilvus.exceptions import MilvusException
 
     for candidate in candidates:
@@ -208,15 +219,15 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
     Raises:
         ConfigurationError: it is there with a smaller dimension than `dimension`.
     """
+    indexes = client.prepare_index_params()
+    # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
+    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
     if client.has_collection(name, timeout=TIMEOUT):
         existing = dimension_of(client, name, "vector")
         if existing < dimension:
             raise _mismatch(name, existing, dimension)
-        client.load_collection(name, timeout=TIMEOUT)
+        _load(client, name, indexes)
         return existing
-    indexes = client.prepare_index_params()
-    # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
-    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
     _create(client, name, _sources_schema(client, dimension), indexes)
     return dimension
 
@@ -227,7 +238,6 @@ def _exists(client: MilvusClient, name: str, vector_field: str, dimension: int) 
     existing = dimension_of(client, name, vector_field)
     if existing != dimension:
         raise _mismatch(name, existing, dimension)
-    client.load_collection(name, timeout=TIMEOUT)
     return True
 
 

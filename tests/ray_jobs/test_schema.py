@@ -143,3 +143,15 @@ def test_an_index_that_lite_would_accept_and_answer_wrongly_is_refused(kind):
 def test_other_indexes_can_be_chosen(client, name, kind):
     ensure_documents(client, name, DIMENSION, index=IndexSettings(kind, {}))
     assert client.describe_index(name, "embedding")["index_type"] == kind
+
+
+@pytest.mark.parametrize("ensure", [ensure_documents, ensure_sources])
+def test_a_collection_whose_maker_died_before_its_indexes_is_completed(client, name, ensure, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(client, "create_index", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        ensure(client, name, DIMENSION)
+    assert client.list_indexes(name) == []
+    ensure(client, name, DIMENSION)
+    assert {"documents": {"embedding", "sparse", "source"}, "sources": {"vector"}}[
+        ensure.__name__.removeprefix("ensure_")
+    ] == set(client.list_indexes(name))
