@@ -51,7 +51,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
     if not client.has_collection(collection, timeout=TIMEOUT):
         return
     client.load_collection(collection, timeout=TIMEOUT)
-    fields = ["source", "version", "fingerprint", "status", "attempts", "error_type", "metadata"]
+    fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
     for page in ledger_pages(client, collection, f"pipeline == {literal(pipeline)} and {under(source)}", fields):
         for row in page:
             yield LedgerEntry(
@@ -63,6 +63,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
                 finished=UNFINISHED not in row["metadata"],
                 error_type=row["error_type"],
                 limit=row["metadata"].get(LIMIT),
+                stage=row["stage"],
             )
 
 

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ingest.errors import ExitCode
+from ingest.errors import ConfigurationError, ExitCode
 from ingest.milvus import check_prefix
 from ingest.schema import VECTOR_INDEXES, IndexSettings
 
@@ -27,7 +27,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed."""
+    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed.
+
+    `only_failed` takes objects that failed before for that reason, with `""` for any, and with None all objects.
+    """
 
     source: str
     milvus_uri: str
@@ -36,6 +39,7 @@ class Options:
     dry_run: bool = False
     full_refresh: bool = False
     keep_missing: bool = False
+    only_failed: str | None = None
     max_failed_fraction: float = 0.1
     limit: int = 0
     run_id: str = ""
@@ -72,6 +76,9 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--report", default="", metavar="PATH", help="write the report there too")
     add("--dry-run", action="store_true", help="print what would be done, change nothing")
     add("--full-refresh", action="store_true", help="process unchanged objects too")
+    add("--only-failed", nargs="?", const="", default=None, metavar="REASON",
+        help="process only objects that failed before, however often; REASON, such as Encrypted or parse/Encrypted, "
+             "takes those that failed for it")  # fmt: skip
     add("--keep-missing", action="store_true", help="keep the rows of objects that left the source")
     add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
         help="fraction of the listed objects that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
@@ -98,8 +105,10 @@ def options_from(arguments: argparse.Namespace) -> Options:
     """Check what argparse cannot.
 
     Raises:
-        ConfigurationError: a collection prefix that Milvus would not take.
+        ConfigurationError: a collection prefix that Milvus would not take, or flags that contradict each other.
     """
+    if arguments.only_failed is not None and arguments.full_refresh:
+        raise ConfigurationError("--only-failed and --full-refresh contradict each other; give one of them")
     check_prefix(arguments.collection)
     params = arguments.index_params
     if params is None:
@@ -112,6 +121,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         dry_run=arguments.dry_run,
         full_refresh=arguments.full_refresh,
         keep_missing=arguments.keep_missing,
+        only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
         limit=arguments.limit,
         run_id=arguments.run_id or _job_id(),
