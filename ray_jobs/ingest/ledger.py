@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 UNFINISHED = "unfinished"
-"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted."""
+"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted, or when maintenance
+found that some of its own are lost: the next run does the object again."""
 
 LIMIT = "limit"
 """Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""

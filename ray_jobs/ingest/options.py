@@ -71,10 +71,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `Options`. Credentials are not among them: they come from the environment alone."""
     add = parser.add_argument
     add("--source", required=True, metavar="URI", help="s3://bucket/prefix/ or a local folder")
-    add("--milvus-uri", required=True, metavar="URI", help="http://host:19530; the token comes from MILVUS_TOKEN")
-    add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names (default: none)")
-    add("--report", default="", metavar="PATH", help="write the report there too")
-    add("--dry-run", action="store_true", help="print what would be done, change nothing")
+    add_milvus_flags(parser)
     add("--full-refresh", action="store_true", help="process unchanged objects too")
     add("--only-failed", nargs="?", const="", default=None, metavar="REASON",
         help="process only objects that failed before, however often; REASON, such as Encrypted or parse/Encrypted, "
@@ -83,15 +80,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
         help="fraction of the listed objects that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
     add("--limit", type=_count, default=0, metavar="N", help="process at most N objects (default: 0, all)")
-    add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
     add("--analyzer", default="auto", metavar="NAME",
         help="of the full-text index: auto, standard, english, chinese, icu, jieba, or a JSON object (default: auto, "
              "the server's best for mixed languages)")  # fmt: skip
     add("--index-type", default="HNSW", choices=VECTOR_INDEXES, help="index of the vectors (default: HNSW)")
     add("--index-params", type=_integers, default=None, metavar="JSON",
         help='parameters of that index (default for HNSW: {"M": 16, "efConstruction": 200})')  # fmt: skip
-    add("--lease-seconds", type=_positive, default=30, metavar="S",
-        help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
     add("--max-object-seconds", type=_positive, default=300, metavar="S",
         help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
@@ -99,6 +93,18 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="objects whose parsing needs more memory fail (default: 4000)")  # fmt: skip
     add("--max-pages", type=_positive_count, default=20_000, metavar="N",
         help="objects with more pages fail (default: 20000)")  # fmt: skip
+
+
+def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every script that changes collections: where they are, and how it reports."""
+    add = parser.add_argument
+    add("--milvus-uri", required=True, metavar="URI", help="http://host:19530; the token comes from MILVUS_TOKEN")
+    add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names (default: none)")
+    add("--report", default="", metavar="PATH", help="write the report there too")
+    add("--dry-run", action="store_true", help="print what would be done, change nothing")
+    add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
+    add("--lease-seconds", type=_positive, default=30, metavar="S",
+        help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
@@ -124,7 +130,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
         limit=arguments.limit,
-        run_id=arguments.run_id or _job_id(),
+        run_id=arguments.run_id or job_id(),
         analyzer=arguments.analyzer,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
@@ -133,7 +139,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _job_id() -> str:
+def job_id() -> str:
     """The submission id of the Ray job this is the driver of, or a new id."""
     try:
         metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})
