@@ -8,12 +8,17 @@ Both streams come sorted by source, so the merge holds one entry of each and its
   that has been raised; or written, but its rows of other versions may still be there.
 - UNCHANGED: done, or failed for good, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
+
+A run that is asked for failed objects only (`OnlyFailed`) takes those that the ledger says failed for that reason, each
+as CHANGED or RETRY, whatever kind of failure it was and however often it was tried. Its other objects are UNCHANGED
+where they are, and SKIPPED where another run would do something; what is no longer listed is not looked at.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -26,6 +31,7 @@ class Change(StrEnum):
     RETRY = "retry"
     UNCHANGED = "unchanged"
     MISSING = "missing"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class LedgerEntry:
     """What the ledger knows of an object.
 
     `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
-    `error_type` and `limit` are those of its failure.
+    `stage`, `error_type` and `limit` are those of its failure.
     """
 
     source: str
@@ -53,6 +59,7 @@ class LedgerEntry:
     finished: bool = True
     error_type: str = ""
     limit: float | None = None
+    stage: str = ""
 
 
 Entry = TypeVar("Entry", StoredObject, LedgerEntry)
@@ -67,6 +74,24 @@ class Difference:
     version: str
     size: int
     attempts: int = 0
+
+
+@dataclass(slots=True)
+class OnlyFailed:
+    """Chooses the objects that failed for `reason`, a type of failure or `stage/type`; empty: all that failed.
+
+    `seen` counts the failures that it was asked about, by `stage/type`.
+    """
+
+    reason: str = ""
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def chooses(self, known: LedgerEntry) -> bool:
+        if known.ok:
+            return False
+        name = f"{known.stage}/{known.error_type}"
+        self.seen[name] += 1
+        return self.reason in ("", known.error_type, name)
 
 
 def _compare(
@@ -86,34 +111,61 @@ def _compare(
     return Difference(change, listed.source, listed.version, listed.size, attempts)
 
 
+def _compare_failed(difference: Difference, known: LedgerEntry | None, only_failed: OnlyFailed) -> Difference:
+    """What remains of a difference in a run for failed objects only."""
+    if known is not None and only_failed.chooses(known):
+        if difference.change is Change.CHANGED:
+            return difference
+        attempts = known.attempts if worth_another_try(known.error_type, known.attempts) else 0
+        return replace(difference, change=Change.RETRY, attempts=attempts)
+    return difference if difference.change is Change.UNCHANGED else replace(difference, change=Change.SKIPPED)
+
+
 def diff(
     listing: Iterable[StoredObject],
     ledger: Iterable[LedgerEntry],
     fingerprint: str,
     full_refresh: bool = False,
     limits: Mapping[str, float] | None = None,
+    only_failed: OnlyFailed | None = None,
 ) -> Iterator[Difference]:
     """Merge the two streams, each strictly ascending by source in code-point order.
 
     Args:
         limits: this run's limits, by the type of failure of an object that goes over it.
+        only_failed: takes these objects alone.
 
     Raises:
         ValueError: a stream is out of order, which would make objects look missing that are not.
     """
+    for difference, known in _merge(listing, ledger, fingerprint, full_refresh, limits or {}):
+        if only_failed is None:
+            yield difference
+        elif difference.change is not Change.MISSING:
+            yield _compare_failed(difference, known, only_failed)
+
+
+def _merge(
+    listing: Iterable[StoredObject],
+    ledger: Iterable[LedgerEntry],
+    fingerprint: str,
+    full_refresh: bool,
+    limits: Mapping[str, float],
+) -> Iterator[tuple[Difference, LedgerEntry | None]]:
+    """Every object of either stream, with what the ledger knows of it."""
     known_entries = _ascending(ledger, "ledger")
     known = next(known_entries, None)
     for listed in _ascending(listing, "listing"):
         while known is not None and known.source < listed.source:
-            yield Difference(Change.MISSING, known.source, known.version, 0)
+            yield Difference(Change.MISSING, known.source, known.version, 0), known
             known = next(known_entries, None)
         if known is not None and known.source == listed.source:
-            yield _compare(listed, known, fingerprint, full_refresh, limits or {})
+            yield _compare(listed, known, fingerprint, full_refresh, limits), known
             known = next(known_entries, None)
         else:
-            yield Difference(Change.NEW, listed.source, listed.version, listed.size)
+            yield Difference(Change.NEW, listed.source, listed.version, listed.size), None
     while known is not None:
-        yield Difference(Change.MISSING, known.source, known.version, 0)
+        yield Difference(Change.MISSING, known.source, known.version, 0), known
         known = next(known_entries, None)
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from ingest.diff import LedgerEntry
 from ingest.errors import ConfigurationError
 from ingest.identity import model_key
-from ingest.ledger import read_ledger
-from ingest.milvus import TIMEOUT, literal, quoted
+from ingest.ledger import ledger_pages, read_ledger, under
+from ingest.milvus import TIMEOUT, quoted
 from ingest.schema import MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
 
 if TYPE_CHECKING:
@@ -218,14 +218,10 @@ def _copy(client: MilvusClient, origin: str, target: str) -> None:
     """Copy all rows of one ledger into another, whose vectors may be longer."""
     dimension = dimension_of(client, target, "vector")
     fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
-    pages = client.query_iterator(
-        origin, filter=f"source != {literal('')}", output_fields=fields, batch_size=COPY_ROWS, timeout=TIMEOUT
-    )
-    try:
-        while page := pages.next():
-            client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
-    finally:
-        pages.close()
+    for page in ledger_pages(client, origin, under(""), fields):
+        for start in range(0, len(page), COPY_ROWS):
+            rows = [_padded(row, fields, dimension) for row in page[start : start + COPY_ROWS]]
+            client.upsert(target, rows, timeout=TIMEOUT)
 
 
 def _padded(row: dict[str, Any], fields: list[str], dimension: int) -> dict[str, Any]:

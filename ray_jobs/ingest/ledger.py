@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 UNFINISHED = "unfinished"
-"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted."""
+"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted, or when maintenance
+found that some of its own are lost: the next run does the object again."""
 
 LIMIT = "limit"
 """Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
@@ -54,29 +55,48 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
     if not client.has_collection(collection, timeout=TIMEOUT):
         return
     client.load_collection(collection, timeout=TIMEOUT)
-    pages = client.query_iterator(
-        collection,
-        filter=f"pipeline == {literal(pipeline)} and {under(source)}",
-        output_fields=["source", "version", "fingerprint", "status", "attempts", "error_type", "metadata"],
-        batch_size=PAGE,
-        consistency_level="Strong",
-        timeout=TIMEOUT,
-    )
-    try:
-        while page := pages.next():
-            for row in page:
-                yield LedgerEntry(
-                    row["source"],
-                    row["version"],
-                    row["fingerprint"],
-                    row["status"] == "ok",
-                    row["attempts"],
-                    finished=UNFINISHED not in row["metadata"],
-                    error_type=row["error_type"],
-                    limit=row["metadata"].get(LIMIT),
-                )
-    finally:
-        pages.close()
+    fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
+    for page in ledger_pages(client, collection, f"pipeline == {literal(pipeline)} and {under(source)}", fields):
+        for row in page:
+            yield LedgerEntry(
+                row["source"],
+                row["version"],
+                row["fingerprint"],
+                row["status"] == "ok",
+                row["attempts"],
+                finished=UNFINISHED not in row["metadata"],
+                error_type=row["error_type"],
+                limit=row["metadata"].get(LIMIT),
+                stage=row["stage"],
+            )
+
+
+def ledger_pages(
+    client: MilvusClient, collection: str, condition: str, fields: list[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a loaded ledger, ascending by source, in pages of at most PAGE; `fields` must hold `source`."""
+    last: str | None = None
+    while True:
+        iterator = client.query_iterator(
+            collection,
+            filter=condition if last is None else f"source > {literal(last)} and ({condition})",
+            output_fields=fields,
+            batch_size=PAGE,
+            consistency_level="Strong",
+            timeout=TIMEOUT,
+        )
+        try:
+            while page := list(iterator.next()):
+                yield page
+                last = page[-1]["source"]
+                # The iterator writes the key where it goes on into its filter as it is, quotes and backslashes
+                # included (pymilvus 3.0.2). Where that is no literal, another iterator goes on.
+                if literal(last) != f'"{last}"':
+                    break
+            else:
+                return
+        finally:
+            iterator.close()
 
 
 def ledger_row(

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ingest.errors import ExitCode
+from ingest.errors import ConfigurationError, ExitCode
 from ingest.milvus import check_prefix
 from ingest.schema import VECTOR_INDEXES, IndexSettings
 
@@ -27,7 +27,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed."""
+    """What every pipeline is told. `limit` 0 means no limit; `max_failed_fraction` is of the objects listed.
+
+    `only_failed` takes objects that failed before for that reason, with `""` for any, and with None all objects.
+    """
 
     source: str
     milvus_uri: str
@@ -37,6 +40,7 @@ class Options:
     full_refresh: bool = False
     keep_missing: bool = False
     migrate: bool = False
+    only_failed: str | None = None
     max_failed_fraction: float = 0.1
     limit: int = 0
     run_id: str = ""
@@ -68,11 +72,11 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `Options`. Credentials are not among them: they come from the environment alone."""
     add = parser.add_argument
     add("--source", required=True, metavar="URI", help="s3://bucket/prefix/ or a local folder")
-    add("--milvus-uri", required=True, metavar="URI", help="http://host:19530; the token comes from MILVUS_TOKEN")
-    add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names (default: none)")
-    add("--report", default="", metavar="PATH", help="write the report there too")
-    add("--dry-run", action="store_true", help="print what would be done, change nothing")
+    add_milvus_flags(parser)
     add("--full-refresh", action="store_true", help="process unchanged objects too")
+    add("--only-failed", nargs="?", const="", default=None, metavar="REASON",
+        help="process only objects that failed before, however often; REASON, such as Encrypted or parse/Encrypted, "
+             "takes those that failed for it")  # fmt: skip
     add("--keep-missing", action="store_true", help="keep the rows of objects that left the source")
     add("--migrate", action="store_true",
         help="with another model than before: build its collection beside the one that is searched, and switch to it "
@@ -80,15 +84,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--max-failed-fraction", type=_fraction, default=0.1, metavar="F",
         help="fraction of the listed objects that may fail; above it: exit code 3 (default: 0.1)")  # fmt: skip
     add("--limit", type=_count, default=0, metavar="N", help="process at most N objects (default: 0, all)")
-    add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
     add("--analyzer", default="auto", metavar="NAME",
         help="of the full-text index: auto, standard, english, chinese, icu, jieba, or a JSON object (default: auto, "
              "the server's best for mixed languages)")  # fmt: skip
     add("--index-type", default="HNSW", choices=VECTOR_INDEXES, help="index of the vectors (default: HNSW)")
     add("--index-params", type=_integers, default=None, metavar="JSON",
         help='parameters of that index (default for HNSW: {"M": 16, "efConstruction": 200})')  # fmt: skip
-    add("--lease-seconds", type=_positive, default=30, metavar="S",
-        help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
     add("--max-object-seconds", type=_positive, default=300, metavar="S",
         help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
@@ -98,12 +99,26 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="objects with more pages fail (default: 20000)")  # fmt: skip
 
 
+def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every script that changes collections: where they are, and how it reports."""
+    add = parser.add_argument
+    add("--milvus-uri", required=True, metavar="URI", help="http://host:19530; the token comes from MILVUS_TOKEN")
+    add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names (default: none)")
+    add("--report", default="", metavar="PATH", help="write the report there too")
+    add("--dry-run", action="store_true", help="print what would be done, change nothing")
+    add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
+    add("--lease-seconds", type=_positive, default=30, metavar="S",
+        help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
+
+
 def options_from(arguments: argparse.Namespace) -> Options:
     """Check what argparse cannot.
 
     Raises:
-        ConfigurationError: a collection prefix that Milvus would not take.
+        ConfigurationError: a collection prefix that Milvus would not take, or flags that contradict each other.
     """
+    if arguments.only_failed is not None and arguments.full_refresh:
+        raise ConfigurationError("--only-failed and --full-refresh contradict each other; give one of them")
     check_prefix(arguments.collection)
     params = arguments.index_params
     if params is None:
@@ -117,9 +132,10 @@ def options_from(arguments: argparse.Namespace) -> Options:
         full_refresh=arguments.full_refresh,
         keep_missing=arguments.keep_missing,
         migrate=arguments.migrate,
+        only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
         limit=arguments.limit,
-        run_id=arguments.run_id or _job_id(),
+        run_id=arguments.run_id or job_id(),
         analyzer=arguments.analyzer,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
@@ -128,7 +144,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _job_id() -> str:
+def job_id() -> str:
     """The submission id of the Ray job this is the driver of, or a new id."""
     try:
         metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})

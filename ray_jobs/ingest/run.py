@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ingest.diff import Change, diff
+from ingest.diff import Change, OnlyFailed, diff
 from ingest.errors import TooManyFailedError, printable
 from ingest.generations import (
     PIPELINES,
@@ -234,18 +234,22 @@ def _diff(
     say: Callable[[str], None],
 ) -> None:
     """Fill the spools and the report's counts."""
+    only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
     differences = diff(
         list_objects(source, pipeline.suffixes),
         read_ledger(client, ledger, source, pipeline.name),
         pipeline.fingerprint,
         options.full_refresh,
         options.limits_by_failure(),
+        only_failed,
     )
     for difference in differences:
         change = difference.change
         report.listed += change is not Change.MISSING
         if change is Change.UNCHANGED:
             report.unchanged += 1
+        elif change is Change.SKIPPED:
+            continue
         elif change is Change.MISSING:
             if not options.keep_missing:
                 missing.add(difference)
@@ -266,6 +270,9 @@ def _diff(
         f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{missing.count} missing"
     )
+    if only_failed is not None:
+        seen = ", ".join(f"{count} x {printable(reason)}" for reason, count in only_failed.seen.most_common(10))
+        say(f"only failed objects; of those listed, the ledger knows these: {seen or 'none'}")
 
 
 def _process(

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ingest.diff import Change, Difference, LedgerEntry, StoredObject, diff
+from ingest.diff import Change, Difference, LedgerEntry, OnlyFailed, StoredObject, diff
 from ingest.errors import MAX_ATTEMPTS
 
 FINGERPRINT = "f1"
@@ -85,6 +85,45 @@ def test_a_full_refresh_takes_every_listed_object_and_leaves_missing_ones_missin
 def test_an_object_whose_old_rows_were_not_all_removed_is_done_again_as_the_same_attempt():
     difference = only([listed("a")], [known("a", attempts=2, finished=False)])
     assert (difference.change, difference.attempts) == (Change.RETRY, 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (known("a", ok=False, error_type="Encrypted"), (Change.RETRY, 0)),
+        (known("a", ok=False, attempts=MAX_ATTEMPTS), (Change.RETRY, 0)),
+        (known("a", ok=False, attempts=1), (Change.RETRY, 1)),
+        (known("a", ok=False, attempts=2, error_type="Encrypted", finished=False), (Change.RETRY, 0)),
+        (known("a", "v0", ok=False, attempts=2), (Change.CHANGED, 0)),
+        (known("a", fingerprint="f0", ok=False, attempts=2), (Change.CHANGED, 0)),
+        (known("a"), (Change.UNCHANGED, 1)),
+        (known("a", finished=False), (Change.SKIPPED, 0)),
+        (known("a", "v0"), (Change.SKIPPED, 0)),
+    ],
+)
+def test_a_run_for_failed_objects_takes_them_whatever_their_failure_and_leaves_the_others(entry, expected):
+    difference = only([listed("a")], [entry], only_failed=OnlyFailed())
+    assert (difference.change, difference.attempts) == expected
+
+
+def test_a_run_for_failed_objects_skips_new_ones_and_does_not_look_at_missing_ones():
+    listing, ledger = [listed("new")], [known("gone"), known("gone-too", ok=False)]
+    assert [d.change for d in diff(listing, ledger, FINGERPRINT, only_failed=OnlyFailed())] == [Change.SKIPPED]
+
+
+@pytest.mark.parametrize("reason", ["Encrypted", "parse/Encrypted"])
+def test_a_run_for_one_reason_leaves_the_failures_for_others(reason):
+    ledger = [
+        known("a", ok=False, stage="parse", error_type="Encrypted"),
+        known("b", ok=False, stage="parse", error_type="Damaged"),
+        known("c", ok=False, stage="parse", error_type="Crashed"),
+        known("d", ok=False, stage="read", error_type="Encrypted"),
+    ]
+    chosen = OnlyFailed(reason)
+    changes = [d.change for d in diff(map(listed, "abcd"), ledger, FINGERPRINT, only_failed=chosen)]
+    last = Change.RETRY if reason == "Encrypted" else Change.UNCHANGED
+    assert changes == [Change.RETRY, Change.UNCHANGED, Change.SKIPPED, last]
+    assert chosen.seen == {"parse/Encrypted": 1, "parse/Damaged": 1, "parse/Crashed": 1, "read/Encrypted": 1}
 
 
 @pytest.mark.parametrize("sources", [["b", "a"], ["a", "a"], ["é", "z"]])

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.errors import ObjectError
 from ingest.ledger import PAGE, UNFINISHED, ledger_row, read_ledger, under
+from ingest.milvus import literal
 from ingest.schema import ensure_sources
 
 KEYS = [
@@ -75,6 +76,20 @@ def test_more_entries_than_a_page_come_whole_and_in_order(client):
     found = [entry.source for entry in read_ledger(client, name, "s3://b/", "pdfs")]
     client.drop_collection(name)
     assert found == keys
+
+
+def test_any_key_can_be_the_last_of_a_page(client, monkeypatch):
+    monkeypatch.setattr("ingest.ledger.PAGE", 2)
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    odd = ['double"quote', "back\\slash", "back\\nslash", "new\nline", "tab\t", "trail\\", '\\"', "'", "plain", "文🙂"]
+    keys = sorted(f"s3://b/{key}" for key in odd)
+    for skip in (0, 1):  # so that each of them is the last of a page once
+        client.upsert(name, [row(key) for key in keys[skip:]])
+        found = [entry.source for entry in read_ledger(client, name, "s3://b/", "pdfs")]
+        assert found == keys[skip:]
+        client.delete(name, filter=f"source == {literal(keys[0])}")
+    client.drop_collection(name)
 
 
 def test_an_entry_says_whether_the_object_is_done(client):

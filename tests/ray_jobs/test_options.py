@@ -33,6 +33,7 @@ def options(*flags):
         ([*GOOD, "--chunk-tokens", "50", "--chunk-overlap", "50"], "--chunk-tokens must be above --chunk-overlap"),
         ([*GOOD, "--report", "/no/such/folder/report.json"], "its folder does not exist"),
         ([*GOOD, "--report", "/"], "'/' is a folder"),
+        ([*GOOD, "--only-failed", "Crashed", "--full-refresh"], "--only-failed and --full-refresh contradict"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
 )
@@ -84,6 +85,17 @@ def test_defaults_are_the_documented_ones():
     assert (got.index.kind, got.index.params) == ("HNSW", {"M": 16, "efConstruction": 200})
     assert not (got.dry_run or got.full_refresh or got.keep_missing)
     assert got.max_object_bytes == 512_000_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], None), (["--only-failed"], ""), (["--only-failed="], ""), (["--only-failed", "Crashed"], "Crashed"),
+        (["--only-failed=parse/Crashed"], "parse/Crashed"),
+    ],
+)  # fmt: skip
+def test_failed_objects_alone_can_be_asked_for_with_or_without_a_reason(flags, expected):
+    assert options(*flags).only_failed == expected
 
 
 def test_another_index_gets_no_parameters_of_hnsw():
