@@ -27,6 +27,7 @@ has just ended: partition `2026-01-31` reads `<ingest_source_root>/pdfs/2026-01-
 
 * **A run failed.** The last lines of the task's log hold one sentence with the reason and what to do. Exit code 4 (a
   store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad files) are not.
+* **Files failed, and the cause is mended:** trigger the Dag `retry_failed` with their prefix.
 * **Run a day again:** clear its task. Unchanged files are skipped, so it costs little; nothing is doubled.
 * **Run past days:** `airflow backfill create --dag-id ingest_pdfs --from-date 2026-01-01 --to-date 2026-01-31`
 * **Run any prefix:** trigger with the param `source`.
