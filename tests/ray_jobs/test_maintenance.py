@@ -149,6 +149,8 @@ def test_a_dry_run_names_the_orphans_and_changes_nothing(site):
     assert f"orphans  {A}: 2 rows of another version or other settings" in site.said
     assert f"orphans  {D}: 1 rows not in the ledger" in site.said
     assert f"{site.prefix}leases" not in site.client.list_collections()
+    assert "6 rows (3 of another version" in report.summary()
+    assert "to be deleted" in report.summary()
 
 
 def test_rows_of_an_older_version_stay_while_the_failure_has_tries_left(site):
