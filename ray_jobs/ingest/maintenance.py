@@ -52,9 +52,16 @@ _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "row
 class Orphan(StrEnum):
     """Why a row is one."""
 
-    UNKNOWN = "not in the ledger"
-    SUPERSEDED = "of another version or other settings"
-    FAILED = "of an object that failed for good"
+    UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+_IN_WORDS = {
+    Orphan.UNKNOWN: "not in the ledger",
+    Orphan.SUPERSEDED: "of another version or other settings",
+    Orphan.FAILED: "of an object that failed for good",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +96,11 @@ class MaintenanceReport(Report):
 
     rows_checked: int = 0
     rows_lost: int = 0
-    orphans: dict[str, int] = field(default_factory=dict)
+    orphans: dict[Orphan, int] = field(default_factory=dict)
     lost_under: str | None = None
 
     def summary(self) -> str:
-        orphans = ", ".join(f"{count} {reason}" for reason, count in self.orphans.items())
+        orphans = ", ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in self.orphans.items())
         lines = [
             f"{self.pipeline} in {self.seconds:.1f} s",
             f"  checked  {self.listed} objects, {self.rows_checked} rows",
@@ -135,6 +142,10 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
         report.stages["check"] = {"seconds": round(time.monotonic() - started, 3), "items": report.rows_checked}
         if options.compact and not options.dry_run:
             _compact(client, options, say)
+    if report.failures:
+        example = report.failures[0]
+        kind = {"stage": example["stage"], "error_type": example["error_type"]}
+        report.failure_counts = [{**kind, "count": report.changed + report.failed, "example": example}]
     report.seconds = round(time.monotonic() - started, 3)
     if report.failed and not options.dry_run:
         raise TooManyFailedError(
@@ -280,7 +291,7 @@ class _Check:
     def _show(self) -> None:
         """Print what a dry run has found."""
         for (source, reason), count in self._shown.items():
-            self._say(f"orphans  {printable(source)}: {count} rows {reason}")
+            self._say(f"orphans  {printable(source)}: {count} rows {_IN_WORDS[reason]}")
         self._shown.clear()
 
     def _delete(self) -> None:
