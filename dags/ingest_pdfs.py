@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param
 
-from airflow_ray.operator import RayOperator
-from airflow_ray.templates import required
-
-JOBS = Path(__file__).resolve().parent.parent / "ray_jobs"
+from airflow_ray.ingest import EMBEDDING_MODEL, MACROS, run_script
 
 NO_PARTITION = (
     "This run has no partition and no source: give a partition key such as 2026-01-31, "
     "or the param 'source' with a prefix such as s3://bucket/pdfs/2026-01-31/."
 )
 NO_ROOT = "Set the Airflow Variable ingest_source_root (such as s3://bucket), or give the param 'source'."
-NO_MILVUS = "Set the Airflow Variable ingest_milvus_uri (such as http://milvus:19530)."
 
 SOURCE = (
     "{{ params.source or (required(partition_key, NO_PARTITION) and "
     "required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') ~ '/pdfs/' ~ partition_key ~ '/') }}"
 )
-MODEL = "{{ params.embedding_model or var.value.get('ingest_embedding_model', 'BAAI/bge-m3') }}"
 
 DOC = """
 ### Ingest PDFs into Milvus
@@ -33,6 +27,7 @@ has just ended: partition `2026-01-31` reads `<ingest_source_root>/pdfs/2026-01-
 
 * **A run failed.** The last lines of the task's log hold one sentence with the reason and what to do. Exit code 4 (a
   store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad files) are not.
+* **Files failed, and the cause is mended:** trigger the Dag `retry_failed` with their prefix.
 * **Run a day again:** clear its task. Unchanged files are skipped, so it costs little; nothing is doubled.
 * **Run past days:** `airflow backfill create --dag-id ingest_pdfs --from-date 2026-01-01 --to-date 2026-01-31`
 * **Run any prefix:** trigger with the param `source`.
@@ -54,12 +49,7 @@ with DAG(
     max_active_runs=2,
     doc_md=DOC,
     tags=["ingest", "ray", "milvus"],
-    user_defined_macros={
-        "required": required,
-        "NO_PARTITION": NO_PARTITION,
-        "NO_ROOT": NO_ROOT,
-        "NO_MILVUS": NO_MILVUS,
-    },
+    user_defined_macros={**MACROS, "NO_PARTITION": NO_PARTITION, "NO_ROOT": NO_ROOT},
     params={
         "source": Param(
             None,
@@ -91,14 +81,12 @@ with DAG(
         ),
     },
 ):
-    RayOperator(
-        task_id="ingest",
-        entrypoint="python ingest_pdfs.py",
-        arguments={
+    run_script(
+        "ingest",
+        "ingest_pdfs.py",
+        {
             "source": SOURCE,
-            "milvus-uri": "{{ required(var.value.get('ingest_milvus_uri', ''), NO_MILVUS) }}",
-            "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
-            "embedding-model": MODEL,
+            "embedding-model": EMBEDDING_MODEL,
             "chunk-tokens": "{{ params.chunk_tokens }}",
             "chunk-overlap": "{{ params.chunk_overlap }}",
             "max-failed-fraction": "{{ params.max_failed_fraction }}",
@@ -108,11 +96,6 @@ with DAG(
             "migrate": "{{ params.migrate }}",
             "dry-run": "{{ params.dry_run }}",
         },
-        working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(JOBS)!r}) }}}}",
-        pool="ray",
-        retries=3,
-        retry_delay=timedelta(minutes=1),
-        retry_exponential_backoff=True,
-        max_retry_delay=timedelta(minutes=30),
+        __file__,
         outlets=[Asset("documents")],
     )

@@ -209,7 +209,9 @@ def _take_turn(
             return
         if before and answered - said >= 60:
             said = answered
-            others = ", ".join(f"{row['run_id']!r} over {row['source']!r}" for row in before[:3])
+            others = ", ".join(
+                f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]
+            )
             say(f"waiting for a run that works on the same objects: {others}")
         time.sleep(min(1.0, seconds / RENEWALS))
 

@@ -52,9 +52,16 @@ _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "row
 class Orphan(StrEnum):
     """Why a row is one."""
 
-    UNKNOWN = "not in the ledger"
-    SUPERSEDED = "of another version or other settings"
-    FAILED = "of an object that failed for good"
+    UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+_IN_WORDS = {
+    Orphan.UNKNOWN: "not in the ledger",
+    Orphan.SUPERSEDED: "of another version or other settings",
+    Orphan.FAILED: "of an object that failed for good",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +96,18 @@ class MaintenanceReport(Report):
 
     rows_checked: int = 0
     rows_lost: int = 0
-    orphans: dict[str, int] = field(default_factory=dict)
+    orphans: dict[Orphan, int] = field(default_factory=dict)
     lost_under: str | None = None
 
     def summary(self) -> str:
-        planned = "would be " if self.dry_run else ""
-        orphans = ", ".join(f"{count} {reason}" for reason, count in self.orphans.items())
+        orphans = ", ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in self.orphans.items())
         lines = [
             f"{self.pipeline} in {self.seconds:.1f} s",
             f"  checked  {self.listed} objects, {self.rows_checked} rows",
-            f"  orphans  {sum(self.orphans.values())} rows" + (f" ({orphans})" if orphans else ""),
-            f"  deleted  {self.rows_deleted} rows {planned}deleted",
-            f"  lost     {self.rows_lost} rows of {self.changed + self.failed} objects; "
-            f"{self.changed} objects {planned}marked to be done again",
+            f"  orphans  {sum(self.orphans.values())} rows{f' ({orphans})' if orphans else ''}, "
+            + ("to be deleted" if self.dry_run else f"{self.rows_deleted} deleted"),
+            f"  lost     {self.rows_lost} rows of {self.changed + self.failed} objects, "
+            f"{self.changed} {'to be marked' if self.dry_run else 'marked'} to be done again",
         ]
         return "\n".join(lines)
 
@@ -131,9 +137,15 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
                         lease(client, options.collection, pipeline, "", options.run_id, say, options.lease_seconds)
                     )
                 _Check(client, options, pipeline, held, report, say).run()
+                if not options.dry_run:  # while nobody writes, which Milvus Lite cannot always bear
+                    _flush(client, (options.collection + COLLECTIONS[pipeline], options.collection + SOURCES), say)
         report.stages["check"] = {"seconds": round(time.monotonic() - started, 3), "items": report.rows_checked}
-        if not options.dry_run:
-            _tidy(client, options, report, say)
+        if options.compact and not options.dry_run:
+            _compact(client, options, say)
+    if report.failures:
+        example = report.failures[0]
+        kind = {"stage": example["stage"], "error_type": example["error_type"]}
+        report.failure_counts = [{**kind, "count": report.changed + report.failed, "example": example}]
     report.seconds = round(time.monotonic() - started, 3)
     if report.failed and not options.dry_run:
         raise TooManyFailedError(
@@ -145,23 +157,22 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
     return report
 
 
-def _tidy(
-    client: MilvusClient, options: MaintenanceOptions, report: MaintenanceReport, say: Callable[[str], None]
-) -> None:
-    """Flush and compact. Neither changes a row, so runs need not wait for it."""
-    started = time.monotonic()
-    names = [options.collection + name for name in (*map(COLLECTIONS.__getitem__, options.pipelines), SOURCES, LEASES)]
-    names = [name for name in names if client.has_collection(name, timeout=TIMEOUT)]
+def _flush(client: MilvusClient, names: tuple[str, ...], say: Callable[[str], None]) -> None:
     for name in names:
-        say(f"flushing {name}")
-        client.flush(name, timeout=TIMEOUT)
-    if options.compact and is_lite(client):
+        if client.has_collection(name, timeout=TIMEOUT):
+            say(f"flushing {name}")
+            client.flush(name, timeout=TIMEOUT)
+
+
+def _compact(client: MilvusClient, options: MaintenanceOptions, say: Callable[[str], None]) -> None:
+    """Start it, and leave it to the server: it may take hours, and it changes no row."""
+    if is_lite(client):
         say("no compaction: Milvus Lite compacts by itself after each flush")
-    elif options.compact:
-        for name in names:
-            job = client.compact(name, timeout=TIMEOUT)
-            say(f"compaction of {name} has started on the server (number {job})")
-    report.stages["tidy"] = {"seconds": round(time.monotonic() - started, 3), "items": len(names)}
+        return
+    for name in (*map(COLLECTIONS.__getitem__, options.pipelines), SOURCES, LEASES):
+        if client.has_collection(options.collection + name, timeout=TIMEOUT):
+            job = client.compact(options.collection + name, timeout=TIMEOUT)
+            say(f"compaction of {options.collection + name} has started on the server (number {job})")
 
 
 class _Check:
@@ -280,7 +291,7 @@ class _Check:
     def _show(self) -> None:
         """Print what a dry run has found."""
         for (source, reason), count in self._shown.items():
-            self._say(f"orphans  {printable(source)}: {count} rows {reason}")
+            self._say(f"orphans  {printable(source)}: {count} rows {_IN_WORDS[reason]}")
         self._shown.clear()
 
     def _delete(self) -> None:

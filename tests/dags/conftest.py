@@ -121,8 +121,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
-    source = (REPOSITORY / "dags" / "ingest_pdfs.py").read_text()
-    (dags / "ingest_pdfs.py").write_text(source)
+    for name in ("ingest_pdfs.py", "retry_failed.py", "maintain_collections.py"):
+        shutil.copy(REPOSITORY / "dags" / name, dags)
+    source = (dags / "ingest_pdfs.py").read_text()
     # The same file on a schedule that a test can wait for. Its partitions are the minutes of a day: keys repeat, runs
     # do not.
     every_minute = source.replace('"0 0 * * *"', '"* * * * *"').replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')

@@ -104,8 +104,9 @@ def test_other_prefixes_and_other_pipelines_are_not_waited_for(holder, milvus_cl
         pass
 
 
-def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_client, prefix):
-    process, said, entered = holder("s3://b/pdfs/"), [], threading.Event()
+@pytest.mark.parametrize(("source", "shown"), [("s3://b/pdfs/", "'s3://b/pdfs/'"), ("", "everything")])
+def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_client, prefix, source, shown):
+    process, said, entered = holder(source), [], threading.Event()
 
     def wait():
         with take(milvus_client, prefix, "s3://b/pdfs/2026-01-01/", said):
@@ -115,7 +116,7 @@ def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_
     thread.start()
     poll(lambda: said, 30, "the waiting run says so")
     assert not entered.is_set()
-    assert "'other-run' over 's3://b/pdfs/'" in said[0]
+    assert f"'other-run' over {shown}" in said[0]
     process.stdin.write("\n")
     process.stdin.flush()
     thread.join(60)

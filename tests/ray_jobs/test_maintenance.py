@@ -149,6 +149,8 @@ def test_a_dry_run_names_the_orphans_and_changes_nothing(site):
     assert f"orphans  {A}: 2 rows of another version or other settings" in site.said
     assert f"orphans  {D}: 1 rows not in the ledger" in site.said
     assert f"{site.prefix}leases" not in site.client.list_collections()
+    assert "6 rows (3 of another version" in report.summary()
+    assert "to be deleted" in report.summary()
 
 
 def test_rows_of_an_older_version_stay_while_the_failure_has_tries_left(site):
@@ -269,12 +271,16 @@ def test_milvus_lite_is_flushed_and_compaction_left_to_it(site):
 def test_the_script_ends_with_the_report_and_the_exit_code(site, plain_jobs, milvus):
     site.make().write(A, "v1", 2)
     site.lose(A, 0)
+    site.write(B, "v1", 1)
+    site.forget(B)
     # Without the flags of the ingest scripts.
     runner = replace(plain_jobs, flags=["--milvus-uri", milvus.uri, "--collection", site.prefix])
     result = runner.run("maintain.py", "--run-id", "by-hand")
     assert (result.code, result.report["pipeline"], result.report["run_id"]) == (3, "maintenance", "by-hand")
+    assert result.report["orphans"] == {"unknown": 1}
     assert result.report["failures"] == [
         {"source": A, "stage": "maintain", "error_type": "RowsLost", "message": "1 of 2 rows are there"}
     ]
+    assert [(group["error_type"], group["count"]) for group in result.report["failure_counts"]] == [("RowsLost", 1)]
     assert "run this again with --mend" in result.error
     assert runner.run("maintain.py", "--pipeline", "nonsense").code == 2

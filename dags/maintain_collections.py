@@ -1,0 +1,49 @@
+"""Once a week, compare the collections with the ledger: remove orphaned rows, find lost ones, flush and compact."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG, Param
+
+from airflow_ray.ingest import MACROS, run_script
+
+DOC = """
+### Keep the collections in Milvus true to the ledger
+
+Removes rows that no run will ask for again (their object is not in the ledger, has another version by now, or has
+failed for good), looks for rows that the ledger claims and that are not there, then flushes and compacts. Ingest runs
+wait while the rows are compared.
+
+* **Exit code 3: rows are lost.** The sentence names the first object and the prefix of all; the report lists 100. Find
+  out who deleted them, trigger this Dag with *mend*, and then the Dag of the pipeline with that prefix as `source`: it
+  does the marked objects again.
+* **Exit code 2, "none in the ledger".** The ledger was dropped or emptied. Nothing was deleted.
+* **Look first:** trigger with *dry run*. It does not wait for runs, and shows what one is writing as orphaned or lost.
+"""
+
+with DAG(
+    dag_id="maintain_collections",
+    schedule="0 5 * * 0",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=DOC,
+    tags=["ray", "milvus", "on call"],
+    user_defined_macros=MACROS,
+    params={
+        "dry_run": Param(False, type="boolean", description="Only print what would be done."),
+        "mend": Param(False, type="boolean", description="Mark objects with lost rows to be done again."),
+        "compact": Param(True, type="boolean", description="Compact after the flush."),
+    },
+):
+    run_script(
+        "maintain",
+        "maintain.py",
+        {
+            "dry-run": "{{ params.dry_run }}",
+            "mend": "{{ params.mend }}",
+            "no-compact": "{{ not params.compact }}",
+        },
+        __file__,
+    )

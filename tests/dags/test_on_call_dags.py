@@ -1,0 +1,78 @@
+"""The Dags ``retry_failed`` and ``maintain_collections``: they load, check their params, render their commands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCE = "s3://bucket/a 'quoted' prefix/"
+
+
+@pytest.fixture(scope="module")
+def bag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    found = DagBag(str(REPOSITORY / "dags"))
+    assert found.import_errors == {}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "schedule"),
+    [("retry_failed", "retry", None), ("maintain_collections", "maintain", "0 5 * * 0")],
+)
+def test_they_load_with_one_task_in_the_pool_of_ray(bag: Any, dag_id: str, task_id: str, schedule: str | None):
+    dag = bag.dags[dag_id]
+    assert dag.schedule == schedule
+    (task,) = dag.tasks
+    assert (task.task_id, task.pool, task.retries) == (task_id, "ray", 3)
+    assert task.working_dir == f"{{{{ var.value.get('ingest_jobs_dir', '{REPOSITORY}/ray_jobs') }}}}"
+    assert dag.doc_md
+
+
+def test_every_pipeline_can_be_retried(bag: Any):
+    scripts = (REPOSITORY / "ray_jobs").glob("ingest_*.py")
+    pipelines = bag.dags["retry_failed"].params.get_param("pipeline").schema["enum"]
+    assert sorted(pipelines) == sorted(script.stem.removeprefix("ingest_") for script in scripts)
+
+
+@pytest.mark.parametrize("reason", ["None", "False", "parse/False", "two words", "--limit", "parse/"])
+def test_a_reason_that_would_make_another_run_of_it_is_refused(bag: Any, reason: str):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    param = bag.dags["retry_failed"].params.get_param("reason")
+    assert [param.resolve(good) for good in (None, "Crashed", "parse/Encrypted")]
+    with pytest.raises(ParamValidationError):
+        param.resolve(reason)
+
+
+def argv(stage: Any, dag_id: str, task_id: str, conf: dict[str, Any]) -> list[str]:
+    """The arguments that the job of a run with this form was given."""
+    stage.airflow.wait_dag(dag_id)
+    stage.airflow.unpause(dag_id)
+    run = stage.airflow.trigger(dag_id, conf)
+    assert stage.airflow.wait_run(dag_id, run["dag_run_id"])["state"] == "success"
+    return list(stage.airflow.xcom(dag_id, run["dag_run_id"], task_id)["argv"])
+
+
+def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage: Any):
+    conf = {"source": SOURCE, "pipeline": "pdfs", "reason": "parse/Encrypted", "dry_run": True}
+    assert argv(stage, "retry_failed", "retry", conf) == [
+        "--milvus-uri=http://milvus:19530",
+        f"--source={SOURCE}",
+        "--only-failed=parse/Encrypted",
+        "--embedding-model=BAAI/bge-m3",
+        "--dry-run",
+    ]
+
+
+def test_a_retry_without_a_reason_takes_any(stage: Any):
+    assert "--only-failed" in argv(stage, "retry_failed", "retry", {"source": SOURCE})
+
+
+def test_maintenance_takes_its_form(stage: Any):
+    conf = {"mend": True, "compact": False}
+    assert argv(stage, "maintain_collections", "maintain", conf) == [
+        "--milvus-uri=http://milvus:19530", "--mend", "--no-compact",
+    ]  # fmt: skip
