@@ -1,10 +1,6 @@
 """The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session.
 
 Airflow ends with its module: idle, it still takes a tenth of a core.
-
-The default run is spread over two processes (pytest-xdist): the tests mostly wait for each other's servers and use a
-third of two cores one after the other. All tests of a file run in one process, in order, and so do the files that share
-servers which are slow to start. `-n 0` runs everything in one process.
 """
 
 import os
@@ -30,32 +26,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # For this process, and for those that inherit its environment as it is.
 os.environ.pop(NO_BYTECODE, None)
 sys.dont_write_bytecode = False
-
-
-WORKERS = 2
-# Fixtures whose users stay together, since each is half a minute of work to set up. The longest first, so that what is
-# left at the end is short.
-SHARED = ("stage", "ray_head")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Chaos and benchmarks want the machine for themselves."""
-    expression = config.option.markexpr
-    return WORKERS if "not benchmark" in expression and "not chaos" in expression else 0
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test for pytest-xdist, and sort the groups by how long they take."""
-    ranks: dict[Path, int] = {}
-    for item in items:
-        used = [SHARED.index(name) for name in getattr(item, "fixturenames", []) if name in SHARED]
-        alone = len(SHARED) + len(item.path.relative_to(REPOSITORY).parts)  # the demo and the platform are long too
-        ranks[item.path] = min([*used, ranks.get(item.path, alone)])
-    items.sort(key=lambda item: ranks[item.path])
-    for item in items:
-        rank = ranks[item.path]
-        item.add_marker(pytest.mark.xdist_group(SHARED[rank] if rank < len(SHARED) else str(item.path)))
 
 
 @pytest.fixture(scope="session")
