@@ -5,7 +5,8 @@ process that Ray knows lives, so Ray has nothing to retry, and the next file get
 file to file; starting one takes a second or two.
 
 The child is spawned and not forked, since the process around it has threads that hold locks (gRPC, Ray). On Linux it
-dies with its parent.
+dies with its parent. A pipe joins the two and nothing else does: the pools of concurrent.futures and pebble share locks
+with their children, and wait for ever when the system kills one that holds them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as Expired
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
 
 from ingest.errors import JobError, ObjectError, one_line
 from ingest.options import Limits
@@ -37,14 +39,15 @@ _RESULT_BYTES = 500_000_000
 """What one object may hand back, pickled."""
 
 _START_SECONDS = 120
+_STARTS = 3
+"""Children that may die before they are ready: the system may have been short of memory for a moment."""
+
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
 
 class Sandbox:
-    """One child process for the functions of one process.
-
-    Make it in a thread that lives as long as it does: Linux ends the child with the thread that started it.
+    """One child process for the functions of one process. Not thread-safe.
 
     Args:
         prepare: called with `prepare_args` in every new child, to import and to keep what all files need. Its memory
@@ -57,18 +60,15 @@ class Sandbox:
 
     def __init__(self, prepare: Callable[P, None], limits: Limits, *prepare_args: P.args, **_: P.kwargs) -> None:
         self._limits = limits
-        self._pool = ProcessPool(
-            max_workers=1,
-            max_tasks=_FILES_PER_CHILD,
-            initializer=_confine,
-            initargs=(limits.memory_bytes, os.getpid(), prepare, prepare_args),
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._preparation = (limits.memory_bytes, os.getpid(), prepare, prepare_args)
+        # Linux ends a child with the thread that started it, so one is kept for that.
+        self._starter = ThreadPoolExecutor(1, "sandbox")
+        self._child: _Child | None = None
         try:
-            self._pool.schedule(_ready, timeout=_START_SECONDS).result()
-        except (Expired, ProcessExpired, RuntimeError, OSError) as error:
+            self._living()
+        except JobError:
             self.close()
-            raise _not_started(error) from None
+            raise
 
     def run(self, function: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         """Call a module-level function in the child.
@@ -80,21 +80,15 @@ class Sandbox:
             JobError: there is no child any more, and a new one cannot be started.
         """
         try:
-            answer = self._pool.schedule(_call, args=(function, args), timeout=self._limits.seconds).result()
-        except Expired:
-            raise ObjectError(
-                "parse",
-                "TimeLimit",
-                f"parsing took more than {self._limits.seconds:g} s and was ended; raise --max-object-seconds to take "
-                "the file",
-                limit=self._limits.seconds,
-            ) from None
-        except ProcessExpired as error:
-            raise ObjectError(
-                "parse", "Crashed", f"the file crashed its parser ({_death(error.exitcode)}); it may be damaged"
-            ) from None
-        except RuntimeError as error:
-            raise _not_started(error) from None
+            answer = self._answer(function, args)
+        except _KilledError:
+            # By the system, which was short of memory, or by somebody; a file that is to blame shows it again.
+            try:
+                answer = self._answer(function, args)
+            except _DiedError as error:
+                raise error.as_failure() from None
+        except _DiedError as error:
+            raise error.as_failure() from None
         if answer is None:
             raise ObjectError(
                 "parse",
@@ -110,14 +104,116 @@ class Sandbox:
 
     def close(self) -> None:
         """End the child."""
-        self._pool.stop()
-        self._pool.join()
+        self._end()
+        self._starter.shutdown()
 
     def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _answer(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
+        """What `_call` gives in the child; raises _DiedError, or ObjectError at the time limit."""
+        child = self._living()
+        try:
+            answered, answer = child.ask((function, args), self._limits.seconds)
+        except BaseException:
+            self._end()
+            raise
+        if not answered:
+            self._end()
+            raise ObjectError(
+                "parse",
+                "TimeLimit",
+                f"parsing took more than {self._limits.seconds:g} s and was ended; raise --max-object-seconds to take "
+                "the file",
+                limit=self._limits.seconds,
+            )
+        return answer
+
+    def _living(self) -> _Child:
+        """The child, or a new one where it has died or is worn out."""
+        if self._child is not None and self._child.files < _FILES_PER_CHILD and self._child.process.is_alive():
+            return self._child
+        reason = ""
+        for _ in range(_STARTS):
+            self._end()
+            try:
+                self._child = self._starter.submit(_Child, self._preparation).result()
+                if self._child.ready():
+                    return self._child
+                reason = f"it was not ready within {_START_SECONDS} s"
+            except (OSError, _DiedError) as error:
+                reason = one_line(error)
+        self._end()
+        raise JobError(f"no process can be started to parse files in ({reason}); check this node's memory and limits")
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+class _DiedError(Exception):
+    """The child died."""
+
+    def as_failure(self) -> ObjectError:
+        return ObjectError("parse", "Crashed", f"the file crashed its parser ({self}); it may be damaged")
+
+
+class _KilledError(_DiedError):
+    """By SIGKILL."""
+
+
+class _Child:
+    """The process and this end of its pipe."""
+
+    def __init__(self, preparation: tuple[Any, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self.files = 0
+        self.process: SpawnProcess = context.Process(target=_serve, args=(other, *preparation), daemon=True)
+        try:
+            self.process.start()
+        finally:
+            other.close()
+
+    def ready(self) -> bool:
+        """Wait until it is prepared; False when that takes too long. Raises _DiedError."""
+        return self._receive(_START_SECONDS)[0]
+
+    def ask(self, work: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+        """Whether there is an answer within `seconds`, and it. Raises _DiedError."""
+        self.files += 1
+        data = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+        try:
+            self._pipe.send_bytes(data)
+        except OSError:
+            raise self._died() from None
+        return self._receive(seconds)
+
+    def _receive(self, seconds: float) -> tuple[bool, Any]:
+        ready = wait([self._pipe, self.process.sentinel], seconds)
+        if not ready:
+            return False, None
+        if self._pipe not in ready:  # a child that answered and then died has answered
+            raise self._died()
+        try:
+            return True, self._pipe.recv()
+        except (EOFError, OSError):
+            raise self._died() from None
+
+    def _died(self) -> _DiedError:
+        self.process.join(_START_SECONDS)
+        code = self.process.exitcode
+        return (_KilledError if code == -signal.SIGKILL else _DiedError)(_death(code))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self._pipe.close()
 
 
 def _death(exitcode: int | None) -> str:
@@ -143,8 +239,21 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _ready() -> None:
-    """Answers once a child is prepared."""
+def _serve(pipe: Connection, *preparation: Any) -> None:
+    """The child: one answer when it is prepared, and one for each piece of work, until the pipe is closed."""
+    _confine(*preparation)
+    with suppress(EOFError, OSError):
+        pipe.send(None)
+        while True:
+            pipe.send(_work(pipe.recv_bytes()))
+
+
+def _work(data: bytes) -> bytes | None:
+    try:
+        function, args = pickle.loads(data)
+    except MemoryError:
+        return None
+    return _call(function, args)
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
@@ -184,9 +293,3 @@ def _result(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         except Exception:  # its text is the parser's code as well
             text = "no text"
         return ObjectError("parse", "ParserError", f"the parser failed on this file ({type(error).__name__}: {text})")
-
-
-def _not_started(error: Exception) -> JobError:
-    return JobError(
-        f"no process can be started to parse files in ({one_line(error)}); check this node's memory and limits"
-    )

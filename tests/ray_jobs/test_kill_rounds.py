@@ -200,6 +200,7 @@ def world(milvus_server, minilm_path, tmp_path_factory):
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(3 * 3600)
 def test_after_any_kill_the_next_run_leaves_what_a_clean_one_would_and_does_nothing_twice(world):
     world.change(0)
     code, output = finish(world.launch())

@@ -1,11 +1,14 @@
 """What a parser can do to the process that runs it, and that it costs one file."""
 
 import contextlib
+import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -93,19 +96,63 @@ def test_a_parser_that_never_ends_costs_its_time_limit(bad, name):
         assert sandbox.run(bad.kept) == "kept"
 
 
-def test_a_child_that_is_killed_costs_the_file_that_it_had(sandbox, bad, tmp_path):
-    path = tmp_path / "pid"
+def killing(path, times):
+    """A thread that kills the child at work so many times; each tells its number in the file at `path`."""
 
     def kill():
-        poll(lambda: path.exists() and path.read_text(), 60, "the child works")
-        os.kill(int(path.read_text()), signal.SIGKILL)
+        killed = set()
+        while len(killed) < times:
+            poll(lambda: path.exists() and path.read_text() not in {"", *killed}, 60, "the child works")
+            number = path.read_text()
+            os.kill(int(number), signal.SIGKILL)
+            killed.add(number)
 
     thread = threading.Thread(target=kill)
     thread.start()
-    error = failure(sandbox, bad.wait_for_ever, str(path))
+    return thread
+
+
+def test_a_file_whose_child_is_killed_is_parsed_by_the_next_one(sandbox, bad, tmp_path):
+    thread = killing(tmp_path / "pid", 1)
+    assert sandbox.run(bad.wait_for_second_try, str(tmp_path / "pid")) == "done"
+    thread.join()
+
+
+def test_a_file_whose_child_is_killed_twice_has_crashed_it(sandbox, bad, tmp_path):
+    thread = killing(tmp_path / "pid", 2)
+    error = failure(sandbox, bad.wait_for_ever, str(tmp_path / "pid"))
     thread.join()
     assert (error.error_type, "SIGKILL" in error.message) == ("Crashed", True)
     assert sandbox.run(bad.echo, 1) == 1
+
+
+def test_a_child_that_is_killed_while_it_is_idle_costs_no_file(sandbox, bad):
+    os.kill(sandbox.run(bad.process), signal.SIGKILL)
+    assert sandbox.run(bad.echo, 1) == 1
+
+
+def test_no_moment_of_a_kill_makes_it_wait_for_ever(bad):
+    """The library that was here before lost about one call in a hundred kills."""
+    done = threading.Event()
+    moments = random.Random(1)
+
+    def kill():
+        while not done.wait(moments.uniform(0, 1)):
+            for child in multiprocessing.active_children():
+                if child.pid:
+                    os.kill(child.pid, signal.SIGKILL)
+
+    with Sandbox(bad.keep, Limits(seconds=60), "kept") as sandbox:
+        thread = threading.Thread(target=kill)
+        thread.start()
+        deadline, answers = time.monotonic() + 30, 0
+        while time.monotonic() < deadline:
+            with contextlib.suppress(JobError, ObjectError):
+                answers += sandbox.run(bad.kept) == "kept"
+        done.set()
+        thread.join()
+        assert answers
+        assert sandbox.run(bad.kept) == "kept"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
