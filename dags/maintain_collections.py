@@ -34,6 +34,9 @@ with DAG(
     params={
         "dry_run": Param(False, type="boolean", description="Only print what would be done."),
         "mend": Param(False, type="boolean", description="Mark objects with lost rows to be done again."),
+        "drop_old": Param(
+            False, type="boolean", description="Drop the collections of models that are no longer searched."
+        ),
         "compact": Param(True, type="boolean", description="Compact after the flush."),
     },
 ):
@@ -43,6 +46,7 @@ with DAG(
         {
             "dry-run": "{{ params.dry_run }}",
             "mend": "{{ params.mend }}",
+            "drop-old": "{{ params.drop_old }}",
             "no-compact": "{{ not params.compact }}",
         },
         __file__,

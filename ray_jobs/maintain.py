@@ -24,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
                         help="whose rows to look at; may be repeated (default: all)")  # fmt: skip
     parser.add_argument("--mend", action="store_true",
                         help="mark objects with lost rows, so that the next run over them does them again")  # fmt: skip
+    parser.add_argument("--drop-old", action="store_true",
+                        help="drop the collections of models that are no longer searched")  # fmt: skip
     parser.add_argument("--no-compact", action="store_true", help="flush only")
     arguments = parser.parse_args(argv)
 
@@ -36,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
             run_id=arguments.run_id or job_id(),
             dry_run=arguments.dry_run,
             mend=arguments.mend,
+            drop_old=arguments.drop_old,
             compact=not arguments.no_compact,
             lease_seconds=arguments.lease_seconds,
         )

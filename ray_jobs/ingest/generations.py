@@ -12,6 +12,7 @@ a longer one it is copied into a new collection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -60,6 +61,15 @@ class Names:
         key = model_key(model)
         public, ledger = prefix + collection, prefix + SOURCES
         return cls(pipeline, public, f"{public}_{key}", ledger, f"{ledger}_{pipeline}_{key}")
+
+    @classmethod
+    def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collection: str) -> Names | None:
+        """Those of the model whose rows are searched; None where there is no alias."""
+        public, ledger = prefix + collection, prefix + SOURCES
+        rows = behind(client, public)
+        if rows is None or rows == public:
+            return None
+        return cls(pipeline, public, rows, ledger, f"{ledger}_{pipeline}{rows.removeprefix(public)}")
 
 
 def behind(client: MilvusClient, name: str) -> str | None:
@@ -167,6 +177,20 @@ def finish_switch(client: MilvusClient, names: Names) -> None:
     while batch := list(islice(gone, COPY_ROWS)):
         client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
     client.drop_collection(names.staging, timeout=TIMEOUT)
+
+
+def kept(client: MilvusClient, names: Names) -> list[str]:
+    """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
+    there = set(client.list_collections(timeout=TIMEOUT))
+    rows = re.compile(rf"{re.escape(names.public)}(_[0-9a-f]{{8}})")
+    found = []
+    for name in sorted(there):
+        match = rows.fullmatch(name)
+        if match and name != names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
+            found.append(name)
+    outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
+    ledger = behind(client, names.ledger)
+    return found + sorted(name for name in there if outgrown.fullmatch(name) and name != ledger)
 
 
 # --- the ledger

@@ -26,6 +26,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ConfigurationError, TooManyFailedError, printable, worth_another_try
+from ingest.generations import Names, behind, finish_switch, is_cut_off, kept, made_with
 from ingest.identity import row_id
 from ingest.lease import Lease, lease
 from ingest.ledger import UNFINISHED, ledger_pages
@@ -70,6 +71,7 @@ class MaintenanceOptions:
 
     Attributes:
         mend: mark objects with lost rows, so that the next run over them does them again.
+        drop_old: drop the collections of models that are no longer searched; without it they are named.
         compact: have the server merge segments and drop what was deleted.
     """
 
@@ -79,6 +81,7 @@ class MaintenanceOptions:
     run_id: str = ""
     dry_run: bool = False
     mend: bool = False
+    drop_old: bool = False
     compact: bool = True
     lease_seconds: float = 30.0
 
@@ -90,6 +93,7 @@ class MaintenanceReport(Report):
     Attributes:
         rows_checked: rows of the collections.
         rows_lost: rows that the ledger claims and that are not there.
+        old_collections: found; they are dropped where that was asked for.
         orphans: rows found, by reason; `rows_deleted` says how many of them were removed.
         lost_under: the longest folder that holds all objects with lost rows; None where there are none.
     """
@@ -98,6 +102,7 @@ class MaintenanceReport(Report):
     rows_lost: int = 0
     orphans: dict[Orphan, int] = field(default_factory=dict)
     lost_under: str | None = None
+    old_collections: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         orphans = ", ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in self.orphans.items())
@@ -136,6 +141,7 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
                     held = stack.enter_context(
                         lease(client, options.collection, pipeline, "", options.run_id, say, options.lease_seconds)
                     )
+                _tidy_generations(client, options, pipeline, report, say)
                 _Check(client, options, pipeline, held, report, say).run()
                 if not options.dry_run:  # while nobody writes, which Milvus Lite cannot always bear
                     _flush(client, (options.collection + COLLECTIONS[pipeline], options.collection + SOURCES), say)
@@ -157,6 +163,36 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
     return report
 
 
+def _tidy_generations(
+    client: MilvusClient,
+    options: MaintenanceOptions,
+    pipeline: str,
+    report: MaintenanceReport,
+    say: Callable[[str], None],
+) -> None:
+    """Complete a switch to another model, whose rows would look like orphans, and see to what it left behind.
+
+    Raises:
+        ConfigurationError: a switch was cut off, and a dry run may not complete it.
+    """
+    names = Names.searched(client, options.collection, pipeline, COLLECTIONS[pipeline])
+    if names is None:
+        return
+    if is_cut_off(client, names):
+        if options.dry_run:
+            raise ConfigurationError(
+                f"the switch to {names.rows} was cut off; a run of {pipeline}, or this without --dry-run, completes it"
+            )
+        say(f"completing the switch to {names.rows}")
+        finish_switch(client, names)
+    for name in kept(client, names):
+        report.old_collections.append(name)
+        drop = options.drop_old and not options.dry_run
+        say(f"{'dropping' if drop else 'kept (--drop-old drops it)'}: {name}, made with {made_with(client, name)}")
+        if drop:
+            client.drop_collection(name, timeout=TIMEOUT)
+
+
 def _flush(client: MilvusClient, names: tuple[str, ...], say: Callable[[str], None]) -> None:
     for name in names:
         if client.has_collection(name, timeout=TIMEOUT):
@@ -170,9 +206,9 @@ def _compact(client: MilvusClient, options: MaintenanceOptions, say: Callable[[s
         say("no compaction: Milvus Lite compacts by itself after each flush")
         return
     for name in (*map(COLLECTIONS.__getitem__, options.pipelines), SOURCES, LEASES):
-        if client.has_collection(options.collection + name, timeout=TIMEOUT):
-            job = client.compact(options.collection + name, timeout=TIMEOUT)
-            say(f"compaction of {options.collection + name} has started on the server (number {job})")
+        if collection := behind(client, options.collection + name):
+            job = client.compact(collection, timeout=TIMEOUT)
+            say(f"compaction of {collection} has started on the server (number {job})")
 
 
 class _Check:

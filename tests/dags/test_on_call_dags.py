@@ -72,7 +72,7 @@ def test_a_retry_without_a_reason_takes_any(stage: Any):
 
 
 def test_maintenance_takes_its_form(stage: Any):
-    conf = {"mend": True, "compact": False}
+    conf = {"mend": True, "drop_old": True, "compact": False}
     assert argv(stage, "maintain_collections", "maintain", conf) == [
-        "--milvus-uri=http://milvus:19530", "--mend", "--no-compact",
+        "--milvus-uri=http://milvus:19530", "--mend", "--drop-old", "--no-compact",
     ]  # fmt: skip

@@ -15,12 +15,14 @@ from ingest.generations import (
     is_cut_off,
     is_staged,
     is_too_short,
+    kept,
     publish,
     remaining,
     switch,
     widen,
 )
 from ingest.ledger import read_ledger
+from ingest.maintenance import MaintenanceOptions, maintain
 from ingest.schema import dimension_of, ensure_documents, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
@@ -227,3 +229,43 @@ def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world
     after = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
     assert [{**row, "vector": [*row["vector"], 0, 0, 0, 0]} for row in before] == [dict(row) for row in after]
     assert behind(world.client, world.old.ledger) == f"{world.old.ledger}_d{NEW}"
+
+
+# --- maintenance
+
+
+def keep_house(world, uri, **more):
+    said = []
+    options = MaintenanceOptions(uri, world.prefix, run_id="maintenance", compact=False, **more)
+    return maintain(options, said.append), said
+
+
+def test_maintenance_completes_a_switch_before_it_looks_for_orphans(migrated, milvus):
+    widen(migrated.client, migrated.new.ledger, NEW)
+    with pytest.raises(CutOff):
+        switch(Dying(migrated.client, 2), migrated.new)
+    assert is_cut_off(migrated.client, migrated.new)
+    with pytest.raises(ConfigurationError, match="was cut off"):
+        keep_house(migrated, milvus.uri, dry_run=True)
+    report, _ = keep_house(migrated, milvus.uri)
+    assert (report.rows_deleted, report.rows_lost) == (0, 0)
+    assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
+    assert migrated.ledger() == {A: "v2", C: "v1"}
+
+
+def test_what_is_being_built_and_what_is_searched_are_no_old_collections(migrated):
+    assert kept(migrated.client, migrated.old) == []
+
+
+def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(migrated, milvus):
+    widen(migrated.client, migrated.new.ledger, NEW)
+    switch(migrated.client, migrated.new)
+    report, said = keep_house(migrated, milvus.uri)
+    assert report.old_collections == [migrated.old.rows]
+    assert f"kept (--drop-old drops it): {migrated.old.rows}, made with old model" in said
+    keep_house(migrated, milvus.uri, drop_old=True, dry_run=True)
+    assert migrated.client.has_collection(migrated.old.rows)
+    keep_house(migrated, milvus.uri, drop_old=True)
+    assert not migrated.client.has_collection(migrated.old.rows)
+    assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
+    assert keep_house(migrated, milvus.uri)[0].old_collections == []
