@@ -172,8 +172,11 @@ class _Child:
     def __init__(self, preparation: tuple[Any, ...]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
+        self._preparation = preparation
         self.files = 0
-        self.process: SpawnProcess = context.Process(target=_serve, args=(other, *preparation), daemon=True)
+        # Not with the preparation, which may be large: while a process starts, Python writes its arguments into a pipe
+        # whose other end it holds open itself, and waits for ever where the process dies before it has read them.
+        self.process: SpawnProcess = context.Process(target=_serve, args=(other,), daemon=True)
         try:
             self.process.start()
         finally:
@@ -181,17 +184,21 @@ class _Child:
 
     def ready(self) -> bool:
         """Wait until it is prepared; False when that takes too long. Raises _DiedError."""
+        self._send(self._preparation)
         return self._receive(_START_SECONDS)[0]
 
     def ask(self, work: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
         """Whether there is an answer within `seconds`, and it. Raises _DiedError."""
         self.files += 1
-        data = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+        self._send(work)
+        return self._receive(seconds)
+
+    def _send(self, data: Any) -> None:
+        pickled = pickle.dumps(data, pickle.HIGHEST_PROTOCOL)
         try:
-            self._pipe.send_bytes(data)
+            self._pipe.send_bytes(pickled)
         except OSError:
             raise self._died() from None
-        return self._receive(seconds)
 
     def _receive(self, seconds: float) -> tuple[bool, Any]:
         ready = wait([self._pipe, self.process.sentinel], seconds)
@@ -239,10 +246,10 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _serve(pipe: Connection, *preparation: Any) -> None:
+def _serve(pipe: Connection) -> None:
     """The child: one answer when it is prepared, and one for each piece of work, until the pipe is closed."""
-    _confine(*preparation)
     with suppress(EOFError, OSError):
+        _confine(*pickle.loads(pipe.recv_bytes()))
         pipe.send(None)
         while True:
             pipe.send(_work(pipe.recv_bytes()))
