@@ -21,6 +21,7 @@ from urllib.parse import quote
 import aiohttp
 
 from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
+from .plain import plain_text
 from .settings import ClusterSettings
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ class RayJobsClient:
                 body += chunk
                 if len(body) > _MAX_WHOLE_LOG:
                     return ""
-        return self._read(bytes(body), lambda found: found["logs"] or "")
+        return self._read(bytes(body), lambda found: plain_text(found["logs"] or ""))
 
     async def log_end(self, submission_id: str) -> str:
         """The last 4 MiB at most of the job's log, from a line's start; empty when the log is gone.
@@ -136,9 +137,11 @@ class RayJobsClient:
                     del body[:-_LOG_TAIL_BYTES]
                     cut = True
         if not cut:
-            return self._read(bytes(body), lambda found: found["logs"] or "")
+            return self._read(bytes(body), lambda found: plain_text(found["logs"] or ""))
         newline = _JSON_NEWLINE.search(body)
-        return json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
+        return plain_text(
+            json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
+        )
 
     async def tail(self, submission_id: str) -> AsyncGenerator[str]:
         """Follow the log from its first byte, in pieces that need not end with a line.
@@ -153,7 +156,7 @@ class RayJobsClient:
             ) as socket:
                 async for message in socket:
                     if message.type == aiohttp.WSMsgType.TEXT:
-                        yield message.data
+                        yield plain_text(message.data)
                     elif message.type == aiohttp.WSMsgType.ERROR:
                         raise self._unreachable(socket.exception() or "the log stream broke")
         except aiohttp.WSServerHandshakeError as error:
@@ -298,7 +301,7 @@ def _job_info(found: Mapping[str, Any]) -> JobInfo:
     return JobInfo(
         submission_id=found["submission_id"],
         status=found["status"],
-        message=found.get("message") or "",
+        message=plain_text(found.get("message") or ""),
         error_type=found.get("error_type"),
         exit_code=found.get("driver_exit_code"),
         started=started / 1000 if started else None,
@@ -327,5 +330,5 @@ def _tls(settings: ClusterSettings) -> ssl.SSLContext | bool:
 
 def _last_line(text: str) -> str:
     """Ray answers with Python tracebacks; their last line is the sentence."""
-    lines = [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
+    lines = [line.strip() for line in plain_text(text).replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
     return lines[-1][:500].rstrip(".") if lines else ""

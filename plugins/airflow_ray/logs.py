@@ -7,12 +7,10 @@ are skipped on the next connection.
 
 from __future__ import annotations
 
-from .report import REPORT_PREFIX
+from .report import MAX_REPORT_LENGTH, REPORT_PREFIX
 
 #: A longer line is cut for the task log. Airflow's log reader and UI suffer from megabyte lines.
 MAX_LINE_LENGTH = 8_000
-#: A report is machine-read, so it is kept whole up to this length (100 failures with long messages stay far below).
-MAX_REPORT_LENGTH = 1_000_000
 
 
 class LineSplitter:

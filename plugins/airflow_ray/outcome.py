@@ -32,6 +32,7 @@ async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
     return replace(
         outcome,
         report=digest.report or outcome.report,
+        report_damage=digest.damage,
         error=digest.error or outcome.error,
         tail=digest.tail or outcome.tail,
     )

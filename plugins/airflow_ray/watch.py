@@ -72,6 +72,7 @@ class Outcome:
     api_reason: str | None = None
     log_complete: bool = False
     report: dict[str, Any] | None = None
+    report_damage: str | None = None
     error: str | None = None
     tail: list[str] = field(default_factory=list)
 
@@ -148,7 +149,8 @@ class JobWatch:
         except Exception as error:  # the job has ended, whatever keeps its last lines from being shown
             self._emit(f"(The end of the job's log could not be shown: {error!r}; it is in the Ray dashboard.)")
         digest = self._log.digest
-        outcome.report, outcome.error, outcome.tail = digest.report, digest.error, digest.tail
+        outcome.report, outcome.report_damage = digest.report, digest.damage
+        outcome.error, outcome.tail = digest.error, digest.tail
         return outcome
 
     async def _poll(self) -> Outcome:
