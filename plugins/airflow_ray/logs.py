@@ -32,6 +32,11 @@ class LineSplitter:
         self._skip = self.offset
         self._held, self._held_length, self._pending = [], 0, 0
 
+    @property
+    def unfinished(self) -> str:
+        """The beginning of a line whose end has not come."""
+        return bounded("".join(self._held), self._pending)
+
     def feed(self, text: str) -> list[str]:
         """The lines that ``text`` completes, without line breaks."""
         if self._skip:

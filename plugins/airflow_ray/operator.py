@@ -270,8 +270,8 @@ class RayOperator(RayJobTask):
             return self._start(context, deadline, adopt=False)
         if not outcome.log_complete and outcome.api_error is None:
             outcome = self._call(lambda client: complete_output(client, outcome))
-        if outcome.report_damage is not None:
-            self.log.warning("The last REPORT of the job is left out: %s.", outcome.report_damage.rstrip("."))
+        if outcome.report_problem is not None:
+            self.log.warning("Ray job %s: %s", outcome.submission_id, outcome.report_problem)
         if outcome.status == "SUCCEEDED":
             self.log.info("Ray job %s succeeded.", outcome.submission_id)
             if outcome.report:

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from .client import RayJobsClient
 from .errors import FailureReason, RayApiError, RayJobError, RayJobFatalError, classify, task_error
+from .logs import LineSplitter
 from .report import OutputDigest
 from .watch import Outcome
 
+#: Lines of a finished job's log among which its report is looked for.
+_LAST_LINES = 10_000
 _LIMITS = {
     "execution_timeout": ("it ran into the task's execution_timeout", FailureReason.TIMEOUT),
     "job_timeout": ("it ran into job_timeout", FailureReason.TIMEOUT),
@@ -20,19 +23,20 @@ _LIMITS = {
 async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
     """Read report, error sentence and last lines from the end of the job's log.
 
-    For a job whose stream was not seen to its end. A log that cannot be read (its node is gone) changes nothing.
+    For a job whose log was not seen to its end. One that cannot be read (its node is gone) changes nothing but
+    ``report_problem``.
     """
+    lines, digest = LineSplitter(), OutputDigest()
     try:
-        text = await client.log_end(outcome.submission_id)
-    except RayApiError:
-        return outcome
-    if not text:
-        return outcome
-    digest = OutputDigest().add_all(text.split("\n"))
+        async for text in client.whole_log(outcome.submission_id, last_lines=_LAST_LINES):
+            digest.add_all(lines.feed(text))
+    except RayApiError as error:
+        return replace(outcome, report_problem=f"A REPORT in it may be missing, for its log cannot be read: {error}")
+    digest.add_all(lines.flush())
     return replace(
         outcome,
         report=digest.report or outcome.report,
-        report_damage=digest.damage,
+        report_problem=digest.report_problem,
         error=digest.error or outcome.error,
         tail=digest.tail or outcome.tail,
     )

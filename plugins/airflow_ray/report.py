@@ -38,12 +38,12 @@ class OutputDigest:
     """Keeps of a job's output what the task needs at the end, in bounded memory: last report, last error, last lines.
 
     Feed it every line once, in order. A report or an error sentence that is followed by others is replaced by them.
-    ``damage`` says what is wrong with a last report that could not be read.
+    ``report_problem`` is a sentence about a last report that does not count.
     """
 
     def __init__(self) -> None:
         self.report: dict[str, Any] | None = None
-        self.damage: str | None = None
+        self.report_problem: str | None = None
         self.error: str | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
@@ -52,9 +52,9 @@ class OutputDigest:
         try:
             report = parse_report(line)
         except ValueError as error:
-            report, self.damage = None, str(error)
+            report, self.report_problem = None, f"Its last REPORT does not count: {error}."
         if report is not None:
-            self.report, self.damage = report, None
+            self.report, self.report_problem = report, None
             return
         if line.startswith(ERROR_PREFIX):
             self.error = line[len(ERROR_PREFIX) :].strip()[:_TAIL_LINE_LENGTH]

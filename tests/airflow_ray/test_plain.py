@@ -1,4 +1,4 @@
-"""Whatever a job prints behind REPORT must pass Airflow's ways of storing it: a trigger's event, an XCom, a database."""
+"""Whatever a job prints behind REPORT must pass all ways in which Airflow stores it: events, XComs, a database."""
 
 import json
 from typing import Any
@@ -44,15 +44,17 @@ def test_deep_values_are_cut_and_endless_ones_refused():
     assert json.dumps(deep).count("[") == MAX_DEPTH - 1
     assert f"nested deeper than {MAX_DEPTH}" in json.dumps(deep)
     digest = OutputDigest().add_all(['REPORT {"a": ' + "[" * 400_000])
-    assert (digest.report, digest.damage) == (None, "it is nested too deep")
+    assert (digest.report, digest.report_problem) == (None, "Its last REPORT does not count: it is nested too deep.")
 
 
 @pytest.mark.parametrize("behind", ["{broken", "[1]", json.dumps({"a": "x" * MAX_REPORT_LENGTH})])
 def test_a_report_that_does_not_count_is_named(behind):
     digest = OutputDigest().add_all(['REPORT {"good": 1}', "REPORT " + behind])
     assert digest.report == {"good": 1}
-    assert digest.damage == "it is no JSON object of at most 1,000,000 characters"
-    assert digest.add_all(['REPORT {"better": 1}']).damage is None
+    assert digest.report_problem == (
+        "Its last REPORT does not count: it is no JSON object of at most 1,000,000 characters."
+    )
+    assert digest.add_all(['REPORT {"better": 1}']).report_problem is None
 
 
 def test_text_keeps_its_length():
