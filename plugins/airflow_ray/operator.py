@@ -165,7 +165,7 @@ class RayOperator(RayJobTask):
 
         ti = context["ti"]
         settings = self._connect(None)
-        attempt = attempt_of(ti, self.retries or 0, settings.job_prefix)
+        attempt = attempt_of(context, self.retries or 0, settings.job_prefix)
         try:
             packages, runtime_env = resolve_code(self.working_dir, self.runtime_env or {})
             request = job_request(

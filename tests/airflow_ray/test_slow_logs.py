@@ -1,6 +1,7 @@
 """A job that prints faster than a task's log takes lines. Ray is a stand-in: it has ended before its log is shown."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_others_in_the_event_loop_get_their_turn_between_lines(monkeypatch):
 
     asyncio.run(story())
     assert len(shown) == 201
-    assert max(after - before for before, after in zip(steps, steps[1:], strict=False)) == 1
+    assert max(after - before for before, after in itertools.pairwise(steps)) == 1
 
 
 def test_a_cancel_between_two_lines_loses_none(monkeypatch):

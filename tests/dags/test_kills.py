@@ -79,7 +79,7 @@ def test_a_worker_killed_while_it_watches(stage: Any, end: Path):
 
 @pytest.mark.chaos
 def test_a_worker_killed_just_after_the_jobs_end(stage: Any):
-    with stage.gateway.hold("GET /api/jobs/.*/logs$", "answer") as held:
+    with stage.gateway.hold("GET /api/v0/logs/file$", "answer") as held:
         run_id = stage.start("case_quiet_again", "ok", "5")
         assert held.reached.wait(90)
         send(signal.SIGKILL, stage.airflow.task_processes())
