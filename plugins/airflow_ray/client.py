@@ -88,7 +88,18 @@ class RayJobsClient:
 
     async def version(self) -> dict[str, Any]:
         """``ray_version``, ``session_name`` and others; a changed session name is a new cluster."""
-        return await self._ask("GET", "/api/version", lambda found: {"session_name": found["session_name"], **found})
+        try:
+            return await self._ask(
+                "GET", "/api/version", lambda found: {"session_name": found["session_name"], **found}
+            )
+        except JobNotFoundError as error:  # of another server, or of a proxy whose backend is away for a moment
+            raise RayApiError(
+                f"What answers at {self.settings.base_url} (connection '{self.settings.conn_id}') is no Ray dashboard: "
+                "it does not know /api/version (HTTP 404).",
+                FailureReason.UNREACHABLE,
+                status=error.status,
+                transient=True,
+            ) from None
 
     async def submit(self, request: dict[str, Any]) -> None:
         """Submit a job; ``request`` holds ``submission_id`` and the other fields of Ray's ``JobSubmitRequest``.
@@ -232,6 +243,8 @@ class RayJobsClient:
             detail = f"its TLS certificate is not trusted ({cause}); set ca_file to the authority's PEM file"
         elif isinstance(error, aiohttp.ClientSSLError):
             detail = f"TLS failed ({error.os_error.strerror}); is it https?"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            detail = "its answer is no HTTP/1.1, so the port may not be the dashboard's"
         elif isinstance(error, TimeoutError):
             detail = f"no answer within {self.settings.request_timeout:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:

@@ -7,6 +7,7 @@ token, too many bad objects).
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -56,7 +57,7 @@ _ADVICE = {
     FailureReason.TOO_MANY_FAILED: "Look at the failures in the job's report, then run the task again.",
     FailureReason.DEPENDENCY: "Check that the service it names is up and reachable from the Ray nodes.",
     FailureReason.JOB_ERROR: "Read the last lines of the job's log above.",
-    FailureReason.KILLED: "A signal ended it, most often for memory: give the job more, or let it hold less.",
+    FailureReason.KILLED: "A signal ended it. SIGKILL is most often for memory: give the job more, or let it hold less.",
     FailureReason.STOPPED: "Somebody or something stopped it in Ray; clear the task to run it again.",
     FailureReason.RUNTIME_ENV: "Check working_dir and runtime_env (packages, remote addresses).",
     FailureReason.NOT_PLACED: "Free resources in the Ray cluster or ask for less (entrypoint_num_cpus and others).",
@@ -88,6 +89,27 @@ _ERROR_TYPES = {
 }
 
 
+#: Signals that end a process.
+_SIGNALS = frozenset(
+    {
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGHUP,
+        signal.SIGILL,
+        signal.SIGINT,
+        signal.SIGKILL,
+        signal.SIGPIPE,
+        signal.SIGQUIT,
+        signal.SIGSEGV,
+        signal.SIGSYS,
+        signal.SIGTERM,
+        signal.SIGTRAP,
+        signal.SIGXCPU,
+    }
+)
+
+
 def classify(
     status: str,
     error_type: str | None,
@@ -104,8 +126,15 @@ def classify(
     if exit_code is not None and exit_code != 0:
         if exit_code in exit_codes:
             return exit_codes[exit_code]
-        return FailureReason.KILLED if exit_code < 0 or exit_code in (137, 143) else FailureReason.JOB_ERROR
+        return FailureReason.KILLED if signal_name(exit_code) else FailureReason.JOB_ERROR
     return _ERROR_TYPES.get(error_type or "", FailureReason.JOB_ERROR)
+
+
+def signal_name(exit_code: int) -> str | None:
+    """The name of the signal that such an exit code stands for; a shell may use codes above 128 otherwise too."""
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    name = signal.Signals(number).name if number in _SIGNALS else None
+    return f"signal {number}" if name is None and exit_code < 0 else name
 
 
 class RayApiError(Exception):
@@ -140,6 +169,11 @@ class RayJobFatalError(AirflowFailException):
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)
         self.reason = reason
+
+
+def early_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
+    """As ``task_error``, for a task that failed before it had a job; the sentence gets the reason's name."""
+    return task_error(f"Failed ({reason}): {sentence}", reason)
 
 
 def task_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:

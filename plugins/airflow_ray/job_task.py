@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator
 
-from .errors import FailureReason, RayApiError, task_error
+from .errors import FailureReason, RayApiError, early_error
 from .links import job_url
 from .provider_info import DEFAULT_CONN_ID
 
@@ -69,10 +69,10 @@ class RayJobTask(BaseOperator):
         try:
             self._settings = RayHook(self.conn_id).settings()
         except ValueError as error:
-            raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
+            raise self._logged(early_error(str(error), FailureReason.CONFIGURATION)) from None
         except AirflowNotFoundException as error:  # also said when Airflow's secrets backend is away
             sentence = f"Cannot read connection '{self.conn_id}': {error}."
-            raise self._logged(task_error(sentence, FailureReason.UNREACHABLE)) from None
+            raise self._logged(early_error(sentence, FailureReason.UNREACHABLE)) from None
         if submission_id is not None:
             self._submission_id = submission_id
             self.job_url = job_url(self._settings.dashboard_url, submission_id)
@@ -91,7 +91,7 @@ class RayJobTask(BaseOperator):
         try:
             return asyncio.run(talk())
         except RayApiError as error:
-            raise self._logged(task_error(f"{error} {error.reason.advice}", error.reason)) from None
+            raise self._logged(early_error(f"{error} {error.reason.advice}", error.reason)) from None
 
     def _logged(self, error: E) -> E:
         """Say it as a line of its own: the exception's text is folded away behind a stack trace in Airflow's UI."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .client import RayJobsClient
-from .errors import FailureReason, RayApiError, RayJobError, RayJobFatalError, classify, task_error
+from .errors import FailureReason, RayApiError, RayJobError, RayJobFatalError, classify, signal_name, task_error
 from .logs import LineSplitter
 from .report import OutputDigest
 from .watch import Outcome
@@ -42,20 +42,31 @@ async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
     )
 
 
-def judge(outcome: Outcome, exit_codes: Mapping[int, FailureReason]) -> RayJobError | RayJobFatalError:
-    """The exception for a job that did not succeed: one sentence with what failed, why, and what to do."""
+def judge(
+    outcome: Outcome, exit_codes: Mapping[int, FailureReason], limits: Mapping[str, float | None] | None = None
+) -> RayJobError | RayJobFatalError:
+    """The exception for a job that did not succeed: one sentence with what failed, why, and what to do.
+
+    ``limits`` are the seconds of each, for the sentence.
+    """
     what = f"Ray job {outcome.submission_id}"
     if outcome.api_error is not None:
         reason = FailureReason(outcome.api_reason or FailureReason.UNREACHABLE)
         # Whatever it is, it says nothing about the work: the next try finds the job again, or fails at its first step.
-        return RayJobError(f"{what} could not be watched to its end: {outcome.api_error} {reason.advice}", reason)
+        return RayJobError(
+            f"{what} could not be watched to its end ({reason}): {outcome.api_error} {reason.advice}", reason
+        )
     if outcome.limit is not None:
         text, reason = _LIMITS[outcome.limit]
+        if (seconds := (limits or {}).get(outcome.limit)) is not None:
+            text += f" of {seconds:g} s"
         endings = {"STOPPED": "and was stopped", "PENDING": "and will be stopped when Ray would start it"}
         ending = endings.get(outcome.status, f"and is {outcome.status}")
         return task_error(f"{what} failed ({reason}): {text} {ending}. {reason.advice}", reason)
     reason = classify(outcome.status, outcome.error_type, outcome.exit_code, exit_codes)
     code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+    if outcome.exit_code and (name := signal_name(outcome.exit_code)):
+        code += f" = {name}"
     detail = outcome.error or _first_line(outcome.message) or f"Ray reports {outcome.status}"
     return task_error(f"{what} failed ({reason}{code}): {detail.rstrip('.')}. {reason.advice}", reason)
 

@@ -182,10 +182,10 @@ class JobWatch:
         pause, last_answer, job = min(_FIRST_POLL, self._interval), time.monotonic(), None
         while True:
             try:
-                job = await self._client.job(self._id)
-                last_answer = time.monotonic()
-            except JobNotFoundError as error:
-                return await self._gone(error)
+                found = await self._job()
+                if isinstance(found, Outcome):
+                    return found
+                job, last_answer = found, time.monotonic()
             except RayApiError as error:
                 # A head that restarts is away for a while, and its job goes on or is reported lost afterwards.
                 away = time.monotonic() - last_answer
@@ -219,12 +219,14 @@ class JobWatch:
             outcome.limit = limit
         return outcome
 
-    async def _gone(self, error: JobNotFoundError) -> Outcome:
-        outcome = self._lost(error)
+    async def _job(self) -> JobInfo | Outcome:
+        """The job, or the outcome of one that the cluster does not know."""
         try:
+            return await self._client.job(self._id)
+        except JobNotFoundError as error:
+            # A proxy without its backend says the same, so the cluster must be there to be believed.
             session = (await self._client.version())["session_name"]
-        except RayApiError:
-            return outcome
+            outcome = self._lost(error)
         if self._session and session != self._session:
             outcome.api_error = f"the cluster was replaced: session {session} does not know a job of {self._session}."
         elif self._session:

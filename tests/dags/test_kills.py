@@ -191,4 +191,4 @@ def test_a_ray_head_that_is_replaced(stage: Any, end: Path):
     end.touch()
     ended_well(stage, "case_deferred_again", run_id)
     log = "\n".join(stage.airflow.task_log("case_deferred_again", run_id, "job", 1))
-    assert "could not be watched to its end: the cluster was replaced: session" in log
+    assert "could not be watched to its end (cluster_lost): the cluster was replaced: session" in log

@@ -148,7 +148,7 @@ def test_detached_jobs_outlive_their_task(stage: Any):
 def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any):
     task, log = stage.finish("case_timeout", "sleep", "300")
     assert task["state"] == "failed"
-    assert "it ran into the task's execution_timeout and was stopped" in log
+    assert "it ran into the task's execution_timeout of 15 s and was stopped" in log
     (job,) = stage.jobs_of(task["dag_run_id"])
     assert job["status"] == "STOPPED"
 
@@ -156,7 +156,7 @@ def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any
 def test_an_unreachable_ray_is_one_clear_sentence(stage: Any):
     task, log = stage.finish("case_nowhere", "ok")
     assert task["state"] == "failed"
-    assert "Cannot reach Ray at http://127.0.0.1:" in log
+    assert "Failed (ray_unreachable): Cannot reach Ray at http://127.0.0.1:" in log
     assert "(connection 'ray_nowhere')" in log
 
 
@@ -164,6 +164,7 @@ def test_a_wrong_token_fails_at_once_and_stays_secret(stage: Any):
     task, log = stage.finish("case_wrong_token", "ok")
     assert (task["state"], task["try_number"]) == ("failed", 1)
     assert "refused the token (HTTP 403)" in log
+    assert "Failed (ray_authentication): " in log
     assert "token-of-the-test" not in log
 
 
