@@ -63,7 +63,7 @@ def judge(
         endings = {"STOPPED": "and was stopped", "PENDING": "and will be stopped when Ray would start it"}
         ending = endings.get(outcome.status, f"and is {outcome.status}")
         return task_error(f"{what} failed ({reason}): {text} {ending}. {reason.advice}", reason)
-    reason = classify(outcome.status, outcome.error_type, outcome.exit_code, exit_codes)
+    reason = classify(outcome.status, outcome.error_type, outcome.exit_code, exit_codes, outcome.message)
     code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
     if outcome.exit_code and (name := signal_name(outcome.exit_code)):
         code += f" = {name}"
@@ -77,4 +77,6 @@ def _first_line(message: str) -> str:
     if not lines:
         return ""
     chosen = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    return chosen.removesuffix(", last available logs (truncated to 20,000 chars):")[:500]
+    for suffix in (", last available logs (truncated to 20,000 chars):", ". Full traceback:"):
+        chosen = chosen.removesuffix(suffix)
+    return chosen[:500]

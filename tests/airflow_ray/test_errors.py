@@ -96,3 +96,15 @@ def test_no_exit_code_has_a_meaning_where_none_is_given():
     assert RayOperator(task_id="t", entrypoint="x", exit_codes={}).exit_codes == {}
     assert RayOperator(task_id="t", entrypoint="x").exit_codes == DEFAULT_EXIT_CODES
     assert classify("FAILED", COMMAND, 3, {}) is FailureReason.JOB_ERROR
+
+
+def test_a_runtime_environment_that_ray_refuses_is_a_matter_of_configuration():
+    # What Ray 2.60 says to working_dir="s3://b/c", shortened.
+    message = (
+        "Failed to start supervisor actor j: 'Only .zip, .tar.gz files are supported for working_dir URIs; got s3://b/c.'"
+        '. Full traceback:\nTraceback (most recent call last):\n  File "ray/actor.py", line 1856, in options\n'
+        '    updated_options["runtime_env"] = parse_runtime_env_for_task_or_actor(\n'
+    )
+    error = judge(Outcome("j", "FAILED", "JOB_SUPERVISOR_ACTOR_START_FAILURE", None, message), DEFAULT_EXIT_CODES)
+    assert error.reason is FailureReason.CONFIGURATION
+    assert "got s3://b/c.'. Correct the arguments" in str(error)
