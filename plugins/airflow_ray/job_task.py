@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .client import RayJobsClient
     from .settings import ClusterSettings
 
+#: Seconds between two beginnings of a conversation with a Ray that is away.
+_PATIENT_PAUSE = 5.0
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
@@ -78,15 +81,27 @@ class RayJobTask(BaseOperator):
             self.job_url = job_url(self._settings.dashboard_url, submission_id)
         return self._settings
 
-    def _call(self, ask: Callable[[RayJobsClient], Awaitable[T]]) -> T:
-        """Run one conversation with Ray and turn its failure into the task's exception."""
+    def _call(self, ask: Callable[[RayJobsClient], Awaitable[T]], patience: float = 0.0) -> T:
+        """Run one conversation with Ray and turn its failure into the task's exception.
+
+        While Ray is away it is begun again, for ``patience`` seconds: it must be one that may be repeated.
+        """
         from .client import RayJobsClient
 
         settings = self._settings or self._connect(None)
 
         async def talk() -> T:
+            until = time.monotonic() + patience
             async with RayJobsClient(settings) as client:
-                return await ask(client)
+                while True:
+                    try:
+                        return await ask(client)
+                    except RayApiError as error:
+                        left = until - time.monotonic()
+                        if self._killed or not error.transient or left <= 0:
+                            raise
+                        self.log.warning("%s Asking again, for %.0f s more.", error, left)
+                    await asyncio.sleep(min(_PATIENT_PAUSE, left))
 
         try:
             return asyncio.run(talk())

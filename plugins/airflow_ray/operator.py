@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, early_error
+from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, RayJobError, early_error
 from .job_ids import Attempt, attempt_of
 from .job_task import RayJobTask
 from .links import RayJobLink, job_url
@@ -54,7 +54,7 @@ class RayOperator(RayJobTask):
     :param on_kill: ``"stop"`` stops the job when the task is killed, cleared or marked; ``"detach"`` lets it run.
     :param job_timeout: stop the job this long after its submit; kept over retries that find the job again.
     :param pending_timeout: stop a job that is still pending after this long.
-    :param unreachable_timeout: fail when Ray has not answered for this long.
+    :param unreachable_timeout: fail when Ray has not answered for this long, at the submit or later.
     :param stream_logs: show the job's log in the task's log.
     :param exit_codes: what the driver's exit codes mean, as a mapping to names of ``FailureReason``. The default,
         ``errors.DEFAULT_EXIT_CODES``, is the contract of this project's job scripts and holds for **any** script: 2
@@ -209,7 +209,8 @@ class RayOperator(RayJobTask):
                 in_doubt=in_doubt,
                 submitting=submitting,
                 adopt=adopt and not given_up,
-            )
+            ),
+            patience=self.unreachable_timeout,
         )
         memory.placed(attempt, placement.submission_id)
         self._submission_id = placement.submission_id
@@ -282,6 +283,9 @@ class RayOperator(RayJobTask):
                 for outlet in self.outlets:
                     context["outlet_events"][outlet].extra.update(outcome.report)
             return outcome.report
+        if self._killed and outcome.status == "STOPPED":
+            sentence = f"Ray job {outcome.submission_id} was stopped ({FailureReason.STOPPED}): Airflow ended its task."
+            raise self._logged(RayJobError(sentence, FailureReason.STOPPED))
         if outcome.tail:
             self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
         if outcome.limit is not None:
