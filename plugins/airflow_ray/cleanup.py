@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from .errors import FailureReason, JobNotFoundError, task_error
+from .errors import FailureReason, JobNotFoundError, early_error
 from .job_ids import readable
 from .job_task import RayJobTask
 
@@ -43,7 +43,7 @@ class RayJobCleanupOperator(RayJobTask):
             age = timedelta(0)
         if age < timedelta(days=1):
             sentence = f"keep_days must be a number of at least 1, not {self.keep_days!r}."
-            raise self._logged(task_error(sentence, FailureReason.CONFIGURATION))
+            raise self._logged(early_error(sentence, FailureReason.CONFIGURATION))
         prefix = self._connect(None).job_prefix
         result = self._call(lambda client: delete_old_jobs(client, prefix, age.total_seconds()))
         self.log.info(

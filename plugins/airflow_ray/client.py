@@ -8,19 +8,21 @@ because the caller chooses the id and a second job under it is refused.
 from __future__ import annotations
 
 import asyncio
+import codecs
+import io
 import json
 import os
 import random
-import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
 from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
+from .plain import plain_text
 from .settings import ClusterSettings
 
 T = TypeVar("T")
@@ -32,10 +34,9 @@ _AGENT_REJECTED = "Request failed with status code 400"
 _EXISTS = "already exists"  # job_manager.py, ``submit_job``
 #: aiohttp's default of 4 MiB closes the stream at one long line.
 _MAX_MESSAGE = 64 * 1024**2
-#: Bytes of a finished job's log that are looked at for its last lines.
-_LOG_TAIL_BYTES = 4 * 1024**2
+#: For one reading of a whole log.
+_LOG_SECONDS = 600.0
 _MAX_WHOLE_LOG = 16 * 1024**2
-_JSON_NEWLINE = re.compile(rb"(?<!\\)(?:\\\\)*\\n")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class JobInfo:
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
+    node_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,7 +88,18 @@ class RayJobsClient:
 
     async def version(self) -> dict[str, Any]:
         """``ray_version``, ``session_name`` and others; a changed session name is a new cluster."""
-        return await self._ask("GET", "/api/version", lambda found: {"session_name": found["session_name"], **found})
+        try:
+            return await self._ask(
+                "GET", "/api/version", lambda found: {"session_name": found["session_name"], **found}
+            )
+        except JobNotFoundError as error:  # of another server, or of a proxy whose backend is away for a moment
+            raise RayApiError(
+                f"What answers at {self.settings.base_url} (connection '{self.settings.conn_id}') is no Ray dashboard: "
+                "it does not know /api/version (HTTP 404).",
+                FailureReason.UNREACHABLE,
+                status=error.status,
+                transient=True,
+            ) from None
 
     async def submit(self, request: dict[str, Any]) -> None:
         """Submit a job; ``request`` holds ``submission_id`` and the other fields of Ray's ``JobSubmitRequest``.
@@ -121,24 +134,32 @@ class RayJobsClient:
                 body += chunk
                 if len(body) > _MAX_WHOLE_LOG:
                     return ""
-        return self._read(bytes(body), lambda found: found["logs"] or "")
+        return self._read(bytes(body), lambda found: plain_text(found["logs"] or ""))
 
-    async def log_end(self, submission_id: str) -> str:
-        """The last 4 MiB at most of the job's log, from a line's start; empty when the log is gone.
+    async def whole_log(self, submission_id: str, last_lines: int = -1) -> AsyncGenerator[str]:
+        """The job's log so far, of any size, in pieces that need not end with a line; or only its last lines.
 
-        Ray sends the whole log as one JSON string; only its end is kept in memory.
+        It comes as bytes from the dashboard's log API. The Jobs API fails at a byte that is not UTF-8 and ends a stream
+        at a line of 4 MiB; it is asked only where the other one is closed. Nothing for a job that never began.
         """
-        body, cut = bytearray(), False
-        async with self._open("GET", f"{_job_path(submission_id)}/logs") as response:
-            async for chunk in response.content.iter_chunked(1 << 16):
-                body += chunk
-                if len(body) > 2 * _LOG_TAIL_BYTES:
-                    del body[:-_LOG_TAIL_BYTES]
-                    cut = True
-        if not cut:
-            return self._read(bytes(body), lambda found: found["logs"] or "")
-        newline = _JSON_NEWLINE.search(body)
-        return json.loads(b'{"logs": "' + bytes(body[newline.end() if newline else len(body) - 2 :]))["logs"]
+        node = (await self.job(submission_id)).node_id
+        if node is None:
+            return
+        file = f"job-driver-{submission_id}.log"  # job/common.py, JOB_LOGS_PATH_TEMPLATE
+        query = {"node_id": node, "filename": file, "lines": last_lines, "timeout": int(_LOG_SECONDS)}
+        # As Ray's own reader does: positions in the log count characters after this.
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+        began = False
+        try:
+            async with self._open("GET", f"/api/v0/logs/file?{urlencode(query)}", seconds=_LOG_SECONDS) as response:
+                async for chunk in response.content.iter_chunked(1 << 16):
+                    began = True
+                    yield plain_text(decoder.decode(chunk))
+                yield plain_text(decoder.decode(b"", final=True))
+        except RayApiError:
+            if began or not (text := await self.log(submission_id)):
+                raise
+            yield text
 
     async def tail(self, submission_id: str) -> AsyncGenerator[str]:
         """Follow the log from its first byte, in pieces that need not end with a line.
@@ -153,7 +174,7 @@ class RayJobsClient:
             ) as socket:
                 async for message in socket:
                     if message.type == aiohttp.WSMsgType.TEXT:
-                        yield message.data
+                        yield plain_text(message.data)
                     elif message.type == aiohttp.WSMsgType.ERROR:
                         raise self._unreachable(socket.exception() or "the log stream broke")
         except aiohttp.WSServerHandshakeError as error:
@@ -222,6 +243,8 @@ class RayJobsClient:
             detail = f"its TLS certificate is not trusted ({cause}); set ca_file to the authority's PEM file"
         elif isinstance(error, aiohttp.ClientSSLError):
             detail = f"TLS failed ({error.os_error.strerror}); is it https?"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            detail = "its answer is no HTTP/1.1, so the port may not be the dashboard's"
         elif isinstance(error, TimeoutError):
             detail = f"no answer within {self.settings.request_timeout:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
@@ -298,11 +321,12 @@ def _job_info(found: Mapping[str, Any]) -> JobInfo:
     return JobInfo(
         submission_id=found["submission_id"],
         status=found["status"],
-        message=found.get("message") or "",
+        message=plain_text(found.get("message") or ""),
         error_type=found.get("error_type"),
         exit_code=found.get("driver_exit_code"),
         started=started / 1000 if started else None,
         ended=ended / 1000 if ended else None,
+        node_id=found.get("driver_node_id"),
         metadata=found.get("metadata") or {},
     )
 
@@ -327,5 +351,5 @@ def _tls(settings: ClusterSettings) -> ssl.SSLContext | bool:
 
 def _last_line(text: str) -> str:
     """Ray answers with Python tracebacks; their last line is the sentence."""
-    lines = [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
+    lines = [line.strip() for line in plain_text(text).replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
     return lines[-1][:500].rstrip(".") if lines else ""

@@ -7,6 +7,7 @@ token, too many bad objects).
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -56,7 +57,7 @@ _ADVICE = {
     FailureReason.TOO_MANY_FAILED: "Look at the failures in the job's report, then run the task again.",
     FailureReason.DEPENDENCY: "Check that the service it names is up and reachable from the Ray nodes.",
     FailureReason.JOB_ERROR: "Read the last lines of the job's log above.",
-    FailureReason.KILLED: "A signal ended it, most often for memory: give the job more, or let it hold less.",
+    FailureReason.KILLED: "A signal ended it; SIGKILL mostly for memory: give the job more, or let it hold less.",
     FailureReason.STOPPED: "Somebody or something stopped it in Ray; clear the task to run it again.",
     FailureReason.RUNTIME_ENV: "Check working_dir and runtime_env (packages, remote addresses).",
     FailureReason.NOT_PLACED: "Free resources in the Ray cluster or ask for less (entrypoint_num_cpus and others).",
@@ -88,24 +89,58 @@ _ERROR_TYPES = {
 }
 
 
+#: In the traceback of a runtime environment that Ray finds wrong (ray/_private/utils.py, called by job_manager.py).
+_ENVIRONMENT_REFUSED = "parse_runtime_env"
+#: Signals that end a process.
+_SIGNALS = frozenset(
+    {
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGHUP,
+        signal.SIGILL,
+        signal.SIGINT,
+        signal.SIGKILL,
+        signal.SIGPIPE,
+        signal.SIGQUIT,
+        signal.SIGSEGV,
+        signal.SIGSYS,
+        signal.SIGTERM,
+        signal.SIGTRAP,
+        signal.SIGXCPU,
+    }
+)
+
+
 def classify(
     status: str,
     error_type: str | None,
     exit_code: int | None,
     exit_codes: Mapping[int, FailureReason] = DEFAULT_EXIT_CODES,
+    message: str = "",
 ) -> FailureReason:
     """Map the end of a job that did not succeed to its reason.
 
     A job's own exit code wins over Ray's error type, since Ray calls every non-zero exit the same. An exit by a signal
     is negative (asyncio's convention, seen when Ray's shell ``exec``s the command) or 128 + the signal's number.
+    Ray's ``message`` tells a runtime environment that it refuses from a node that fails: both are a failed start.
     """
     if status == "STOPPED":
         return FailureReason.STOPPED
     if exit_code is not None and exit_code != 0:
         if exit_code in exit_codes:
             return exit_codes[exit_code]
-        return FailureReason.KILLED if exit_code < 0 or exit_code in (137, 143) else FailureReason.JOB_ERROR
+        return FailureReason.KILLED if signal_name(exit_code) else FailureReason.JOB_ERROR
+    if error_type == "JOB_SUPERVISOR_ACTOR_START_FAILURE" and _ENVIRONMENT_REFUSED in message:
+        return FailureReason.CONFIGURATION
     return _ERROR_TYPES.get(error_type or "", FailureReason.JOB_ERROR)
+
+
+def signal_name(exit_code: int) -> str | None:
+    """The name of the signal that such an exit code stands for; a shell may use codes above 128 otherwise too."""
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    name = signal.Signals(number).name if number in _SIGNALS else None
+    return f"signal {number}" if name is None and exit_code < 0 else name
 
 
 class RayApiError(Exception):
@@ -140,6 +175,11 @@ class RayJobFatalError(AirflowFailException):
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)
         self.reason = reason
+
+
+def early_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
+    """As ``task_error``, for a task that failed before it had a job; the sentence gets the reason's name."""
+    return task_error(f"Failed ({reason}): {sentence}", reason)
 
 
 def task_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:

@@ -6,6 +6,9 @@ second job under a taken id, so the same attempt cannot start two jobs, and an a
 The *epoch* counts how often the task was cleared, as the number of tries used up before: clearing sets
 ``max_tries = try_number + retries`` (airflow/models/taskinstance.py), so ``max_tries - retries`` is stable over retries
 and grows with a clear. A cleared task therefore never finds, and never adopts, a job of an earlier epoch.
+
+A run that was deleted and made again has the same ``run_id`` where that follows from a schedule. ``run_started`` tells
+the two apart: Airflow sets a run's ``start_date`` once, and again only when a run that has ended is cleared.
 """
 
 from __future__ import annotations
@@ -14,7 +17,11 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 _SLUG_LENGTH = 40
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
@@ -31,6 +38,7 @@ class Attempt:
     epoch: int
     try_number: int
     prefix: str = "airflow"
+    run_started: str = ""
 
     @property
     def submission_id(self) -> str:
@@ -38,7 +46,7 @@ class Attempt:
 
         The digest covers the full names, so names that differ only in replaced or cut characters stay apart.
         """
-        identity = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
+        identity = json.dumps([self.dag_id, self.run_id, self.run_started, self.task_id, self.map_index])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return f"{readable(self.prefix, self.dag_id, self.task_id)}-{digest}-e{self.epoch}-t{self.try_number}"
 
@@ -58,8 +66,9 @@ class Attempt:
         return [replace(self, try_number=number) for number in range(self.try_number - 1, self.epoch, -1)]
 
 
-def attempt_of(ti: Any, retries: int, prefix: str) -> Attempt:
-    """The attempt that a running task instance (``context["ti"]``) is."""
+def attempt_of(context: Context, retries: int, prefix: str) -> Attempt:
+    """The attempt that a running task instance is."""
+    ti, started = context["ti"], context["dag_run"].start_date
     return Attempt(
         dag_id=ti.dag_id,
         run_id=ti.run_id,
@@ -68,6 +77,7 @@ def attempt_of(ti: Any, retries: int, prefix: str) -> Attempt:
         epoch=clear_epoch(ti.max_tries or 0, retries),
         try_number=ti.try_number,
         prefix=prefix,
+        run_started="" if started is None else started.astimezone(UTC).isoformat(),
     )
 
 

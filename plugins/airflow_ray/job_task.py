@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator
 
-from .errors import FailureReason, RayApiError, task_error
+from .errors import FailureReason, RayApiError, early_error
 from .links import job_url
 from .provider_info import DEFAULT_CONN_ID
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .client import RayJobsClient
     from .settings import ClusterSettings
 
+#: Seconds between two beginnings of a conversation with a Ray that is away.
+_PATIENT_PAUSE = 5.0
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
@@ -69,29 +72,41 @@ class RayJobTask(BaseOperator):
         try:
             self._settings = RayHook(self.conn_id).settings()
         except ValueError as error:
-            raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
+            raise self._logged(early_error(str(error), FailureReason.CONFIGURATION)) from None
         except AirflowNotFoundException as error:  # also said when Airflow's secrets backend is away
             sentence = f"Cannot read connection '{self.conn_id}': {error}."
-            raise self._logged(task_error(sentence, FailureReason.UNREACHABLE)) from None
+            raise self._logged(early_error(sentence, FailureReason.UNREACHABLE)) from None
         if submission_id is not None:
             self._submission_id = submission_id
             self.job_url = job_url(self._settings.dashboard_url, submission_id)
         return self._settings
 
-    def _call(self, ask: Callable[[RayJobsClient], Awaitable[T]]) -> T:
-        """Run one conversation with Ray and turn its failure into the task's exception."""
+    def _call(self, ask: Callable[[RayJobsClient], Awaitable[T]], patience: float = 0.0) -> T:
+        """Run one conversation with Ray and turn its failure into the task's exception.
+
+        While Ray is away it is begun again, for ``patience`` seconds: it must be one that may be repeated.
+        """
         from .client import RayJobsClient
 
         settings = self._settings or self._connect(None)
 
         async def talk() -> T:
+            until = time.monotonic() + patience
             async with RayJobsClient(settings) as client:
-                return await ask(client)
+                while True:
+                    try:
+                        return await ask(client)
+                    except RayApiError as error:
+                        left = until - time.monotonic()
+                        if self._killed or not error.transient or left <= 0:
+                            raise
+                        self.log.warning("%s Asking again, for %.0f s more.", error, left)
+                    await asyncio.sleep(min(_PATIENT_PAUSE, left))
 
         try:
             return asyncio.run(talk())
         except RayApiError as error:
-            raise self._logged(task_error(f"{error} {error.reason.advice}", error.reason)) from None
+            raise self._logged(early_error(f"{error} {error.reason.advice}", error.reason)) from None
 
     def _logged(self, error: E) -> E:
         """Say it as a line of its own: the exception's text is folded away behind a stack trace in Airflow's UI."""

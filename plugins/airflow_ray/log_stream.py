@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -27,6 +28,12 @@ _CHARACTERS_PER_SECOND = 100_000
 _LONGEST_PAUSE = 120.0
 #: Characters that may wait for the next batch; a job that prints faster is shown at once.
 _MAX_HELD = 1_000_000
+#: Seconds for which lines are shown before others in the event loop get a turn.
+_TURN_SECONDS = 0.02
+#: Characters of a fetched log that are taken at once.
+_PIECE = 1 << 16
+#: Seconds to count what is left out of a log.
+_SKIM_SECONDS = 30.0
 
 
 class LogPosition(Protocol):
@@ -68,13 +75,18 @@ class LogStream:
         self._position = position
         self._crowd = crowd or Member()
         self._lines = LineSplitter()
-        self._held: list[str] = []
+        self._held: deque[tuple[deque[str], int]] = deque()  # lines, and the position after them
         self._held_length = 0
+        self._last: list[str] = []
+        self._muted = False
+        self._failure = ""
         self._more = asyncio.Event()
         self._showing = asyncio.Lock()
         self._replaced = False
         self.digest = OutputDigest()
         self.seen_from_start = True
+        self.lines_shown = 0
+        self.elsewhere = f"Read them with 'ray job logs {submission_id}' or in the Ray dashboard."
 
     async def resume(self) -> None:
         """Go on where an earlier watcher stopped. Call it before ``run``: Airflow's answer may take a while."""
@@ -85,22 +97,47 @@ class LogStream:
     async def run(self) -> bool:
         """Show the log until the job has ended and its log was read to the end (True), or nothing more comes (False).
 
-        Cancelling drops the batch that waits: whoever comes next shows it.
+        Cancelling drops the batch that waits: whoever comes next shows it, or ``finish`` does.
         """
         if self._position is None:
             return await self._follow()
-        batches = asyncio.create_task(self._show_in_batches(self._position))
+        batches = asyncio.create_task(self._show_in_batches())
         try:
             return await self._follow()
         finally:
             batches.cancel()
             await asyncio.gather(batches, return_exceptions=True)
 
-    async def finish(self) -> None:
-        """Show what is left, the last line without a line break included. For a job that has ended."""
-        self._take(self._lines.flush())
-        if self._position is not None:
-            await self._show(self._position)
+    async def finish(self, whole: bool) -> bool:
+        """Show what is left, the last line without a line break included. For a job that has ended.
+
+        ``whole`` says whether ``run`` came to the log's end. Returns whether the log was read to its end.
+        """
+        if not whole:
+            whole = await self._catch_up()
+        await self._take(self._lines.flush())
+        await self._show()
+        if not whole and not self._replaced:
+            self._emit(f"(The rest of the job's log could not be read: {self._failure} {self.elsewhere})")
+        return whole
+
+    async def skim(self) -> bool:
+        """Read what is left without showing it, and say how much that is. Returns whether it was read to its end."""
+        self._muted = True
+        left = sum(len(line) + 1 for lines, _ in self._held for line in lines)
+        self._held.clear()
+        before = self._lines.offset
+        try:
+            async with asyncio.timeout(_SKIM_SECONDS):
+                whole = await self._catch_up()
+        except TimeoutError:
+            whole = False
+        await self._take(self._lines.flush())
+        left += self._lines.offset - before
+        if not self._replaced:
+            least = "" if whole else "at least "
+            self._emit(f"({least}{left:,} characters of the job's log are left out here. {self.elsewhere})")
+        return whole
 
     async def _follow(self) -> bool:
         async with self._crowd.stream() as free:
@@ -111,21 +148,32 @@ class LogStream:
                 ended = asyncio.create_task(self._ended.wait())
                 await asyncio.wait({free, ended}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
-            if free.done():
-                return await self._stream()
-            if not (whole := await self._fetch()):
-                self._emit("(The rest of the job's log could not be fetched; it is in the Ray dashboard.)")
-            return whole
+            return await self._stream() if free.done() else await self._fetch()
 
     async def _fetch(self) -> bool:
-        """Show what is new in the whole log; whether it could be had."""
+        """Show what is new in the whole log by one request; whether it could be had."""
         self._lines.reconnected()
         try:
             text = await self._client.log(self._id)
         except RayApiError:
-            return False  # the polls find out what that means
-        self._take(self._lines.feed(text))
-        return bool(text)
+            text = ""  # the polls find out what that means
+        if not text:
+            return await self._catch_up()
+        for start in range(0, len(text), _PIECE):
+            await self._take(self._lines.feed(text[start : start + _PIECE]))
+        return True
+
+    async def _catch_up(self) -> bool:
+        """Show what is new in a log that Ray's Jobs API cannot give: very long lines, bytes that are not UTF-8."""
+        self._lines.reconnected()
+        try:
+            async with contextlib.aclosing(self._client.whole_log(self._id)) as log:
+                async for text in log:
+                    await self._take(self._lines.feed(text))
+        except RayApiError as error:
+            self._failure = str(error)
+            return False
+        return True
 
     async def _stream(self) -> bool:
         self._lines.reconnected()
@@ -137,10 +185,8 @@ class LogStream:
             try:
                 async with contextlib.aclosing(self._client.tail(self._id)) as stream:
                     async for text in stream:
-                        self._take(self._lines.feed(text))
-                        if self._position is not None and self._held_length > _MAX_HELD:
-                            await self._show(self._position)
-                if await self._has_ended():
+                        await self._take(self._lines.feed(text))
+                if await self._has_ended() and await self._saw_last_line():
                     return True
             except JobNotFoundError:
                 return False
@@ -148,40 +194,71 @@ class LogStream:
                 if not error.transient:
                     return False
             failures = 0 if self._lines.offset > before else failures + 1
-            if failures == _MAX_FAILURES:
-                self._emit("(The job's log cannot be streamed; it is in the Ray dashboard. Trying on.)")
-            if failures > 1 and await self._has_ended():
-                return False  # the log is gone, or cannot be read any more
-            await asyncio.sleep(min(0.5 * 2 ** min(failures, 5), 15))
+            if failures > 0 and await self._has_ended():
+                return False
+            if failures > 1 and not await self._catch_up() and failures == _MAX_FAILURES:
+                self._emit(f"(The job's log cannot be streamed: {self._failure} {self.elsewhere} Trying on.)")
+            pause = min(0.5 * 2 ** min(failures, 5), 15)
+            if failures > 1:
+                pause += min(_LONGEST_PAUSE, self._lines.offset / _CHARACTERS_PER_SECOND)
+            await asyncio.sleep(pause)
             self._lines.reconnected()
 
-    def _take(self, lines: list[str]) -> None:
-        for line in lines:
-            self.digest.add(line)
-            if self._position is None:
-                self._emit(line)
-            else:
-                self._held.append(line)
-                self._held_length += len(line)
-        if lines:
-            self._more.set()
+    async def _saw_last_line(self) -> bool:
+        """Whether the stream went to the log's end: at a line of 4 MiB Ray ends it as if that were the end."""
+        last, lines = LineSplitter(), []
+        try:
+            async with contextlib.aclosing(self._client.whole_log(self._id, last_lines=1)) as log:
+                async for text in log:
+                    lines += last.feed(text)
+        except RayApiError:
+            return True  # nothing speaks against it
+        lines += last.flush()
+        return lines[-1:] == ([self._lines.unfinished] if self._lines.unfinished else self._last)
 
-    async def _show_in_batches(self, position: LogPosition) -> None:
+    async def _take(self, lines: list[str]) -> None:
+        self.digest.add_all(lines)
+        self._last = lines[-1:] or self._last
+        if not lines or self._muted or self._replaced:
+            return
+        self._held.append((deque(lines), self._lines.offset))
+        self._held_length += sum(map(len, lines))
+        self._more.set()
+        if self._position is None or self._held_length > _MAX_HELD:
+            await self._show()
+
+    async def _show_in_batches(self) -> None:
         while True:
             await self._more.wait()
             self._more.clear()
-            await self._show(position)
+            await self._show()
             await asyncio.sleep(max(_BATCH_SECONDS, self._crowd.log_seconds))
 
-    async def _show(self, position: LogPosition) -> None:
+    async def _show(self) -> None:
         async with self._showing:
-            if not self._held or self._replaced:
-                return
-            if not await position.mine():
-                self._replaced = True  # another watcher shows them; this one is about to be ended
-                return
-            held, offset = self._held, self._lines.offset
-            self._held, self._held_length = [], 0
-            for line in held:
+            while self._held:
+                if self._position is not None and not await self._position.mine():
+                    self._replaced = True  # another watcher shows them; this one is about to be ended
+                    self._held.clear()
+                    return
+                offset = await self._show_batch()
+                if self._position is not None:
+                    await self._position.save(offset)
+
+    async def _show_batch(self) -> int:
+        """Show what is held, for some seconds at most; the position after it. A line is either held or shown."""
+        loop = asyncio.get_running_loop()
+        began = turn = loop.time()
+        offset = self._held[0][1]
+        while self._held and turn < began + _BATCH_SECONDS:
+            lines, offset = self._held[0]
+            while lines:
+                line = lines.popleft()
+                self._held_length -= len(line)
                 self._emit(line)
-            await position.save(offset)
+                self.lines_shown += 1
+                if loop.time() > turn + _TURN_SECONDS:
+                    await asyncio.sleep(0)  # hundreds of triggers share this loop
+                    turn = loop.time()
+            self._held.popleft()
+        return offset

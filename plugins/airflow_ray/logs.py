@@ -7,12 +7,10 @@ are skipped on the next connection.
 
 from __future__ import annotations
 
-from .report import REPORT_PREFIX
+from .report import MAX_REPORT_LENGTH, REPORT_PREFIX
 
 #: A longer line is cut for the task log. Airflow's log reader and UI suffer from megabyte lines.
 MAX_LINE_LENGTH = 8_000
-#: A report is machine-read, so it is kept whole up to this length (100 failures with long messages stay far below).
-MAX_REPORT_LENGTH = 1_000_000
 
 
 class LineSplitter:
@@ -33,6 +31,11 @@ class LineSplitter:
         """Call before feeding a new connection: what is already covered comes again and is skipped."""
         self._skip = self.offset
         self._held, self._held_length, self._pending = [], 0, 0
+
+    @property
+    def unfinished(self) -> str:
+        """The beginning of a line whose end has not come."""
+        return bounded("".join(self._held), self._pending)
 
     def feed(self, text: str) -> list[str]:
         """The lines that ``text`` completes, without line breaks."""

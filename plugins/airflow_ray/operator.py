@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, task_error
+from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, RayJobError, early_error
 from .job_ids import Attempt, attempt_of
 from .job_task import RayJobTask
 from .links import RayJobLink, job_url
@@ -54,9 +54,12 @@ class RayOperator(RayJobTask):
     :param on_kill: ``"stop"`` stops the job when the task is killed, cleared or marked; ``"detach"`` lets it run.
     :param job_timeout: stop the job this long after its submit; kept over retries that find the job again.
     :param pending_timeout: stop a job that is still pending after this long.
-    :param unreachable_timeout: fail when Ray has not answered for this long.
+    :param unreachable_timeout: fail when Ray has not answered for this long, at the submit or later.
     :param stream_logs: show the job's log in the task's log.
-    :param exit_codes: what the driver's exit codes mean; default: 2, 3 and 4 of ``errors.DEFAULT_EXIT_CODES``.
+    :param exit_codes: what the driver's exit codes mean, as a mapping to names of ``FailureReason``. The default,
+        ``errors.DEFAULT_EXIT_CODES``, is the contract of this project's job scripts and holds for **any** script: 2
+        ``configuration`` and 3 ``too_many_failed``, which are not retried, 4 ``dependency_unreachable``. ``{}`` gives
+        no code a meaning: every exit but 0 is a ``job_error``, or ``killed`` by a signal.
 
     ``execution_timeout`` bounds the whole task, the deferred time included, and stops the job.
     """
@@ -126,7 +129,8 @@ class RayOperator(RayJobTask):
         self.pending_timeout = _seconds(pending_timeout)
         self.unreachable_timeout = _seconds(unreachable_timeout) or 0.0
         self.stream_logs = stream_logs
-        self.exit_codes = {int(code): FailureReason(reason).value for code, reason in (exit_codes or {}).items()}
+        codes = DEFAULT_EXIT_CODES if exit_codes is None else exit_codes
+        self.exit_codes = {int(code): FailureReason(reason).value for code, reason in codes.items()}
 
     def execute(self, context: Context) -> Any:
         """Place the job and wait for it, here or in the triggerer."""
@@ -165,7 +169,7 @@ class RayOperator(RayJobTask):
 
         ti = context["ti"]
         settings = self._connect(None)
-        attempt = attempt_of(ti, self.retries or 0, settings.job_prefix)
+        attempt = attempt_of(context, self.retries or 0, settings.job_prefix)
         try:
             packages, runtime_env = resolve_code(self.working_dir, self.runtime_env or {})
             request = job_request(
@@ -179,7 +183,7 @@ class RayOperator(RayJobTask):
                 label_selector=self.entrypoint_label_selector,
             )
         except (ValueError, OSError) as error:
-            raise self._logged(task_error(str(error), FailureReason.CONFIGURATION)) from None
+            raise self._logged(early_error(str(error), FailureReason.CONFIGURATION)) from None
         memory = JobMemory(context)
         # A job that was given up may live: its stop may have failed with the API that was to be asked for it.
         given_up = memory.given_up(attempt)
@@ -205,7 +209,8 @@ class RayOperator(RayJobTask):
                 in_doubt=in_doubt,
                 submitting=submitting,
                 adopt=adopt and not given_up,
-            )
+            ),
+            patience=self.unreachable_timeout,
         )
         memory.placed(attempt, placement.submission_id)
         self._submission_id = placement.submission_id
@@ -270,18 +275,26 @@ class RayOperator(RayJobTask):
             return self._start(context, deadline, adopt=False)
         if not outcome.log_complete and outcome.api_error is None:
             outcome = self._call(lambda client: complete_output(client, outcome))
+        if outcome.report_problem is not None:
+            self.log.warning("Ray job %s: %s", outcome.submission_id, outcome.report_problem)
         if outcome.status == "SUCCEEDED":
             self.log.info("Ray job %s succeeded.", outcome.submission_id)
             if outcome.report:
                 for outlet in self.outlets:
                     context["outlet_events"][outlet].extra.update(outcome.report)
             return outcome.report
+        if self._killed and outcome.status == "STOPPED":
+            sentence = f"Ray job {outcome.submission_id} was stopped ({FailureReason.STOPPED}): Airflow ended its task."
+            raise self._logged(RayJobError(sentence, FailureReason.STOPPED))
         if outcome.tail:
             self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
         if outcome.limit is not None:
             JobMemory(context).give_up()
-        codes = {code: FailureReason(name) for code, name in self.exit_codes.items()} or DEFAULT_EXIT_CODES
-        raise self._logged(judge(outcome, codes))
+        codes = {code: FailureReason(name) for code, name in self.exit_codes.items()}
+        seconds = {"job_timeout": self.job_timeout, "pending_timeout": self.pending_timeout}
+        if self.execution_timeout is not None:
+            seconds["execution_timeout"] = self.execution_timeout.total_seconds()
+        raise self._logged(judge(outcome, codes, seconds))
 
     def _limits(self, deadline: float | None) -> dict[str, Any]:
         return {

@@ -7,39 +7,54 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from .plain import load_json
+
 REPORT_PREFIX = "REPORT "
 ERROR_PREFIX = "ERROR: "
 #: Lines kept for the failure message; Ray itself keeps 10 (NUM_LOG_LINES_ON_ERROR in job_log_storage_client.py).
 TAIL_LINES = 30
+#: A longer report does not count (100 failures with long messages stay far below).
+MAX_REPORT_LENGTH = 1_000_000
 _TAIL_LINE_LENGTH = 1000
 
 
 def parse_report(line: str) -> dict[str, Any] | None:
-    """The object behind ``REPORT ``, or None when the line is no report or holds no JSON object."""
+    """The object behind ``REPORT ``, safe for Airflow, or None when the line is no report.
+
+    Raises ``ValueError``, which says why, when what is behind it is no JSON object.
+    """
     if not line.startswith(REPORT_PREFIX):
         return None
     try:
-        report = json.loads(line[len(REPORT_PREFIX) :])
-    except ValueError:
-        return None
-    return report if isinstance(report, dict) else None
+        report = load_json(line[len(REPORT_PREFIX) :]) if len(line) <= MAX_REPORT_LENGTH else None
+    except json.JSONDecodeError:
+        report = None
+    if not isinstance(report, dict):
+        raise ValueError(f"it is no JSON object of at most {MAX_REPORT_LENGTH:,} characters")
+    return report
 
 
 class OutputDigest:
     """Keeps of a job's output what the task needs at the end, in bounded memory: last report, last error, last lines.
 
     Feed it every line once, in order. A report or an error sentence that is followed by others is replaced by them.
+    ``report_problem`` is a sentence about a last report that does not count.
     """
 
     def __init__(self) -> None:
         self.report: dict[str, Any] | None = None
+        self.report_problem: str | None = None
         self.error: str | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def add(self, line: str) -> None:
         """Take one line without its line break."""
-        if (report := parse_report(line)) is not None:
-            self.report = report
+        try:
+            report = parse_report(line)
+        except ValueError as error:
+            report, self.report_problem = None, f"Its last REPORT does not count: {error}."
+        if report is not None:
+            self.report, self.report_problem = report, None
             return
         if line.startswith(ERROR_PREFIX):
             self.error = line[len(ERROR_PREFIX) :].strip()[:_TAIL_LINE_LENGTH]

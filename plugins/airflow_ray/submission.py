@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,8 @@ def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] |
 
     A string is passed as it is, a list is quoted item by item. ``arguments`` become flags behind it, quoted:
     ``{"limit": 5, "dry-run": True}`` gives ``--limit=5 --dry-run``. A value that renders to nothing, ``None`` or
-    ``False`` leaves its flag out; a list repeats it. A name may come with or without leading dashes.
+    ``False`` leaves its flag out; a list repeats it; a mapping becomes JSON. A name may come with or without leading
+    dashes.
     """
     command = entrypoint.strip() if isinstance(entrypoint, str) else shlex.join(str(item) for item in entrypoint)
     if not command:
@@ -44,7 +46,7 @@ def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] |
     for name, value in (arguments or {}).items():
         flag = name if name.startswith("-") else f"--{name}"
         for item in value if isinstance(value, list | tuple) else [value]:
-            text = str(item)
+            text = json.dumps(item) if isinstance(item, Mapping) else str(item)
             if text in _ABSENT:
                 continue
             flags.append(shlex.quote(flag if text == "True" else f"{flag}={text}"))
@@ -69,7 +71,7 @@ def job_request(
     whole_memory = _number("entrypoint_memory", memory)
     request: dict[str, Any] = {
         "entrypoint": entrypoint,
-        "runtime_env": dict(runtime_env),
+        "runtime_env": _environment(runtime_env),
         "metadata": {str(name): str(value) for name, value in metadata.items()},
         "entrypoint_num_cpus": _number("entrypoint_num_cpus", num_cpus),
         "entrypoint_num_gpus": _number("entrypoint_num_gpus", num_gpus),
@@ -144,6 +146,19 @@ async def _stop_if_alive(client: RayJobsClient, submission_id: str) -> None:
     job = await stop_and_wait(client, submission_id)
     if not job.finished and job.status != "PENDING":
         raise RayApiError(f"The superseded job {submission_id} does not stop.", FailureReason.INFRASTRUCTURE)
+
+
+def _environment(runtime_env: Mapping[str, Any]) -> dict[str, Any]:
+    """With numbers in ``env_vars`` as text, which native rendering makes of it; Ray fails the job for them."""
+    variables = runtime_env.get("env_vars")
+    if variables is None:
+        return dict(runtime_env)
+    if not isinstance(variables, Mapping):
+        raise ValueError(f"runtime_env['env_vars'] must be a mapping of names to strings, not {variables!r}.")
+    for name, value in variables.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"runtime_env['env_vars']['{name}'] must be a string, not {value!r}.")
+    return {**runtime_env, "env_vars": {str(name): str(value) for name, value in variables.items()}}
 
 
 def _number(name: str, value: Any) -> float | None:

@@ -17,8 +17,10 @@ from .crowd import Member
 from .errors import JobNotFoundError, RayApiError
 from .log_stream import LogPosition, LogStream
 
-#: Seconds to wait for the rest of the log after the end; Ray's tail looks at its file once per second.
+#: Seconds without a new line after the job's end until the stream is given up; Ray looks at its file once per second.
 _DRAIN_SECONDS = 10.0
+#: Seconds in all for which a job's log is shown after its end.
+_DRAIN_LIMIT = 300.0
 #: Seconds to wait until a stopped job is seen to stop; Ray takes 3 s to SIGKILL and up to 5 s in all.
 _STOP_SECONDS = 30.0
 #: The same for a job that waited for resources in vain: it cannot hear of it before it is placed.
@@ -72,6 +74,7 @@ class Outcome:
     api_reason: str | None = None
     log_complete: bool = False
     report: dict[str, Any] | None = None
+    report_problem: str | None = None
     error: str | None = None
     tail: list[str] = field(default_factory=list)
 
@@ -134,31 +137,55 @@ class JobWatch:
             outcome = await self._poll()
             self._finished.set()
             if streamer is not None:
-                done, _ = await asyncio.wait({streamer}, timeout=_DRAIN_SECONDS)
-                if done and (error := streamer.exception()) is not None:  # the log decides nothing, not even so
-                    self._emit(f"(The job's log could not be shown: {error!r}; it is in the Ray dashboard.)")
-                elif done:
-                    outcome.log_complete = streamer.result() and self._log.seen_from_start
+                outcome.log_complete = await self._end_log(streamer, outcome) and self._log.seen_from_start
         finally:
             if streamer is not None:
-                streamer.cancel()
-                await asyncio.gather(streamer, return_exceptions=True)
-        try:
-            await self._log.finish()
-        except Exception as error:  # the job has ended, whatever keeps its last lines from being shown
-            self._emit(f"(The end of the job's log could not be shown: {error!r}; it is in the Ray dashboard.)")
+                await _cancelled(streamer)
         digest = self._log.digest
-        outcome.report, outcome.error, outcome.tail = digest.report, digest.error, digest.tail
+        outcome.report, outcome.report_problem = digest.report, digest.report_problem
+        outcome.error, outcome.tail = digest.error, digest.tail
         return outcome
+
+    async def _end_log(self, streamer: asyncio.Task[bool], outcome: Outcome) -> bool:
+        """Show the rest of the log, for some minutes at most; whether the log was read to its end.
+
+        Whatever goes wrong with it is said in the log and decides nothing: the job has ended.
+        """
+        seconds = _DRAIN_LIMIT
+        if self._limits.deadline is not None:  # Airflow's own timeout strikes ``deferral_grace`` after the deadline
+            seconds = max(_DRAIN_SECONDS, min(seconds, self._limits.deadline + 30 - time.time()))
+        try:
+            async with asyncio.timeout(seconds):
+                whole = await self._drained(streamer) if outcome.api_error is None else True
+                await _cancelled(streamer)
+                return await self._log.finish(whole)
+        except TimeoutError:
+            await _cancelled(streamer)
+            return await self._log.skim()
+        except Exception as error:
+            self._emit(f"(The end of the job's log could not be shown: {error!r}. {self._log.elsewhere})")
+            return False
+
+    async def _drained(self, streamer: asyncio.Task[bool]) -> bool:
+        """Wait for the stream's end as long as it moves; whether it has come."""
+        while True:
+            before = self._log.lines_shown
+            done, _ = await asyncio.wait({streamer}, timeout=_DRAIN_SECONDS)
+            if done and (error := streamer.exception()) is not None:
+                self._emit(f"(The job's log could not be shown as it came: {error!r}.)")
+            elif done:
+                return streamer.result()
+            if done or self._log.lines_shown == before:
+                return False
 
     async def _poll(self) -> Outcome:
         pause, last_answer, job = min(_FIRST_POLL, self._interval), time.monotonic(), None
         while True:
             try:
-                job = await self._client.job(self._id)
-                last_answer = time.monotonic()
-            except JobNotFoundError as error:
-                return await self._gone(error)
+                found = await self._job()
+                if isinstance(found, Outcome):
+                    return found
+                job, last_answer = found, time.monotonic()
             except RayApiError as error:
                 # A head that restarts is away for a while, and its job goes on or is reported lost afterwards.
                 away = time.monotonic() - last_answer
@@ -192,12 +219,14 @@ class JobWatch:
             outcome.limit = limit
         return outcome
 
-    async def _gone(self, error: JobNotFoundError) -> Outcome:
-        outcome = self._lost(error)
+    async def _job(self) -> JobInfo | Outcome:
+        """The job, or the outcome of one that the cluster does not know."""
         try:
+            return await self._client.job(self._id)
+        except JobNotFoundError as error:
+            # A proxy without its backend says the same, so the cluster must be there to be believed.
             session = (await self._client.version())["session_name"]
-        except RayApiError:
-            return outcome
+            outcome = self._lost(error)
         if self._session and session != self._session:
             outcome.api_error = f"the cluster was replaced: session {session} does not know a job of {self._session}."
         elif self._session:
@@ -231,6 +260,11 @@ async def stop_and_wait(client: RayJobsClient, submission_id: str, pending_secon
         if job.finished or waited >= (pending_seconds if job.status == "PENDING" else _STOP_SECONDS):
             return job
         await asyncio.sleep(0.5)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _ended(job: JobInfo) -> Outcome:

@@ -4,6 +4,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ray.errors import DEFAULT_EXIT_CODES, FailureReason, RayJobError, classify
+from airflow_ray.operator import RayOperator
 from airflow_ray.outcome import judge
 from airflow_ray.watch import Outcome
 
@@ -20,6 +21,9 @@ COMMAND = "JOB_ENTRYPOINT_COMMAND_ERROR"
         ("FAILED", COMMAND, 77, FailureReason.JOB_ERROR, True),
         ("FAILED", COMMAND, -9, FailureReason.KILLED, True),
         ("FAILED", COMMAND, 137, FailureReason.KILLED, True),
+        ("FAILED", COMMAND, 139, FailureReason.KILLED, True),
+        ("FAILED", COMMAND, 134, FailureReason.KILLED, True),
+        ("FAILED", COMMAND, 255, FailureReason.JOB_ERROR, True),
         ("FAILED", "RUNTIME_ENV_SETUP_FAILURE", None, FailureReason.RUNTIME_ENV, True),
         ("FAILED", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT", None, FailureReason.NOT_PLACED, True),
         ("FAILED", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", None, FailureReason.NOT_PLACED, True),
@@ -73,5 +77,34 @@ def test_without_an_error_line_the_first_line_of_ray_counts():
 
 
 @pytest.mark.parametrize("limit", ["execution_timeout", "job_timeout", "pending_timeout"])
-def test_a_limit_is_named(limit):
-    assert limit in str(judge(Outcome("j", "STOPPED", limit=limit), DEFAULT_EXIT_CODES))
+def test_a_limit_is_named_with_its_seconds(limit):
+    assert f"{limit} of 90 s" in str(judge(Outcome("j", "STOPPED", limit=limit), DEFAULT_EXIT_CODES, {limit: 90.0}))
+
+
+def test_a_signal_is_named():
+    sentence = str(judge(Outcome("j", "FAILED", COMMAND, 139), DEFAULT_EXIT_CODES))
+    assert "(killed, exit code 139 = SIGSEGV)" in sentence
+    assert "exit code -11 = SIGSEGV" in str(judge(Outcome("j", "FAILED", COMMAND, -11), DEFAULT_EXIT_CODES))
+
+
+def test_a_job_whose_end_was_not_seen_has_its_reason_named():
+    outcome = Outcome("j", "UNKNOWN", api_error="It is away.", api_reason="ray_unreachable")
+    assert "(ray_unreachable): It is away." in str(judge(outcome, DEFAULT_EXIT_CODES))
+
+
+def test_no_exit_code_has_a_meaning_where_none_is_given():
+    assert RayOperator(task_id="t", entrypoint="x", exit_codes={}).exit_codes == {}
+    assert RayOperator(task_id="t", entrypoint="x").exit_codes == DEFAULT_EXIT_CODES
+    assert classify("FAILED", COMMAND, 3, {}) is FailureReason.JOB_ERROR
+
+
+def test_a_runtime_environment_that_ray_refuses_is_a_matter_of_configuration():
+    # What Ray 2.60 says to working_dir="s3://b/c", shortened.
+    message = (
+        "Failed to start supervisor actor j: 'Only .zip, .tar.gz files are supported for working_dir URIs; got s3://b/c.'"
+        '. Full traceback:\nTraceback (most recent call last):\n  File "ray/actor.py", line 1856, in options\n'
+        '    updated_options["runtime_env"] = parse_runtime_env_for_task_or_actor(\n'
+    )
+    error = judge(Outcome("j", "FAILED", "JOB_SUPERVISOR_ACTOR_START_FAILURE", None, message), DEFAULT_EXIT_CODES)
+    assert error.reason is FailureReason.CONFIGURATION
+    assert "got s3://b/c.'. Correct the arguments" in str(error)

@@ -178,6 +178,45 @@ def test_a_page_of_a_proxy_is_no_answer_of_ray(cluster, gateway):
     assert caught.value.transient
 
 
+def test_another_server_is_no_ray_dashboard_and_no_lost_cluster(cluster, gateway, attempt):
+    with (
+        gateway.answers("GET /api/", 404, "Not Found"),
+        pytest.raises(RayApiError, match="is no Ray dashboard") as caught,
+    ):
+        cluster.at(gateway.url).ask(lambda client: place(client, attempt, behaving("ok")))
+    assert (caught.value.reason, caught.value.transient) == (FailureReason.UNREACHABLE, True)
+
+
+def test_a_proxy_that_loses_its_backend_for_a_moment_is_no_lost_cluster(cluster, gateway, attempt):
+    async def story(client: RayJobsClient) -> Any:
+        await place(client, attempt, behaving("ok"), packages=[pack(JOBS)])
+        with (
+            gateway.answers("GET /api/version", 404, "no backend", times=2),
+            gateway.answers("GET /api/jobs/", 404, "no backend", times=2),
+        ):
+            return await watched(client, attempt.submission_id, stream_logs=False)
+
+    outcome, _ = cluster.at(gateway.url).ask(story)
+    assert outcome.status == "SUCCEEDED"
+
+
+def test_a_port_that_speaks_something_else(cluster):
+    async def story() -> str:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"\x00\x00\x18\x04\x00\x00\x00\x00")
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+            async with RayJobsClient(replace(cluster.settings, base_url=url), attempts=1) as client:
+                with pytest.raises(RayApiError) as caught:
+                    await client.version()
+        return str(caught.value)
+
+    sentence = asyncio.run(story())
+    assert sentence.endswith("its answer is no HTTP/1.1, so the port may not be the dashboard's.")
+
+
 def test_redirects_are_not_followed_since_headers_are_secrets(cluster, gateway):
     with (
         gateway.answers("GET /api/", 302, location="http://elsewhere.invalid/"),

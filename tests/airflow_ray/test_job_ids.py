@@ -2,8 +2,11 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
-from airflow_ray.job_ids import Attempt, clear_epoch
+from airflow_ray.job_ids import Attempt, attempt_of, clear_epoch
 
 FIRST = Attempt("ingest_pdfs", "scheduled__2026-01-31T00:00:00+00:00", "ingest", -1, epoch=0, try_number=1)
 
@@ -18,6 +21,7 @@ def test_same_attempt_same_id_and_every_field_counts():
         replace(FIRST, epoch=1),
         replace(FIRST, try_number=2),
         replace(FIRST, prefix="staging"),
+        replace(FIRST, run_started="2026-02-01T00:00:01+00:00"),
     ]
     assert len({attempt.submission_id for attempt in [FIRST, *others]}) == len(others) + 1
 
@@ -41,3 +45,15 @@ def test_epoch_is_stable_over_retries_and_grows_with_a_clear():
     assert clear_epoch(max_tries=3, retries=3) == 0
     assert clear_epoch(max_tries=2 + 3, retries=3) == 2  # cleared after the second try
     assert clear_epoch(max_tries=1, retries=3) == 0  # retries raised in the Dag since the run was made
+
+
+def test_a_run_made_again_under_the_same_run_id_is_other_work():
+    def context(started: datetime) -> Any:
+        ti = SimpleNamespace(dag_id="d", run_id="scheduled__x", task_id="t", map_index=-1, max_tries=2, try_number=1)
+        return {"ti": ti, "dag_run": SimpleNamespace(start_date=started)}
+
+    started = datetime(2026, 2, 1, 0, 0, 1, tzinfo=UTC)
+    first = attempt_of(context(started), 2, "airflow")
+    assert first.submission_id != attempt_of(context(started + timedelta(days=1)), 2, "airflow").submission_id
+    elsewhere = started.astimezone(timezone(timedelta(hours=8)))
+    assert first.submission_id == attempt_of(context(elsewhere), 2, "airflow").submission_id

@@ -42,6 +42,22 @@ def test_numbers_may_be_rendered_strings_and_absent_fields_are_not_sent():
     }
 
 
+def test_a_mapping_becomes_json():
+    assert command_line("a", {"options": {"x": [1]}}) == f"""a {shlex.quote('--options={"x": [1]}')}"""
+
+
+def test_environment_variables_are_text():
+    environment = {"env_vars": {"A": 5, "B": "x", "C": 0.5}, "pip": ["p"]}
+    request = job_request(entrypoint="x", runtime_env=environment, metadata={})
+    assert request["runtime_env"] == {"env_vars": {"A": "5", "B": "x", "C": "0.5"}, "pip": ["p"]}
+
+
+@pytest.mark.parametrize("value", [True, None, ["x"]])
+def test_an_environment_variable_that_is_no_text_is_named(value):
+    with pytest.raises(ValueError, match=r"runtime_env\['env_vars'\]\['A'\] must be a string"):
+        job_request(entrypoint="x", runtime_env={"env_vars": {"A": value}}, metadata={})
+
+
 @pytest.mark.parametrize("value", ["many", "-1", "nan", "inf"])
 def test_a_wrong_number_is_named(value):
     with pytest.raises(ValueError, match="entrypoint_num_cpus must be a number"):

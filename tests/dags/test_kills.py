@@ -79,7 +79,7 @@ def test_a_worker_killed_while_it_watches(stage: Any, end: Path):
 
 @pytest.mark.chaos
 def test_a_worker_killed_just_after_the_jobs_end(stage: Any):
-    with stage.gateway.hold("GET /api/jobs/.*/logs$", "answer") as held:
+    with stage.gateway.hold("GET /api/v0/logs/file$", "answer") as held:
         run_id = stage.start("case_quiet_again", "ok", "5")
         assert held.reached.wait(90)
         send(signal.SIGKILL, stage.airflow.task_processes())
@@ -191,4 +191,4 @@ def test_a_ray_head_that_is_replaced(stage: Any, end: Path):
     end.touch()
     ended_well(stage, "case_deferred_again", run_id)
     log = "\n".join(stage.airflow.task_log("case_deferred_again", run_id, "job", 1))
-    assert "could not be watched to its end: the cluster was replaced: session" in log
+    assert "could not be watched to its end (cluster_lost): the cluster was replaced: session" in log

@@ -66,6 +66,25 @@ def test_an_unforeseen_exception_shows_its_traceback(stage: Any):
     assert "(job_error, exit code 1)" in log
 
 
+@pytest.mark.parametrize("case", ["case_deferred", "case_sync"])
+def test_a_report_that_airflow_cannot_store_as_it_is(stage: Any, case: str):
+    run_id = stage.start(
+        case, "report", r'{"big": 123456789012345678901234567890, "text": "\ud800 \u0000", "loss": NaN}'
+    )
+    assert stage.airflow.wait_run(case, run_id)["state"] == "success"
+    report = stage.airflow.xcom(case, run_id, "job")
+    assert report == {"big": "123456789012345678901234567890", "text": "� �", "loss": None}
+
+
+@pytest.mark.chaos
+def test_a_job_that_prints_faster_than_its_log_is_shown(stage: Any):
+    run_id = stage.start("case_deferred", "many", "10000", "910")
+    assert stage.airflow.wait_run("case_deferred", run_id, 400)["state"] == "success"
+    assert [line.split()[1].rstrip("x") for line in stage.lines("case_deferred", run_id)] == [
+        str(number) for number in range(10_000)
+    ]
+
+
 def test_long_lines_are_cut_and_nothing_is_lost(stage: Any):
     run_id = stage.start("case_deferred", "long")
     stage.airflow.wait_run("case_deferred", run_id)
@@ -103,6 +122,21 @@ def test_a_cleared_task_runs_afresh_and_its_old_job_stops(stage: Any):
     stage.wait_job(second, "STOPPED")
 
 
+def test_a_run_that_is_deleted_and_made_again_has_its_work_done_again(stage: Any):
+    def run(*behave: str) -> str:
+        body = {"logical_date": None, "dag_run_id": "made_twice", "conf": {"behave": list(behave)}}
+        stage.airflow.api("POST", "/dags/case_deferred/dagRuns", body)
+        return str(stage.airflow.wait_run("case_deferred", "made_twice")["state"])
+
+    stage.airflow.wait_dag("case_deferred")
+    stage.airflow.unpause("case_deferred")
+    assert run("exit", "1", "broken") == "failed"
+    stage.airflow.api("DELETE", "/dags/case_deferred/dagRuns/made_twice")
+    assert run("ok", "3") == "success"
+    assert stage.airflow.xcom("case_deferred", "made_twice", "job")["listed"] == 3
+    assert len(stage.jobs_of("made_twice")) == 2
+
+
 def test_detached_jobs_outlive_their_task(stage: Any):
     run_id = stage.start("case_detached", "sleep", "20")
     submission_id = stage.submission_id("case_detached", run_id)
@@ -114,7 +148,7 @@ def test_detached_jobs_outlive_their_task(stage: Any):
 def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any):
     task, log = stage.finish("case_timeout", "sleep", "300")
     assert task["state"] == "failed"
-    assert "it ran into the task's execution_timeout and was stopped" in log
+    assert "it ran into the task's execution_timeout of 15 s and was stopped" in log
     (job,) = stage.jobs_of(task["dag_run_id"])
     assert job["status"] == "STOPPED"
 
@@ -122,7 +156,7 @@ def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any
 def test_an_unreachable_ray_is_one_clear_sentence(stage: Any):
     task, log = stage.finish("case_nowhere", "ok")
     assert task["state"] == "failed"
-    assert "Cannot reach Ray at http://127.0.0.1:" in log
+    assert "Failed (ray_unreachable): Cannot reach Ray at http://127.0.0.1:" in log
     assert "(connection 'ray_nowhere')" in log
 
 
@@ -130,6 +164,7 @@ def test_a_wrong_token_fails_at_once_and_stays_secret(stage: Any):
     task, log = stage.finish("case_wrong_token", "ok")
     assert (task["state"], task["try_number"]) == ("failed", 1)
     assert "refused the token (HTTP 403)" in log
+    assert "Failed (ray_authentication): " in log
     assert "token-of-the-test" not in log
 
 

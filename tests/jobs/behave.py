@@ -33,6 +33,20 @@ def main(mode: str, *words: str) -> int:
     if mode == "long":
         print("x" * 300_000, flush=True)
         return main("ok")
+    if mode == "many":
+        # More than a watcher shows while the job runs: lines of a length, printed at once.
+        for number in range(int(words[0])):
+            print(f"line {number} ".ljust(int(words[1]), "x"))
+        return finish(int(words[0]))
+    if mode == "report":
+        print(f"REPORT {words[0]}", flush=True)
+        return 0
+    if mode == "odd":
+        # What Ray's Jobs API cannot give: a line beyond its limit for a message, or a byte that is not UTF-8.
+        print("\n".join(f"line {number} of the job" for number in range(30)), flush=True)
+        sys.stdout.buffer.write(b"latin \xe9 and nul \x00" if words[0] == "bytes" else b"x" * 6_000_000)
+        print("\nline 30 of the job")
+        return finish(31)
     if mode == "until":
         # Prints numbered lines until a file appears, so that a test decides how long the job lives.
         number = 0

@@ -1,0 +1,49 @@
+"""A Ray head that is away when a task wants to submit: waited for, as long as ``unreachable_timeout`` says."""
+
+import pytest
+
+from airflow_ray import job_task
+from airflow_ray.errors import FailureReason, RayApiError, RayJobError
+from airflow_ray.operator import RayOperator
+from airflow_ray.settings import ClusterSettings
+
+
+class Away:
+    """A conversation that fails so many times before it succeeds."""
+
+    def __init__(self, times: int, *, transient: bool = True) -> None:
+        self.times, self.transient, self.asked = times, transient, 0
+
+    async def __call__(self, client: object) -> str:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise RayApiError("Cannot reach Ray.", FailureReason.UNREACHABLE, transient=self.transient)
+        return "placed"
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch) -> RayOperator:
+    monkeypatch.setattr(job_task, "_PATIENT_PAUSE", 0.01)
+    task = RayOperator(task_id="t", entrypoint="x")
+    task._settings = ClusterSettings("http://ray.invalid:8265", "test")
+    return task
+
+
+def test_a_head_that_comes_back_is_waited_for(task):
+    assert task._call(Away(3), patience=60) == "placed"
+
+
+@pytest.mark.parametrize(("patience", "transient"), [(0, True), (60, False)])
+def test_no_patience_is_lost_on_what_does_not_pass(task, patience, transient):
+    away = Away(3, transient=transient)
+    with pytest.raises(RayJobError, match=r"Failed \(ray_unreachable\): Cannot reach Ray"):
+        task._call(away, patience=patience)
+    assert away.asked == 1
+
+
+def test_a_killed_task_does_not_wait(task):
+    task._killed = True
+    away = Away(3)
+    with pytest.raises(RayJobError):
+        task._call(away, patience=60)
+    assert away.asked == 1

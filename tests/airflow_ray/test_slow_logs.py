@@ -1,0 +1,133 @@
+"""A job that prints faster than a task's log takes lines. Ray is a stand-in: it has ended before its log is shown."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from airflow_ray import log_stream, watch
+from airflow_ray.client import JobInfo
+from airflow_ray.errors import FailureReason, RayApiError
+from airflow_ray.watch import JobWatch, Limits, Outcome
+
+LINES = [f"line {number}" for number in range(200)]
+LOG = "".join(f"{line}\n" for line in LINES) + 'REPORT {"listed": 200}\n'
+
+
+class Finished:
+    """As a client: a job that has succeeded, with a log that streams in pieces as slow as ``pause``."""
+
+    def __init__(self, pause: float = 0.0, readable: bool = True) -> None:
+        self.pause, self.readable = pause, readable
+
+    async def job(self, submission_id: str) -> JobInfo:
+        return JobInfo(submission_id, "SUCCEEDED", exit_code=0)
+
+    async def tail(self, submission_id: str) -> AsyncIterator[str]:
+        for line in LOG.splitlines(keepends=True):
+            yield line
+            await asyncio.sleep(self.pause)
+
+    async def whole_log(self, submission_id: str, last_lines: int = -1) -> AsyncIterator[str]:
+        if not self.readable:
+            raise RayApiError("It is away.", FailureReason.UNREACHABLE)
+        yield "".join(LOG.splitlines(keepends=True)[-last_lines if last_lines > 0 else 0 :])
+
+
+class Position:
+    """A ``LogPosition`` in memory."""
+
+    saved = 0
+
+    async def load(self) -> int:
+        return 0
+
+    async def mine(self) -> bool:
+        return True
+
+    async def save(self, offset: int) -> None:
+        self.saved = offset
+
+
+def follow(client: Any, **options: Any) -> tuple[Outcome, list[str]]:
+    lines: list[str] = []
+    options = {"emit": lines.append, "limits": Limits(), **options}
+    return asyncio.run(JobWatch(client, "the-job", **options).run()), lines
+
+
+@pytest.mark.parametrize("position", [None, Position()])
+def test_a_stream_that_still_moves_is_shown_to_its_end(monkeypatch, position):
+    monkeypatch.setattr(watch, "_DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr(log_stream, "_BATCH_SECONDS", 0.05)
+    outcome, lines = follow(Finished(pause=0.01), position=position)
+    assert lines[:-1] == LINES
+    assert (outcome.log_complete, outcome.report) == (True, {"listed": 200})
+    assert position is None or position.saved == len(LOG)
+
+
+@pytest.mark.parametrize("position", [None, Position()])
+def test_what_takes_too_long_is_counted_and_its_report_read(monkeypatch, position):
+    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5, raising=False)
+    monkeypatch.setattr(log_stream, "_BATCH_SECONDS", 0.05)
+    outcome, lines = follow(Finished(pause=0.02), position=position)
+    shown = [line for line in lines if line.startswith("line")]
+    assert shown == LINES[: len(shown)]
+    assert 0 < len(shown) < 200
+    left = len(LOG) - sum(len(line) + 1 for line in shown)
+    assert lines[-1] == (
+        f"({left:,} characters of the job's log are left out here. "
+        "Read them with 'ray job logs the-job' or in the Ray dashboard.)"
+    )
+    assert (outcome.log_complete, outcome.report) == (True, {"listed": 200})
+
+
+def test_what_cannot_even_be_counted_is_said_to_be_missing(monkeypatch):
+    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5, raising=False)
+    outcome, lines = follow(Finished(pause=0.02, readable=False))
+    assert "at least" in lines[-1]
+    assert not outcome.log_complete
+
+
+def test_others_in_the_event_loop_get_their_turn_between_lines(monkeypatch):
+    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0, raising=False)
+    shown: list[str] = []
+    steps: list[int] = []
+
+    async def story() -> None:
+        async def others() -> None:
+            while True:
+                steps.append(len(shown))
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(others())
+        await JobWatch(Finished(), "the-job", limits=Limits(), emit=shown.append, position=Position()).run()
+        beating.cancel()
+        steps.append(len(shown))
+
+    asyncio.run(story())
+    assert len(shown) == 201
+    assert max(after - before for before, after in itertools.pairwise(steps)) == 1
+
+
+def test_a_cancel_between_two_lines_loses_none(monkeypatch):
+    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0, raising=False)
+    shown: list[str] = []
+
+    async def story() -> None:
+        async def nothing_new() -> bool:
+            return True
+
+        log = log_stream.LogStream(
+            Finished(), "the-job", emit=shown.append, has_ended=nothing_new, ended=asyncio.Event(), position=Position()
+        )
+        running = asyncio.create_task(log.run())
+        while len(shown) < 50:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await log.finish(whole=False)
+
+    asyncio.run(story())
+    assert shown[:-1] == LINES
