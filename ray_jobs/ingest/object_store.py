@@ -12,7 +12,8 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,15 @@ def normalise_source(source: str) -> str:
 def s3_client() -> Any:
     """A boto3 client made once per process (clients are thread-safe, and cost 100 ms each)."""
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, PartialCredentialsError
 
+    session = botocore.session.get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     custom_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     try:
-        return boto3.client(
+        return boto3.Session(botocore_session=session).client(
             "s3",
             config=Config(
                 connect_timeout=5,
@@ -106,6 +110,16 @@ def s3_client() -> Any:
             f"the object store's client cannot be set up: {one_line(error)}; "
             "check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
         ) from None
+
+
+def _timestamp(value: Any) -> datetime:
+    """A time as answers have it. botocore reads it with dateutil, which is more than half of the work of a listing."""
+    from botocore.utils import parse_timestamp
+
+    with suppress(TypeError, ValueError):
+        if (read := datetime.fromisoformat(value)).tzinfo is not None:
+            return read
+    return parse_timestamp(value)
 
 
 def _store_name() -> str:

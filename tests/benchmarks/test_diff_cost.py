@@ -1,0 +1,102 @@
+"""What finding out that nothing changed costs, against the bare listing of the store: 100,000 objects.
+
+uv run pytest -m benchmark -s tests/benchmarks/test_diff_cost.py
+"""
+
+import os
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ingest.diff import Change, diff
+from ingest.ledger import ledger_row, read_ledger
+from ingest.object_store import list_objects
+from ingest.schema import ensure_sources
+
+OBJECTS = int(os.environ.get("DIFF_OBJECTS", 100_000))
+SOURCE = "s3://diff-cost/pdfs/"
+LEDGER = "diff_cost_sources"
+ROUNDS = 3
+FINGERPRINT = "f"
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module")
+def client(object_store, milvus):
+    """The store's objects, all of which the ledger has as done."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in object_store.environment().items():
+            patched.setenv(name, value)
+        object_store.bucket("diff-cost")
+        store = object_store.client()
+
+        def put(numbers):
+            for number in numbers:
+                key = f"pdfs/2026-{1 + number % 12:02}/{number:07}.pdf"
+                store.put_object(Bucket="diff-cost", Key=key, Body=b"%d" % number)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, [range(first, OBJECTS, 8) for first in range(8)]))
+        from ingest.milvus import connect
+
+        client = connect(milvus.uri)
+        ensure_sources(client, LEDGER, 2)
+        batch = []
+        for listed in list_objects(SOURCE, (".pdf",)):
+            batch.append(
+                ledger_row(
+                    source=listed.source, pipeline="pdfs", version=listed.version, size=listed.size,
+                    fingerprint=FINGERPRINT, run_id="r", attempts=1, rows=1, vector=np.ones(2, np.float32),
+                    metadata={"pages": 1}, failure=None,
+                )
+            )  # fmt: skip
+            if len(batch) == 5000:
+                client.upsert(LEDGER, batch)
+                batch = []
+        if batch:
+            client.upsert(LEDGER, batch)
+        client.flush(LEDGER)
+        yield client
+
+
+def bare():
+    """The listing as anyone gets it from boto3."""
+    import boto3
+
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket="diff-cost", Prefix="pdfs/")
+    return sum(len(page["Contents"]) for page in pages)
+
+
+def whole(client):
+    differences = diff(list_objects(SOURCE, (".pdf",)), read_ledger(client, LEDGER, SOURCE, "pdfs"), FINGERPRINT)
+    return sum(difference.change is Change.UNCHANGED for difference in differences)
+
+
+def seconds(work):
+    started = time.perf_counter()
+    assert work() == OBJECTS
+    return time.perf_counter() - started
+
+
+def test_a_run_without_changes_costs_little_more_than_the_listing(client):
+    listing, difference = [], []
+    for _ in range(ROUNDS):
+        listing.append(seconds(bare))
+        difference.append(seconds(lambda: whole(client)))
+    ratio = min(difference) / min(listing)
+    million = 10_000_000 / OBJECTS
+    print(
+        f"\n{OBJECTS} objects: bare listing {min(listing):.1f} s, diff {min(difference):.1f} s, {ratio:.2f} times; "
+        f"10 million: {min(listing) * million / 60:.0f} and {min(difference) * million / 60:.0f} minutes"
+    )
+    tracemalloc.start()
+    whole(client)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"peak of Python's memory in a diff: {peak / 1e6:.1f} MB")
+    assert ratio < 1.5
+    assert peak < 50_000_000
