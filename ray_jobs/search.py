@@ -24,13 +24,16 @@ from ingest.text_model import TextModel, describe
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+    from ingest.embedding import TextEncoder
+
 
 def main(argv: list[str] | None = None) -> int:
     parser = Parser(description=__doc__.split("\n")[0])
     parser.add_argument("question", nargs="+", help="one or more questions, each in quotes")
     parser.add_argument("--milvus-uri", required=True, metavar="URI", help="http://host:19530")
     parser.add_argument("--collection", default="", metavar="PREFIX", help="prefix of the collections' names")
-    parser.add_argument("--embedding-model", default="BAAI/bge-m3", metavar="NAME", help="the one it was ingested with")
+    parser.add_argument("--embedding-model", default="BAAI/bge-m3", metavar="NAME",
+                        help="the one it was ingested with; --mode words needs none")  # fmt: skip
     parser.add_argument("--limit", type=int, default=5, metavar="N", help="pages per question (default: 5)")
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.HYBRID, help="default: hybrid")
     parser.add_argument("--json", action="store_true", help="one JSON object a question instead of text")
@@ -49,8 +52,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _answers(arguments: Namespace) -> Iterator[tuple[str, list[PageHit]]]:
-    from ingest.embedding import TextEncoder
-
     client = connect(arguments.milvus_uri)
     collection = arguments.collection + DOCUMENTS
     with errors_as_sentences(arguments.milvus_uri):
@@ -60,12 +61,18 @@ def _answers(arguments: Namespace) -> Iterator[tuple[str, list[PageHit]]]:
                 "or check --collection"
             )
         client.load_collection(collection)
-        model = describe(arguments.embedding_model)
-        _check_model(client, arguments.collection, model)
-        encoder = TextEncoder(model.name, model.dimension, threads=os.cpu_count() or 1)
+        encoder = None if arguments.mode is Mode.WORDS else _encoder(client, arguments)
         for question in arguments.question:
-            vector = encoder.encode_query(question)
+            vector = encoder.encode_query(question) if encoder else None
             yield question, search_documents(client, collection, question, vector, arguments.limit, arguments.mode)
+
+
+def _encoder(client: MilvusClient, arguments: Namespace) -> TextEncoder:
+    model = describe(arguments.embedding_model)
+    _check_model(client, arguments.collection, model)
+    from ingest.embedding import TextEncoder  # seconds, so not before all else is known to be right
+
+    return TextEncoder(model.name, model.dimension, threads=os.cpu_count() or 1)
 
 
 def _check_model(client: MilvusClient, prefix: str, model: TextModel) -> None:

@@ -39,28 +39,40 @@ class PageHit:
 
 
 def search_documents(
-    client: MilvusClient, collection: str, question: str, vector: np.ndarray, limit: int = 5, mode: Mode = Mode.HYBRID
+    client: MilvusClient,
+    collection: str,
+    question: str,
+    vector: np.ndarray | None,
+    limit: int = 5,
+    mode: Mode = Mode.HYBRID,
 ) -> list[PageHit]:
     """The best pages for a question, each once.
 
     Args:
         collection: of text rows.
         question: in any language; what BM25 searches.
-        vector: its embedding, shape (dimension,); unused for Mode.WORDS.
+        vector: its embedding, shape (dimension,); None for Mode.WORDS.
     """
     from pymilvus import AnnSearchRequest, RRFRanker
 
-    dense = AnnSearchRequest(
-        data=[vector], anns_field="embedding", param={"metric_type": "COSINE", "params": {"ef": 2 * CANDIDATES}},
-        limit=CANDIDATES,
-    )  # fmt: skip
-    words = AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
+    requests = []
+    if mode is not Mode.WORDS:
+        requests.append(
+            AnnSearchRequest(
+                data=[vector], anns_field="embedding", limit=CANDIDATES,
+                param={"metric_type": "COSINE", "params": {"ef": 2 * CANDIDATES}},
+            )
+        )  # fmt: skip
+    if mode is not Mode.DENSE:
+        requests.append(
+            AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
+        )
     if mode is Mode.HYBRID:
         found = client.hybrid_search(
-            collection, [dense, words], RRFRanker(RRF_K), limit=CANDIDATES, output_fields=FIELDS, timeout=TIMEOUT
+            collection, requests, RRFRanker(RRF_K), limit=CANDIDATES, output_fields=FIELDS, timeout=TIMEOUT
         )
     else:
-        request = dense if mode is Mode.DENSE else words
+        (request,) = requests
         found = client.search(
             collection, data=request.data, anns_field=request.anns_field, search_params=request.param,
             limit=CANDIDATES, output_fields=FIELDS, timeout=TIMEOUT,

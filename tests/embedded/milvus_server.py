@@ -12,16 +12,20 @@ TOKEN = "root:Milvus"
 
 class MilvusServer(Part):
     """Milvus standalone with authorization; the user is root with the password Milvus. One per host: etcd's peer port
-    is fixed."""
+    is fixed.
+
+    upsert_rate: MB/s into one collection, above which upserts are refused for the moment; None: as fast as it can.
+    """
 
     name = "milvus-server"
     start_timeout = 180.0
     stop_grace = 0.5  # SIGTERM does not end it
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, upsert_rate: float | None = None) -> None:
         from milvus import MilvusServerConfig, _initialize_data_files
 
         super().__init__(folder)
+        self._upsert_rate = upsert_rate
         self._config = MilvusServerConfig(data_dir=str(folder))
         self._config.try_bind_port = self._bind  # its own check stumbles over ports in TIME_WAIT
         port, self._metrics_port = free_ports(2)
@@ -43,7 +47,12 @@ class MilvusServer(Part):
         return ["env", "-C", self._config.base_data_dir, f"{self._programs}/milvus", "run", "standalone"]
 
     def environment(self) -> dict[str, str]:
+        limits = {
+            "QUOTAANDLIMITS_DML_ENABLED": "true",
+            "QUOTAANDLIMITS_DML_UPSERTRATE_COLLECTION_MAX": str(self._upsert_rate),
+        }
         return {
+            **(limits if self._upsert_rate else {}),
             "LD_LIBRARY_PATH": self._programs,
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(self._metrics_port),

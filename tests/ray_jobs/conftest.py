@@ -73,8 +73,8 @@ def milvus_client(milvus) -> Any:
 
 @pytest.fixture(scope="session")
 def milvus_server(tmp_path_factory) -> Iterator[MilvusServer]:
-    """One for all tests: a host can hold no more."""
-    with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as running:
+    """One for all tests: a host can hold no more. It limits the rate of upserts, as hosted ones do."""
+    with MilvusServer(tmp_path_factory.mktemp("milvus-server"), upsert_rate=1.0) as running:
         yield running
 
 

@@ -4,13 +4,16 @@ import uuid
 
 import numpy as np
 import pytest
+from pymilvus.exceptions import MilvusException
 
 from embedded.milvus_server import TOKEN
+from ingest.diff import Change
 from ingest.errors import ConfigurationError, ObjectError
 from ingest.generations import Names, behind, ensure_ledger, is_staged, publish, switch, widen
 from ingest.ledger import ledger_row, read_ledger
 from ingest.milvus import connect
 from ingest.schema import ensure_documents, ensure_sources
+from ingest.writer import ObjectPart, ObjectWriter, Target
 
 ROUNDS = 5
 
@@ -59,3 +62,26 @@ def test_another_model_waits_behind_the_alias_until_the_switch(client):
     switch(client, new)
     assert behind(client, f"{prefix}documents") == new.rows
     assert [known.source for known in read_ledger(client, new.ledger, "", "pdfs")] == ["s3://b/1"]
+
+
+def test_a_server_that_limits_the_rate_of_writes_is_waited_for(client):
+    name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
+    ensure_documents(client, name, dimension)
+    ensure_sources(client, ledger, dimension)
+    one = [{"page": 1, "kind": "text", "text": "text", "metadata": {}}] * rows
+    vectors = np.ones((rows, dimension), np.float32)
+    parts = [
+        ObjectPart(f"s3://b/{n}", "v", 1, 0, Change.NEW, total=rows, rows=one, vectors=vectors) for n in range(3)
+    ]  # 1 MB each, which is what a second may bring
+    for part in parts:
+        ObjectWriter(client, Target(name, ledger, dimension, "pdfs", "f", "run", clean_new=False)).write([part])
+    again = [
+        {"id": str(n), "source": "s", "version": "v", "ordinal": n, "embedding": vectors[n], **one[n]}
+        for n in range(rows)
+    ]
+    with pytest.raises(MilvusException, match="rate limit"):  # so there is one
+        for _ in range(ROUNDS):
+            client.upsert(name, again, retry_on_rate_limit=False)
+    client.delete(name, filter='source == "s"')
+    found = client.query(name, filter='id != ""', output_fields=["source"], limit=16_000, consistency_level="Strong")
+    assert len(found) == 3 * rows

@@ -33,6 +33,13 @@ def test_a_chinese_question_is_answered_by_words(answers):
     assert answers["words"][question.text][0] == (question.file, question.page)
 
 
+def test_a_search_by_words_needs_no_model(plain_jobs, library):
+    flags = ["--collection", library.collection, "--mode", "words", "--embedding-model", "/no/such/model"]
+    result = plain_jobs.run("search.py", *flags, QUESTIONS[0].text)
+    assert result.code == 0, result.stderr
+    assert QUESTIONS[0].file in result.stdout
+
+
 def test_every_page_comes_once(answers):
     for hits in answers["hybrid"].values():
         assert len(hits) == len(set(hits)) == 5
