@@ -41,7 +41,9 @@ class UnreachableError(JobError):
     exit_code = ExitCode.UNREACHABLE
 
 
-MAY_PASS = frozenset({"Vanished", "Unreadable", "ChangedDuringRun", "Forbidden", "Crashed", "TimeLimit", "MemoryLimit"})
+MAY_PASS = frozenset(
+    {"Vanished", "Unreadable", "ChangedDuringRun", "Forbidden", "Crashed", "TimeLimit", "MemoryLimit", "Interrupted"}
+)
 """Types of failure that another try may not meet again. All others are the object's own: it has to change first."""
 
 MAX_ATTEMPTS = 3

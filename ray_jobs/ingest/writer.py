@@ -1,12 +1,14 @@
 """Write objects to Milvus in the order that loses and doubles nothing.
 
 For each object:
+0. if the ledger does not know it, upsert a ledger row that calls it `Interrupted`;
 1. upsert its rows, whose ids depend on nothing but the work, so that doing it again changes nothing;
 2. when all of them are acknowledged, upsert its ledger row;
 3. then delete its rows of other versions and fingerprints.
 
-A reader never meets a gap. A crash after 1 or 2 leaves what the next run completes: without its ledger row an object
-is done again and lands on the same ids, and step 3 removes every row of the object that the new version does not have.
+A reader never meets a gap. A crash after 1 or 2 leaves what the next run completes: without its ledger row of 2 an
+object is done again and lands on the same ids, and step 3 removes every row of the object that the new version does not
+have. If the object has left the store by then, its ledger row of 0 makes the next run find it missing, and remove it.
 Where there is something to delete, the ledger row says so in its metadata from 2 on (`unfinished`), and is written
 once more without that after 3: so the next run knows an object whose step 3 was cut off.
 
@@ -21,7 +23,7 @@ writers that find it at once do the same thing twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,12 @@ BATCH_ROWS = 1000
 SOURCES_PER_QUERY = 200
 MAX_FAILURES = 100
 """Failures that a report lists; all of them are in the ledger."""
+
+
+INTERRUPTED = ObjectError(
+    "write", "Interrupted", "the object is being written, or was when its run was cut off; the next run does it again"
+)
+"""What the ledger says of an object whose rows are about to be written for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,8 @@ class ObjectWriter:
         """
         outcome = Outcome()
         self._check_lease()
+        announced = {part.source: part for part in parts if part.change is Change.NEW and part.rows}
+        self._upsert_ledger(self._ledger_row(replace(part, failure=INTERRUPTED)) for part in announced.values())
         for batch in batched_by_bytes(row for part in parts for row in self._rows(part)):
             self._client.upsert(self._target.collection, batch, timeout=TIMEOUT)
             outcome.rows_written += len(batch)
@@ -296,7 +306,7 @@ class ObjectWriter:
             size=part.size,
             fingerprint=self._target.fingerprint,
             run_id=self._target.run_id,
-            attempts=part.attempts + 1,
+            attempts=part.attempts + (part.failure is not INTERRUPTED),
             rows=0 if part.failure else part.total,
             vector=self._mean(part),
             metadata=part.metadata,

@@ -230,10 +230,27 @@ def test_rows_come_first_then_the_ledger_then_the_deletion(tables):
     assert changes == ["upsert rows", "upsert ledger", "delete rows", "upsert ledger"]
 
 
-def test_a_new_object_costs_one_write_of_rows_and_one_of_the_ledger(tables):
+def test_new_objects_cost_one_write_of_rows_and_one_of_the_ledger_before_and_after(tables):
     calls = Calls(tables.client)
     tables.writer(calls).write([part(A, "v1", ["one"]), part(B, "v1", ["two"])])
-    assert calls.made == ["upsert rows", "upsert ledger"]
+    assert calls.made == ["upsert ledger", "upsert rows", "upsert ledger"]
+
+
+@pytest.mark.parametrize("last", range(4))
+def test_an_object_that_was_cut_off_and_then_left_the_store_leaves_nothing(tables, last):
+    with contextlib.suppress(ConnectionError):
+        tables.writer(Calls(tables.client, last)).write([part(A, "v1", ["one", "two"])])
+    tables.run({})
+    assert tables.state() == ([], [])
+
+
+def test_an_object_that_was_cut_off_is_said_to_be_and_no_try_is_counted(tables):
+    with pytest.raises(ConnectionError):
+        tables.writer(Calls(tables.client, 1)).write([part(A, "v1", ["one"])])
+    (row,) = tables.ledger()
+    assert (row["status"], row["stage"], row["error_type"], row["attempts"]) == ("failed", "write", "Interrupted", 0)
+    assert tables.run({A: ("v1", ["one"])}) == [(A, "retry")]
+    assert (tables.ledger()[0]["status"], tables.ledger()[0]["attempts"]) == ("ok", 1)
 
 
 def test_removed_objects_lose_their_rows_before_their_ledger_rows(tables):
@@ -318,7 +335,7 @@ def test_an_object_in_parts_of_several_writers_is_one_object(make_tables, order)
     parts = pieces(A, "v1", texts, 10)
     for at in order[:-1]:
         assert tables.writer().write([parts[at]]).ok == 0
-        assert tables.ledger() == []
+        assert [row["error_type"] for row in tables.ledger()] == ["Interrupted"]
     assert tables.writer().write([parts[order[-1]]]).ok == 1
     assert tables.state() == clean.state()
 
