@@ -67,13 +67,17 @@ Entry = TypeVar("Entry", StoredObject, LedgerEntry)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One object and what is to be done about it; `attempts` counts the tries at this version before this run."""
+    """One object and what is to be done about it.
+
+    `attempts` counts the tries at this version before this run; `failed`: it is UNCHANGED, and failed for good.
+    """
 
     change: Change
     source: str
     version: str
     size: int
     attempts: int = 0
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ def _compare(
     elif not known.ok and worth_another_try(known.error_type, known.attempts):
         change, attempts = Change.RETRY, known.attempts
     else:
-        change, attempts = Change.UNCHANGED, known.attempts
+        return Difference(Change.UNCHANGED, listed.source, listed.version, listed.size, known.attempts, not known.ok)
     return Difference(change, listed.source, listed.version, listed.size, attempts)
 
 
@@ -117,7 +121,7 @@ def _compare_failed(difference: Difference, known: LedgerEntry | None, only_fail
         if difference.change is Change.CHANGED:
             return difference
         attempts = known.attempts if worth_another_try(known.error_type, known.attempts) else 0
-        return replace(difference, change=Change.RETRY, attempts=attempts)
+        return replace(difference, change=Change.RETRY, attempts=attempts, failed=False)
     return difference if difference.change is Change.UNCHANGED else replace(difference, change=Change.SKIPPED)
 
 

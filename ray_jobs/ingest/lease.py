@@ -212,7 +212,10 @@ def _take_turn(
             others = ", ".join(
                 f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]
             )
-            say(f"waiting for a run that works on the same objects: {others}")
+            say(
+                f"waiting for a run that works on the same objects: {others}; "
+                f"one that shows no sign of life is given up after {seconds:g} s"
+            )
         time.sleep(min(1.0, seconds / RENEWALS))
 
 

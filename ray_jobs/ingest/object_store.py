@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import stat
 import time
@@ -44,6 +45,10 @@ def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
 
 
+# What botocore takes for a bucket's name, which is more than S3 does today (botocore.handlers.VALID_BUCKET).
+_BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{3,255}")
+
+
 def split_s3(uri: str) -> tuple[str, str]:
     """Bucket and key (or key prefix) of an `s3://` URI. The key is taken literally: nothing in it is percent-decoded.
 
@@ -51,8 +56,8 @@ def split_s3(uri: str) -> tuple[str, str]:
         ConfigurationError: there is no bucket in it.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if len(bucket) < 3:
-        raise ConfigurationError(f"--source {uri!r} names no bucket; write s3://bucket/prefix/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(f"--source {uri!r} names no bucket; write s3://bucket/prefix/, without credentials")
     return bucket, key
 
 

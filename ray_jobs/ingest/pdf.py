@@ -46,17 +46,19 @@ def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     if not data:
-        raise ObjectError("parse", "Empty", "the file is empty (0 bytes)")
+        raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors share no narrower base class
         _check_memory(error)
         raise ObjectError(
-            "parse", "NotAPdf", f"this is not a PDF or is damaged beyond repair: {one_line(error)}"
+            "parse",
+            "NotAPdf",
+            f"this is not a PDF, or is damaged beyond repair; upload it again ({one_line(error, 80)})",
         ) from None
     with document:
         if not document.is_pdf:  # MuPDF looks at the content and opens other formats too, an HTML error page above all
-            raise ObjectError("parse", "NotAPdf", "this is not a PDF but another kind of document")
+            raise ObjectError("parse", "NotAPdf", "this is not a PDF but another kind of document; export it as PDF")
         if document.needs_pass:
             raise ObjectError("parse", "Encrypted", "the PDF needs a password; upload it without one")
         try:
@@ -64,7 +66,9 @@ def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
         except Exception as error:
             raise _damaged(error) from None
         if count < 1:
-            raise ObjectError("parse", "NoPages", "the PDF has no readable page; it may be truncated")
+            raise ObjectError(
+                "parse", "NoPages", "the PDF has no readable page; it may be truncated, so upload it again"
+            )
         if max_pages is not None and count > max_pages:
             raise ObjectError(
                 "parse",
@@ -91,4 +95,6 @@ def _check_memory(error: Exception) -> None:
 def _damaged(error: Exception, page: int | None = None) -> ObjectError:
     _check_memory(error)
     where = f"page {page}" if page else "the page tree"
-    return ObjectError("parse", "Damaged", f"{where} of the PDF cannot be read: {one_line(error)}")
+    return ObjectError(
+        "parse", "Damaged", f"{where} of the PDF cannot be read; repair it or upload it again ({one_line(error, 80)})"
+    )

@@ -22,7 +22,9 @@ class Report:
     Attributes:
         stages: per stage `seconds` (summed over the processes that ran it) and `items` (objects or rows).
         collection: of the rows, behind the name that searches use.
-        remaining: of a migration: objects that only the collection searched so far has; at 0 it is switched.
+        unmigrated: of a migration: objects that only the collection searched so far has; at 0 it is switched.
+        failed_before: of the unchanged: those that failed for good in a run before.
+        empty: of the processed: those in which nothing was found, such as scans without a text layer.
         failures: the first 100: `source, stage, error_type, message`.
         failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
             of `failures`.
@@ -46,7 +48,9 @@ class Report:
     failure_counts: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
     collection: str = ""
-    remaining: int = 0
+    unmigrated: int = 0
+    failed_before: int = 0
+    empty: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,13 +62,18 @@ class Report:
     def summary(self) -> str:
         """What happened, in about ten lines."""
         planned = "would be " if self.dry_run else ""
+        done = self.added + self.changed + self.unchanged
         lines = [
             f"{self.pipeline} {self.source} in {self.seconds:.1f} s",
             f"  objects  {self.listed} listed: {self.added} {planned}added, {self.changed} {planned}changed, "
-            f"{self.unchanged} unchanged; {self.deleted} {planned}deleted, {self.failed} failed",
+            f"{self.unchanged} unchanged, {self.deleted} {planned}deleted; {self.failed} of these failed"
+            + (f", {self.listed - done} left for another run" if self.listed > done and not self.dry_run else "")
+            + (f", {self.failed_before} unchanged ones had failed before" if self.failed_before else ""),
             f"  rows     {self.rows_written} written, {self.rows_deleted} deleted"
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]
+        if self.empty:
+            lines.append(f"  empty    {self.empty} objects have no rows: no text was found in them")
         if self.stages:
             parts = [self._stage(name, **stage) for name, stage in self.stages.items()]
             lines.append(f"  stages   {', '.join(parts)}")
@@ -80,5 +89,5 @@ class Report:
 
     @staticmethod
     def _stage(name: str, seconds: float, items: float) -> str:
-        rate = f" ({items / seconds:.1f}/s)" if seconds and items else ""
+        rate = f" ({items / seconds:.1f}/s)" if seconds and items / seconds >= 0.05 else ""
         return f"{name} {seconds:.1f} s{rate}"

@@ -117,18 +117,25 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
                 outcome = _work(pipeline, options, source, client, names, held, report, say)
             if is_staged(client, names, options.migrate):
                 _migrate(pipeline, client, names, options, source, leases, report, say)
-    report.failed = outcome.failed
+    report.failed, report.empty = outcome.failed, outcome.empty
     report.failure_counts = outcome.grouped()
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
     report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted
     report.seconds = round(time.monotonic() - started, 3)
     # Of all that are there, not of those at hand: one bad file among a hundred is no reason to fail the run after it,
-    # which has only that one to try again.
-    if outcome.failed > math.floor(options.max_failed_fraction * report.listed):
+    # which has only that one to try again; and fifty are one for the run after it too, which has none.
+    failed = report.failed + report.failed_before
+    if not options.dry_run and failed > math.floor(options.max_failed_fraction * report.listed):
+        before = f" ({report.failed_before} of them in runs before)" if report.failed_before else ""
+        first = next(iter(report.failures), None)
         raise TooManyFailedError(
-            f"{outcome.failed} of {report.listed} objects failed, more than --max-failed-fraction "
-            f"{options.max_failed_fraction:g} allows; the first: {printable(report.failures[0]['source'])}: "
-            f"{report.failures[0]['message']}",
+            f"{failed} of {report.listed} objects failed{before}, more than --max-failed-fraction "
+            f"{options.max_failed_fraction:g} allows; "
+            + (
+                f"the first: {printable(first['source'])}: {first['message']}"
+                if first
+                else "the ledger says why: replace the objects, or try them again with --only-failed"
+            ),
             report,
         )
     return report
@@ -209,11 +216,11 @@ def _migrate(
 ) -> None:
     """Switch searches to this run's collection if it is complete."""
     with leases(names.pipeline, ""):
-        listed_all = not options.limit and not options.keep_missing
-        report.remaining, first = remaining(client, names, source, listed_all)
-        if report.remaining:
+        listed_all = not options.limit and not options.keep_missing and options.only_failed is None
+        report.unmigrated, first = remaining(client, names, source, listed_all)
+        if report.unmigrated:
             say(
-                f"{names.public} is not switched to {names.rows} yet: {report.remaining} objects are not in it, the "
+                f"{names.public} is not switched to {names.rows} yet: {report.unmigrated} objects are not in it, the "
                 f"first is {printable(first)}; run with --migrate over their prefixes too"
             )
         elif is_staged(client, names, migrate=True):
@@ -248,6 +255,7 @@ def _diff(
         report.listed += change is not Change.MISSING
         if change is Change.UNCHANGED:
             report.unchanged += 1
+            report.failed_before += difference.failed
         elif change is Change.SKIPPED:
             continue
         elif change is Change.MISSING:
@@ -266,6 +274,8 @@ def _diff(
             and not (change is Change.MISSING and options.keep_missing)
         ):
             say(f"{change:<8} {printable(difference.source)}")
+    if not report.listed:
+        say(f"nothing of this pipeline is under {printable(source)}; check the prefix, which is taken as it is")
     say(
         f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{missing.count} missing"
@@ -273,6 +283,8 @@ def _diff(
     if only_failed is not None:
         seen = ", ".join(f"{count} x {printable(reason)}" for reason, count in only_failed.seen.most_common(10))
         say(f"only failed objects; of those listed, the ledger knows these: {seen or 'none'}")
+        if not work.count and options.only_failed:
+            say(f"none of them failed for {printable(options.only_failed)!r}, and so nothing is done")
 
 
 def _process(

@@ -161,11 +161,19 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
 
 def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
     """Load a collection, with the indexes that it lacks if its maker was cut off."""
-    missing = client.prepare_index_params()
-    missing.extend(index for index in indexes if not client.list_indexes(name, index.field_name, timeout=TIMEOUT))
-    if missing:
-        # Not as part of create_collection, which waits half a second and more for each index. There are no rows yet.
-        client.create_index(name, missing, timeout=TIMEOUT, sync=False)
+    from pymilvus.exceptions import MilvusException
+
+    for index in indexes:
+        if client.list_indexes(name, index.field_name, timeout=TIMEOUT):
+            continue
+        one = client.prepare_index_params()
+        one.append(index)
+        try:
+            # Not as part of create_collection, which waits half a second and more for each; there are no rows yet.
+            client.create_index(name, one, timeout=TIMEOUT, sync=False)
+        except MilvusException:
+            if not client.list_indexes(name, index.field_name, timeout=TIMEOUT):  # else another run was faster
+                raise
     client.load_collection(name, timeout=TIMEOUT)
 
 

@@ -103,14 +103,16 @@ class ObjectPart:
 
 @dataclass(slots=True)
 class Outcome:
-    """What was written: counts of objects (`ok`, `failed`) and rows, and the failures as a report shows them.
+    """What was written: counts of objects and rows, and the failures as a report shows them.
 
     Attributes:
+        ok, failed: objects; `empty` ones are ok and have no rows.
         failures: the first MAX_FAILURES.
         groups: of all failures, by stage and type: how many, and the first one.
     """
 
     ok: int = 0
+    empty: int = 0
     failed: int = 0
     rows_written: int = 0
     rows_deleted: int = 0
@@ -143,6 +145,7 @@ class Outcome:
 
     def add(self, other: Outcome) -> None:
         self.ok += other.ok
+        self.empty += other.empty
         self.failed += other.failed
         self.rows_written += other.rows_written
         self.rows_deleted += other.rows_deleted
@@ -215,6 +218,7 @@ class ObjectWriter:
         for part in finished.values():
             if part.failure is None:
                 outcome.ok += 1
+                outcome.empty += part.total == 0
             else:
                 outcome.fail(part.source, part.failure)
         return outcome

@@ -28,6 +28,11 @@ def test_an_object_that_the_ledger_does_not_know_is_new():
     assert only([listed("a", size=7)], []) == Difference(Change.NEW, "a", "v1", 7, 0)
 
 
+def test_an_object_that_failed_for_good_is_unchanged_and_said_to_have_failed():
+    assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).failed
+    assert not only([listed("a")], [known("a")]).failed
+
+
 def test_an_object_at_the_version_and_fingerprint_of_the_ledger_is_unchanged():
     assert only([listed("a")], [known("a")]).change is Change.UNCHANGED
 

@@ -264,6 +264,20 @@ def test_too_many_failed_objects_are_exit_code_3_with_a_report(bad):
     )
 
 
+def test_what_failed_for_good_fails_the_next_run_too(bad, plain_jobs):
+    folder, _, _ = bad
+    result = plain_jobs.run(SCRIPT, "--source", str(folder / "encrypted.pdf"), "--collection", "bad_")
+    assert result.code == 3, result.stderr
+    assert counts(result) == {"listed": 1, "unchanged": 1}
+    assert result.report["failed_before"] == 1
+    assert "1 of 1 objects failed (1 of them in runs before)" in result.error
+    assert "--only-failed" in result.error
+
+
+def test_files_without_text_are_counted(bad):
+    assert bad[1].report["empty"] >= 1
+
+
 def test_bad_files_do_not_fail_the_others(bad):
     folder, _, (rows, ledger) = bad
     good = ledger[f"file://{folder}/good.PDF"]

@@ -244,3 +244,9 @@ def test_a_pipe_in_the_folder_is_no_object(tmp_path):
     os.mkfifo(tmp_path / "pipe.pdf")
     (tmp_path / "a.pdf").write_bytes(b"x")
     assert [entry.source for entry in local(tmp_path)] == [f"file://{tmp_path}/a.pdf"]
+
+
+@pytest.mark.parametrize("uri", ["s3://user:password@bucket/a/", "s3://my bucket/a/", "s3://b/a/", "s3:///a/"])
+def test_what_is_no_bucket_is_refused_before_the_store_is_asked(uri):
+    with pytest.raises(ConfigurationError, match="names no bucket"):
+        normalise_source(uri)

@@ -60,6 +60,12 @@ def test_the_summary_shows_seconds_and_speed_of_each_stage():
     assert "read 2.0 s (2.5/s), start 1.5 s" in report(stages=stages).summary()
 
 
+def test_the_summary_says_what_failed_before_what_is_left_and_what_is_empty():
+    text = report(listed=9, unchanged=5, added=2, failed_before=3, empty=1).summary()
+    assert "2 left for another run, 3 unchanged ones had failed before" in text
+    assert "1 objects have no rows" in text
+
+
 def test_the_summary_of_a_dry_run_says_that_nothing_was_done():
     assert "2 would be added" in report(added=2, dry_run=True).summary()
     assert "2 added" in report(added=2).summary()
