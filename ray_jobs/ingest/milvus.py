@@ -26,7 +26,7 @@ _REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied
 # What pymilvus and gRPC say of a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
-    r"connection (refused|reset)|not loaded|channel closed",
+    r"connection (refused|reset)|not loaded|state 'released'|channel closed",
     re.I,
 )
 

@@ -73,8 +73,15 @@ def job_error(error: BaseException) -> BaseException:
         # Ray raises its own error with the stage's class mixed in; the original, with its plain text, is its `cause`.
         cause = getattr(current, "cause", None)
         if isinstance(cause, JobError):
-            return cause
+            return _as_raised(cause)
         if isinstance(current, JobError) and cause is None:
-            return current
+            return _as_raised(current)
         pending += [cause if isinstance(cause, BaseException) else None, current.__cause__, current.__context__]
+    return error
+
+
+def _as_raised(error: JobError) -> JobError:
+    """The error with its own sentence alone: Ray Data appends lines of advice on its retries to what a stage raises."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (error.args[0].partition("\n")[0], *error.args[1:])
     return error

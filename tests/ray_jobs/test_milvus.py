@@ -74,6 +74,7 @@ def test_prefixes_that_milvus_takes(prefix):
         (MilvusException(code=1, message="PERMISSION_DENIED: no"), ConfigurationError),
         (MilvusException(code=2, message="whatever"), UnreachableError),
         (MilvusException(code=101, message="collection not loaded"), UnreachableError),
+        (MilvusException(code=1, message="Collection 'x' is in state 'released'; call load()"), UnreachableError),
         (ConnectionResetError("reset by peer"), UnreachableError),
     ],
     ids=lambda value: str(value)[:30],
