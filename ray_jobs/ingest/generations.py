@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.diff import LedgerEntry
-from ingest.errors import ConfigurationError
+from ingest.errors import ConfigurationError, worth_another_try
 from ingest.identity import model_key
 from ingest.ledger import ledger_pages, read_ledger, under
 from ingest.milvus import TIMEOUT, quoted
@@ -123,37 +123,65 @@ def publish(client: MilvusClient, names: Names) -> None:
 # --- the switch to another model
 
 
+def begin(client: MilvusClient, names: Names, dimension: int) -> None:
+    """Make an empty collection's room and a staging ledger, if this migration has none yet.
+
+    A collection that was kept of an earlier time with the same model goes: it has rows of objects that changed or left
+    since. The caller holds the lease of the whole pipeline.
+    """
+    if client.has_collection(names.staging, timeout=TIMEOUT) or not is_staged(client, names, migrate=True):
+        return
+    if client.has_collection(names.rows, timeout=TIMEOUT):
+        client.drop_collection(names.rows, timeout=TIMEOUT)
+    ensure_sources(client, names.staging, dimension)
+
+
 def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
-    """How many objects' rows only the collection that is searched has, and the first of these objects.
+    """For how many objects the ledger and the staging ledger do not agree, and the first of them.
 
     Args:
-        source: the prefix that has just been processed: its objects may be of any version.
+        source: the prefix that has just been processed: there the staging ledger is right.
         listed_all: whether all objects under it were: then those that are not staged have left the store.
     """
     count, first = 0, ""
     for known, twin in _paired(client, names):
-        if known.ok and not _is_replaced(known, twin, known.source.startswith(source), listed_all):
+        name = known.source if known else twin.source if twin else ""
+        if not (_is_replaced if name.startswith(source) else _is_the_same)(known, twin, listed_all):
             count += 1
-            first = first or known.source
+            first = first or name
     return count, first
 
 
-def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry, LedgerEntry | None]]:
-    """Every entry of the ledger with the same object's of the staging ledger."""
+def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
+    """Under the prefix that was processed: nothing is lost by the switch that is still in the store."""
+    if known is None or not known.ok or twin is None:
+        return twin is not None or known is None or not known.ok or listed_all
+    # A new version that is bad would have cost the object its rows anyway; the same one must not.
+    return twin.ok or (twin.version != known.version and not worth_another_try(twin.error_type, twin.attempts))
+
+
+def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
+    """Elsewhere the ledger is right: what it does not know, or not like this, has changed or left since."""
+    if known is None or twin is None:
+        return known is not None and not known.ok
+    return known.version == twin.version and (twin.ok or not known.ok)
+
+
+def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry | None, LedgerEntry | None]]:
+    """Every object of the ledger and of the staging ledger, with its entry in each."""
+    ledger = read_ledger(client, names.ledger, "", names.pipeline)
     staged = read_ledger(client, names.staging, "", names.pipeline)
-    row = next(staged, None)
-    for known in read_ledger(client, names.ledger, "", names.pipeline):
-        while row is not None and row.source < known.source:
-            row = next(staged, None)
-        yield known, row if row is not None and row.source == known.source else None
-
-
-def _is_replaced(known: LedgerEntry, twin: LedgerEntry | None, processed: bool, listed_all: bool) -> bool:
-    if twin is None:
-        return processed and listed_all
-    if not processed and twin.version != known.version:
-        return False
-    return twin.ok
+    known, twin = next(ledger, None), next(staged, None)
+    while known is not None or twin is not None:
+        if twin is None or (known is not None and known.source < twin.source):
+            yield known, None
+            known = next(ledger, None)
+        elif known is None or twin.source < known.source:
+            yield None, twin
+            twin = next(staged, None)
+        else:
+            yield known, twin
+            known, twin = next(ledger, None), next(staged, None)
 
 
 def switch(client: MilvusClient, names: Names) -> None:
@@ -173,7 +201,7 @@ def finish_switch(client: MilvusClient, names: Names) -> None:
     if not is_cut_off(client, names):
         return
     _copy(client, names.staging, names.ledger)
-    gone = (known.source for known, twin in _paired(client, names) if twin is None)
+    gone = (known.source for known, twin in _paired(client, names) if known is not None and twin is None)
     while batch := list(islice(gone, COPY_ROWS)):
         client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
     client.drop_collection(names.staging, timeout=TIMEOUT)

@@ -188,7 +188,8 @@ def _tidy_generations(
     for name in kept(client, names):
         report.old_collections.append(name)
         drop = options.drop_old and not options.dry_run
-        say(f"{'dropping' if drop else 'kept (--drop-old drops it)'}: {name}, made with {made_with(client, name)}")
+        done = "dropping" if drop else "to be dropped" if options.drop_old else "kept (--drop-old drops it)"
+        say(f"{done}: {name}, made with {made_with(client, name)}")
         if drop:
             client.drop_collection(name, timeout=TIMEOUT)
 

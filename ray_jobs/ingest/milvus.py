@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ingest.errors import ConfigurationError, JobError, UnreachableError, one_line
+from ingest.redaction import hide
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -41,7 +42,8 @@ def check_prefix(prefix: str) -> None:
 
 def shown(uri: str) -> str:
     """The URI without a user and password that it may carry."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+    before, at, host = uri.rpartition("@")
+    return f"{before.partition('://')[0]}://{host}" if at and "://" in before else host
 
 
 def is_lite(client: MilvusClient) -> bool:
@@ -70,6 +72,9 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
         ConfigurationError: the URI is not one of a server, or the token is refused.
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Milvus servers up to 2.3 answer a wrong token like this.
     """
+    hide(uri)
+    # pymilvus connects to what this names when it is imported, and fails there where it is no server's.
+    os.environ.pop("MILVUS_URI", None)
     from pymilvus import MilvusClient
 
     # pymilvus logs every error with a traceback before it raises it.
@@ -83,8 +88,8 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
         parts = urlsplit(uri)
         if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
             raise ValueError("it names no host and port")
-    except ValueError as error:
-        raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not a URI: {one_line(error)}") from None
+    except ValueError:
+        raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not of the form http://HOST:PORT") from None
     deadline = time.monotonic() + patience
     while True:
         try:

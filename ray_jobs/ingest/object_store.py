@@ -130,7 +130,7 @@ def _timestamp(value: Any) -> datetime:
 def _store_name() -> str:
     """The store as its operator knows it, without a user name or password that an endpoint URL may carry."""
     parts = urlsplit(s3_client().meta.endpoint_url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _no_credentials() -> ConfigurationError:

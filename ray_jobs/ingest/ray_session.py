@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,9 @@ def _probe(address: str) -> None:
 
 
 def _configure(context: DataContext) -> None:
+    from ray.util.annotations import RayDeprecationWarning
+
+    warnings.simplefilter("ignore", RayDeprecationWarning)  # of an argument that Ray Data has no other for
     context.target_max_block_size = BLOCK_BYTES
     context.enable_progress_bars = False
     # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.

@@ -22,7 +22,7 @@ class Report:
     Attributes:
         stages: per stage `seconds` (summed over the processes that ran it) and `items` (objects or rows).
         collection: of the rows, behind the name that searches use.
-        unmigrated: of a migration: objects that only the collection searched so far has; at 0 it is switched.
+        unmigrated: of a migration: objects for which the two collections do not agree; at 0 it is switched.
         failed_before: of the unchanged: those that failed for good in a run before.
         empty: of the processed: those in which nothing was found, such as scans without a text layer.
         failures: the first 100: `source, stage, error_type, message`.

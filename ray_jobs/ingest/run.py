@@ -15,6 +15,7 @@ from ingest.errors import TooManyFailedError, printable
 from ingest.generations import (
     PIPELINES,
     Names,
+    begin,
     ensure_ledger,
     finish_switch,
     is_cut_off,
@@ -112,7 +113,7 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
         if options.dry_run:
             outcome = _work(pipeline, options, source, client, names, None, report, say)
         else:
-            _complete(client, names, pipeline.dimension, leases, say)
+            _complete(client, names, pipeline.dimension, options.migrate, leases, say)
             with leases(pipeline.name, source) as held:
                 outcome = _work(pipeline, options, source, client, names, held, report, say)
             if is_staged(client, names, options.migrate):
@@ -187,8 +188,10 @@ def _work(
     return outcome
 
 
-def _complete(client: MilvusClient, names: Names, dimension: int, leases: Leases, say: Callable[[str], None]) -> None:
-    """Complete what a run before was cut off in, and give the ledger room for this model's vectors.
+def _complete(
+    client: MilvusClient, names: Names, dimension: int, migrate: bool, leases: Leases, say: Callable[[str], None]
+) -> None:
+    """Complete what a run before was cut off in, begin a migration, and give the ledger room for longer vectors.
 
     Before this run has a lease of its own: whoever holds one and waits for all could wait for ever.
     """
@@ -198,6 +201,9 @@ def _complete(client: MilvusClient, names: Names, dimension: int, leases: Leases
             for pipeline in PIPELINES:
                 stack.enter_context(leases(pipeline, ""))
             widen(client, names.ledger, dimension)
+    if is_staged(client, names, migrate):
+        with leases(names.pipeline, ""):
+            begin(client, names, dimension)
     if is_cut_off(client, names):
         say(f"completing the switch to {names.rows}")
         with leases(names.pipeline, ""):
@@ -220,8 +226,8 @@ def _migrate(
         report.unmigrated, first = remaining(client, names, source, listed_all)
         if report.unmigrated:
             say(
-                f"{names.public} is not switched to {names.rows} yet: {report.unmigrated} objects are not in it, the "
-                f"first is {printable(first)}; run with --migrate over their prefixes too"
+                f"{names.public} is not switched to {names.rows} yet: for {report.unmigrated} objects the two do not "
+                f"agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
             )
         elif is_staged(client, names, migrate=True):
             pipeline.prepare(client, names.rows)

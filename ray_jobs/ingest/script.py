@@ -45,6 +45,9 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
     except JobError as error:
         code = error.exit_code
         _error(str(error))
+    except KeyboardInterrupt:
+        code = ExitCode.OTHER
+        _error("the run was interrupted; what was written stays, and the next run goes on from there")
     except Exception as error:
         # Nobody foresaw this one: whoever mends it needs the traceback, whoever is on call the sentence after it.
         print(redact(traceback.format_exc()), file=sys.stderr)

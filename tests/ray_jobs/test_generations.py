@@ -9,6 +9,7 @@ from ingest.diff import Change
 from ingest.errors import ConfigurationError, ObjectError
 from ingest.generations import (
     Names,
+    begin,
     behind,
     ensure_ledger,
     finish_switch,
@@ -29,7 +30,9 @@ from ingest.writer import ObjectPart, ObjectWriter, Target
 OLD, NEW = 4, 8
 ROOT = "s3://b/"
 A, B, C = f"{ROOT}a/1.pdf", f"{ROOT}b/2.pdf", f"{ROOT}c/3.pdf"
+D = f"{ROOT}d/4.pdf"
 BROKEN = ObjectError("parse", "Damaged", "it is damaged")
+CRASHED = ObjectError("parse", "Crashed", "it crashed its parser")
 
 
 class CutOff(Exception):
@@ -167,10 +170,16 @@ def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
         ({A: ("v2", ["a"]), B: ("v1", ["b"])}, f"{ROOT}a/", True, 0),  # A changed since
         ({A: ("v2", ["a"]), B: ("v1", ["b"])}, f"{ROOT}b/", True, 1),  # A's other version is not what is searched
         ({A: ("v1", ["a"]), B: ("v1", BROKEN)}, ROOT, True, 1),  # B would be lost
+        ({A: ("v1", ["a"]), B: ("v2", BROKEN)}, ROOT, True, 0),  # B has gone bad in the store
+        ({A: ("v1", ["a"]), B: ("v2", CRASHED)}, ROOT, True, 1),  # B may be good at the next try
+        ({A: ("v1", ["a"]), B: ("v2", BROKEN)}, f"{ROOT}a/", True, 1),  # B is not what is searched
+        ({A: ("v1", ["a"]), B: ("v1", ["b"]), D: ("v1", ["d"])}, f"{ROOT}a/", True, 1),  # D may have left since
+        ({A: ("v1", ["a"]), B: ("v1", ["b"]), D: ("v1", ["d"])}, f"{ROOT}d/", True, 0),  # D is new
+        ({A: ("v1", ["a"]), B: ("v1", ["b"]), C: ("v0", ["c"])}, f"{ROOT}a/", True, 1),  # C has gone bad since
         ({}, f"{ROOT}c/", True, 2),
     ],
 )
-def test_an_object_counts_as_remaining_until_it_is_there_or_gone(world, staged, source, listed_all, missing):
+def test_an_object_counts_as_remaining_until_both_sides_agree(world, staged, source, listed_all, missing):
     world.write(world.old, {A: ("v1", ["a"]), B: ("v1", ["b"]), C: ("v1", BROKEN)})
     world.stage()
     if staged:
@@ -178,6 +187,19 @@ def test_an_object_counts_as_remaining_until_it_is_there_or_gone(world, staged, 
     count, first = remaining(world.client, world.new, source, listed_all)
     assert count == missing
     assert bool(first) == bool(missing)
+
+
+def test_a_migration_begins_with_an_empty_collection_and_goes_on_with_what_it_has(migrated):
+    widen(migrated.client, migrated.new.ledger, NEW)
+    begin(migrated.client, migrated.new, NEW)  # it is under way
+    assert migrated.client.query(migrated.new.rows, filter='id != ""', output_fields=["id"], limit=9)
+    switch(migrated.client, migrated.new)
+    begin(migrated.client, migrated.new, NEW)  # it is over
+    assert migrated.client.has_collection(migrated.new.rows)
+    begin(migrated.client, migrated.old, OLD)  # and back: what was kept is of an earlier time
+    assert not migrated.client.has_collection(migrated.old.rows)
+    assert migrated.client.has_collection(migrated.old.staging)
+    assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
 
 
 def test_the_switch_changes_what_is_searched_and_what_the_ledger_says(migrated):

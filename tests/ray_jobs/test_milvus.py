@@ -1,15 +1,20 @@
 """Reaching Milvus: what cannot be reached, what is refused, and literals in filter expressions."""
 
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from pymilvus.exceptions import MilvusException
 
 from embedded.milvus_lite import MilvusLite
+from embedded.processes import base_environment
 from ingest.errors import ConfigurationError, JobError, UnreachableError
 from ingest.milvus import check_prefix, connect, errors_as_sentences, is_lite, literal, quoted
 
+RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
 
 
@@ -60,6 +65,17 @@ def test_a_uri_without_host_or_port_ends_in_a_sentence(uri):
 
 def test_a_password_in_the_uri_is_not_shown():
     assert "hidden" not in refusal(ConfigurationError, "ftp://root:hidden@127.0.0.1:1")
+
+
+@pytest.mark.parametrize("uri", ["http://root:hidden/x@h:1", "http://root:hidden#x@h:1", "root:hidden@h:1"])
+def test_a_password_in_an_odd_uri_is_not_shown(uri):
+    assert "hidden" not in refusal(ConfigurationError, uri)
+
+
+def test_a_variable_that_pymilvus_reads_does_not_break_it(milvus):
+    program = "from ingest.milvus import connect; import sys; connect(sys.argv[1])"
+    environment = {**base_environment(), "MILVUS_URI": "./local.db", "PYTHONPATH": str(RAY_JOBS)}
+    subprocess.run([sys.executable, "-c", program, milvus.uri], env=environment, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("prefix", ["", "a", "_a", "team_1_", "A" * 200])

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ingest.errors import ObjectError, one_line, printable
-from ingest.redaction import redact
+from ingest.redaction import hide, redact
 from ingest.script import finish
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -47,6 +47,26 @@ def test_what_is_secret_is_hidden_and_the_rest_stays(text, shown):
 def test_what_is_no_secret_is_shown(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert redact(f"value {value}") == f"value {value}"
+
+
+@pytest.mark.parametrize("uri", ["http://u:hunter22/y@host:9", "http://u:x@hunter22@host", "u:hunter22@host:1"])
+def test_the_password_of_an_odd_uri_is_hidden_wherever_it_was_given(monkeypatch, uri):
+    text = f"{uri}: port could not be cast to integer value as 'hunter22'"
+    monkeypatch.setattr("ingest.redaction._hidden", set())
+    with monkeypatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL", uri)
+        assert "hunter22" not in redact(text)
+    assert "hunter22" in redact(text)
+    hide(uri)
+    assert "hunter22" not in redact(text)
+
+
+def test_an_interrupted_run_ends_in_one_sentence(capsys):
+    def work():
+        raise KeyboardInterrupt
+
+    assert finish(work, "") == 1
+    assert "ERROR: the run was interrupted" in capsys.readouterr().err
 
 
 def test_an_objects_failure_holds_no_secret():
