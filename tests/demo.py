@@ -227,7 +227,8 @@ def show_rows(milvus_uri: str, progress: Progress) -> None:
     progress.show("\nRows in Milvus:")
     for collection in sorted(client.list_collections()):
         rows = client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
-        progress.show(f"  {collection:<12} {rows[0]['count(*)']:>6}")
+        (name,) = client.list_aliases(collection)["aliases"] or [collection]
+        progress.show(f"  {name:<12} {rows[0]['count(*)']:>6}")
     client.close()
 
 

@@ -125,9 +125,11 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     report.seconds = round(time.monotonic() - started, 3)
     # Of all that are there, not of those at hand: one bad file among a hundred is no reason to fail the run after it,
     # which has only that one to try again; and fifty are one for the run after it too, which has none.
-    failed = report.failed + report.failed_before
+    # Whoever tries some of the failed ones again asks about those alone.
+    failed_before = report.failed_before if options.only_failed is None else 0
+    failed = report.failed + failed_before
     if not options.dry_run and failed > math.floor(options.max_failed_fraction * report.listed):
-        before = f" ({report.failed_before} of them in runs before)" if report.failed_before else ""
+        before = f" ({failed_before} of them in runs before)" if failed_before else ""
         first = next(iter(report.failures), None)
         raise TooManyFailedError(
             f"{failed} of {report.listed} objects failed{before}, more than --max-failed-fraction "
