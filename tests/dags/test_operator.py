@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from embedded.processes import poll
+
 
 @pytest.mark.parametrize("case", ["case_deferred", "case_sync"])
 def test_result_log_and_link(stage: Any, case: str):
@@ -118,6 +120,9 @@ def test_a_cleared_task_runs_afresh_and_its_old_job_stops(stage: Any):
         time.sleep(0.5)
     (second,) = [job["submission_id"] for job in jobs if job["submission_id"] != first]
     stage.wait_job(second, "RUNNING")
+    # Airflow runs nothing of a task that is marked failed after its deferral and before a triggerer has its trigger.
+    log = f"logs/dag_id=case_deferred/run_id={run_id}/task_id=job/attempt=2.log.trigger.*.log"
+    poll(lambda: list(stage.airflow.folder.glob(log)), 60, "a triggerer has the trigger")
     stage.airflow.api("PATCH", f"/dags/case_deferred/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
     stage.wait_job(second, "STOPPED")
 
