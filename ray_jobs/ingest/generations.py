@@ -23,8 +23,8 @@ import numpy as np
 from ingest.diff import LedgerEntry
 from ingest.errors import ConfigurationError, worth_another_try
 from ingest.identity import model_key
-from ingest.ledger import ledger_pages, read_ledger, under
-from ingest.milvus import TIMEOUT, quoted
+from ingest.ledger import read_ledger, under
+from ingest.milvus import TIMEOUT, query_pages, quoted
 from ingest.schema import MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def publish(client: MilvusClient, names: Names) -> None:
 
 
 def begin(client: MilvusClient, names: Names, dimension: int) -> None:
-    """Make an empty collection's room and a staging ledger, if this migration has none yet.
+    """Make the staging ledger, and room for an empty collection, if this migration has not begun yet.
 
     A collection that was kept of an earlier time with the same model goes: it has rows of objects that changed or left
     since. The caller holds the lease of the whole pipeline.
@@ -146,7 +146,8 @@ def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool)
     count, first = 0, ""
     for known, twin in _paired(client, names):
         name = known.source if known else twin.source if twin else ""
-        if not (_is_replaced if name.startswith(source) else _is_the_same)(known, twin, listed_all):
+        agree = _is_replaced(known, twin, listed_all) if name.startswith(source) else _is_the_same(known, twin)
+        if not agree:
             count += 1
             first = first or name
     return count, first
@@ -154,13 +155,15 @@ def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool)
 
 def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
     """Under the prefix that was processed: nothing is lost by the switch that is still in the store."""
-    if known is None or not known.ok or twin is None:
-        return twin is not None or known is None or not known.ok or listed_all
+    if known is None or not known.ok:
+        return True
+    if twin is None:
+        return listed_all
     # A new version that is bad would have cost the object its rows anyway; the same one must not.
     return twin.ok or (twin.version != known.version and not worth_another_try(twin.error_type, twin.attempts))
 
 
-def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
+def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None) -> bool:
     """Elsewhere the ledger is right: what it does not know, or not like this, has changed or left since."""
     if known is None or twin is None:
         return known is not None and not known.ok
@@ -270,10 +273,8 @@ def _copy(client: MilvusClient, origin: str, target: str) -> None:
     """Copy all rows of one ledger into another, whose vectors may be longer."""
     dimension = dimension_of(client, target, "vector")
     fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
-    for page in ledger_pages(client, origin, under(""), fields):
-        for start in range(0, len(page), COPY_ROWS):
-            rows = [_padded(row, fields, dimension) for row in page[start : start + COPY_ROWS]]
-            client.upsert(target, rows, timeout=TIMEOUT)
+    for page in query_pages(client, origin, under(""), fields, key="source", size=COPY_ROWS):
+        client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
 
 
 def _padded(row: dict[str, Any], fields: list[str], dimension: int) -> dict[str, Any]:

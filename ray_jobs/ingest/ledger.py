@@ -11,7 +11,7 @@ import numpy as np
 
 from ingest.diff import LedgerEntry
 from ingest.errors import ObjectError
-from ingest.milvus import TIMEOUT, literal
+from ingest.milvus import TIMEOUT, literal, query_pages
 from ingest.schema import MESSAGE_LENGTH
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ found that some of its own are lost: the next run does the object again."""
 
 LIMIT = "limit"
 """Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
-
-PAGE = 5000
-"""Rows a request: a ledger row without its vector is well under 1 kB, and Milvus returns 16,384 rows at most."""
 
 
 def under(source: str) -> str:
@@ -56,7 +53,8 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
         return
     client.load_collection(collection, timeout=TIMEOUT)
     fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
-    for page in ledger_pages(client, collection, f"pipeline == {literal(pipeline)} and {under(source)}", fields):
+    condition = f"pipeline == {literal(pipeline)} and {under(source)}"
+    for page in query_pages(client, collection, condition, fields, key="source"):
         for row in page:
             yield LedgerEntry(
                 row["source"],
@@ -69,34 +67,6 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
                 limit=row["metadata"].get(LIMIT),
                 stage=row["stage"],
             )
-
-
-def ledger_pages(
-    client: MilvusClient, collection: str, condition: str, fields: list[str]
-) -> Iterator[list[dict[str, Any]]]:
-    """Rows of a loaded ledger, ascending by source, in pages of at most PAGE; `fields` must hold `source`."""
-    last: str | None = None
-    while True:
-        iterator = client.query_iterator(
-            collection,
-            filter=condition if last is None else f"source > {literal(last)} and ({condition})",
-            output_fields=fields,
-            batch_size=PAGE,
-            consistency_level="Strong",
-            timeout=TIMEOUT,
-        )
-        try:
-            while page := list(iterator.next()):
-                yield page
-                last = page[-1]["source"]
-                # The iterator writes the key where it goes on into its filter as it is, quotes and backslashes
-                # included (pymilvus 3.0.2). Where that is no literal, another iterator goes on.
-                if literal(last) != f'"{last}"':
-                    break
-            else:
-                return
-        finally:
-            iterator.close()
 
 
 def ledger_row(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,8 +29,8 @@ from ingest.errors import ConfigurationError, TooManyFailedError, printable, wor
 from ingest.generations import Names, behind, finish_switch, is_cut_off, kept, made_with
 from ingest.identity import row_id
 from ingest.lease import Lease, lease
-from ingest.ledger import UNFINISHED, ledger_pages
-from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite, literal, quoted
+from ingest.ledger import UNFINISHED
+from ingest.milvus import PAGE, TIMEOUT, connect, errors_as_sentences, is_lite, literal, query_pages, quoted
 from ingest.report import Report
 from ingest.schema import DOCUMENTS, LEASES, SOURCES
 from ingest.writer import BATCH_ROWS, MAX_FAILURES, SOURCES_PER_QUERY
@@ -41,12 +41,10 @@ if TYPE_CHECKING:
 COLLECTIONS = {"pdfs": DOCUMENTS}
 """The collection of each pipeline's rows, which have an `ordinal`."""
 
-PAGE = 5000
-"""Rows a request: ids and sources, well under 1 kB each."""
-
 INTERVAL = 5.0
 """Seconds between lines of progress."""
 
+_ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
 
 
@@ -251,7 +249,7 @@ class _Check:
         after = ""
         if self._any(self._ledger, 'source != ""'):
             # All pipelines' entries: a row whose object another pipeline knows is not this one's to judge.
-            for page in ledger_pages(self._client, self._ledger, 'source != ""', _LEDGER_FIELDS):
+            for page in query_pages(self._client, self._ledger, 'source != ""', _LEDGER_FIELDS, key="source"):
                 last = page[-1]["source"]
                 self._compare(page, f"source > {literal(after)} and source <= {literal(last)}", has_rows)
                 after = last
@@ -273,7 +271,7 @@ class _Check:
         """Compare a page of the ledger with the rows in its range."""
         known = {entry["source"]: entry for entry in entries}
         present: Counter[str] = Counter()
-        for page in self._pages(condition) if has_rows else ():
+        for page in query_pages(self._client, self._rows, condition, _ROW_FIELDS) if has_rows else ():
             for row in page:
                 entry = known.get(row["source"])
                 if entry is not None and _is_claimed(row, entry):
@@ -297,22 +295,6 @@ class _Check:
         if entry["status"] == "ok":
             return Orphan.SUPERSEDED
         return None if worth_another_try(entry["error_type"], entry["attempts"]) else Orphan.FAILED
-
-    def _pages(self, condition: str) -> Iterator[list[dict[str, Any]]]:
-        """Rows by id, in pages."""
-        iterator = self._client.query_iterator(
-            self._rows,
-            filter=condition,
-            output_fields=["id", "source", "version", "ordinal"],
-            batch_size=PAGE,
-            consistency_level="Strong",
-            timeout=TIMEOUT,
-        )
-        try:
-            while page := list(iterator.next()):
-                yield page
-        finally:
-            iterator.close()
 
     def _found(self, row: dict[str, Any], reason: Orphan) -> None:
         self._report.orphans[reason] = self._report.orphans.get(reason, 0) + 1

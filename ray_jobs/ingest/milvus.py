@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ingest.errors import ConfigurationError, JobError, UnreachableError, one_line
@@ -21,6 +21,9 @@ TIMEOUT = 120.0
 """Seconds a call may take with all of pymilvus's own retries (10 ms to 3 s apart): a restart of Milvus fits in."""
 
 CONNECT_TIMEOUT = 10.0
+
+PAGE = 5000
+"""Rows a request: without vectors and texts well under 1 kB each, and Milvus returns 16,384 rows at most."""
 
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
 _REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
@@ -135,3 +138,33 @@ def literal(value: str) -> str:
         value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     )
     return f'"{escaped}"'
+
+
+def query_pages(
+    client: MilvusClient, collection: str, condition: str, fields: list[str], key: str = "id", size: int | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a loaded collection, ascending by its primary `key`, one of `fields`, in pages of at most `size` (PAGE).
+
+    Read as Strong as the collection's default is: the iterator ignores any level that it is given (pymilvus 3.0.2).
+    """
+    last: str | None = None
+    while True:
+        iterator = client.query_iterator(
+            collection,
+            filter=condition if last is None else f"{key} > {literal(last)} and ({condition})",
+            output_fields=fields,
+            batch_size=size or PAGE,
+            timeout=TIMEOUT,
+        )
+        try:
+            while page := list(iterator.next()):
+                yield page
+                last = page[-1][key]
+                # The iterator writes the key where it goes on into its filter as it is, quotes and backslashes
+                # included (pymilvus 3.0.2). Where that is no literal, another iterator goes on.
+                if literal(last) != f'"{last}"':
+                    break
+            else:
+                return
+        finally:
+            iterator.close()

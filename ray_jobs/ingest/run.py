@@ -56,11 +56,12 @@ class Reuse:
 
     Attributes:
         known: vectors of the texts of this run.
-        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus.
+        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus;
+            None where what is stored is not to be trusted.
     """
 
     known: KnownVectors
-    stored: Callable[[Mapping[str, Any]], None]
+    stored: Callable[[Mapping[str, Any]], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,11 +322,9 @@ def _process(
     ray.get(counts.get.remote())
     cache = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     known = KnownVectors(cache.remote(pipeline.dimension))
-    stored: Callable[[Mapping[str, Any]], None] = StoredVectors(
-        options.milvus_uri, target.collection, target.clean_new, known
-    )
+    stored = StoredVectors(options.milvus_uri, target.collection, target.clean_new, known)
     # A full refresh may be asked for because the vectors are in doubt.
-    reuse = Reuse(known, _nothing if options.full_refresh else stored)
+    reuse = Reuse(known, None if options.full_refresh else stored)
     connecting = time.monotonic() - started
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
@@ -343,7 +342,3 @@ def _process(
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }
-
-
-def _nothing(entry: Mapping[str, Any]) -> None:
-    """In the place of a look at what is stored."""

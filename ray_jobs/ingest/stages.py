@@ -126,7 +126,7 @@ def parse_documents(
     tokenizer_json: str,
     settings: ParseSettings,
     observe: Observe,
-    before_embedding: Callable[[Mapping[str, Any]], None] = lambda entry: None,
+    before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Iterator[pa.Table]:
     """Read, parse and chunk the objects of a block of differences; yields tables of PARSED.
 
@@ -153,7 +153,7 @@ def parse_documents(
             }
             rows.append({**entry, "first": 0, "total": 0, "texts": [], "pages": [], "metadata": "{}", **failed})
             continue
-        if document.chunks:
+        if document.chunks and before_embedding is not None:
             before_embedding(entry)
         rows.extend(_parts(entry, document.chunks, json.dumps({"pages": document.pages})))
         chunk_count += len(document.chunks)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.diff import Change
 from ingest.known_vectors import KnownVectors
-from ingest.milvus import TIMEOUT, errors_as_sentences, literal
+from ingest.milvus import errors_as_sentences, literal, query_pages
 from ingest.milvus_sink import client_of
 
 ROWS = 1000
@@ -21,7 +21,7 @@ class StoredVectors:
 
     Args:
         collection: whose rows are all of the run's model.
-        also_new: whether objects that the ledger does not know may have rows, left by a run that was cut off.
+        also_new: whether objects that the ledger does not know may have rows: their ledger rows were lost.
     """
 
     def __init__(self, uri: str, collection: str, also_new: bool, known: KnownVectors) -> None:
@@ -39,16 +39,8 @@ class StoredVectors:
         if entry["change"] == Change.NEW and not self._also_new:
             return
         with errors_as_sentences(self._uri):
-            pages = client_of(self._uri).query_iterator(
-                self._collection,
-                filter=f"source == {literal(entry['source'])}",
-                output_fields=["text", "embedding"],
-                batch_size=ROWS,
-                timeout=TIMEOUT,
-            )
-            try:
-                while page := pages.next():
-                    vectors = np.array([row["embedding"] for row in page], np.float32)
-                    self._known.put(entry["source"], [row["text"] for row in page], vectors)
-            finally:
-                pages.close()
+            condition = f"source == {literal(entry['source'])}"
+            fields = ["id", "text", "embedding"]
+            for page in query_pages(client_of(self._uri), self._collection, condition, fields, size=ROWS):
+                vectors = np.array([row["embedding"] for row in page], np.float32)
+                self._known.put(entry["source"], [row["text"] for row in page], vectors)

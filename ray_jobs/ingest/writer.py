@@ -34,7 +34,7 @@ from ingest.errors import ObjectError, worth_another_try
 from ingest.identity import row_ids
 from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
-from ingest.milvus import TIMEOUT, quoted
+from ingest.milvus import TIMEOUT, query_pages, quoted
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -63,7 +63,7 @@ class Target:
         ledger: collection of the ledger.
         ledger_dimension: length of the ledger's vectors; shorter means are padded with zeros.
         pipeline, fingerprint, run_id: written to the ledger.
-        clean_new: whether an object that the ledger does not know may have rows, left by a run that was cut off.
+        clean_new: whether an object that the ledger does not know may have rows: its ledger row was lost.
         lease: of the run, asked for before every write and removal; None where nobody else can be writing.
     """
 
@@ -332,22 +332,12 @@ class ObjectWriter:
 
     def _rows_except(self, sources: list[str], keep: set[str]) -> dict[str, list[str]]:
         """Ids of all rows of `sources` but those in `keep`, by source; only sources that have some."""
-        pages = self._client.query_iterator(
-            self._target.collection,
-            filter=f"source in {quoted(sources)}",
-            output_fields=["id", "source"],
-            batch_size=5000,
-            consistency_level="Strong",
-            timeout=TIMEOUT,
-        )
         found: dict[str, list[str]] = {}
-        try:
-            while page := pages.next():
-                for row in page:
-                    if row["id"] not in keep:
-                        found.setdefault(row["source"], []).append(row["id"])
-        finally:
-            pages.close()
+        condition = f"source in {quoted(sources)}"
+        for page in query_pages(self._client, self._target.collection, condition, ["id", "source"]):
+            for row in page:
+                if row["id"] not in keep:
+                    found.setdefault(row["source"], []).append(row["id"])
         return found
 
     def _delete_rows(self, rows: Mapping[str, Sequence[str]]) -> int:

@@ -1,6 +1,7 @@
 """SIGKILL at random moments, round after round: the next run leaves what a clean one would, and does nothing twice."""
 
 import contextlib
+import json
 import os
 import random
 import subprocess
@@ -193,8 +194,6 @@ def finish(driver, seconds=400):
 
 
 def report(output):
-    import json
-
     return json.loads(output.splitlines()[-1].removeprefix(PREFIX))
 
 

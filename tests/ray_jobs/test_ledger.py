@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ingest.errors import ObjectError
-from ingest.ledger import PAGE, UNFINISHED, ledger_row, read_ledger, under
-from ingest.milvus import literal
+from ingest.ledger import UNFINISHED, ledger_row, read_ledger, under
+from ingest.milvus import PAGE, literal
 from ingest.schema import ensure_sources
 
 KEYS = [
@@ -79,7 +79,7 @@ def test_more_entries_than_a_page_come_whole_and_in_order(client):
 
 
 def test_any_key_can_be_the_last_of_a_page(client, monkeypatch):
-    monkeypatch.setattr("ingest.ledger.PAGE", 2)
+    monkeypatch.setattr("ingest.milvus.PAGE", 2)
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
     odd = ['double"quote', "back\\slash", "back\\nslash", "new\nline", "tab\t", "trail\\", '\\"', "'", "plain", "文🙂"]

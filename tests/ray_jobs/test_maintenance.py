@@ -129,7 +129,7 @@ EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1, Orphan.UNKNOWN: 2}
 
 @pytest.mark.parametrize("page", [1, 2, 5000])
 def test_each_kind_of_orphan_goes_and_nothing_else(site, monkeypatch, page):
-    monkeypatch.setattr("ingest.ledger.PAGE", page)
+    monkeypatch.setattr("ingest.milvus.PAGE", page)
     monkeypatch.setattr("ingest.maintenance.PAGE", page)
     monkeypatch.setattr("ingest.maintenance.BATCH_ROWS", min(page, 2))
     expected = orphans_of_each_kind(site)
