@@ -16,12 +16,15 @@ from ingest.chunking import ChunkSettings
 from ingest.errors import ConfigurationError
 from ingest.identity import fingerprint
 from ingest.options import Options, Parser, add_common_flags, options_from
+from ingest.pdf_stages import ParseSettings, parse_documents
+from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.report import Report
-from ingest.run import Pipeline, Reuse, run
+from ingest.resources import ModelStage
+from ingest.run import run
 from ingest.schema import DOCUMENTS, ensure_documents
 from ingest.script import finish, say
-from ingest.stages import TASK_RETRIES, EmbedTexts, ParseSettings, parse_documents
 from ingest.text_model import TextModel, describe
+from ingest.text_stages import EmbedTexts
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -44,50 +47,35 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
         ensure_documents(client, collection, model.dimension, options.analyzer, options.index, model.name)
 
     def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
-        from ray.data import ActorPoolStrategy
-
-        parsed = differences.map_batches(
+        parsed = map_objects(
+            differences,
             parse_documents,
-            batch_size=None,
-            batch_format="pyarrow",
-            fn_kwargs={
-                "tokenizer_json": model.tokenizer_json,
-                "settings": ParseSettings(chunks, options.max_object_bytes, options.limits),
-                "observe": observe,
-                "before_embedding": reuse.stored,
-            },
-            num_cpus=resources.parse_cpus,
-            max_retries=TASK_RETRIES,
+            resources,
+            tokenizer_json=model.tokenizer_json,
+            settings=ParseSettings(chunks, options.max_object_bytes, options.limits),
+            observe=observe,
+            before_embedding=reuse.stored,
         )
-        return parsed.map_batches(
+        return map_model(
+            parsed,
             EmbedTexts,
-            # A block is a batch: its size is bounded. Ray Data wants a number where there are GPUs, and they want more.
-            batch_size=GPU_BATCH if resources.model_gpus else None,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=resources.model_actors),
-            fn_constructor_kwargs={
-                "model": model.name,
-                "dimension": model.dimension,
-                "threads": resources.threads,
-                "batch_size": batch_size,
-                "observe": observe,
-                "known": reuse.known,
-            },
-            num_cpus=resources.model_cpus,
-            num_gpus=resources.model_gpus,
-            max_task_retries=TASK_RETRIES,
+            resources.pools["embed"],
+            GPU_BATCH,
+            model=model.name,
+            dimension=model.dimension,
+            observe=observe,
+            known=reuse.known,
         )
 
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap}
     return Pipeline(
         name="pdfs",
+        unit="chunks",
         suffixes=(".pdf",),
-        collection=DOCUMENTS,
-        dimension=model.dimension,
+        collections=(Collection(DOCUMENTS, model.dimension, prepare),),
         model=model.identity,
-        model_bytes=model.weight_bytes,
+        models=(ModelStage("embed", model.weight_bytes, batch_size=batch_size),),
         fingerprint=fingerprint("pdfs", REVISION, shape),
-        prepare=prepare,
         build=build,
     )
 

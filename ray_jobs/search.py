@@ -81,11 +81,12 @@ def _check_model(client: MilvusClient, prefix: str, model: TextModel) -> None:
     Raises:
         ConfigurationError: its vectors have another length.
     """
-    names = Names.of(prefix, "pdfs", DOCUMENTS, model.identity)
-    if behind(client, names.public) in (names.rows, names.public):
+    names = Names.of(prefix, "pdfs", (DOCUMENTS,), model.identity)
+    (public,) = names.public
+    if behind(client, public) in (*names.rows, public):
         return
-    sentence = f"{names.public!r} was made with {made_with(client, names.public)} and not with {model.name}"
-    if dimension_of(client, names.public, "embedding") != model.dimension:
+    sentence = f"{public!r} was made with {made_with(client, public)} and not with {model.name}"
+    if dimension_of(client, public, "embedding") != model.dimension:
         raise ConfigurationError(f"{sentence}; give --embedding-model the one it was made with")
     # The same model by another name or path looks like this too.
     print(f"WARNING: {sentence}; if these are not the same model, the answers are random", file=sys.stderr)

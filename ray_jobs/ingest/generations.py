@@ -13,7 +13,7 @@ a longer one it is copied into a new collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -39,37 +39,43 @@ COPY_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The collections of a pipeline with its model.
+    """The collections of a pipeline with its models.
 
     Attributes:
         pipeline: whose they are.
-        public: alias of the rows that are searched.
-        rows: collection of the model's rows.
+        public: aliases of the rows that are searched.
+        rows: collections of the models' rows, one for each alias.
         ledger: alias of the ledger.
         staging: ledger of `rows` until they are what is searched.
     """
 
     pipeline: str
-    public: str
-    rows: str
+    public: tuple[str, ...]
+    rows: tuple[str, ...]
     ledger: str
     staging: str
 
     @classmethod
-    def of(cls, prefix: str, pipeline: str, collection: str, model: str) -> Names:
-        """`prefix` of all names, `collection` and `model` of the pipeline."""
-        key = model_key(model)
-        public, ledger = prefix + collection, prefix + SOURCES
-        return cls(pipeline, public, f"{public}_{key}", ledger, f"{ledger}_{pipeline}_{key}")
+    def of(cls, prefix: str, pipeline: str, collections: Sequence[str], model: str) -> Names:
+        """`prefix` of all names, `collections` and `model` of the pipeline."""
+        return cls._of(prefix, pipeline, collections, f"_{model_key(model)}")
 
     @classmethod
-    def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collection: str) -> Names | None:
-        """Those of the model whose rows are searched; None where there is no alias."""
-        public, ledger = prefix + collection, prefix + SOURCES
+    def _of(cls, prefix: str, pipeline: str, collections: Sequence[str], key: str) -> Names:
+        public, ledger = tuple(prefix + collection for collection in collections), prefix + SOURCES
+        return cls(pipeline, public, tuple(name + key for name in public), ledger, f"{ledger}_{pipeline}{key}")
+
+    @classmethod
+    def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collections: Sequence[str]) -> Names | None:
+        """Those of the models whose rows are searched; None where there is no alias."""
+        public = prefix + collections[0]
         rows = behind(client, public)
         if rows is None or rows == public:
             return None
-        return cls(pipeline, public, rows, ledger, f"{ledger}_{pipeline}{rows.removeprefix(public)}")
+        return cls._of(prefix, pipeline, collections, rows.removeprefix(public))
+
+    def __str__(self) -> str:
+        return " and ".join(self.rows)
 
 
 def behind(client: MilvusClient, name: str) -> str | None:
@@ -85,18 +91,19 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
     Raises:
         ConfigurationError: they are, and nobody asked to `migrate`.
     """
-    searched = behind(client, names.public)
-    if searched in (None, names.rows):
-        return False
-    if searched == names.public:
+    searched = [behind(client, public) for public in names.public]
+    if any(found == public for found, public in zip(searched, names.public, strict=True)):
         raise ConfigurationError(
-            f"{names.public!r} is a collection and not the alias that runs of this program make; "
+            f"{' or '.join(names.public)} is a collection and not the alias that runs of this program make; "
             "rename it, or use another --collection prefix"
         )
+    # Of several one may be switched already, or not be there yet, where a run was cut off.
+    if searched[0] is None or names.rows[0] == searched[0]:
+        return False
     if not migrate:
         raise ConfigurationError(
-            f"{names.public!r} holds the vectors of another model ({made_with(client, names.public)}); run with that "
-            "one, or with --migrate to build a collection for this one and switch to it when it is complete"
+            f"{names.public[0]!r} holds the vectors of another model ({made_with(client, names.public[0])}); run with "
+            "that one, or with --migrate to build a collection for this one and switch to it when it is complete"
         )
     return True
 
@@ -110,14 +117,15 @@ def publish(client: MilvusClient, names: Names) -> None:
     """Let searches find the rows, where there is nothing to find yet."""
     from pymilvus.exceptions import MilvusException
 
-    if behind(client, names.public) is not None:
-        return
-    try:
-        client.create_alias(names.rows, names.public, timeout=TIMEOUT)
-    except MilvusException:
-        # Another run was first; with another model it is an error now.
-        if behind(client, names.public) is None or is_staged(client, names, migrate=False):
-            raise
+    for public, rows in zip(names.public, names.rows, strict=True):
+        if behind(client, public) is not None:
+            continue
+        try:
+            client.create_alias(rows, public, timeout=TIMEOUT)
+        except MilvusException:
+            # Another run was first; with another model it is an error now.
+            if behind(client, public) is None or is_staged(client, names, migrate=False):
+                raise
 
 
 # --- the switch to another model
@@ -131,8 +139,9 @@ def begin(client: MilvusClient, names: Names, dimension: int) -> None:
     """
     if client.has_collection(names.staging, timeout=TIMEOUT) or not is_staged(client, names, migrate=True):
         return
-    if client.has_collection(names.rows, timeout=TIMEOUT):
-        client.drop_collection(names.rows, timeout=TIMEOUT)
+    for rows in names.rows:
+        if client.has_collection(rows, timeout=TIMEOUT):
+            client.drop_collection(rows, timeout=TIMEOUT)
     ensure_sources(client, names.staging, dimension)
 
 
@@ -189,20 +198,29 @@ def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry | 
 
 def switch(client: MilvusClient, names: Names) -> None:
     """Let searches find the new rows from now on. The caller holds the lease of the whole pipeline."""
-    client.flush(names.rows, timeout=TIMEOUT)
-    client.alter_alias(names.rows, names.public, timeout=TIMEOUT)
+    for rows in names.rows:
+        client.flush(rows, timeout=TIMEOUT)
+    _point(client, names)
     finish_switch(client, names)
+
+
+def _point(client: MilvusClient, names: Names) -> None:
+    """The first one first: it is what tells that a switch was begun."""
+    for public, rows in zip(names.public, names.rows, strict=True):
+        if behind(client, public) != rows:
+            client.alter_alias(rows, public, timeout=TIMEOUT)
 
 
 def is_cut_off(client: MilvusClient, names: Names) -> bool:
     """Whether a switch to these rows was begun and not completed."""
-    return client.has_collection(names.staging, timeout=TIMEOUT) and behind(client, names.public) == names.rows
+    return client.has_collection(names.staging, timeout=TIMEOUT) and behind(client, names.public[0]) == names.rows[0]
 
 
 def finish_switch(client: MilvusClient, names: Names) -> None:
     """Make the staging ledger the ledger. The caller holds the lease of the whole pipeline."""
     if not is_cut_off(client, names):
         return
+    _point(client, names)
     _copy(client, names.staging, names.ledger)
     gone = (known.source for known, twin in _paired(client, names) if known is not None and twin is None)
     while batch := list(islice(gone, COPY_ROWS)):
@@ -213,11 +231,11 @@ def finish_switch(client: MilvusClient, names: Names) -> None:
 def kept(client: MilvusClient, names: Names) -> list[str]:
     """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
     there = set(client.list_collections(timeout=TIMEOUT))
-    rows = re.compile(rf"{re.escape(names.public)}(_[0-9a-f]{{8}})")
+    rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
     found = []
     for name in sorted(there):
         match = rows.fullmatch(name)
-        if match and name != names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
+        if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
             found.append(name)
     outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
     ledger = behind(client, names.ledger)

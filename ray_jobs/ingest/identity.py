@@ -21,9 +21,9 @@ def row_id(source: str, version: str, fingerprint: str, ordinal: int) -> str:
     return _digest((source, version, fingerprint, str(ordinal)))[:ID_LENGTH]
 
 
-def row_ids(source: str, version: str, fingerprint: str, count: int) -> list[str]:
-    """All primary keys of an object with `count` rows, by ordinal."""
-    return [row_id(source, version, fingerprint, ordinal) for ordinal in range(count)]
+def row_ids(source: str, version: str, fingerprint: str, first: int, end: int) -> list[str]:
+    """Primary keys of an object's rows `first` up to `end`."""
+    return [row_id(source, version, fingerprint, ordinal) for ordinal in range(first, end)]
 
 
 def fingerprint(pipeline: str, revision: int, settings: Mapping[str, object]) -> str:

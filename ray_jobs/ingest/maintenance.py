@@ -31,9 +31,10 @@ from ingest.identity import row_id
 from ingest.lease import Lease, lease
 from ingest.ledger import UNFINISHED
 from ingest.milvus import PAGE, TIMEOUT, connect, errors_as_sentences, is_lite, literal, query_pages, quoted
+from ingest.outcome import MAX_FAILURES
 from ingest.report import Report
 from ingest.schema import DOCUMENTS, LEASES, SOURCES
-from ingest.writer import BATCH_ROWS, MAX_FAILURES, SOURCES_PER_QUERY
+from ingest.writer import BATCH_ROWS, SOURCES_PER_QUERY
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

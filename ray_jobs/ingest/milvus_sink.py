@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from ray.data import Datasink
 from ray.data.block import Block, BlockAccessor
@@ -16,8 +17,9 @@ from ray.data.datasource.datasink import WriteResult
 from ingest.diff import Change
 from ingest.errors import ObjectError
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences
+from ingest.outcome import Outcome
 from ingest.progress import Observe
-from ingest.writer import ObjectPart, ObjectWriter, Outcome, Target
+from ingest.writer import ObjectPart, ObjectWriter, Target
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -31,27 +33,27 @@ def client_of(uri: str) -> MilvusClient:
 
 
 def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
-    """The rows of a table of `stages.embedded_schema` as the writer takes them."""
+    """The rows of a table of `blocks.WRITABLE` as the writer takes them."""
     vectors = table["vectors"].combine_chunks()
-    dimension = vectors.type.value_type.list_size
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None
         if row["error_type"]:
             failure = ObjectError(row["stage"], row["error_type"], row["error_message"], row["limit"])
-        matrix = row_vectors.values.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+        rows = [json.loads(fields) for fields in row["fields"]]
+        for fields, text in zip(rows, row["texts"], strict=False):  # a collection without texts has none
+            fields["text"] = text
+        matrix = row_vectors.values.to_numpy(zero_copy_only=False)
         yield ObjectPart(
             source=row["source"],
             version=row["version"],
             size=row["size"],
             attempts=row["attempts"],
             change=Change(row["change"]),
+            collection=row["collection"],
             first=row["first"],
-            total=row["total"],
-            rows=[
-                {"page": page, "kind": "text", "text": text, "metadata": {}}
-                for page, text in zip(row["pages"], row["texts"], strict=True)
-            ],
-            vectors=matrix,
+            totals=tuple(row["totals"]),
+            rows=rows,
+            vectors=matrix.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32),
             metadata=json.loads(row["metadata"]),
             failure=failure,
         )

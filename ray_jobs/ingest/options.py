@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -49,6 +50,7 @@ class Options:
     max_object_bytes: int = 512_000_000
     limits: Limits = field(default_factory=Limits)
     lease_seconds: float = 30.0
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     def limits_by_failure(self) -> dict[str, float]:
         """The limits by the type of failure of an object that goes over one."""
@@ -90,6 +92,9 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--index-type", default="HNSW", choices=VECTOR_INDEXES, help="index of the vectors (default: HNSW)")
     add("--index-params", type=_integers, default=None, metavar="JSON",
         help='parameters of that index (default for HNSW: {"M": 16, "efConstruction": 200})')  # fmt: skip
+    add("--resources", type=_json, default={}, metavar="JSON",
+        help='what the stages take of the cluster, such as {"embed": {"actors": [1, 4], "gpus": 0.5}}; '
+             "default: shared out by what there is")  # fmt: skip
     add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
     add("--max-object-seconds", type=_positive, default=300, metavar="S",
         help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
@@ -141,6 +146,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         max_object_bytes=int(arguments.max_object_mb * 1e6),
         limits=Limits(arguments.max_object_seconds, int(arguments.max_object_memory_mb * 1e6), arguments.max_pages),
         lease_seconds=arguments.lease_seconds,
+        resources=arguments.resources,
     )
 
 
@@ -181,11 +187,15 @@ def _positive(text: str) -> float:
     return value
 
 
-def _integers(text: str) -> dict[str, Any]:
+def _json(text: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except ValueError:
-        value = None
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON") from None
+
+
+def _integers(text: str) -> dict[str, Any]:
+    value = _json(text)
     if not isinstance(value, dict) or not all(type(number) is int for number in value.values()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object of integers")
     return value

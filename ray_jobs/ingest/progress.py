@@ -46,8 +46,16 @@ class Reporter:
         self._actor.add.remote(stage, items, seconds)
 
 
-def describe(stages: dict[str, dict[str, float]], total: int, elapsed: float) -> str:
-    """One line: how far the run is, and how fast."""
+IN_WORDS = {
+    "caption": "captioned {} figures",
+    "frames": "embedded {} frames",
+    "transcribe": "transcribed {} s of sound",
+}
+"""Stages of models other than `embed`, with what they count."""
+
+
+def describe(stages: dict[str, dict[str, float]], total: int, unit: str, elapsed: float) -> str:
+    """One line: how far the run is, and how fast. `unit` is what the stage `embed` counts."""
 
     def items(stage: str) -> int:
         return int(stages.get(stage, {}).get("items", 0))
@@ -55,15 +63,18 @@ def describe(stages: dict[str, dict[str, float]], total: int, elapsed: float) ->
     embedded = items("embed")
     rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
     known = f" and knew {items('reuse')}" if items("reuse") else ""
-    model = f"embedded {embedded} chunks{known}{rate}" if "load" in stages else "the model is loading"
+    others = [words.format(items(stage)) for stage, words in IN_WORDS.items() if items(stage)]
+    model = ", ".join([*others, f"embedded {embedded} {unit}{known}{rate}"])
+    if "load" not in stages:
+        model = "the model is loading"
     return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
 
 
 class Ticker:
     """Prints `describe()` every INTERVAL seconds between `with` and its end, from a thread of the driver."""
 
-    def __init__(self, actor: Any, total: int, say: Callable[[str], None]) -> None:
-        self._actor, self._total, self._say = actor, total, say
+    def __init__(self, actor: Any, total: int, unit: str, say: Callable[[str], None]) -> None:
+        self._actor, self._total, self._unit, self._say = actor, total, unit, say
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
@@ -84,4 +95,4 @@ class Ticker:
                 stages = ray.get(self._actor.get.remote(), timeout=INTERVAL)
             except ray.exceptions.RayError:
                 continue  # busy, or gone with the cluster, which the run itself will say
-            self._say(describe(stages, self._total, time.monotonic() - self._started))
+            self._say(describe(stages, self._total, self._unit, time.monotonic() - self._started))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,63 +31,21 @@ from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
+from ingest.outcome import Outcome
+from ingest.pipeline import Pipeline, Reuse
 from ingest.progress import Counts, Reporter, Ticker
 from ingest.ray_session import connect_ray, job_error
 from ingest.report import Report
-from ingest.resources import Cluster, Resources, share
+from ingest.resources import check_wanted, cluster_of, share
 from ingest.schema import ensure_sources
 from ingest.spool import Spool
-from ingest.writer import ObjectWriter, Outcome, Target
+from ingest.writer import ObjectWriter, Target
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-    from ray.data import Dataset
-
-OBJECTS_PER_ACTOR = 16
 
 Leases = Callable[[str, str], AbstractContextManager[Lease]]
 """The lease of a pipeline over a prefix."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """What saves a model work.
-
-    Attributes:
-        known: vectors of the texts of this run.
-        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus;
-            None where what is stored is not to be trusted.
-    """
-
-    known: KnownVectors
-    stored: Callable[[Mapping[str, Any]], None] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """What makes one pipeline differ from another.
-
-    Attributes:
-        name: as the ledger and the report name it.
-        model: identity of its model: another one gets a collection of its own.
-        suffixes: names of the objects it takes, lower case.
-        collection: of its rows, without prefix.
-        dimension: of its vectors.
-        model_bytes: size of its model's weights.
-        fingerprint: of all that shapes its rows.
-        prepare: makes its collection, given a client and the collection's full name.
-        build: puts its stages between the differences and the sink.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    collection: str
-    dimension: int
-    model: str
-    model_bytes: int
-    fingerprint: str
-    prepare: Callable[[MilvusClient, str], None]
-    build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
 
 
 def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Report:
@@ -105,8 +62,10 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
     source = normalise_source(options.source)
     report = Report(pipeline.name, source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run)
     client = connect(options.milvus_uri)
-    names = Names.of(options.collection, pipeline.name, pipeline.collection, pipeline.model)
-    report.collection = names.rows
+    collections = [collection.name for collection in pipeline.collections]
+    names = Names.of(options.collection, pipeline.name, collections, pipeline.model)
+    report.collection = ", ".join(names.rows)
+    check_wanted(options.resources, [model.name for model in pipeline.models])
     with errors_as_sentences(options.milvus_uri):
         leases = partial(
             lease, client, options.collection, run_id=options.run_id, say=say, seconds=options.lease_seconds
@@ -166,17 +125,19 @@ def _work(
         outcome = Outcome()
         if options.dry_run or not (work.count or missing.count):
             return outcome
-        pipeline.prepare(client, names.rows)
+        pipeline.prepare(client, names)
         publish(client, names)
         ensure = ensure_sources if staged else ensure_ledger
         ledger_dimension = ensure(client, ledger, pipeline.dimension)
-        leftovers = client.query(
-            names.rows, filter=under(source), output_fields=["id"], limit=1, consistency_level="Strong",
-            timeout=TIMEOUT,
-        )  # fmt: skip
+        leftovers = any(
+            client.query(
+                rows, filter=under(source), output_fields=["id"], limit=1, consistency_level="Strong", timeout=TIMEOUT
+            )
+            for rows in names.rows
+        )
         target = Target(
             names.rows, ledger, ledger_dimension, pipeline.name, pipeline.fingerprint, options.run_id,
-            clean_new=bool(leftovers), lease=held,
+            clean_new=leftovers, lease=held,
         )  # fmt: skip
         if work.count:
             outcome, stages = _process(pipeline, options, target, work, is_lite(client), say)
@@ -186,7 +147,7 @@ def _work(
             outcome.rows_deleted += rows_deleted
         # Once a run: it makes what was written fast to search. (A server would do it some time later; Milvus Lite
         # answers a full-text query over 7,600 unflushed rows in 5 s and over flushed ones in 0.1 s.)
-        for collection in (names.rows, ledger):
+        for collection in (*names.rows, ledger):
             client.flush(collection, timeout=TIMEOUT)
     return outcome
 
@@ -208,7 +169,7 @@ def _complete(
         with leases(names.pipeline, ""):
             begin(client, names, dimension)
     if is_cut_off(client, names):
-        say(f"completing the switch to {names.rows}")
+        say(f"completing the switch to {names}")
         with leases(names.pipeline, ""):
             finish_switch(client, names)
 
@@ -229,13 +190,13 @@ def _migrate(
         report.unmigrated, first = remaining(client, names, source, listed_all)
         if report.unmigrated:
             say(
-                f"{names.public} is not switched to {names.rows} yet: for {report.unmigrated} objects the two do not "
-                f"agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
+                f"{' and '.join(names.public)} is not switched to {names} yet: for {report.unmigrated} objects the two "
+                f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
             )
         elif is_staged(client, names, migrate=True):
-            pipeline.prepare(client, names.rows)
+            pipeline.prepare(client, names)
             switch(client, names)
-            say(f"{names.public} is switched to {names.rows}; the old collection is kept")
+            say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
 
 
 def _diff(
@@ -307,29 +268,27 @@ def _process(
     from ingest.milvus_sink import MilvusDatasink
     from ingest.stored_vectors import StoredVectors
 
-    total = ray.cluster_resources()
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    cluster = Cluster(total.get("CPU", 0), total.get("GPU", 0), nodes, total.get("memory", 0))
-    resources = share(cluster, pipeline.model_bytes, single_writer)
     # A small run is over before a second model would be loaded.
-    actors = min(resources.model_actors, math.ceil(work.count / OBJECTS_PER_ACTOR))
-    resources = replace(resources, model_actors=actors)
-    say(
-        f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading the model "
-        f"({actors} x {resources.threads} {'thread' if resources.threads == 1 else 'threads'})"
+    enough = math.ceil(work.count / pipeline.objects_per_actor)
+    cluster = cluster_of(ray.nodes(), ray.cluster_resources())
+    resources = share(cluster, pipeline.models, single_writer, options.resources).at_most(enough)
+    pools = ", ".join(
+        f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
+        for name, pool in resources.pools.items()
     )
+    say(f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading models ({pools})")
     counts = ray.remote(Counts).options(num_cpus=0).remote()
     ray.get(counts.get.remote())
     cache = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-    known = KnownVectors(cache.remote(pipeline.dimension))
-    stored = StoredVectors(options.milvus_uri, target.collection, target.clean_new, known)
+    known = KnownVectors(cache.remote(pipeline.collections[0].dimension))
+    stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, known)
     # A full refresh may be asked for because the vectors are in doubt.
-    reuse = Reuse(known, None if options.full_refresh else stored)
+    reuse = Reuse(known, None if options.full_refresh or not pipeline.reuses else stored)
     connecting = time.monotonic() - started
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
-        with Ticker(counts, work.count, say):
+        with Ticker(counts, work.count, pipeline.unit, say):
             differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
             pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks

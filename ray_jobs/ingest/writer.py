@@ -22,6 +22,7 @@ writers that find it at once do the same thing twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -35,6 +36,7 @@ from ingest.identity import row_ids
 from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
 from ingest.milvus import TIMEOUT, query_pages, quoted
+from ingest.outcome import Outcome
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -44,9 +46,9 @@ BATCH_BYTES = 16 << 20
 
 BATCH_ROWS = 1000
 SOURCES_PER_QUERY = 200
-MAX_FAILURES = 100
-"""Failures that a report lists; all of them are in the ledger."""
 
+_Found = list[tuple[int, str]]
+"""Rows of an object: index of the collection, and id."""
 
 INTERRUPTED = ObjectError(
     "write", "Interrupted", "the object is being written, or was when its run was cut off; the next run does it again"
@@ -59,7 +61,7 @@ class Target:
     """Where the rows of a pipeline go.
 
     Attributes:
-        collection: of the rows.
+        collections: of the rows; a part says which of them it is for.
         ledger: collection of the ledger.
         ledger_dimension: length of the ledger's vectors; shorter means are padded with zeros.
         pipeline, fingerprint, run_id: written to the ledger.
@@ -67,7 +69,7 @@ class Target:
         lease: of the run, asked for before every write and removal; None where nobody else can be writing.
     """
 
-    collection: str
+    collections: tuple[str, ...]
     ledger: str
     ledger_dimension: int
     pipeline: str
@@ -79,9 +81,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPart:
-    """Rows `first` up to `first + len(rows)` of an object that has `total`, or its failure.
+    """Rows `first` up to `first + len(rows)` of an object, or its failure.
+
+    An object's rows are numbered through all its collections, those of the first one first.
 
     Attributes:
+        collection: index into the target's.
+        totals: how many rows the object has in each of the target's collections.
         attempts: tries at this version before this run.
         rows: the pipeline's own fields, without id, source, version, ordinal and embedding.
         vectors: float32 array of shape (len(rows), dimension).
@@ -93,65 +99,17 @@ class ObjectPart:
     size: int
     attempts: int
     change: Change
+    collection: int = 0
     first: int = 0
-    total: int = 0
+    totals: tuple[int, ...] = (0,)
     rows: Sequence[Mapping[str, Any]] = ()
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     metadata: Mapping[str, Any] = field(default_factory=dict)
     failure: ObjectError | None = None
 
-
-@dataclass(slots=True)
-class Outcome:
-    """What was written: counts of objects and rows, and the failures as a report shows them.
-
-    Attributes:
-        ok, failed: objects; `empty` ones are ok and have no rows.
-        failures: the first MAX_FAILURES.
-        groups: of all failures, by stage and type: how many, and the first one.
-    """
-
-    ok: int = 0
-    empty: int = 0
-    failed: int = 0
-    rows_written: int = 0
-    rows_deleted: int = 0
-    failures: list[dict[str, str]] = field(default_factory=list)
-    groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
-
-    def fail(self, source: str, failure: ObjectError) -> None:
-        """Count an object that failed."""
-        self.failed += 1
-        shown = {
-            "source": source,
-            "stage": failure.stage,
-            "error_type": failure.error_type,
-            "message": failure.message,
-        }
-        if len(self.failures) < MAX_FAILURES:
-            self.failures.append(shown)
-        self._group((failure.stage, failure.error_type), 1, shown)
-
-    def grouped(self) -> list[dict[str, Any]]:
-        """`stage, error_type, count, example`, the most frequent first."""
-        return [
-            {"stage": stage, "error_type": error_type, "count": count, "example": example}
-            for (stage, error_type), (count, example) in sorted(self.groups.items(), key=lambda item: -item[1][0])
-        ]
-
-    def _group(self, key: tuple[str, str], count: int, example: dict[str, str]) -> None:
-        known, first = self.groups.get(key, (0, example))
-        self.groups[key] = (known + count, first)
-
-    def add(self, other: Outcome) -> None:
-        self.ok += other.ok
-        self.empty += other.empty
-        self.failed += other.failed
-        self.rows_written += other.rows_written
-        self.rows_deleted += other.rows_deleted
-        self.failures = (self.failures + other.failures)[:MAX_FAILURES]
-        for key, (count, example) in other.groups.items():
-            self._group(key, count, example)
+    @property
+    def total(self) -> int:
+        return sum(self.totals)
 
 
 def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -192,11 +150,15 @@ class ObjectWriter:
         outcome = Outcome()
         self._check_lease()
         announced = {part.source: part for part in parts if part.change is Change.NEW and part.rows}
-        self._upsert_ledger(self._ledger_row(replace(part, failure=INTERRUPTED)) for part in announced.values())
-        for batch in batched_by_bytes(row for part in parts for row in self._rows(part)):
-            self._client.upsert(self._target.collection, batch, timeout=TIMEOUT)
-            outcome.rows_written += len(batch)
-        finished = {part.source: part for part in parts if self._is_complete(part)}
+        zeros = np.zeros(self._target.ledger_dimension, np.float32)
+        self._upsert_ledger(self._ledger_row(replace(part, failure=INTERRUPTED), zeros) for part in announced.values())
+        for index, collection in enumerate(self._target.collections):
+            for batch in batched_by_bytes(
+                row for part in parts if part.collection == index for row in self._rows(part)
+            ):
+                self._client.upsert(collection, batch, timeout=TIMEOUT)
+                outcome.rows_written += len(batch)
+        finished = self._finished(parts)
         if not finished:
             return outcome
         stale = self._other_rows(
@@ -206,14 +168,14 @@ class ObjectWriter:
                 if (part.change is not Change.NEW or self._target.clean_new) and not _tried_again(part)
             ]
         )
-        entries = [self._ledger_row(part) for part in finished.values()]
+        entries = [self._ledger_row(part, self._mean(part, parts)) for part in finished.values()]
         self._upsert_ledger(
             {**entry, "metadata": {**entry["metadata"], UNFINISHED: True}} if entry["source"] in stale else entry
             for entry in entries
         )
         if stale:
             self._check_lease()
-            outcome.rows_deleted += self._delete_rows(stale)
+            outcome.rows_deleted += self._delete_rows(stale.values())
             self._upsert_ledger(entry for entry in entries if entry["source"] in stale)
         for part in finished.values():
             if part.failure is None:
@@ -233,7 +195,7 @@ class ObjectWriter:
         remaining = iter(sources)
         while batch := list(islice(remaining, SOURCES_PER_QUERY)):
             self._check_lease()
-            rows += self._delete_rows(self._rows_except(batch, set()))
+            rows += self._delete_rows(self._rows_except(batch).values())
             # Not by `ids=`: pymilvus writes those into an expression as they are, backslashes and quotes included.
             self._client.delete(self._target.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
             objects += len(batch)
@@ -243,15 +205,17 @@ class ObjectWriter:
         if self._target.lease is not None:
             self._target.lease.held(self._client)
 
-    def _ids(self, part: ObjectPart) -> list[str]:
-        return row_ids(part.source, part.version, self._target.fingerprint, part.total)
+    def _ids(self, part: ObjectPart, collection: int) -> list[str]:
+        """Of all the object's rows in a collection."""
+        end = sum(part.totals[: collection + 1])
+        return row_ids(part.source, part.version, self._target.fingerprint, end - part.totals[collection], end)
 
     def _rows(self, part: ObjectPart) -> Iterator[dict[str, Any]]:
-        ids = self._ids(part)
-        for offset, (row, vector) in enumerate(zip(part.rows, part.vectors, strict=True)):
-            ordinal = part.first + offset
+        last = part.first + len(part.rows)
+        ids = row_ids(part.source, part.version, self._target.fingerprint, part.first, last)
+        for ordinal, row_id, row, vector in zip(range(part.first, last), ids, part.rows, part.vectors, strict=True):
             yield {
-                "id": ids[ordinal],
+                "id": row_id,
                 "source": part.source,
                 "version": part.version,
                 "ordinal": ordinal,
@@ -259,50 +223,61 @@ class ObjectWriter:
                 **row,
             }
 
-    def _is_complete(self, part: ObjectPart) -> bool:
-        if part.failure is not None or len(part.rows) == part.total:
-            return True
-        present = 0
-        for start in range(0, part.total, BATCH_ROWS):
-            ids = self._ids(part)[start : start + BATCH_ROWS]
-            present += len(
-                self._client.query(
-                    self._target.collection,
-                    filter=f"id in {quoted(ids)}",
-                    output_fields=["id"],
-                    consistency_level="Strong",
-                    timeout=TIMEOUT,
-                )
-            )
-        return present == part.total
+    def _finished(self, parts: Sequence[ObjectPart]) -> dict[str, ObjectPart]:
+        """The first part of each object that has failed or has all its rows acknowledged with these, by source."""
+        first: dict[str, ObjectPart] = {}
+        here: Counter[str] = Counter()
+        for part in parts:
+            first.setdefault(part.source, part)
+            here[part.source] += len(part.rows)
+        return {
+            source: part
+            for source, part in first.items()
+            if part.failure is not None or here[source] == part.total or self._is_stored(part)
+        }
 
-    def _mean(self, part: ObjectPart) -> np.ndarray:
+    def _is_stored(self, part: ObjectPart) -> bool:
+        return sum(len(rows) for index in self._indices() for rows in self._stored(part, index, "id")) == part.total
+
+    def _indices(self) -> range:
+        return range(len(self._target.collections))
+
+    def _stored(self, part: ObjectPart, collection: int, field_name: str) -> Iterator[list[dict[str, Any]]]:
+        """A field of those of the object's rows that a collection has, in pages."""
+        ids = self._ids(part, collection)
+        for start in range(0, len(ids), BATCH_ROWS):
+            yield self._client.query(
+                self._target.collections[collection],
+                filter=f"id in {quoted(ids[start : start + BATCH_ROWS])}",
+                output_fields=[field_name],
+                consistency_level="Strong",
+                timeout=TIMEOUT,
+            )
+
+    def _mean(self, part: ObjectPart, parts: Sequence[ObjectPart]) -> np.ndarray:
+        """Of the object's vectors in the first collection that has some: models' spaces do not mix."""
         vector = np.zeros(self._target.ledger_dimension, np.float32)
         if part.failure is not None or part.total == 0:
             return vector
-        if len(part.rows) == part.total:
-            mean = part.vectors.mean(axis=0)
+        own = [other for other in parts if other.source == part.source and len(other.rows)]
+        if sum(len(other.rows) for other in own) == part.total:
+            first = min(other.collection for other in own)
+            mean = np.concatenate([other.vectors for other in own if other.collection == first]).mean(axis=0)
         else:
-            mean = self._stored_mean(part)
+            mean = next(mean for index in self._indices() if (mean := self._stored_mean(part, index)) is not None)
         vector[: len(mean)] = mean
         return vector
 
-    def _stored_mean(self, part: ObjectPart) -> np.ndarray:
+    def _stored_mean(self, part: ObjectPart, collection: int) -> np.ndarray | None:
         """Mean of an object that was written in parts, whose vectors no single writer has seen."""
-        total = np.zeros(part.vectors.shape[1], np.float64)
-        ids = self._ids(part)
-        for start in range(0, part.total, BATCH_ROWS):
-            for row in self._client.query(
-                self._target.collection,
-                filter=f"id in {quoted(ids[start : start + BATCH_ROWS])}",
-                output_fields=["embedding"],
-                consistency_level="Strong",
-                timeout=TIMEOUT,
-            ):
-                total += np.asarray(row["embedding"], np.float32)
-        return (total / part.total).astype(np.float32)
+        total, count = np.zeros(1, np.float64), 0
+        for rows in self._stored(part, collection, "embedding"):
+            for row in rows:
+                total = total + np.asarray(row["embedding"], np.float32)
+                count += 1
+        return (total / count).astype(np.float32) if count else None
 
-    def _ledger_row(self, part: ObjectPart) -> dict[str, Any]:
+    def _ledger_row(self, part: ObjectPart, vector: np.ndarray) -> dict[str, Any]:
         return ledger_row(
             source=part.source,
             pipeline=self._target.pipeline,
@@ -312,7 +287,7 @@ class ObjectWriter:
             run_id=self._target.run_id,
             attempts=part.attempts + (part.failure is not INTERRUPTED),
             rows=0 if part.failure else part.total,
-            vector=self._mean(part),
+            vector=vector,
             metadata=part.metadata,
             failure=part.failure,
         )
@@ -321,28 +296,35 @@ class ObjectWriter:
         for batch in batched_by_bytes(entries):
             self._client.upsert(self._target.ledger, batch, timeout=TIMEOUT)
 
-    def _other_rows(self, parts: Sequence[ObjectPart]) -> dict[str, list[str]]:
-        """Ids of the parts' objects' rows that are of other versions, by source; only sources that have some."""
-        others: dict[str, list[str]] = {}
+    def _other_rows(self, parts: Sequence[ObjectPart]) -> dict[str, _Found]:
+        """The parts' objects' rows that are of other versions, by source; only sources that have some."""
+        others: dict[str, _Found] = {}
         for start in range(0, len(parts), SOURCES_PER_QUERY):
             batch = parts[start : start + SOURCES_PER_QUERY]
-            keep = {row_id for part in batch if part.failure is None for row_id in self._ids(part)}
+            kept = [part for part in batch if part.failure is None]
+            keep = [{row_id for part in kept for row_id in self._ids(part, index)} for index in self._indices()]
             others.update(self._rows_except([part.source for part in batch], keep))
         return others
 
-    def _rows_except(self, sources: list[str], keep: set[str]) -> dict[str, list[str]]:
-        """Ids of all rows of `sources` but those in `keep`, by source; only sources that have some."""
-        found: dict[str, list[str]] = {}
+    def _rows_except(self, sources: list[str], keep: Sequence[set[str]] | None = None) -> dict[str, _Found]:
+        """All rows of `sources` but those to `keep` in each collection, by source; only sources that have some."""
+        found: dict[str, _Found] = {}
         condition = f"source in {quoted(sources)}"
-        for page in query_pages(self._client, self._target.collection, condition, ["id", "source"]):
-            for row in page:
-                if row["id"] not in keep:
-                    found.setdefault(row["source"], []).append(row["id"])
+        for index, collection in enumerate(self._target.collections):
+            for page in query_pages(self._client, collection, condition, ["id", "source"]):
+                for row in page:
+                    if keep is None or row["id"] not in keep[index]:
+                        found.setdefault(row["source"], []).append((index, row["id"]))
         return found
 
-    def _delete_rows(self, rows: Mapping[str, Sequence[str]]) -> int:
-        """Delete rows, given as ids by source; returns how many."""
-        ids = [identifier for identifiers in rows.values() for identifier in identifiers]
-        for start in range(0, len(ids), BATCH_ROWS):
-            self._client.delete(self._target.collection, ids=ids[start : start + BATCH_ROWS], timeout=TIMEOUT)
-        return len(ids)
+    def _delete_rows(self, rows: Iterable[_Found]) -> int:
+        """Delete rows; returns how many."""
+        by_collection: dict[int, list[str]] = {}
+        for found in rows:
+            for index, row_id in found:
+                by_collection.setdefault(index, []).append(row_id)
+        for index, ids in by_collection.items():
+            for start in range(0, len(ids), BATCH_ROWS):
+                batch = ids[start : start + BATCH_ROWS]
+                self._client.delete(self._target.collections[index], ids=batch, timeout=TIMEOUT)
+        return sum(map(len, by_collection.values()))

@@ -51,7 +51,7 @@ def test_a_backfill_beside_a_run_with_other_chunks_ends_as_one_after_the_other(j
     rows, ledger = contents(milvus_client, "concurrent_")
     assert set(rows) == set(ledger)
     for name, entry in ledger.items():
-        expected = row_ids(name, entry["version"], entry["fingerprint"], entry["rows"])
+        expected = row_ids(name, entry["version"], entry["fingerprint"], 0, entry["rows"])
         assert sorted(rows[name]) == sorted(expected), name
     fingerprints = {day: {e["fingerprint"] for s, e in ledger.items() if f"/{day}/" in s} for day in DAYS}
     assert [len(found) for found in fingerprints.values()] == [1, 1]

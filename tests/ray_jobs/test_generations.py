@@ -66,7 +66,7 @@ def part(source, version, content, dimension):
         return ObjectPart(source, version, 1, 0, Change.NEW, failure=content)
     rows = [{"page": 1, "kind": "text", "text": text, "metadata": {}} for text in content]
     vectors = np.full((len(rows), dimension), 0.5, np.float32)
-    return ObjectPart(source, version, 1, 0, Change.NEW, total=len(rows), rows=rows, vectors=vectors)
+    return ObjectPart(source, version, 1, 0, Change.NEW, totals=(len(rows),), rows=rows, vectors=vectors)
 
 
 class World:
@@ -75,14 +75,14 @@ class World:
     def __init__(self, client):
         self.client = client
         self.prefix = f"g{uuid.uuid4().hex[:12]}_"
-        self.old = Names.of(self.prefix, "pdfs", "documents", "old model")
-        self.new = Names.of(self.prefix, "pdfs", "documents", "new model")
-        ensure_documents(client, self.old.rows, OLD, model="old model")
+        self.old = Names.of(self.prefix, "pdfs", ("documents",), "old model")
+        self.new = Names.of(self.prefix, "pdfs", ("documents",), "new model")
+        ensure_documents(client, self.old.rows[0], OLD, model="old model")
         publish(client, self.old)
         ensure_ledger(client, self.old.ledger, OLD)
 
     def stage(self):
-        ensure_documents(self.client, self.new.rows, NEW, model="new model")
+        ensure_documents(self.client, self.new.rows[0], NEW, model="new model")
         ensure_sources(self.client, self.new.staging, NEW)
 
     def write(self, names, contents, staged=False, pipeline="pdfs"):
@@ -133,7 +133,7 @@ def migrated(world):
 
 def test_searches_find_the_first_models_rows_under_the_public_name(world):
     world.write(world.old, {A: ("v1", ["text"])})
-    assert behind(world.client, world.old.public) == world.old.rows
+    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
     assert world.texts() == [(A, "text")]
     assert not is_staged(world.client, world.old, migrate=False)
 
@@ -147,7 +147,7 @@ def test_another_model_is_refused_with_the_way_out(world):
 def test_publishing_another_model_does_not_take_over(world):
     world.stage()
     publish(world.client, world.new)
-    assert behind(world.client, world.old.public) == world.old.rows
+    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
 
 
 def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
@@ -155,7 +155,7 @@ def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
     ensure_documents(milvus_client, f"{name}documents", OLD)
     try:
         with pytest.raises(ConfigurationError, match="is a collection and not the alias"):
-            is_staged(milvus_client, Names.of(name, "pdfs", "documents", "m"), migrate=True)
+            is_staged(milvus_client, Names.of(name, "pdfs", ("documents",), "m"), migrate=True)
     finally:
         milvus_client.drop_collection(f"{name}documents")
 
@@ -192,12 +192,12 @@ def test_an_object_counts_as_remaining_until_both_sides_agree(world, staged, sou
 def test_a_migration_begins_with_an_empty_collection_and_goes_on_with_what_it_has(migrated):
     widen(migrated.client, migrated.new.ledger, NEW)
     begin(migrated.client, migrated.new, NEW)  # it is under way
-    assert migrated.client.query(migrated.new.rows, filter='id != ""', output_fields=["id"], limit=9)
+    assert migrated.client.query(migrated.new.rows[0], filter='id != ""', output_fields=["id"], limit=9)
     switch(migrated.client, migrated.new)
     begin(migrated.client, migrated.new, NEW)  # it is over
-    assert migrated.client.has_collection(migrated.new.rows)
+    assert migrated.client.has_collection(migrated.new.rows[0])
     begin(migrated.client, migrated.old, OLD)  # and back: what was kept is of an earlier time
-    assert not migrated.client.has_collection(migrated.old.rows)
+    assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.client.has_collection(migrated.old.staging)
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
 
@@ -210,7 +210,7 @@ def test_the_switch_changes_what_is_searched_and_what_the_ledger_says(migrated):
     assert migrated.ledger() == {A: "v2", C: "v1"}
     assert migrated.ledger("images") == {f"{ROOT}photo.jpg": "v1"}
     assert not migrated.client.has_collection(migrated.new.staging)
-    assert migrated.client.has_collection(migrated.old.rows)
+    assert migrated.client.has_collection(migrated.old.rows[0])
 
 
 def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated):
@@ -226,7 +226,7 @@ def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated
             if is_cut_off(migrated.client, migrated.new):
                 finish_switch(Dying(migrated.client, -1), migrated.new)
                 assert migrated.ledger() == {A: "v2", C: "v1"}
-                migrated.client.alter_alias(migrated.old.rows, migrated.old.public)
+                migrated.client.alter_alias(migrated.old.rows[0], migrated.old.public[0])
                 ensure_sources(migrated.client, migrated.new.staging, NEW)
                 migrated.write(migrated.new, {A: ("v2", ["new a", "more"]), C: ("v1", ["new c"])}, staged=True)
                 migrated.write(migrated.old, {A: ("v1", ["old a"]), B: ("v1", ["old b"])})
@@ -283,11 +283,11 @@ def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(mig
     widen(migrated.client, migrated.new.ledger, NEW)
     switch(migrated.client, migrated.new)
     report, said = keep_house(migrated, milvus.uri)
-    assert report.old_collections == [migrated.old.rows]
-    assert f"kept (--drop-old drops it): {migrated.old.rows}, made with old model" in said
+    assert report.old_collections == [migrated.old.rows[0]]
+    assert f"kept (--drop-old drops it): {migrated.old.rows[0]}, made with old model" in said
     keep_house(migrated, milvus.uri, drop_old=True, dry_run=True)
-    assert migrated.client.has_collection(migrated.old.rows)
+    assert migrated.client.has_collection(migrated.old.rows[0])
     keep_house(migrated, milvus.uri, drop_old=True)
-    assert not migrated.client.has_collection(migrated.old.rows)
+    assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
     assert keep_house(migrated, milvus.uri)[0].old_collections == []

@@ -43,8 +43,8 @@ def test_every_part_changes_the_id():
 
 
 def test_row_ids_are_the_ids_by_ordinal():
-    assert row_ids("s", "v", "f", 3) == [row_id("s", "v", "f", ordinal) for ordinal in range(3)]
-    assert row_ids("s", "v", "f", 0) == []
+    assert row_ids("s", "v", "f", 2, 5) == [row_id("s", "v", "f", ordinal) for ordinal in range(2, 5)]
+    assert row_ids("s", "v", "f", 0, 0) == []
 
 
 def test_a_fingerprint_depends_on_the_settings_and_not_on_their_order():

@@ -105,7 +105,7 @@ class World:
             except ObjectError:
                 ids[source] = []
             else:
-                ids[source] = row_ids(source, self.versions[name], self.fingerprint, len(chunks))
+                ids[source] = row_ids(source, self.versions[name], self.fingerprint, 0, len(chunks))
         return ids
 
     def found(self):

@@ -44,9 +44,9 @@ class Site:
         """As a run writes an object of `content` rows, or its failure; CHANGED removes other versions' rows."""
         failure = content if isinstance(content, ObjectError) else None
         count = 0 if failure else content
-        target = Target(self.rows_name, self.ledger_name, 2, pipeline, fingerprint, "run", clean_new=False)
+        target = Target((self.rows_name,), self.ledger_name, 2, pipeline, fingerprint, "run", clean_new=False)
         part = ObjectPart(
-            source, version, 1, attempts, change, total=count,
+            source, version, 1, attempts, change, totals=(count,),
             rows=[{"page": 1, "kind": "text", "text": f"row {n}", "metadata": {}} for n in range(count)],
             vectors=np.ones((count, 2), np.float32), failure=failure,
         )  # fmt: skip

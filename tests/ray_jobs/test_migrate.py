@@ -29,15 +29,15 @@ def world(jobs, plain_jobs, object_store, milvus_client, minilm_path, tmp_path_f
     files = dict(list(make_pdfs(DAYS[0]).items())[:2])
     for name, data in files.items():
         object_store.client().put_object(Bucket=BUCKET, Key=f"pdfs/{name}", Body=data)
-    old = Names.of(PREFIX, "pdfs", "documents", "old")
-    ensure_documents(milvus_client, old.rows, OLD_DIMENSION, model="the-old-model")
+    old = Names.of(PREFIX, "pdfs", ("documents",), "old")
+    ensure_documents(milvus_client, old.rows[0], OLD_DIMENSION, model="the-old-model")
     publish(milvus_client, old)
     ensure_ledger(milvus_client, old.ledger, OLD_DIMENSION)
     rows = [{"page": 1, "kind": "text", "text": "old text", "metadata": {}}]
     ObjectWriter(milvus_client, Target(old.rows, old.ledger, OLD_DIMENSION, "pdfs", "f", "r", clean_new=False)).write(
         [
             ObjectPart(
-                f"{source}{name}", "v", 1, 0, Change.NEW, total=1, rows=rows, vectors=np.ones((1, 8), np.float32)
+                f"{source}{name}", "v", 1, 0, Change.NEW, totals=(1,), rows=rows, vectors=np.ones((1, 8), np.float32)
             )
             for name in files
         ]
@@ -85,7 +85,7 @@ def test_searches_find_the_old_rows_before_and_the_new_ones_after(world):
 
 
 def test_the_old_collection_is_kept(world):
-    assert world.client.has_collection(world.old.rows)
+    assert world.client.has_collection(world.old.rows[0])
 
 
 def test_the_next_run_knows_everything_without_the_flag(world):

@@ -49,9 +49,9 @@ def test_the_ledger_read_right_after_a_write_shows_what_was_acknowledged(client,
 
 def test_another_model_waits_behind_the_alias_until_the_switch(client):
     prefix = f"g{uuid.uuid4().hex[:12]}_"
-    old, new = (Names.of(prefix, "pdfs", "documents", model) for model in ("old", "new"))
+    old, new = (Names.of(prefix, "pdfs", ("documents",), model) for model in ("old", "new"))
     for names, dimension in ((old, 4), (new, 8)):
-        ensure_documents(client, names.rows, dimension, model=f"model {dimension}")
+        ensure_documents(client, names.rows[0], dimension, model=f"model {dimension}")
         publish(client, names)
     ensure_ledger(client, old.ledger, 4)
     ensure_sources(client, new.staging, 8)
@@ -71,10 +71,10 @@ def test_a_server_that_limits_the_rate_of_writes_is_waited_for(client):
     one = [{"page": 1, "kind": "text", "text": "text", "metadata": {}}] * rows
     vectors = np.ones((rows, dimension), np.float32)
     parts = [
-        ObjectPart(f"s3://b/{n}", "v", 1, 0, Change.NEW, total=rows, rows=one, vectors=vectors) for n in range(3)
+        ObjectPart(f"s3://b/{n}", "v", 1, 0, Change.NEW, totals=(rows,), rows=one, vectors=vectors) for n in range(3)
     ]  # 1 MB each, which is what a second may bring
     for part in parts:
-        ObjectWriter(client, Target(name, ledger, dimension, "pdfs", "f", "run", clean_new=False)).write([part])
+        ObjectWriter(client, Target((name,), ledger, dimension, "pdfs", "f", "run", clean_new=False)).write([part])
     again = [
         {"id": str(n), "source": "s", "version": "v", "ordinal": n, "embedding": vectors[n], **one[n]}
         for n in range(rows)

@@ -2,7 +2,6 @@
 
 import contextlib
 import uuid
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from ingest.diff import Change, StoredObject, diff
 from ingest.errors import MAX_ATTEMPTS, ObjectError
 from ingest.identity import row_id
 from ingest.ledger import read_ledger
+from ingest.outcome import MAX_FAILURES, Outcome
 from ingest.schema import ensure_documents, ensure_sources
-from ingest.writer import BATCH_ROWS, MAX_FAILURES, ObjectPart, ObjectWriter, Outcome, Target, batched_by_bytes
+from ingest.writer import BATCH_ROWS, ObjectPart, ObjectWriter, Target, batched_by_bytes
 
 DIMENSION = 4
 FINGERPRINT = "f1"
@@ -37,7 +37,7 @@ class Tables:
         ensure_sources(client, self.ledger_name, DIMENSION)
 
     def target(self, clean_new=False, fingerprint=FINGERPRINT, run_id="run"):
-        return Target(self.rows_name, self.ledger_name, DIMENSION, "pdfs", fingerprint, run_id, clean_new)
+        return Target((self.rows_name,), self.ledger_name, DIMENSION, "pdfs", fingerprint, run_id, clean_new)
 
     def writer(self, client=None, **target):
         return ObjectWriter(client or self.client, self.target(**target))
@@ -97,7 +97,7 @@ def part(source, version, content, change=Change.NEW, attempts=0, first=0, total
         attempts=attempts,
         change=change,
         first=first,
-        total=len(texts) if total is None else total,
+        totals=(len(texts) if total is None else total,),
         rows=[{"page": n + 1, "kind": "text", "text": text, "metadata": {}} for n, text in enumerate(texts, first)],
         vectors=np.array([vector(text) for text in texts], np.float32).reshape(-1, DIMENSION),
         metadata={} if failure else {"pages": 3},
@@ -414,13 +414,6 @@ def test_an_object_without_text_is_done(tables):
     tables.run({A: ("v1", [])})
     assert [(row["status"], row["rows"], row["vector"]) for row in tables.ledger()] == [("ok", 0, [0.0] * DIMENSION)]
     assert tables.run({A: ("v1", [])}) == [(A, "unchanged")]
-
-
-def test_a_mean_shorter_than_the_ledgers_vectors_is_padded_with_zeros(tables):
-    narrow = np.array([[1, 0], [0, 1]], np.float32)
-    target = replace(tables.target(), ledger_dimension=DIMENSION)
-    entry = ObjectWriter(tables.client, target)._ledger_row(replace(part(A, "v1", ["x", "y"]), vectors=narrow))
-    assert entry["vector"].tolist() == [0.5, 0.5, 0, 0]
 
 
 def test_a_long_error_message_is_cut_and_the_object_still_recorded(tables):

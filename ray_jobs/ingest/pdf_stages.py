@@ -1,0 +1,93 @@
+"""The first stage of the PDF pipeline as Ray Data runs it: differences in, parts of documents out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from ingest.blocks import PART, failed_part, failure_of
+from ingest.chunking import Chunk, ChunkSettings
+from ingest.document import prepare, read_document
+from ingest.errors import ObjectError
+from ingest.options import Limits
+from ingest.progress import Observe
+from ingest.reading import read_ahead
+from ingest.sandbox import Sandbox
+
+PART_CHUNKS = 256
+"""Chunks per row at most: an object with more comes in parts, so that no row, batch or write grows with an object."""
+
+TABLE_CHUNKS = 256
+"""Chunks after which a parse task hands a table on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseSettings:
+    """How objects are read: `max_object_bytes` is asked for before, `limits` while one is parsed."""
+
+    chunks: ChunkSettings
+    max_object_bytes: int
+    limits: Limits
+
+
+@lru_cache(maxsize=1)
+def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
+    """One child per process of Ray, kept from task to task."""
+    return Sandbox(prepare, limits, tokenizer_json)
+
+
+def _parts(entry: Mapping[str, Any], chunks: list[Chunk], metadata: str) -> Iterator[dict[str, Any]]:
+    for first in range(0, max(len(chunks), 1), PART_CHUNKS):
+        part = chunks[first : first + PART_CHUNKS]
+        yield {
+            **entry,
+            "collection": 0,
+            "first": first,
+            "totals": [len(chunks)],
+            "fields": [json.dumps({"page": chunk.page, "kind": "text", "metadata": {}}) for chunk in part],
+            "texts": [chunk.text for chunk in part],
+            "metadata": metadata,
+        }
+
+
+def parse_documents(
+    block: pa.Table,
+    tokenizer_json: str,
+    settings: ParseSettings,
+    observe: Observe,
+    before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Iterator[pa.Table]:
+    """Read, parse and chunk the objects of a block of differences; yields tables of PART.
+
+    `before_embedding` is called with the difference of each object that has chunks.
+
+    An object that fails is one row with its error. An object store that fails raises, and ends the run.
+    """
+    rows: list[dict[str, Any]] = []
+    chunk_count = 0
+    for entry, data in read_ahead(block.to_pylist(), settings.max_object_bytes, observe):
+        try:
+            content = data()
+            started = time.perf_counter()
+            document = _sandbox(tokenizer_json, settings.limits).run(
+                read_document, content, settings.chunks, settings.limits.pages
+            )
+            observe("parse", 1, time.perf_counter() - started)
+        except ObjectError as error:
+            rows.append(failed_part(entry, failure_of(error)))
+            continue
+        if document.chunks and before_embedding is not None:
+            before_embedding(entry)
+        rows.extend(_parts(entry, document.chunks, json.dumps({"pages": document.pages})))
+        chunk_count += len(document.chunks)
+        if chunk_count >= TABLE_CHUNKS:
+            yield pa.Table.from_pylist(rows, PART)
+            rows, chunk_count = [], 0
+    if rows:
+        yield pa.Table.from_pylist(rows, PART)
