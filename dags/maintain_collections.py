@@ -37,6 +37,9 @@ with DAG(
         "drop_old": Param(
             False, type="boolean", description="Drop the collections of models that are no longer searched."
         ),
+        "drop_staged": Param(
+            False, type="boolean", description="Drop migrations to another model that are not completed, as given up."
+        ),
         "compact": Param(True, type="boolean", description="Compact after the flush."),
     },
 ):
@@ -47,6 +50,7 @@ with DAG(
             "dry-run": "{{ params.dry_run }}",
             "mend": "{{ params.mend }}",
             "drop-old": "{{ params.drop_old }}",
+            "drop-staged": "{{ params.drop_staged }}",
             "no-compact": "{{ not params.compact }}",
         },
         __file__,

@@ -26,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
                         help="mark objects with lost rows, so that the next run over them does them again")  # fmt: skip
     parser.add_argument("--drop-old", action="store_true",
                         help="drop the collections of models that are no longer searched")  # fmt: skip
+    parser.add_argument("--drop-staged", action="store_true",
+                        help="drop migrations that are not completed, as given up")  # fmt: skip
     parser.add_argument("--no-compact", action="store_true", help="flush only")
     arguments = parser.parse_args(argv)
 
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
             dry_run=arguments.dry_run,
             mend=arguments.mend,
             drop_old=arguments.drop_old,
+            drop_staged=arguments.drop_staged,
             compact=not arguments.no_compact,
             lease_seconds=arguments.lease_seconds,
         )

@@ -12,7 +12,6 @@ a longer one it is copied into a new collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.diff import LedgerEntry
-from ingest.errors import ConfigurationError, worth_another_try
+from ingest.errors import ConfigurationError, JobError, worth_another_try
 from ingest.identity import model_key
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, query_pages, quoted
@@ -151,7 +150,15 @@ def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool)
     Args:
         source: the prefix that has just been processed: there the staging ledger is right.
         listed_all: whether all objects under it were: then those that are not staged have left the store.
+
+    Raises:
+        JobError: there is no staging ledger any more.
     """
+    if is_staged(client, names, migrate=True) and not client.has_collection(names.staging, timeout=TIMEOUT):
+        raise JobError(
+            f"the migration to {names} was dropped while this run worked on it; nothing is switched, "
+            "and another run with --migrate begins it anew"
+        )
     count, first = 0, ""
     for known, twin in _paired(client, names):
         name = known.source if known else twin.source if twin else ""
@@ -226,20 +233,6 @@ def finish_switch(client: MilvusClient, names: Names) -> None:
     while batch := list(islice(gone, COPY_ROWS)):
         client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
     client.drop_collection(names.staging, timeout=TIMEOUT)
-
-
-def kept(client: MilvusClient, names: Names) -> list[str]:
-    """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
-    there = set(client.list_collections(timeout=TIMEOUT))
-    rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
-    found = []
-    for name in sorted(there):
-        match = rows.fullmatch(name)
-        if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
-            found.append(name)
-    outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
-    ledger = behind(client, names.ledger)
-    return found + sorted(name for name in there if outgrown.fullmatch(name) and name != ledger)
 
 
 # --- the ledger

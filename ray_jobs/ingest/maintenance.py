@@ -26,10 +26,11 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ConfigurationError, TooManyFailedError, printable, worth_another_try
-from ingest.generations import Names, behind, finish_switch, is_cut_off, kept, made_with
+from ingest.generations import Names, behind, finish_switch, is_cut_off, made_with
 from ingest.identity import row_id
 from ingest.lease import Lease, lease
 from ingest.ledger import UNFINISHED
+from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.milvus import PAGE, TIMEOUT, connect, errors_as_sentences, is_lite, literal, query_pages, quoted
 from ingest.outcome import MAX_FAILURES
 from ingest.report import Report
@@ -71,6 +72,7 @@ class MaintenanceOptions:
     Attributes:
         mend: mark objects with lost rows, so that the next run over them does them again.
         drop_old: drop the collections of models that are no longer searched; without it they are named.
+        drop_staged: drop migrations that are not completed, as given up; without it they are named.
         compact: have the server merge segments and drop what was deleted.
     """
 
@@ -81,6 +83,7 @@ class MaintenanceOptions:
     dry_run: bool = False
     mend: bool = False
     drop_old: bool = False
+    drop_staged: bool = False
     compact: bool = True
     lease_seconds: float = 30.0
 
@@ -93,6 +96,7 @@ class MaintenanceReport(Report):
         rows_checked: rows of the collections.
         rows_lost: rows that the ledger claims and that are not there.
         old_collections: found; they are dropped where that was asked for.
+        staged_collections: of migrations that are not completed; they too.
         orphans: rows found, by reason; `rows_deleted` says how many of them were removed.
         lost_under: the longest folder that holds all objects with lost rows; None where there are none.
     """
@@ -102,6 +106,7 @@ class MaintenanceReport(Report):
     orphans: dict[Orphan, int] = field(default_factory=dict)
     lost_under: str | None = None
     old_collections: list[str] = field(default_factory=list)
+    staged_collections: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         orphans = ", ".join(f"{count} {_IN_WORDS[reason]}" for reason, count in self.orphans.items())
@@ -184,13 +189,27 @@ def _tidy_generations(
             )
         say(f"completing the switch to {names.rows}")
         finish_switch(client, names)
-    for name in kept(client, names):
+    for name in old_collections(client, names):
         report.old_collections.append(name)
-        drop = options.drop_old and not options.dry_run
-        done = "dropping" if drop else "to be dropped" if options.drop_old else "kept (--drop-old drops it)"
-        say(f"{done}: {name}, made with {made_with(client, name)}")
-        if drop:
+        say(f"{_fate(options, options.drop_old, '--drop-old')}: {name}, made with {made_with(client, name)}")
+        if options.drop_old and not options.dry_run:
             client.drop_collection(name, timeout=TIMEOUT)
+    for migration in migrations(client, names):
+        report.staged_collections.append(migration.rows)
+        say(
+            f"{_fate(options, options.drop_staged, '--drop-staged')}: {migration.rows}, a migration to the model "
+            f"{migration.model} that is not completed: {migration.staged} objects are done in it, and "
+            f"{migration.known} in {names.rows}"
+        )
+        if options.drop_staged and not options.dry_run:
+            drop_migration(client, migration)
+
+
+def _fate(options: MaintenanceOptions, drop: bool, flag: str) -> str:
+    """What is done with a collection that would be dropped with `flag`."""
+    if not drop:
+        return f"kept ({flag} drops it)"
+    return "to be dropped" if options.dry_run else "dropping"
 
 
 def _flush(client: MilvusClient, names: tuple[str, ...], say: Callable[[str], None]) -> None:

@@ -72,7 +72,7 @@ def test_a_retry_without_a_reason_takes_any(stage: Any):
 
 
 def test_maintenance_takes_its_form(stage: Any):
-    conf = {"mend": True, "drop_old": True, "compact": False}
+    conf = {"mend": True, "drop_old": True, "drop_staged": True, "compact": False}
     assert argv(stage, "maintain_collections", "maintain", conf) == [
-        "--milvus-uri=http://milvus:19530", "--mend", "--drop-old", "--no-compact",
+        "--milvus-uri=http://milvus:19530", "--mend", "--drop-old", "--drop-staged", "--no-compact",
     ]  # fmt: skip

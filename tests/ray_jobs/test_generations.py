@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ingest.diff import Change
-from ingest.errors import ConfigurationError, ObjectError
+from ingest.errors import ConfigurationError, JobError, ObjectError
 from ingest.generations import (
     Names,
     begin,
@@ -16,13 +16,13 @@ from ingest.generations import (
     is_cut_off,
     is_staged,
     is_too_short,
-    kept,
     publish,
     remaining,
     switch,
     widen,
 )
 from ingest.ledger import read_ledger
+from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.maintenance import MaintenanceOptions, maintain
 from ingest.schema import dimension_of, ensure_documents, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
@@ -276,7 +276,7 @@ def test_maintenance_completes_a_switch_before_it_looks_for_orphans(migrated, mi
 
 
 def test_what_is_being_built_and_what_is_searched_are_no_old_collections(migrated):
-    assert kept(migrated.client, migrated.old) == []
+    assert old_collections(migrated.client, migrated.old) == []
 
 
 def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(migrated, milvus):
@@ -291,3 +291,58 @@ def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(mig
     assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
     assert keep_house(migrated, milvus.uri)[0].old_collections == []
+
+
+STAGED = "a migration to the model new model that is not completed: 2 objects are done in it, and 2 in"
+
+
+def test_a_migration_is_named_with_how_far_it_is_and_dropped_only_where_that_is_asked_for(migrated, milvus):
+    report, said = keep_house(migrated, milvus.uri)
+    assert (report.staged_collections, report.old_collections) == ([migrated.new.rows], [])
+    assert f"kept (--drop-staged drops it): {migrated.new.rows}, {STAGED} {migrated.old.rows}" in said
+    keep_house(migrated, milvus.uri, drop_old=True)
+    _, said = keep_house(migrated, milvus.uri, drop_staged=True, dry_run=True)
+    assert f"to be dropped: {migrated.new.rows}, {STAGED} {migrated.old.rows}" in said
+    assert migrated.client.has_collection(migrated.new.rows)
+    assert migrated.client.has_collection(migrated.new.staging)
+    keep_house(migrated, milvus.uri, drop_staged=True)
+    assert not migrated.client.has_collection(migrated.new.rows)
+    assert not migrated.client.has_collection(migrated.new.staging)
+    assert migrated.texts() == [(A, "old a"), (B, "old b")]
+    assert migrated.ledger() == {A: "v1", B: "v1"}
+    assert keep_house(migrated, milvus.uri)[0].staged_collections == []
+
+
+def test_a_switch_that_was_cut_off_is_completed_and_not_dropped(migrated, milvus):
+    widen(migrated.client, migrated.new.ledger, NEW)
+    with pytest.raises(CutOff):
+        switch(Dying(migrated.client, 2), migrated.new)
+    report, _ = keep_house(migrated, milvus.uri, drop_staged=True)
+    assert report.staged_collections == []
+    assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
+    assert migrated.ledger() == {A: "v2", C: "v1"}
+
+
+def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
+    (found,) = migrations(migrated.client, migrated.old)
+    with pytest.raises(CutOff):
+        drop_migration(Dying(migrated.client, 1), found)
+    assert migrations(migrated.client, migrated.old) == []
+    assert old_collections(migrated.client, migrated.old) == [migrated.new.rows]
+    begin(migrated.client, migrated.new, NEW)
+    assert not migrated.client.has_collection(migrated.new.rows)
+
+
+def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
+    begin(world.client, world.new, NEW)
+    report, said = keep_house(world, milvus.uri, drop_staged=True)
+    assert report.staged_collections == [world.new.rows]
+    assert "to the model of unknown name" in " ".join(said)
+    assert not world.client.has_collection(world.new.staging)
+
+
+def test_a_run_whose_migration_was_dropped_meanwhile_switches_to_nothing(migrated):
+    (found,) = migrations(migrated.client, migrated.old)
+    drop_migration(migrated.client, found)
+    with pytest.raises(JobError, match="was dropped while this run worked on it"):
+        remaining(migrated.client, migrated.new, ROOT, listed_all=True)
