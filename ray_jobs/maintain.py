@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import sys
 
-from ingest.maintenance import COLLECTIONS, MaintenanceOptions, MaintenanceReport, maintain
+from ingest.maintenance import maintain
+from ingest.maintenance_report import MaintenanceOptions, MaintenanceReport
 from ingest.milvus import check_prefix
 from ingest.options import Parser, add_milvus_flags, job_id
+from ingest.schema import COLLECTIONS
 from ingest.script import finish, say
 
 

@@ -24,12 +24,12 @@ from ingest.errors import ConfigurationError, JobError, worth_another_try
 from ingest.identity import model_key
 from ingest.ledger import read_ledger, under
 from ingest.milvus import TIMEOUT, query_pages, quoted
-from ingest.schema import MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
+from ingest.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-PIPELINES = ("images", "pdfs", "videos")
+PIPELINES = tuple(sorted(COLLECTIONS))
 """All that write to the ledger, in the order in which whoever needs all of their leases takes them."""
 
 COPY_ROWS = 500

@@ -23,13 +23,13 @@ class Migration:
     """One that has not switched searches to its collection.
 
     Attributes:
-        rows: the collection that it builds, which may not be there yet.
+        rows: the collections that it builds, which may not be there yet.
         staging: its ledger.
         model: what it builds it with.
         staged, known: objects that are done in it, and in what is searched.
     """
 
-    rows: str
+    rows: tuple[str, ...]
     staging: str
     model: str
     staged: int
@@ -39,11 +39,11 @@ class Migration:
 def old_collections(client: MilvusClient, names: Names) -> list[str]:
     """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
     there = set(client.list_collections(timeout=TIMEOUT))
-    rows = re.compile(rf"{re.escape(names.public)}(_[0-9a-f]{{8}})")
+    rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
     found = []
     for name in sorted(there):
         match = rows.fullmatch(name)
-        if match and name != names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
+        if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
             found.append(name)
     outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
     ledger = behind(client, names.ledger)
@@ -58,8 +58,9 @@ def migrations(client: MilvusClient, names: Names) -> list[Migration]:
         match = staging.fullmatch(name)
         if not match or name == names.staging:  # the latter is of a switch that was cut off
             continue
-        rows = names.public + match[1]
-        model = made_with(client, rows) if client.has_collection(rows, timeout=TIMEOUT) else "of unknown name"
+        rows = tuple(public + match[1] for public in names.public)
+        is_there = client.has_collection(rows[0], timeout=TIMEOUT)
+        model = made_with(client, rows[0]) if is_there else "of unknown name"
         staged, known = (_done(client, ledger, names.pipeline) for ledger in (name, names.ledger))
         found.append(Migration(rows, name, model, staged, known))
     return found
@@ -72,7 +73,8 @@ def drop_migration(client: MilvusClient, migration: Migration) -> None:
     its rows would claim them.
     """
     client.drop_collection(migration.staging, timeout=TIMEOUT)
-    client.drop_collection(migration.rows, timeout=TIMEOUT)
+    for rows in migration.rows:
+        client.drop_collection(rows, timeout=TIMEOUT)
 
 
 def _done(client: MilvusClient, ledger: str, pipeline: str) -> int:

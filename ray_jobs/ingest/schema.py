@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from pymilvus.milvus_client import IndexParams
 
 DOCUMENTS = "documents"
+IMAGES = "images"
+VIDEO_SEGMENTS = "video_segments"
+VIDEO_FRAMES = "video_frames"
+COLLECTIONS = {"images": (IMAGES,), "pdfs": (DOCUMENTS,), "videos": (VIDEO_SEGMENTS, VIDEO_FRAMES)}
+"""The collections of each pipeline's rows."""
+
 SOURCES = "sources"
 LEASES = "leases"
 

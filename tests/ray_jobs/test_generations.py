@@ -23,7 +23,8 @@ from ingest.generations import (
 )
 from ingest.ledger import read_ledger
 from ingest.leftovers import drop_migration, migrations, old_collections
-from ingest.maintenance import MaintenanceOptions, maintain
+from ingest.maintenance import maintain
+from ingest.maintenance_report import MaintenanceOptions
 from ingest.schema import dimension_of, ensure_documents, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
@@ -298,15 +299,15 @@ STAGED = "a migration to the model new model that is not completed: 2 objects ar
 
 def test_a_migration_is_named_with_how_far_it_is_and_dropped_only_where_that_is_asked_for(migrated, milvus):
     report, said = keep_house(migrated, milvus.uri)
-    assert (report.staged_collections, report.old_collections) == ([migrated.new.rows], [])
-    assert f"kept (--drop-staged drops it): {migrated.new.rows}, {STAGED} {migrated.old.rows}" in said
+    assert (report.staged_collections, report.old_collections) == ([migrated.new.rows[0]], [])
+    assert f"kept (--drop-staged drops it): {migrated.new.rows[0]}, {STAGED} {migrated.old.rows[0]}" in said
     keep_house(migrated, milvus.uri, drop_old=True)
     _, said = keep_house(migrated, milvus.uri, drop_staged=True, dry_run=True)
-    assert f"to be dropped: {migrated.new.rows}, {STAGED} {migrated.old.rows}" in said
-    assert migrated.client.has_collection(migrated.new.rows)
+    assert f"to be dropped: {migrated.new.rows[0]}, {STAGED} {migrated.old.rows[0]}" in said
+    assert migrated.client.has_collection(migrated.new.rows[0])
     assert migrated.client.has_collection(migrated.new.staging)
     keep_house(migrated, milvus.uri, drop_staged=True)
-    assert not migrated.client.has_collection(migrated.new.rows)
+    assert not migrated.client.has_collection(migrated.new.rows[0])
     assert not migrated.client.has_collection(migrated.new.staging)
     assert migrated.texts() == [(A, "old a"), (B, "old b")]
     assert migrated.ledger() == {A: "v1", B: "v1"}
@@ -328,15 +329,15 @@ def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
     with pytest.raises(CutOff):
         drop_migration(Dying(migrated.client, 1), found)
     assert migrations(migrated.client, migrated.old) == []
-    assert old_collections(migrated.client, migrated.old) == [migrated.new.rows]
+    assert old_collections(migrated.client, migrated.old) == [migrated.new.rows[0]]
     begin(migrated.client, migrated.new, NEW)
-    assert not migrated.client.has_collection(migrated.new.rows)
+    assert not migrated.client.has_collection(migrated.new.rows[0])
 
 
 def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
     begin(world.client, world.new, NEW)
     report, said = keep_house(world, milvus.uri, drop_staged=True)
-    assert report.staged_collections == [world.new.rows]
+    assert report.staged_collections == [world.new.rows[0]]
     assert "to the model of unknown name" in " ".join(said)
     assert not world.client.has_collection(world.new.staging)
 

@@ -14,8 +14,9 @@ from ingest.diff import Change, StoredObject, diff
 from ingest.errors import MAX_ATTEMPTS, ConfigurationError, ObjectError, TooManyFailedError
 from ingest.lease import LeaseLostError, lease
 from ingest.ledger import read_ledger
-from ingest.maintenance import COLLECTIONS, MaintenanceOptions, Orphan, maintain
-from ingest.schema import ensure_documents, ensure_sources
+from ingest.maintenance import maintain
+from ingest.maintenance_report import MaintenanceOptions, Orphan
+from ingest.schema import COLLECTIONS, ensure_documents, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 FINGERPRINT = "f1"
@@ -130,8 +131,8 @@ EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1, Orphan.UNKNOWN: 2}
 @pytest.mark.parametrize("page", [1, 2, 5000])
 def test_each_kind_of_orphan_goes_and_nothing_else(site, monkeypatch, page):
     monkeypatch.setattr("ingest.milvus.PAGE", page)
-    monkeypatch.setattr("ingest.maintenance.PAGE", page)
-    monkeypatch.setattr("ingest.maintenance.BATCH_ROWS", min(page, 2))
+    monkeypatch.setattr("ingest.ledger_check.PAGE", page)
+    monkeypatch.setattr("ingest.ledger_check.BATCH_ROWS", min(page, 2))
     expected = orphans_of_each_kind(site)
     report = site.maintain()
     assert (report.orphans, report.rows_deleted, report.rows_checked) == (EXPECTED, 6, 11)
