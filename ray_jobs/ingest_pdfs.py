@@ -21,13 +21,12 @@ from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.report import Report
 from ingest.resources import ModelStage
 from ingest.run import run
-from ingest.schema import DOCUMENTS, ensure_documents
+from ingest.schema import DOCUMENTS
 from ingest.script import finish, say
 from ingest.text_model import TextModel, describe
 from ingest.text_stages import EmbedTexts
 
 if TYPE_CHECKING:
-    from pymilvus import MilvusClient
     from ray.data import Dataset
 
     from ingest.progress import Reporter
@@ -42,9 +41,6 @@ GPU_BATCH = 64
 
 def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, options: Options) -> Pipeline:
     """The pipeline's stages and collection; whatever shapes its rows is in its fingerprint."""
-
-    def prepare(client: MilvusClient, collection: str) -> None:
-        ensure_documents(client, collection, model.dimension, options.analyzer, options.index, model.name)
 
     def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
         parsed = map_objects(
@@ -72,7 +68,7 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
         name="pdfs",
         unit="chunks",
         suffixes=(".pdf",),
-        collections=(Collection(DOCUMENTS, model.dimension, prepare),),
+        collections=(Collection(DOCUMENTS, model.dimension, model.name),),
         model=model.identity,
         models=(ModelStage("embed", model.weight_bytes, batch_size=batch_size),),
         fingerprint=fingerprint("pdfs", REVISION, shape),

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ingest.blocks import TASK_RETRIES
 from ingest.generations import Names
 from ingest.known_vectors import KnownVectors
+from ingest.options import Options
 from ingest.progress import Reporter
 from ingest.resources import ModelStage, Pool, Resources
+from ingest.schema import ensure_rows
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -38,12 +40,12 @@ class Collection:
     Attributes:
         name: without prefix.
         dimension: of its vectors.
-        prepare: makes it, given a client and its full name.
+        model: the name of their model, for people.
     """
 
     name: str
     dimension: int
-    prepare: Callable[[MilvusClient, str], None]
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,12 @@ class Pipeline:
         """The ledger takes means of vectors of any of the collections."""
         return max(collection.dimension for collection in self.collections)
 
-    def prepare(self, client: MilvusClient, names: Names) -> None:
+    def prepare(self, client: MilvusClient, names: Names, options: Options) -> None:
+        """Make its collections and load them."""
         for collection, rows in zip(self.collections, names.rows, strict=True):
-            collection.prepare(client, rows)
+            ensure_rows(
+                client, collection.name, rows, collection.dimension, options.analyzer, options.index, collection.model
+            )
 
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:

@@ -125,7 +125,7 @@ def _work(
         outcome = Outcome()
         if options.dry_run or not (work.count or missing.count):
             return outcome
-        pipeline.prepare(client, names)
+        pipeline.prepare(client, names, options)
         publish(client, names)
         ensure = ensure_sources if staged else ensure_ledger
         ledger_dimension = ensure(client, ledger, pipeline.dimension)
@@ -194,7 +194,7 @@ def _migrate(
                 f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
             )
         elif is_staged(client, names, migrate=True):
-            pipeline.prepare(client, names)
+            pipeline.prepare(client, names, options)
             switch(client, names)
             say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
 

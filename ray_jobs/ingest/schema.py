@@ -82,7 +82,21 @@ def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
     return [params]
 
 
-def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[str, Any] | None) -> CollectionSchema:
+OWN_FIELDS: dict[str, dict[str, str]] = {
+    DOCUMENTS: {"page": "INT64", "kind": "VARCHAR"},
+    IMAGES: {"width": "INT64", "height": "INT64"},
+    VIDEO_SEGMENTS: {"start": "DOUBLE", "end": "DOUBLE"},
+    VIDEO_FRAMES: {"time": "DOUBLE"},
+}
+"""Fields that a collection has beside those that all have, with their Milvus types."""
+
+WITH_TEXT = frozenset({DOCUMENTS, VIDEO_SEGMENTS})
+"""Collections whose rows have a `text`, and where the server can do it, `sparse`."""
+
+
+def _rows_schema(
+    client: MilvusClient, collection: str, dimension: int, analyzer: Mapping[str, Any] | None
+) -> CollectionSchema:
     """`analyzer` None: a server without full-text search, and so without the field `sparse`."""
     from pymilvus import DataType, Function, FunctionType
 
@@ -91,10 +105,12 @@ def _documents_schema(client: MilvusClient, dimension: int, analyzer: Mapping[st
     schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH)
     schema.add_field("version", DataType.VARCHAR, max_length=128)
     schema.add_field("ordinal", DataType.INT64)
-    schema.add_field("page", DataType.INT64)
-    schema.add_field("kind", DataType.VARCHAR, max_length=16)
+    for name, kind in OWN_FIELDS[collection].items():
+        schema.add_field(name, DataType[kind], **({"max_length": 16} if kind == "VARCHAR" else {}))
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
     schema.add_field("metadata", DataType.JSON)
+    if collection not in WITH_TEXT:
+        return schema
     if analyzer is None:
         schema.add_field("text", DataType.VARCHAR, max_length=TEXT_LENGTH)
         return schema
@@ -183,15 +199,22 @@ def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
     client.load_collection(name, timeout=TIMEOUT)
 
 
-def ensure_documents(
+def ensure_rows(
     client: MilvusClient,
+    collection: str,
     name: str,
     dimension: int,
     analyzer: str = "auto",
     index: IndexSettings | None = None,
     model: str = "",
 ) -> None:
-    """Create the collection of text rows if it is not there, and load it. `model` is noted in its properties.
+    """Create a collection of rows if it is not there, and load it.
+
+    Args:
+        collection: which one of COLLECTIONS.
+        name: its full name.
+        analyzer: of its texts, as `analyzer_candidates` takes it.
+        model: noted in its properties.
 
     Raises:
         ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
@@ -200,13 +223,12 @@ def ensure_documents(
     index = index or IndexSettings()
     indexes = client.prepare_index_params()
     indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
-    if server_version(client) >= FULL_TEXT_SINCE:
+    full_text = server_version(client) >= FULL_TEXT_SINCE
+    indexes.add_index("source", index_type="INVERTED" if full_text else "Trie")
+    candidates: list[dict[str, Any] | None] = [None]
+    if full_text and collection in WITH_TEXT:
         indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
-        indexes.add_index("source", index_type="INVERTED")
-        candidates: list[dict[str, Any] | None] = [*analyzer_candidates(analyzer, is_lite(client))]
-    else:
-        indexes.add_index("source", index_type="Trie")
-        candidates = [None]
+        candidates = [*analyzer_candidates(analyzer, is_lite(client))]
     if exists:
         _load(client, name, indexes)
         return
@@ -214,7 +236,7 @@ def ensure_documents(
 
     for candidate in candidates:
         try:
-            _create(client, name, _documents_schema(client, dimension, candidate), indexes, model)
+            _create(client, name, _rows_schema(client, collection, dimension, candidate), indexes, model)
             return
         except MilvusException as error:
             message = one_line(error.message)

@@ -6,13 +6,12 @@ A model is named as sentence-transformers names it: a folder, `org/name` on the 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import ConfigurationError, one_line
+from ingest.model_files import digest_of, json_of, snapshot, weight_bytes
 
 BGE_V1_5_QUERY_PROMPTS = {
     "en": "Represent this sentence for searching relevant passages: ",
@@ -23,8 +22,6 @@ BGE_V1_5_QUERY_PROMPTS = {
 DEFAULT_WEIGHT_BYTES = 2_300_000_000
 """BAAI/bge-m3: 568 million parameters in float32."""
 
-_WEIGHTS = ("*.safetensors", "*.bin")
-_SAMPLE = 1 << 20
 _FALLBACK_LIMIT = 512
 """Tokens per text of a model whose files name no limit: the one of BERT, and the smallest that is common."""
 
@@ -66,8 +63,8 @@ def describe(name: str) -> TextModel:
             f"--embedding-model {name!r} is not a sentence-transformers model that can be used here "
             f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
         ) from None
-    identity = _digest(folder) if is_local else _qualified(name)
-    weights = _weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
+    identity = digest_of(folder) if is_local else _qualified(name)
+    weights = weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
 
 
@@ -90,40 +87,19 @@ def _folder(name: str) -> tuple[Path, bool]:
         return path.resolve(), True
     if path.is_absolute() or name.startswith((".", "~")):
         raise ConfigurationError(f"--embedding-model {name!r}: there is no such folder on the node that runs the job")
-    # Imported here: it costs half a second, and a local model does not need it.
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(_qualified(name), allow_patterns=["*.json", "*/config.json"])), False
-    except HFValidationError:
-        reason = "that is not a valid name"
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (401, 403, 404):
-            reason = "the hub has no such model, or it needs a token (HF_TOKEN)"
-        else:
-            reason = "it is not in the local cache and the model hub cannot be reached"
-    raise ConfigurationError(
-        f"--embedding-model {name!r} was not found: it is no folder, and {reason}; "
-        "check the name or give the path of a local copy"
-    )
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return snapshot("--embedding-model", _qualified(name), ["*.json", "*/config.json"]), False
 
 
 def _dimension(folder: Path) -> int:
     """Length of the vectors: what the last of the model's modules that sets it says."""
-    config = _json(folder / "config.json") if (folder / "config.json").exists() else {}
+    config = json_of(folder / "config.json") if (folder / "config.json").exists() else {}
     dimension = config.get("hidden_size") or config.get("d_model") or config.get("dim")
-    modules = _json(folder / "modules.json") if (folder / "modules.json").exists() else []
+    modules = json_of(folder / "modules.json") if (folder / "modules.json").exists() else []
     for module in modules:
         path = folder / module["path"] / "config.json"
         if not module["path"] or not path.exists():
             continue
-        settings = _json(path)
+        settings = json_of(path)
         kind = module["type"].rsplit(".", 1)[-1]
         if kind == "Pooling":
             modes = settings.get("pooling_mode")
@@ -149,7 +125,7 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
         ("config.json", "max_position_embeddings"),
     ):
         if (folder / file).exists():
-            limit = _json(folder / file).get(key)
+            limit = json_of(folder / file).get(key)
             # "No limit" is saved as 10^30 by transformers.
             if isinstance(limit, int) and 0 < limit < 1 << 20:
                 limits.append(limit)
@@ -157,24 +133,3 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
 
     special = Tokenizer.from_str(tokenizer_json).num_special_tokens_to_add(False)
     return min(limits, default=_FALLBACK_LIMIT) - special
-
-
-def _weight_bytes(folder: Path) -> int:
-    # A folder may hold the same weights in several formats; one of them is loaded.
-    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in _WEIGHTS), default=0)
-
-
-def _digest(folder: Path) -> str:
-    """Digest of a folder's model: its small files whole, of the weights their sizes and both ends."""
-    digest = hashlib.sha256()
-    weights = {path for pattern in _WEIGHTS for path in folder.rglob(pattern)}
-    small = {path for path in folder.rglob("*.json") if path.stat().st_size < 64 * _SAMPLE}
-    for path in sorted(weights | small):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)}:{size}\n".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(_SAMPLE, size - _SAMPLE))
-                digest.update(file.read(_SAMPLE))
-    return digest.hexdigest()

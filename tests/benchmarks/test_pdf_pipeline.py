@@ -175,7 +175,7 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
     from ingest.chunking import ChunkSettings, chunk_pages
     from ingest.milvus import connect
     from ingest.pdf import parse_pdf
-    from ingest.schema import ensure_documents
+    from ingest.schema import DOCUMENTS, ensure_rows
     from ingest.text_model import describe
 
     model = describe(model_path)
@@ -203,7 +203,7 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
     rows = _rows(chunks, vectors)
     with MilvusLite(folder) as server:
         client = connect(server.uri)
-        ensure_documents(client, "documents", model.dimension)
+        ensure_rows(client, DOCUMENTS, "documents", model.dimension)
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
         before = sum(sum(process.cpu_times()[:2]) for process in processes)
         for start in range(0, len(rows), 500):
@@ -219,7 +219,7 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
     from ingest.chunking import ChunkSettings, chunk_pages
     from ingest.milvus import connect
     from ingest.pdf import parse_pdf
-    from ingest.schema import ensure_documents
+    from ingest.schema import DOCUMENTS, ensure_rows
     from ingest.text_model import describe
 
     model = describe(model_path)
@@ -229,7 +229,7 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
     written = 0
     with MilvusLite(folder) as server:
         client = connect(server.uri)
-        ensure_documents(client, "documents", model.dimension)
+        ensure_rows(client, DOCUMENTS, "documents", model.dimension)
         started = time.perf_counter()
         for file in files:
             chunks = list(chunk_pages(parse_pdf(file.read_bytes()), model.tokenizer_json, settings))

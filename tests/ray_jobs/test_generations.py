@@ -25,7 +25,7 @@ from ingest.ledger import read_ledger
 from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.maintenance import maintain
 from ingest.maintenance_report import MaintenanceOptions
-from ingest.schema import dimension_of, ensure_documents, ensure_sources
+from ingest.schema import DOCUMENTS, dimension_of, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 OLD, NEW = 4, 8
@@ -78,12 +78,12 @@ class World:
         self.prefix = f"g{uuid.uuid4().hex[:12]}_"
         self.old = Names.of(self.prefix, "pdfs", ("documents",), "old model")
         self.new = Names.of(self.prefix, "pdfs", ("documents",), "new model")
-        ensure_documents(client, self.old.rows[0], OLD, model="old model")
+        ensure_rows(client, DOCUMENTS, self.old.rows[0], OLD, model="old model")
         publish(client, self.old)
         ensure_ledger(client, self.old.ledger, OLD)
 
     def stage(self):
-        ensure_documents(self.client, self.new.rows[0], NEW, model="new model")
+        ensure_rows(self.client, DOCUMENTS, self.new.rows[0], NEW, model="new model")
         ensure_sources(self.client, self.new.staging, NEW)
 
     def write(self, names, contents, staged=False, pipeline="pdfs"):
@@ -153,7 +153,7 @@ def test_publishing_another_model_does_not_take_over(world):
 
 def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
     name = f"g{uuid.uuid4().hex[:12]}_"
-    ensure_documents(milvus_client, f"{name}documents", OLD)
+    ensure_rows(milvus_client, DOCUMENTS, f"{name}documents", OLD)
     try:
         with pytest.raises(ConfigurationError, match="is a collection and not the alias"):
             is_staged(milvus_client, Names.of(name, "pdfs", ("documents",), "m"), migrate=True)

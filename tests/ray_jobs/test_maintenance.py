@@ -16,7 +16,7 @@ from ingest.lease import LeaseLostError, lease
 from ingest.ledger import read_ledger
 from ingest.maintenance import maintain
 from ingest.maintenance_report import MaintenanceOptions, Orphan
-from ingest.schema import COLLECTIONS, ensure_documents, ensure_sources
+from ingest.schema import COLLECTIONS, DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 FINGERPRINT = "f1"
@@ -37,7 +37,7 @@ class Site:
         self.said = []
 
     def make(self):
-        ensure_documents(self.client, self.rows_name, 2)
+        ensure_rows(self.client, DOCUMENTS, self.rows_name, 2)
         ensure_sources(self.client, self.ledger_name, 2)
         return self
 

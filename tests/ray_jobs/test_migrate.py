@@ -9,7 +9,7 @@ import pytest
 from embedded.pdfs import DAYS, make_pdfs
 from ingest.diff import Change
 from ingest.generations import Names, behind, ensure_ledger, publish
-from ingest.schema import ensure_documents
+from ingest.schema import DOCUMENTS, ensure_rows
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 SCRIPT = "ingest_pdfs.py"
@@ -30,7 +30,7 @@ def world(jobs, plain_jobs, object_store, milvus_client, minilm_path, tmp_path_f
     for name, data in files.items():
         object_store.client().put_object(Bucket=BUCKET, Key=f"pdfs/{name}", Body=data)
     old = Names.of(PREFIX, "pdfs", ("documents",), "old")
-    ensure_documents(milvus_client, old.rows[0], OLD_DIMENSION, model="the-old-model")
+    ensure_rows(milvus_client, DOCUMENTS, old.rows[0], OLD_DIMENSION, model="the-old-model")
     publish(milvus_client, old)
     ensure_ledger(milvus_client, old.ledger, OLD_DIMENSION)
     rows = [{"page": 1, "kind": "text", "text": "old text", "metadata": {}}]

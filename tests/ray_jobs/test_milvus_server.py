@@ -12,7 +12,7 @@ from ingest.errors import ConfigurationError, ObjectError
 from ingest.generations import Names, behind, ensure_ledger, is_staged, publish, switch, widen
 from ingest.ledger import ledger_row, read_ledger
 from ingest.milvus import connect
-from ingest.schema import ensure_documents, ensure_sources
+from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 ROUNDS = 5
@@ -51,7 +51,7 @@ def test_another_model_waits_behind_the_alias_until_the_switch(client):
     prefix = f"g{uuid.uuid4().hex[:12]}_"
     old, new = (Names.of(prefix, "pdfs", ("documents",), model) for model in ("old", "new"))
     for names, dimension in ((old, 4), (new, 8)):
-        ensure_documents(client, names.rows[0], dimension, model=f"model {dimension}")
+        ensure_rows(client, DOCUMENTS, names.rows[0], dimension, model=f"model {dimension}")
         publish(client, names)
     ensure_ledger(client, old.ledger, 4)
     ensure_sources(client, new.staging, 8)
@@ -66,7 +66,7 @@ def test_another_model_waits_behind_the_alias_until_the_switch(client):
 
 def test_a_server_that_limits_the_rate_of_writes_is_waited_for(client):
     name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
-    ensure_documents(client, name, dimension)
+    ensure_rows(client, DOCUMENTS, name, dimension)
     ensure_sources(client, ledger, dimension)
     one = [{"page": 1, "kind": "text", "text": "text", "metadata": {}}] * rows
     vectors = np.ones((rows, dimension), np.float32)

@@ -7,7 +7,7 @@ import pytest
 from pymilvus import DataType
 
 from ingest.errors import ConfigurationError
-from ingest.schema import ANALYZERS, IndexSettings, analyzer_candidates, ensure_documents, ensure_sources
+from ingest.schema import ANALYZERS, DOCUMENTS, IndexSettings, analyzer_candidates, ensure_rows, ensure_sources
 
 DIMENSION = 8
 DOCUMENT_FIELDS = {
@@ -56,7 +56,7 @@ def found(client, name, question):
 
 
 def test_documents_have_the_fields_that_other_programs_rely_on(client, name):
-    ensure_documents(client, name, DIMENSION)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION)
     assert fields(client, name) == DOCUMENT_FIELDS
     assert set(client.list_indexes(name)) == {"embedding", "sparse", "source"}
     index = client.describe_index(name, "embedding")
@@ -69,16 +69,16 @@ def test_sources_have_the_fields_that_other_programs_rely_on(client, name):
 
 
 def test_a_collection_that_is_there_is_kept(client, name):
-    ensure_documents(client, name, DIMENSION)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION)
     insert(client, name, "kept")
-    ensure_documents(client, name, DIMENSION)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION)
     assert found(client, name, "kept") == {"kept"}
 
 
 def test_documents_of_another_dimension_are_refused(client, name):
-    ensure_documents(client, name, DIMENSION)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION)
     with pytest.raises(ConfigurationError, match="holds vectors of 8 dimensions and the model gives 16"):
-        ensure_documents(client, name, 16)
+        ensure_rows(client, DOCUMENTS, name, 16)
 
 
 def test_a_ledger_takes_smaller_vectors_and_says_its_own_dimension(client, name):
@@ -95,31 +95,31 @@ def test_a_ledger_refuses_larger_vectors(client, name):
 def test_a_collection_that_someone_else_made_is_refused(client, name):
     client.create_collection(name, dimension=DIMENSION)
     with pytest.raises(ConfigurationError, match="not made by this program"):
-        ensure_documents(client, name, DIMENSION)
+        ensure_rows(client, DOCUMENTS, name, DIMENSION)
 
 
 @pytest.mark.parametrize("analyzer", ["auto", "jieba"])
 def test_words_inside_a_chinese_sentence_are_found(client, name, analyzer):
-    ensure_documents(client, name, DIMENSION, analyzer)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION, analyzer)
     insert(client, name, "冲泡云岭绿茶的水温是八十度", "木星有许多卫星")
     assert found(client, name, "绿茶") == {"冲泡云岭绿茶的水温是八十度"}
 
 
 def test_english_words_are_found_in_any_letter_case_beside_chinese(client, name):
-    ensure_documents(client, name, DIMENSION)
+    ensure_rows(client, DOCUMENTS, name, DIMENSION)
     insert(client, name, "用 Ray 处理数据", "another text")
     assert found(client, name, "ray") == {"用 Ray 处理数据"}
 
 
 def test_an_analyzer_may_be_given_as_json(client, name):
-    ensure_documents(client, name, DIMENSION, '{"tokenizer": "standard", "filter": ["lowercase"]}')
+    ensure_rows(client, DOCUMENTS, name, DIMENSION, '{"tokenizer": "standard", "filter": ["lowercase"]}')
     insert(client, name, "Lamp and boat", "nothing")
     assert found(client, name, "lamp") == {"Lamp and boat"}
 
 
 def test_a_tokenizer_that_the_server_does_not_have_is_a_configuration_error(client, name):
     with pytest.raises(ConfigurationError, match="--analyzer"):
-        ensure_documents(client, name, DIMENSION, '{"tokenizer": "no_such_tokenizer"}')
+        ensure_rows(client, DOCUMENTS, name, DIMENSION, '{"tokenizer": "no_such_tokenizer"}')
     assert not client.has_collection(name)
 
 
@@ -141,11 +141,11 @@ def test_an_index_that_lite_would_accept_and_answer_wrongly_is_refused(kind):
 
 @pytest.mark.parametrize("kind", ["FLAT", "AUTOINDEX"])
 def test_other_indexes_can_be_chosen(client, name, kind):
-    ensure_documents(client, name, DIMENSION, index=IndexSettings(kind, {}))
+    ensure_rows(client, DOCUMENTS, name, DIMENSION, index=IndexSettings(kind, {}))
     assert client.describe_index(name, "embedding")["index_type"] == kind
 
 
-@pytest.mark.parametrize("ensure", [ensure_documents, ensure_sources])
+@pytest.mark.parametrize("ensure", [ensure_rows, ensure_sources])
 def test_a_collection_whose_maker_died_before_its_indexes_is_completed(client, name, ensure, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(client, "create_index", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ingest.diff import Change
-from ingest.schema import ensure_documents, ensure_sources
+from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 DIMENSION = 4
@@ -24,7 +24,7 @@ class Halves:
         self.names = (f"first_{suffix}", f"second_{suffix}")
         self.ledger_name = f"ledger_{suffix}"
         for name, dimension in zip(self.names, (2, DIMENSION), strict=True):
-            ensure_documents(client, name, dimension)
+            ensure_rows(client, DOCUMENTS, name, dimension)
         ensure_sources(client, self.ledger_name, DIMENSION)
 
     def parts(self, version, counts, **more):

@@ -11,7 +11,7 @@ from ingest.errors import MAX_ATTEMPTS, ObjectError
 from ingest.identity import row_id
 from ingest.ledger import read_ledger
 from ingest.outcome import MAX_FAILURES, Outcome
-from ingest.schema import ensure_documents, ensure_sources
+from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import BATCH_ROWS, ObjectPart, ObjectWriter, Target, batched_by_bytes
 
 DIMENSION = 4
@@ -33,7 +33,7 @@ class Tables:
         self.client = client
         suffix = uuid.uuid4().hex
         self.rows_name, self.ledger_name = f"writer_rows_{suffix}", f"writer_ledger_{suffix}"
-        ensure_documents(client, self.rows_name, DIMENSION)
+        ensure_rows(client, DOCUMENTS, self.rows_name, DIMENSION)
         ensure_sources(client, self.ledger_name, DIMENSION)
 
     def target(self, clean_new=False, fingerprint=FINGERPRINT, run_id="run"):

@@ -1,0 +1,60 @@
+"""Keep going where a GPU's memory is too small for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from ingest.errors import JobError
+
+T = TypeVar("T")
+
+
+class Batches:
+    """Cuts inputs into batches, and into smaller ones from when a batch has not fitted.
+
+    Args:
+        size: inputs per batch to begin with.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def map(self, function: Callable[[slice], T], count: int) -> Iterator[tuple[slice, T]]:
+        """Call `function` for slices of `count` inputs, in their order; yields each slice with its result.
+
+        Raises:
+            JobError: the GPU has not enough memory for a single input.
+        """
+        start = 0
+        while start < count:
+            batch = slice(start, min(start + self.size, count))
+            try:
+                result = function(batch)
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if self.size == 1:
+                    raise JobError(
+                        "the GPU has not enough memory for this model and a single input; give its stage a larger "
+                        "share of a GPU in --resources, or take a smaller model"
+                    ) from None
+                self.size = max(1, min(self.size, batch.stop - batch.start) // 2)
+                _free()
+                continue
+            yield batch, result
+            start = batch.stop
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    # CTranslate2 raises a RuntimeError of its own.
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+def _free() -> None:
+    """Give back what the failed batch had been given, which the allocator would keep in pieces of the wrong size."""
+    import torch
+
+    torch.cuda.empty_cache()
