@@ -37,6 +37,38 @@ def minilm_path() -> str:
 
 
 @pytest.fixture(scope="session")
+def clip_path() -> str:
+    """An open_clip folder (384 dimensions) of a stand-in that knows ImageNet's nouns; the first run builds it."""
+    from embedded.models import clip_stand_in
+
+    return str(clip_stand_in())
+
+
+@pytest.fixture(scope="session")
+def whisper_path() -> str:
+    """A CTranslate2 folder of Whisper tiny.en."""
+    from embedded.models import whisper_tiny
+
+    return str(whisper_tiny())
+
+
+@pytest.fixture(scope="session")
+def whisper_base_path() -> str:
+    """A CTranslate2 folder of Whisper base, which tells languages apart."""
+    from embedded.models import whisper_base
+
+    return str(whisper_base())
+
+
+@pytest.fixture(scope="session")
+def caption_path() -> str:
+    """A transformers folder of a captioner with random weights: it says nonsense, the same for the same image."""
+    from embedded.models import caption_stand_in
+
+    return str(caption_stand_in())
+
+
+@pytest.fixture(scope="session")
 def corpus() -> Path:
     """Real files with known answers, kept beside the repository; the test is skipped where they are not."""
     folder = REPOSITORY.parent / "shared" / "corpus"
