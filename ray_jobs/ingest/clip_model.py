@@ -7,6 +7,7 @@ a folder with `open_clip_config.json`, with or without open_clip's `local-dir:` 
 from __future__ import annotations
 
 import importlib.util
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from ingest.errors import ConfigurationError, one_line
 from ingest.images import Square
 from ingest.model_files import digest_of, json_of, snapshot, weight_bytes
+from ingest.options import positive_count
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
@@ -39,6 +41,21 @@ class ClipModel:
     dimension: int
     weight_bytes: int
     identity: str
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
+
+
+def add_clip_flags(parser: ArgumentParser) -> None:
+    """Add the flags that name a CLIP model, with the production defaults."""
+    add = parser.add_argument
+    add("--clip-model", default="ViT-B-32", metavar="NAME",
+        help="open_clip architecture, hf-hub:org/name, or a model's folder (default: ViT-B-32)")  # fmt: skip
+    add("--clip-pretrained", default="laion2b_s34b_b79k", metavar="TAG",
+        help="weights of an architecture (default: laion2b_s34b_b79k)")  # fmt: skip
+    add("--clip-batch-size", type=positive_count, default=32, metavar="N", help="images per forward pass (default: 32)")
 
 
 def describe_clip(name: str, pretrained: str) -> ClipModel:

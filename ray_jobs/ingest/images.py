@@ -39,8 +39,8 @@ LONGEST = 64
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """How a model takes images: the shorter side resized to `size` pixels and the middle cut out, or with `squash` all of
-    it resized to the square; by bicubic interpolation, or a bilinear one."""
+    """How a model takes images: the shorter side resized to `size` pixels and the middle cut out, or with `squash` all
+    of it resized to the square; by bicubic interpolation, or a bilinear one."""
 
     size: int
     squash: bool = False

@@ -19,11 +19,13 @@ from ingest.schema import VECTOR_INDEXES, IndexSettings
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages."""
+    """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages of a
+    document, pixels of an image or of a frame."""
 
     seconds: float = 300.0
     memory_bytes: int = 4_000_000_000
     pages: int = 20_000
+    pixels: int = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Options:
             "TimeLimit": self.limits.seconds,
             "MemoryLimit": self.limits.memory_bytes,
             "TooManyPages": self.limits.pages,
+            "TooManyPixels": self.limits.pixels,
         }
 
 
@@ -100,8 +103,10 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
     add("--max-object-memory-mb", type=_positive, default=4000, metavar="MB",
         help="objects whose parsing needs more memory fail (default: 4000)")  # fmt: skip
-    add("--max-pages", type=_positive_count, default=20_000, metavar="N",
-        help="objects with more pages fail (default: 20000)")  # fmt: skip
+    add("--max-pages", type=positive_count, default=20_000, metavar="N",
+        help="documents with more pages fail (default: 20000)")  # fmt: skip
+    add("--max-megapixels", type=_positive, default=200, metavar="MP",
+        help="images with more pixels fail (default: 200 million)")  # fmt: skip
 
 
 def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +149,12 @@ def options_from(arguments: argparse.Namespace) -> Options:
         analyzer=arguments.analyzer,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
-        limits=Limits(arguments.max_object_seconds, int(arguments.max_object_memory_mb * 1e6), arguments.max_pages),
+        limits=Limits(
+            arguments.max_object_seconds,
+            int(arguments.max_object_memory_mb * 1e6),
+            arguments.max_pages,
+            int(arguments.max_megapixels * 1e6),
+        ),
         lease_seconds=arguments.lease_seconds,
         resources=arguments.resources,
     )
@@ -173,7 +183,7 @@ def _count(text: str) -> int:
     return value
 
 
-def _positive_count(text: str) -> int:
+def positive_count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")

@@ -61,6 +61,9 @@ class Pipeline:
         models: its stages with models.
         fingerprint: of all that shapes its rows.
         build: puts its stages between the differences and the sink.
+        block_bytes: target size of the tables between its stages: what a model works on at a time, what later stages
+            wait for, and what a crash costs. At Ray Data's 128 MiB of texts it would be hours; 256 KiB are about 400
+            chunks, 20 s of a small model on a core.
         objects_per_actor: with fewer than so many more, another actor of a model is not worth its loading.
         reuses: whether the texts of its first collection are to be looked up before they are embedded.
     """
@@ -73,6 +76,7 @@ class Pipeline:
     models: tuple[ModelStage, ...]
     fingerprint: str
     build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
+    block_bytes: int = 256 << 10
     objects_per_actor: int = 16
     reuses: bool = True
 

@@ -15,14 +15,13 @@ from ingest.errors import JobError, UnreachableError, one_line
 if TYPE_CHECKING:
     from ray.data import DataContext
 
-BLOCK_BYTES = 256 << 10
-"""Target size of Ray Data's blocks. Small, since a block is what a model works on at a time, what the stages after it
-wait for, and what a crash costs: 256 KiB are about 400 chunks, 20 s of a small model on a core. At the default of
-128 MiB it would be hours."""
 
+def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
+    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here.
 
-def connect_ray(say: Callable[[str], None]) -> None:
-    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here."""
+    Args:
+        block_bytes: target size of Ray Data's blocks.
+    """
     import ray
     from ray.data import DataContext
 
@@ -45,7 +44,7 @@ def connect_ray(say: Callable[[str], None]) -> None:
                 f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
                 "check RAY_ADDRESS and that it runs"
             ) from None
-    _configure(DataContext.get_current())
+    _configure(DataContext.get_current(), block_bytes)
 
 
 def _probe(address: str) -> None:
@@ -55,11 +54,11 @@ def _probe(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-def _configure(context: DataContext) -> None:
+def _configure(context: DataContext, block_bytes: int) -> None:
     from ray.util.annotations import RayDeprecationWarning
 
     warnings.simplefilter("ignore", RayDeprecationWarning)  # of an argument that Ray Data has no other for
-    context.target_max_block_size = BLOCK_BYTES
+    context.target_max_block_size = block_bytes
     context.enable_progress_bars = False
     # Its errors reach us as exceptions; its plans and its warnings about block sizes are no news for an operator.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

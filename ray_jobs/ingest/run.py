@@ -264,7 +264,7 @@ def _process(
     import ray
 
     started = time.monotonic()
-    connect_ray(say)
+    connect_ray(say, pipeline.block_bytes)
     from ingest.milvus_sink import MilvusDatasink
     from ingest.stored_vectors import StoredVectors
 

@@ -16,7 +16,7 @@ def fail(block):
     yield from ()
     raise UnreachableError({SENTENCE!r})
 
-connect_ray(lambda line: None)
+connect_ray(lambda line: None, 1 << 20)
 try:
     ray.data.range(1).map_batches(fail).materialize()
 except Exception as error:
