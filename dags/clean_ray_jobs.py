@@ -1,4 +1,4 @@
-"""Remove the records of jobs that ended long ago: Ray keeps each of them in its head's memory for ever."""
+"""Stop jobs in Ray whose task has ended, and remove the records of old ones: Ray keeps each in its head's memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from airflow.sdk import DAG
 from airflow_ray.cleanup import RayJobCleanupOperator
 
 DOC = """
-### Remove old job records from Ray
+### Clean up jobs in Ray
 
-Once a day, deletes from the Ray cluster of `ray_default` the records of finished jobs that this Airflow submitted and
-that ended more than `ray_jobs_keep_days` days ago (an Airflow Variable; default 7, at least 1). What the jobs wrote
-stays, and so do their logs in Airflow.
+Every five minutes, on the Ray cluster of `ray_default`, for jobs that this Airflow submitted:
+
+- stops those whose task has ended. A task that is marked while no triggerer watches its job leaves it running, since
+  Airflow runs no code of the task then. Jobs with `on_kill="detach"` are left alone. A job whose Dag run is unknown (it
+  was deleted) is named in the log.
+- deletes the records of those that ended more than `ray_jobs_keep_days` days ago (an Airflow Variable; default 7, at
+  least 1). What the jobs wrote stays, and so do their logs in Airflow.
 """
 
 with DAG(
     dag_id="clean_ray_jobs",
-    schedule="30 4 * * *",
+    schedule="*/5 * * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -26,8 +30,8 @@ with DAG(
     tags=["ray"],
 ):
     RayJobCleanupOperator(
-        task_id="delete_old_records",
+        task_id="clean",
         keep_days="{{ var.value.get('ray_jobs_keep_days', '7') }}",
         retries=2,
-        retry_delay=timedelta(minutes=5),
+        retry_delay=timedelta(minutes=1),
     )

@@ -1,10 +1,13 @@
-"""``RayJobCleanupOperator``: removes the records of old jobs, which Ray keeps for ever (ray-project/ray#65692)."""
+"""``RayJobCleanupOperator``: stops jobs whose task has ended, and removes the records of old ones.
+
+Ray keeps records for ever (ray-project/ray#65692).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +22,14 @@ if TYPE_CHECKING:
 
 
 class RayJobCleanupOperator(RayJobTask):
-    """Delete finished jobs that this Airflow submitted and that ended more than ``keep_days`` ago.
+    """Stop live jobs whose task has ended, and delete finished ones that ended more than ``keep_days`` ago.
 
-    Jobs of others, and of Airflows with another ``job_prefix``, stay. Returns ``{"deleted": n, "kept": n}``, where
-    ``kept`` counts jobs of ours that are live or too young.
+    Only jobs that this Airflow submitted. Stopped are those of ``orphans``: their task ended (was marked or skipped,
+    mostly) in a moment in which Airflow ran no code of it. Deleted are those with this Airflow's ``job_prefix``.
+
+    Returns counts: ``{"stopped", "unknown", "deleted", "kept"}``. ``unknown`` are live jobs whose Dag run Airflow does
+    not know: it was deleted, or is of another Airflow with the same ``job_prefix``. The log names them; nothing is done
+    to them. ``kept`` are records of jobs that are live or too young to be deleted.
 
     :param keep_days: at least 1, so that a task that waits for its triggerer still finds its job. Templated.
     :param conn_id: connection of type ``ray``. Templated.
@@ -36,7 +43,9 @@ class RayJobCleanupOperator(RayJobTask):
         self.keep_days = keep_days
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Ask for all jobs once, then delete one by one."""
+        """Ask Ray for all jobs once, then Airflow for the tasks of live ones, then stop and delete one by one."""
+        from .orphans import find_orphans
+
         try:
             age = timedelta(days=float(self.keep_days))
         except (ValueError, TypeError, OverflowError):
@@ -45,24 +54,50 @@ class RayJobCleanupOperator(RayJobTask):
             sentence = f"keep_days must be a number of at least 1, not {self.keep_days!r}."
             raise self._logged(early_error(sentence, FailureReason.CONFIGURATION))
         prefix = self._connect(None).job_prefix
-        result = self._call(lambda client: delete_old_jobs(client, prefix, age.total_seconds()))
+        jobs = self._call(lambda client: jobs_of(client, prefix))
+        live = find_orphans(jobs, prefix)
+        for submission_id in live.unknown:
+            self.log.warning(
+                "Ray job %s is live, and Airflow does not know its Dag run. If that was deleted, stop the job in Ray; "
+                "if it is of another Airflow, give each Airflow a 'job_prefix' of its own.",
+                submission_id,
+            )
+        stopped = self._call(lambda client: stop(client, live.orphaned))
+        if stopped:
+            self.log.info("Asked Ray to stop jobs whose task has ended: %s.", ", ".join(stopped))
+        deleted = self._call(lambda client: delete_old_jobs(client, jobs, age.total_seconds()))
         self.log.info(
             "Deleted the records of %d jobs that ended more than %s ago; %d of this Airflow stay.",
-            result["deleted"],
+            deleted,
             age,
-            result["kept"],
+            len(jobs) - deleted,
         )
-        return result
+        counts = {"stopped": len(stopped), "unknown": len(live.unknown)}
+        return {**counts, "deleted": deleted, "kept": len(jobs) - deleted}
 
 
-async def delete_old_jobs(client: RayJobsClient, prefix: str, seconds: float) -> dict[str, int]:
-    """Delete the jobs of one ``job_prefix`` that ended more than ``seconds`` ago; see ``RayJobCleanupOperator``."""
-    ours = [job for job in await client.jobs() if _is_ours(job, prefix)]
-    old = [job for job in ours if job.finished and job.ended and job.ended < time.time() - seconds]
+async def jobs_of(client: RayJobsClient, prefix: str) -> list[JobInfo]:
+    """The jobs that an Airflow with this ``job_prefix`` submitted."""
+    return [job for job in await client.jobs() if _is_ours(job, prefix)]
+
+
+async def stop(client: RayJobsClient, submission_ids: Iterable[str]) -> list[str]:
+    """Ask Ray to stop jobs; returns the ids of those that had not ended before."""
+    stopped = []
+    for submission_id in submission_ids:
+        with contextlib.suppress(JobNotFoundError):
+            if await client.stop(submission_id):
+                stopped.append(submission_id)
+    return stopped
+
+
+async def delete_old_jobs(client: RayJobsClient, jobs: Iterable[JobInfo], seconds: float) -> int:
+    """Delete those of the jobs that ended more than ``seconds`` ago; returns how many they are."""
+    old = [job for job in jobs if job.finished and job.ended and job.ended < time.time() - seconds]
     for job in old:
         with contextlib.suppress(JobNotFoundError):  # somebody was faster
             await client.delete(job.submission_id)
-    return {"deleted": len(old), "kept": len(ours) - len(old)}
+    return len(old)
 
 
 def _is_ours(job: JobInfo, prefix: str) -> bool:

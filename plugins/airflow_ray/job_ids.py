@@ -17,12 +17,14 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+#: The key of a job's metadata under which its task's ``on_kill`` stands.
+ON_KILL = "airflow_on_kill"
 _SLUG_LENGTH = 40
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -42,13 +44,18 @@ class Attempt:
 
     @property
     def submission_id(self) -> str:
-        """``<prefix>-<dag>-<task>-<16 hex digits>-e<epoch>-t<try>``, at most 150 characters of ``[A-Za-z0-9_-]``.
+        """``<prefix>-<dag>-<task>-<16 hex digits>-e<epoch>-t<try>``, at most 150 characters of ``[A-Za-z0-9_-]``."""
+        return f"{self.work}-e{self.epoch}-t{self.try_number}"
+
+    @property
+    def work(self) -> str:
+        """The part of the id that all attempts at the same task instance share.
 
         The digest covers the full names, so names that differ only in replaced or cut characters stay apart.
         """
         identity = json.dumps([self.dag_id, self.run_id, self.run_started, self.task_id, self.map_index])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return f"{readable(self.prefix, self.dag_id, self.task_id)}-{digest}-e{self.epoch}-t{self.try_number}"
+        return f"{readable(self.prefix, self.dag_id, self.task_id)}-{digest}"
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -68,7 +75,7 @@ class Attempt:
 
 def attempt_of(context: Context, retries: int, prefix: str) -> Attempt:
     """The attempt that a running task instance is."""
-    ti, started = context["ti"], context["dag_run"].start_date
+    ti = context["ti"]
     return Attempt(
         dag_id=ti.dag_id,
         run_id=ti.run_id,
@@ -77,8 +84,13 @@ def attempt_of(context: Context, retries: int, prefix: str) -> Attempt:
         epoch=clear_epoch(ti.max_tries or 0, retries),
         try_number=ti.try_number,
         prefix=prefix,
-        run_started="" if started is None else started.astimezone(UTC).isoformat(),
+        run_started=start_text(context["dag_run"].start_date),
     )
+
+
+def start_text(started: datetime | None) -> str:
+    """``Attempt.run_started`` of a run with this ``start_date``."""
+    return "" if started is None else started.astimezone(UTC).isoformat()
 
 
 def clear_epoch(max_tries: int, retries: int) -> int:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, RayJobError, early_error
-from .job_ids import Attempt, attempt_of
+from .job_ids import ON_KILL, Attempt, attempt_of
 from .job_task import RayJobTask
 from .links import RayJobLink, job_url
 from .memory import JobMemory
@@ -175,7 +175,7 @@ class RayOperator(RayJobTask):
             request = job_request(
                 entrypoint=command_line(self.entrypoint, self.arguments),
                 runtime_env=runtime_env,
-                metadata={**(self.metadata or {}), **attempt.metadata},
+                metadata={**(self.metadata or {}), **attempt.metadata, ON_KILL: self.on_kill_action},
                 num_cpus=self.entrypoint_num_cpus,
                 num_gpus=self.entrypoint_num_gpus,
                 memory=self.entrypoint_memory,

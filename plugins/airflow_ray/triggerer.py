@@ -24,18 +24,29 @@ class TaskKey:
 
     async def state(self) -> str:
         """The task's state now; ``none`` when it was cleared or removed, ``unknown`` when Airflow does not say."""
-        from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
-
-        name = self.task_id if self.map_index < 0 else f"{self.task_id}_{self.map_index}"
-        request = GetTaskStates(
-            dag_id=self.dag_id, task_ids=[self.task_id], run_ids=[self.run_id], map_index=self.map_index
-        )
         for attempt in range(_ATTEMPTS):
-            answer = await _ask(request)
-            if isinstance(answer, TaskStatesResult):
-                return str(answer.task_states.get(self.run_id, {}).get(name) or "none")
+            state = self.state_in(await _ask(self.states_request()))
+            if state != "unknown":
+                return state
             await asyncio.sleep(attempt + 1)
         return "unknown"
+
+    def states_request(self) -> Any:
+        """The question for the state, as a supervisor takes it."""
+        from airflow.sdk.execution_time.comms import GetTaskStates
+
+        return GetTaskStates(
+            dag_id=self.dag_id, task_ids=[self.task_id], run_ids=[self.run_id], map_index=self.map_index
+        )
+
+    def state_in(self, answer: Any) -> str:
+        """The state in the answer to ``states_request``, in the words of ``state``."""
+        from airflow.sdk.execution_time.comms import TaskStatesResult
+
+        if not isinstance(answer, TaskStatesResult):
+            return "unknown"
+        name = self.task_id if self.map_index < 0 else f"{self.task_id}_{self.map_index}"
+        return str(answer.task_states.get(self.run_id, {}).get(name) or "none")
 
     async def get_xcom(self, key: str) -> Any:
         """The value under ``key``, or None; also when Airflow does not answer."""

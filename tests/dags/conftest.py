@@ -104,6 +104,15 @@ class Stage:
             interval=0.3,
         )
 
+    def wait_watched(self, case: str, run_id: str, try_number: int = 1) -> None:
+        """Wait until a triggerer has the trigger of the run's task."""
+        log = f"logs/dag_id={case}/run_id={run_id}/task_id=job/attempt={try_number}.log.trigger.*.log"
+        poll(lambda: list(self.airflow.folder.glob(log)), 60, "no triggerer has the trigger", interval=0.3)
+
+    def mark_failed(self, case: str, run_id: str) -> None:
+        """What the button of the UI does."""
+        self.airflow.api("PATCH", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
+
     def lines(self, case: str, run_id: str, try_number: int = 1) -> list[str]:
         """The numbered lines of the job in the task's log, in the order of their time."""
         log = self.airflow.task_log(case, run_id, "job", try_number)

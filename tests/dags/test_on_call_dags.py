@@ -31,6 +31,12 @@ def test_they_load_with_one_task_in_the_pool_of_ray(bag: Any, dag_id: str, task_
     assert dag.doc_md
 
 
+def test_the_cleanup_keeps_its_five_minutes_one_run_at_a_time(bag: Any):
+    dag = bag.dags["clean_ray_jobs"]
+    assert (dag.schedule, dag.max_active_runs, dag.catchup) == ("*/5 * * * *", 1, False)
+    assert [task.task_type for task in dag.tasks] == ["RayJobCleanupOperator"]
+
+
 def test_every_pipeline_can_be_retried(bag: Any):
     scripts = (REPOSITORY / "ray_jobs").glob("ingest_*.py")
     pipelines = bag.dags["retry_failed"].params.get_param("pipeline").schema["enum"]

@@ -17,6 +17,14 @@ class ImpatientOperator(RayOperator):
     deferral_grace = 5.0
 
 
+class UnwatchedOperator(RayOperator):
+    """Its trigger waits in a queue that no triggerer serves: every moment is the one before a triggerer takes it."""
+
+    def execute(self, context):
+        os.environ["AIRFLOW__TRIGGERER__QUEUES_ENABLED"] = "True"
+        return super().execute(context)
+
+
 def case(name: str, operator: type[RayOperator] = RayOperator, **options) -> None:
     with DAG(f"case_{name}", schedule=None, params={"behave": Param(["ok"], type="array")}):
         operator(
@@ -39,6 +47,8 @@ case("wrong_token", conn_id="ray_wrong_token", retries=2)
 case("deferred_again", retries=3)
 case("sync_again", retries=3, deferrable=False)
 case("quiet_again", retries=3, stream_logs=False)
+case("unwatched", operator=UnwatchedOperator, queue="nobody")
+case("unwatched_detached", operator=UnwatchedOperator, queue="nobody", on_kill="detach")
 case("backstop", operator=ImpatientOperator, execution_timeout=timedelta(seconds=10))
 
 with DAG("case_cleanup", schedule=None, params={"keep_days": Param(1, type="number")}):
