@@ -134,10 +134,15 @@ class RayOperator(RayJobTask):
 
     def execute(self, context: Context) -> Any:
         """Place the job and wait for it, here or in the triggerer."""
+        from airflow.sdk.exceptions import AirflowTaskTimeout
+
         deadline = None
         if self.execution_timeout is not None:
             deadline = context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds()
-        return self._start(context, deadline, adopt=True)
+        try:
+            return self._start(context, deadline, adopt=True)
+        except AirflowTaskTimeout:  # the signal strikes in the midst of whatever this process does
+            return self._timed_out(context)
 
     def resume(self, context: Context, event: dict[str, Any], attached: bool, deadline: float | None) -> Any:
         """Continue after the trigger's event; the job has ended, or could not be watched to its end."""
@@ -162,6 +167,19 @@ class RayOperator(RayJobTask):
                 self._connect(submission_id)
                 self.on_kill()
             raise
+
+    def _timed_out(self, context: Context) -> Any:
+        """Stop the job and see it stop, as the trigger does at its deadline."""
+        from .submission import Placement
+
+        if self._submission_id is None:
+            sentence = "The task ran into its execution_timeout before it had a job."
+            raise self._logged(early_error(sentence, FailureReason.TIMEOUT)) from None
+        self.stream_logs = False  # it was shown so far, and would be shown from its start
+        outcome = self._watch(Placement(self._submission_id, attached=False, session=""), deadline=0.0)
+        if outcome.status == "STOPPED":  # perhaps by the watch that the signal interrupted: it has the same deadline
+            outcome.limit = "execution_timeout"
+        return self._finish(context, outcome, attached=False, deadline=0.0)
 
     def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
         from .packages import resolve_code

@@ -148,10 +148,11 @@ def test_detached_jobs_outlive_their_task(stage: Any):
     stage.wait_job(submission_id, "SUCCEEDED")
 
 
-def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any):
-    task, log = stage.finish("case_timeout", "sleep", "300")
+@pytest.mark.parametrize(("case", "seconds"), [("case_timeout", 15), ("case_timeout_sync", 10)])
+def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any, case: str, seconds: int):
+    task, log = stage.finish(case, "sleep", "300")
     assert task["state"] == "failed"
-    assert "it ran into the task's execution_timeout of 15 s and was stopped" in log
+    assert f"(timeout): it ran into the task's execution_timeout of {seconds} s and was stopped" in log
     (job,) = stage.jobs_of(task["dag_run_id"])
     assert job["status"] == "STOPPED"
 
