@@ -1,4 +1,4 @@
-"""Once a week, compare the collections with the ledger: remove orphaned rows, find lost ones, flush and compact."""
+"""Once a week, compare the collections with the ledger: remove orphaned rows, find losses, flush and compact."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from airflow_ray.ingest import MACROS, run_script
 DOC = """
 ### Keep the collections in Milvus true to the ledger
 
-Removes rows that no run will ask for again (their object is not in the ledger, has another version by now, or has
-failed for good), looks for rows that the ledger claims and that are not there, then flushes and compacts. Ingest runs
-wait while the rows are compared.
+Removes rows that no run will ask for again (their object has another version by now, or has failed for good), looks for
+rows that the ledger claims and that are not there, and for rows of objects that the ledger does not know, then flushes
+and compacts. Ingest runs wait while the rows are compared.
 
-* **Exit code 3: rows are lost.** The sentence names the first object and the prefix of all; the report lists 100. Find
-  out who deleted them, trigger this Dag with *mend*, and then the Dag of the pipeline with that prefix as `source`: it
-  does the marked objects again.
+* **Exit code 3: rows, or entries of the ledger, are lost.** The sentence names the first object and the prefix of all;
+  the report lists 100. Find out who deleted them, trigger this Dag with *mend*, and then the Dag of the pipeline with
+  that prefix as `source`: it does the marked objects again, and removes the rows of those that left the store.
 * **Exit code 2, "none in the ledger".** The ledger was dropped or emptied. Nothing was deleted.
 * **Look first:** trigger with *dry run*. It does not wait for runs, and shows what one is writing as orphaned or lost.
 """
@@ -33,7 +33,9 @@ with DAG(
     user_defined_macros=MACROS,
     params={
         "dry_run": Param(False, type="boolean", description="Only print what would be done."),
-        "mend": Param(False, type="boolean", description="Mark objects with lost rows to be done again."),
+        "mend": Param(
+            False, type="boolean", description="Mark objects with lost rows or ledger entries to be done again."
+        ),
         "drop_old": Param(
             False, type="boolean", description="Drop the collections of models that are no longer searched."
         ),

@@ -1,10 +1,10 @@
-"""Keep the collections in Milvus true to the ledger: remove orphaned rows, find lost ones, flush and compact.
+"""Keep the collections in Milvus true to the ledger: remove orphaned rows, find losses, flush and compact.
 
 As a Ray job:  ray job submit --working-dir ray_jobs -- python maintain.py --milvus-uri http://...
 By hand:       python ray_jobs/maintain.py --milvus-uri http://127.0.0.1:19530 --dry-run
 
 Waits for the runs that are under way, and runs that start wait for it. The token of Milvus comes from MILVUS_TOKEN.
-Exit codes: 0 done, 2 bad arguments or configuration, 3 rows are lost (see --mend), 4 Milvus is unreachable, 1 else.
+Exit codes: 0 done, 2 bad arguments or configuration, 3 there are losses (see --mend), 4 Milvus is unreachable, 1 else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pipeline", action="append", choices=list(COLLECTIONS),
                         help="whose rows to look at; may be repeated (default: all)")  # fmt: skip
     parser.add_argument("--mend", action="store_true",
-                        help="mark objects with lost rows, so that the next run over them does them again")  # fmt: skip
+                        help="have the next run over them do objects with losses again")  # fmt: skip
     parser.add_argument("--drop-old", action="store_true",
                         help="drop the collections of models that are no longer searched")  # fmt: skip
     parser.add_argument("--drop-staged", action="store_true",

@@ -1,7 +1,8 @@
 """One pass over the ledger and the rows of a pipeline: orphans go, losses are found.
 
 The ledger is read in the order of its sources, page by page, and the rows in the ranges between the pages' ends. What a
-row's id must be follows from the ledger, so that a counter per object of the page is all that is kept.
+row's id must be follows from the ledger, so that a counter per object of the page is all that is kept, and one per
+object that the ledger does not know.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ConfigurationError, printable, worth_another_try
+import numpy as np
+
+from ingest.errors import ConfigurationError, ObjectError, printable, worth_another_try
 from ingest.identity import row_id
 from ingest.lease import Lease
-from ingest.ledger import UNFINISHED
+from ingest.ledger import UNFINISHED, ledger_row
 from ingest.maintenance_report import ORPHANS_IN_WORDS, MaintenanceOptions, MaintenanceReport, Orphan
 from ingest.milvus import PAGE, TIMEOUT, literal, query_pages, quoted
-from ingest.outcome import MAX_FAILURES
-from ingest.schema import COLLECTIONS, SOURCES
-from ingest.writer import BATCH_ROWS, SOURCES_PER_QUERY
+from ingest.outcome import Outcome
+from ingest.schema import COLLECTIONS, SOURCES, dimension_of
+from ingest.writer import BATCH_ROWS, INTERRUPTED, SOURCES_PER_QUERY
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -32,8 +35,16 @@ _ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
 
 
+_ENTRY_LOST = ObjectError(
+    INTERRUPTED.stage,
+    INTERRUPTED.error_type,
+    "the ledger had lost its entry for the object, whose rows are there; the next run over it does it again",
+)
+"""What the ledger is told of an object that it did not know: the same as before its rows were written at first."""
+
+
 class LedgerCheck:
-    """One pass. What it finds is added to `report`."""
+    """One pass. What it finds is added to `report`, and objects with losses to `losses`."""
 
     def __init__(
         self,
@@ -42,6 +53,7 @@ class LedgerCheck:
         pipeline: str,
         held: Lease | None,
         report: MaintenanceReport,
+        losses: Outcome,
         say: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -49,6 +61,7 @@ class LedgerCheck:
         self._pipeline = pipeline
         self._held = held
         self._report = report
+        self._losses = losses
         self._say = say
         self._rows = [options.collection + name for name in COLLECTIONS[pipeline]]
         self._ledger = options.collection + SOURCES
@@ -93,11 +106,14 @@ class LedgerCheck:
         """Compare a page of the ledger with the rows in its range."""
         known = {entry["source"]: entry for entry in entries}
         present: Counter[str] = Counter()
+        unknown: Counter[str] = Counter()
         for name in self._rows:
             for page in query_pages(self._client, name, condition, _ROW_FIELDS):
                 for row in page:
                     entry = known.get(row["source"])
-                    if entry is not None and _is_claimed(row, entry):
+                    if entry is None:
+                        unknown[row["source"]] += 1
+                    elif _is_claimed(row, entry):
                         present[row["source"]] += 1
                     elif (reason := self._orphan(entry)) is not None:
                         self._found(name, row, reason)
@@ -105,14 +121,12 @@ class LedgerCheck:
                 self._progress()
         own = [entry for entry in entries if entry["pipeline"] == self._pipeline]
         self._report.listed += len(own)
-        counted = [(entry, present[entry["source"]]) for entry in own]
-        self._report_lost([(entry, count) for entry, count in counted if count < entry["rows"]])
+        self._rows_lost([(entry, present[entry["source"]]) for entry in own])
+        self._entries_lost(unknown)
         self._show()
 
-    def _orphan(self, entry: dict[str, Any] | None) -> Orphan | None:
+    def _orphan(self, entry: dict[str, Any]) -> Orphan | None:
         """Why a row is an orphan that its object's ledger entry does not claim; None where it is to stay."""
-        if entry is None:
-            return Orphan.UNKNOWN
         if entry["pipeline"] != self._pipeline:
             return None
         if entry["status"] == "ok":
@@ -143,34 +157,58 @@ class LedgerCheck:
             self._report.rows_deleted += len(orphans)
             self._orphans[name] = []
 
-    def _report_lost(self, lost: list[tuple[dict[str, Any], int]]) -> None:
-        report = self._report
-        for entry, present in lost:
-            message = f"{present} of {entry['rows']} rows are there"
-            if self._options.dry_run:
-                self._say(f"lost     {printable(entry['source'])}: {message}")
-            if len(report.failures) < MAX_FAILURES:
-                report.failures.append(
-                    {"source": entry["source"], "stage": "maintain", "error_type": "RowsLost", "message": message}
-                )
-            report.rows_lost += entry["rows"] - present
-            report.lost_under = _folder(entry["source"], report.lost_under)
+    def _rows_lost(self, counted: list[tuple[dict[str, Any], int]]) -> None:
+        """See to the entries of which fewer rows are there than they claim."""
+        lost = []
+        for entry, present in counted:
+            if present < entry["rows"]:
+                lost.append(entry["source"])
+                self._report.rows_lost += entry["rows"] - present
+                self._lost(entry["source"], "RowsLost", f"{present} of {entry['rows']} rows are there")
+        self._mend(lost, self._mark)
+
+    def _entries_lost(self, unknown: Counter[str]) -> None:
+        """See to the objects that have rows and no entry."""
+        for source, count in unknown.items():
+            self._report.rows_unknown += count
+            self._lost(source, "EntryLost", f"{count} rows are there, and the ledger does not know the object")
+        self._mend(list(unknown), self._announce)
+
+    def _lost(self, source: str, error_type: str, message: str) -> None:
+        if self._options.dry_run:
+            self._say(f"lost     {printable(source)}: {message}")
+        self._losses.fail(source, ObjectError("maintain", error_type, message))
+        self._report.lost_under = _folder(source, self._report.lost_under)
+
+    def _mend(self, sources: list[str], mend: Callable[[list[str]], None]) -> None:
+        """Have the next run do these objects again; until then what is there of their rows stays."""
         if not self._options.mend:
-            report.failed += len(lost)
+            self._report.failed += len(sources)
             return
-        report.changed += len(lost)
-        for start in range(0, 0 if self._options.dry_run else len(lost), SOURCES_PER_QUERY):
-            self._mark([entry["source"] for entry, _ in lost[start : start + SOURCES_PER_QUERY]])
+        self._report.changed += len(sources)
+        for start in range(0, 0 if self._options.dry_run else len(sources), SOURCES_PER_QUERY):
+            self._check_lease()
+            mend(sources[start : start + SOURCES_PER_QUERY])
 
     def _mark(self, sources: list[str]) -> None:
-        """Have the next run do these objects again; until then what is left of their rows stays."""
         rows = self._client.query(
             self._ledger, filter=f"source in {quoted(sources)}", output_fields=["*"], consistency_level="Strong",
             timeout=TIMEOUT,
         )  # fmt: skip
-        self._check_lease()
         marked = [{**row, "metadata": {**row["metadata"], UNFINISHED: True}} for row in rows]
         self._client.upsert(self._ledger, marked, timeout=TIMEOUT)
+
+    def _announce(self, sources: list[str]) -> None:
+        """Without a version: whatever is in the store, the next run does it; and what is not there, it removes."""
+        vector = np.zeros(dimension_of(self._client, self._ledger, "vector"), np.float32)
+        entries = [
+            ledger_row(
+                source=source, pipeline=self._pipeline, version="", size=0, fingerprint="", attempts=0, rows=0,
+                run_id=self._options.run_id, vector=vector, metadata={}, failure=_ENTRY_LOST,
+            )
+            for source in sources
+        ]  # fmt: skip
+        self._client.upsert(self._ledger, entries, timeout=TIMEOUT)
 
     def _check_lease(self) -> None:
         if self._held is not None:
@@ -183,7 +221,7 @@ class LedgerCheck:
             self._say(
                 f"{now - self._started:5.0f} s  {self._pipeline}: checked {self._report.rows_checked} rows of "
                 f"{self._report.listed} objects, {sum(self._report.orphans.values())} orphans, "
-                f"{self._report.rows_lost} rows lost"
+                f"{self._report.rows_lost} rows lost, {self._report.rows_unknown} of unknown objects"
             )
 
 

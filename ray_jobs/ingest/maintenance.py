@@ -1,12 +1,16 @@
-"""Compare a pipeline's collection with its ledger: remove orphans, find rows that were lost, and tidy the storage.
+"""Compare a pipeline's collection with its ledger: remove orphans, find what was lost, and tidy the storage.
 
 An ingest run looks only at what is under its prefix, and trusts the ledger. So nobody else would see
 
-- orphans: rows that no run will ask for again. Their object has no ledger row (a run was cut off, and the object left
-  the store before the next one), or is `ok` and they are not among its rows (an older version, other settings), or it
-  has failed for good. Rows of an older version stay while their object's failure has tries left, as in `ingest.writer`;
-- losses: rows that an `ok` ledger row claims and that are not there. The ledger row can be marked so that the next run
-  over the object does it again, as if it had been cut off in its last step.
+- orphans: rows that no run will ask for again. Their object is `ok` and they are not among its rows (an older version,
+  other settings), or it has failed for good. They are removed. Rows of an older version stay while their object's
+  failure has tries left, as in `ingest.writer`;
+- lost rows: an `ok` ledger row claims them and they are not there. The ledger row can be marked so that the next run
+  over the object does it again, as if it had been cut off in its last step;
+- lost ledger rows: an object has rows and the ledger does not know it. Since the writer announces an object before its
+  rows, no run that was cut off leaves this: somebody deleted in the ledger, or wrote beside it. Whether the object is
+  still in the store only a run can see, and most prefixes have no run to come. So its rows stay, as good as they may
+  be, and it can be announced to the ledger once more: the next run over it does it again, or removes it if it left.
 
 Rows of a run that is under way look like orphans. So the lease over everything is held: runs wait for it, it for them.
 """
@@ -25,6 +29,7 @@ from ingest.ledger_check import LedgerCheck
 from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.maintenance_report import MaintenanceOptions, MaintenanceReport
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
+from ingest.outcome import Outcome
 from ingest.schema import COLLECTIONS, LEASES, SOURCES
 
 if TYPE_CHECKING:
@@ -39,11 +44,12 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
 
     Raises:
         JobError: it could not be finished. Whatever was done holds.
-        TooManyFailedError: it was finished, and rows are lost that nobody was asked to mend; `report` is in its
+        TooManyFailedError: it was finished, and there are losses that nobody was asked to mend; `report` is in its
             arguments.
     """
     started = time.monotonic()
     report = MaintenanceReport("maintenance", "", options.run_id, "", dry_run=options.dry_run)
+    losses = Outcome()
     client = connect(options.milvus_uri)
     with errors_as_sentences(options.milvus_uri):
         if options.dry_run:
@@ -56,20 +62,17 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
                         lease(client, options.collection, pipeline, "", options.run_id, say, options.lease_seconds)
                     )
                 _tidy_generations(client, options, pipeline, report, say)
-                LedgerCheck(client, options, pipeline, held, report, say).run()
+                LedgerCheck(client, options, pipeline, held, report, losses, say).run()
                 if not options.dry_run:  # while nobody writes, which Milvus Lite cannot always bear
                     _flush(client, [options.collection + name for name in (*COLLECTIONS[pipeline], SOURCES)], say)
         report.stages["check"] = {"seconds": round(time.monotonic() - started, 3), "items": report.rows_checked}
         if options.compact and not options.dry_run:
             _compact(client, options, say)
-    if report.failures:
-        example = report.failures[0]
-        kind = {"stage": example["stage"], "error_type": example["error_type"]}
-        report.failure_counts = [{**kind, "count": report.changed + report.failed, "example": example}]
+    report.failures, report.failure_counts = losses.failures, losses.grouped()
     report.seconds = round(time.monotonic() - started, 3)
     if report.failed and not options.dry_run:
         raise TooManyFailedError(
-            f"Milvus holds fewer rows than the ledger claims for {report.failed} objects, the first: "
+            f"the rows in Milvus and the ledger do not agree on {report.failed} objects, the first: "
             f"{printable(report.failures[0]['source'])}: {report.failures[0]['message']}; run this again with --mend, "
             f"and then the pipeline over {printable(report.lost_under or '')}",
             report,

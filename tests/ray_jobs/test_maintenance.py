@@ -110,7 +110,7 @@ def test_what_runs_have_written_stays(site):
 
 
 def orphans_of_each_kind(site):
-    """Six orphans beside five rows that stay; returns those that stay."""
+    """Four orphans beside five rows that stay; returns those that stay."""
     site.make().write(A, "v1", 2)
     site.write(A, "v2", 1)  # NEW: as if the run had been cut off before it removed v1
     site.write(B, "v1", 2)
@@ -118,14 +118,11 @@ def orphans_of_each_kind(site):
     site.write(B, "v1", 2)
     site.write(C, "v1", 1)
     site.write(C, "v2", ENCRYPTED)
-    for source in (D, f"{ROOT}z.pdf"):
-        site.write(source, "v1", 1)
-        site.forget(source)
     site.write(f"{ROOT}e.pdf", "v1", 2)
     return numbered(A, "v2", 1) + numbered(B, "v1", 2) + numbered(f"{ROOT}e.pdf", "v1", 2)
 
 
-EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1, Orphan.UNKNOWN: 2}
+EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1}
 
 
 @pytest.mark.parametrize("page", [1, 2, 5000])
@@ -135,7 +132,7 @@ def test_each_kind_of_orphan_goes_and_nothing_else(site, monkeypatch, page):
     monkeypatch.setattr("ingest.ledger_check.BATCH_ROWS", min(page, 2))
     expected = orphans_of_each_kind(site)
     report = site.maintain()
-    assert (report.orphans, report.rows_deleted, report.rows_checked) == (EXPECTED, 6, 11)
+    assert (report.orphans, report.rows_deleted, report.rows_checked) == (EXPECTED, 4, 9)
     assert site.rows() == expected
     again = site.maintain()
     assert (again.orphans, again.rows_deleted, again.rows_lost) == ({}, 0, 0)
@@ -148,9 +145,8 @@ def test_a_dry_run_names_the_orphans_and_changes_nothing(site):
     assert (report.orphans, report.rows_deleted) == (EXPECTED, 0)
     assert site.rows() == before
     assert f"orphans  {A}: 2 rows of another version or other settings" in site.said
-    assert f"orphans  {D}: 1 rows not in the ledger" in site.said
     assert f"{site.prefix}leases" not in site.client.list_collections()
-    assert "6 rows (3 of another version" in report.summary()
+    assert "4 rows (3 of another version" in report.summary()
     assert "to be deleted" in report.summary()
 
 
@@ -227,6 +223,51 @@ def test_mended_objects_are_done_again_by_the_next_run(site):
     assert site.changes((A, "v1"), (B, "v1")) == [(A, "unchanged"), (B, "unchanged")]
 
 
+def unknown_objects(site):
+    """A, C and D with rows and without an entry: before, between and after those that have one."""
+    site.make()
+    for source, count in ((A, 1), (B, 2), (C, 2), (f"{ROOT}c2.pdf", 1), (D, 1)):
+        site.write(source, "v1", count)
+    for source in (A, C, D):
+        site.forget(source)
+
+
+@pytest.mark.parametrize("page", [1, 5000])
+def test_rows_of_objects_that_the_ledger_does_not_know_stay_and_are_reported_with_exit_code_3(site, monkeypatch, page):
+    monkeypatch.setattr("ingest.milvus.PAGE", page)
+    unknown_objects(site)
+    before = site.rows()
+    with pytest.raises(TooManyFailedError) as caught:
+        site.maintain()
+    sentence, report = caught.value.args
+    assert f"{A}: 1 rows are there, and the ledger does not know the object" in sentence
+    assert f"the pipeline over {ROOT}" in sentence
+    assert (report.rows_unknown, report.failed, report.changed, report.orphans) == (4, 3, 0, {})
+    assert site.rows() == before
+    assert site.changes((A, "v1")) == [(A, "new"), (B, "missing"), (f"{ROOT}c2.pdf", "missing")]
+
+
+@pytest.mark.parametrize("page", [1, 5000])
+def test_unknown_objects_are_announced_so_that_the_next_run_does_them_again_or_removes_them(site, monkeypatch, page):
+    monkeypatch.setattr("ingest.milvus.PAGE", page)
+    unknown_objects(site)
+    before = site.rows()
+    assert site.maintain(mend=True, dry_run=True).changed == 3
+    assert f"lost     {C}: 2 rows are there, and the ledger does not know the object" in site.said
+    assert (A, "new") in site.changes((A, "v1"))
+    report = site.maintain(mend=True)
+    assert (report.rows_unknown, report.changed, report.failed, report.rows_deleted) == (4, 3, 0, 0)
+    assert f"3 marked to be done again by a run over {ROOT}" in report.summary()
+    assert site.rows() == before
+    changes = site.changes((A, "v1"), (B, "v1"), (D, "v2"))
+    assert changes == [
+        (A, "changed"), (B, "unchanged"), (C, "missing"), (f"{ROOT}c2.pdf", "missing"), (D, "changed"),
+    ]  # fmt: skip
+    again = site.maintain()
+    assert (again.rows_unknown, again.failed, again.changed, again.orphans) == (0, 0, 0, {})
+    assert site.rows() == before
+
+
 def test_nothing_is_deleted_while_a_run_holds_the_lease(site):
     expected = orphans_of_each_kind(site)
     before = site.rows()
@@ -239,14 +280,18 @@ def test_nothing_is_deleted_while_a_run_holds_the_lease(site):
     assert site.rows() == expected
 
 
-@pytest.mark.parametrize("damage", ["an orphan", "a loss"])
+@pytest.mark.parametrize("damage", ["an orphan", "lost rows", "a lost entry"])
 def test_maintenance_that_was_taken_for_dead_deletes_and_marks_nothing(site, monkeypatch, damage):
     site.make().write(A, "v1", 2)
     site.write(B, "v1", 1)
-    if damage == "a loss":
+    site.write(C, "v1", 1)
+    if damage == "lost rows":
         site.lose(A, 0)
+    elif damage == "an orphan":
+        site.write(A, "v1", 1, fingerprint="f0")
+        site.write(A, "v1", 2)
     else:
-        site.forget(B)
+        site.forget(C)
     before = site.rows()
 
     @contextlib.contextmanager
@@ -259,7 +304,8 @@ def test_maintenance_that_was_taken_for_dead_deletes_and_marks_nothing(site, mon
     with pytest.raises(LeaseLostError):
         site.maintain(mend=True)
     assert site.rows() == before
-    assert (A, "unchanged") in site.changes((A, "v1"), (B, "v1"))
+    changes = site.changes((A, "v1"), (B, "v1"), (C, "v1"))
+    assert changes == [(A, "unchanged"), (B, "unchanged"), (C, "new" if damage == "a lost entry" else "unchanged")]
 
 
 def test_milvus_lite_is_flushed_and_compaction_left_to_it(site):
@@ -272,16 +318,19 @@ def test_milvus_lite_is_flushed_and_compaction_left_to_it(site):
 def test_the_script_ends_with_the_report_and_the_exit_code(site, plain_jobs, milvus):
     site.make().write(A, "v1", 2)
     site.lose(A, 0)
-    site.write(B, "v1", 1)
-    site.forget(B)
+    for source in (B, C):
+        site.write(source, "v1", 1, fingerprint="f0")
+        site.write(source, "v1", 1)
+    site.forget(C)
     # Without the flags of the ingest scripts.
     runner = replace(plain_jobs, flags=["--milvus-uri", milvus.uri, "--collection", site.prefix])
     result = runner.run("maintain.py", "--run-id", "by-hand")
     assert (result.code, result.report["pipeline"], result.report["run_id"]) == (3, "maintenance", "by-hand")
-    assert result.report["orphans"] == {"unknown": 1}
-    assert result.report["failures"] == [
-        {"source": A, "stage": "maintain", "error_type": "RowsLost", "message": "1 of 2 rows are there"}
-    ]
-    assert [(group["error_type"], group["count"]) for group in result.report["failure_counts"]] == [("RowsLost", 1)]
+    assert result.report["orphans"] == {"superseded": 1}
+    assert result.report["failures"][0] == {
+        "source": A, "stage": "maintain", "error_type": "RowsLost", "message": "1 of 2 rows are there",
+    }  # fmt: skip
+    groups = {group["error_type"]: group["count"] for group in result.report["failure_counts"]}
+    assert groups == {"RowsLost": 1, "EntryLost": 1}
     assert "run this again with --mend" in result.error
     assert runner.run("maintain.py", "--pipeline", "nonsense").code == 2
