@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import warnings
 from collections.abc import Callable
@@ -31,6 +32,7 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         folder = str(Path(__file__).resolve().parents[1])
         address = os.environ.get("RAY_ADDRESS", "")
+        at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             _probe(address)
             ray.init(
@@ -44,6 +46,7 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
                 f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
                 "check RAY_ADDRESS and that it runs"
             ) from None
+        signal.signal(signal.SIGTERM, at_sigterm)  # Ray has set its own
     _configure(DataContext.get_current(), block_bytes)
 
 

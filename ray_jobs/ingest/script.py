@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,20 +19,30 @@ def say(line: str) -> None:
     print(redact(line), flush=True)
 
 
-def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: to a run it is what Ctrl-C is."""
+
+
+def finish(work: Callable[[], Report], report_path: str) -> int:
     """Do the work, then print its summary and the REPORT line, or one sentence behind `ERROR: `.
 
     Args:
         work: the run.
         report_path: the report is written there too; empty: nowhere.
+
+    Returns:
+        The exit code: an ExitCode, or 128 and the number of the signal that ended the work, as shells have it.
     """
     # The C++ cores of gRPC and Ray print what their Python sides raise anyway, and more; both read these when imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Below `uv run` Ray would replace the working_dir that the workers get by the current folder, or refuse to start.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    code = ExitCode.OK
+    # Its stack frames at a SIGTERM are no news for an operator, and after them it aborts.
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+    code: int = ExitCode.OK
     report: Report | None = None
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         if report_path and not Path(report_path).absolute().parent.is_dir():
             raise ConfigurationError(f"--report {report_path!r}: its folder does not exist")
@@ -45,14 +56,17 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
     except JobError as error:
         code = error.exit_code
         _error(str(error))
-    except KeyboardInterrupt:
-        code = ExitCode.OTHER
-        _error("the run was interrupted; what was written stays, and the next run goes on from there")
+    except KeyboardInterrupt as error:
+        signum = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        code = 128 + signum
+        _error(f"the run was interrupted ({signum.name}); what was written stays, and the next run goes on from there")
     except Exception as error:
         # Nobody foresaw this one: whoever mends it needs the traceback, whoever is on call the sentence after it.
         print(redact(traceback.format_exc()), file=sys.stderr)
         code = ExitCode.OTHER
         _error(f"the run failed unexpectedly ({type(error).__name__}): {one_line(error)}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if report is not None:
         say(report.summary())
         if report_path:
@@ -63,6 +77,11 @@ def finish(work: Callable[[], Report], report_path: str) -> ExitCode:
                 _error(f"--report {report_path!r} cannot be written: {error.strerror}; the report is in the next line")
         say(report.line())
     return code
+
+
+def _terminate(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is under way
+    raise Terminated
 
 
 def _error(sentence: str) -> None:

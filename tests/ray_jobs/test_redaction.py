@@ -1,6 +1,7 @@
 """Secrets do not leave: by the environment's values, in URLs, and through every kind of error."""
 
 import os
+import signal
 
 import pytest
 
@@ -65,8 +66,19 @@ def test_an_interrupted_run_ends_in_one_sentence(capsys):
     def work():
         raise KeyboardInterrupt
 
-    assert finish(work, "") == 1
-    assert "ERROR: the run was interrupted" in capsys.readouterr().err
+    assert finish(work, "") == 130
+    assert "ERROR: the run was interrupted (SIGINT)" in capsys.readouterr().err
+
+
+def test_a_terminated_run_ends_in_one_sentence_and_the_next_signal_is_the_callers(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert finish(work, "") == 143
+    assert "ERROR: the run was interrupted (SIGTERM)" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_objects_failure_holds_no_secret():
