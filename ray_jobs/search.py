@@ -68,6 +68,8 @@ def _answers(arguments: Namespace) -> Iterator[tuple[str, list[PageHit]]]:
 
 
 def _encoder(client: MilvusClient, arguments: Namespace) -> TextEncoder:
+    # It takes from seconds to, at the first time, a download of minutes. On stderr, which is no part of the answers.
+    print(f"loading the model {arguments.embedding_model} ...", file=sys.stderr, flush=True)
     model = describe(arguments.embedding_model)
     _check_model(client, arguments.collection, model)
     from ingest.embedding import TextEncoder  # seconds, so not before all else is known to be right

@@ -37,6 +37,9 @@ SECONDS = 30.0
 RENEWALS = 6
 """Renewals within `seconds`: several may fail before a lease is lost."""
 
+INTERVAL = 10.0
+"""Seconds between lines of a run that waits."""
+
 _FIELDS = ["id", "pipeline", "source", "run_id", "ticket", "beat"]
 _CHOOSING = 0
 """Ticket of a run that is about to take its number."""
@@ -172,7 +175,7 @@ def lease(
         prefix: of the collections' names; runs with another one write elsewhere.
         source: as `normalise_source` gives it; empty: everything.
         run_id: shown to those who wait.
-        say: told once who is waited for, and every minute again.
+        say: told who is waited for, every INTERVAL seconds.
         seconds: how long a dead run is waited for.
     """
     collection = prefix + LEASES
@@ -194,7 +197,8 @@ def _take_turn(
     say: Callable[[str], None],
     seconds: float,
 ) -> None:
-    watched, said, answered = _Watched(seconds, time.monotonic), float("-inf"), time.monotonic()
+    watched, said, began = _Watched(seconds, time.monotonic), float("-inf"), time.monotonic()
+    answered = began
     while True:
         try:
             before = _ahead(client, entry, collection, pipeline, source, watched)
@@ -207,13 +211,13 @@ def _take_turn(
             answered = time.monotonic()
         if before == [] and entry.fresh():
             return
-        if before and answered - said >= 60:
+        if before and answered - said >= INTERVAL:
             said = answered
             others = ", ".join(
                 f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]
             )
             say(
-                f"waiting for a run that works on the same objects: {others}; "
+                f"{answered - began:5.0f} s  waiting for a run that works on the same objects: {others}; "
                 f"one that shows no sign of life is given up after {seconds:g} s"
             )
         time.sleep(min(1.0, seconds / RENEWALS))

@@ -124,6 +124,23 @@ def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_
     assert process.stdout.readline() == "mine\n"
 
 
+def test_the_one_that_waits_says_so_again_and_again(holder, milvus_client, prefix, monkeypatch):
+    monkeypatch.setattr("ingest.lease.INTERVAL", 0.1)
+    process, said = holder("s3://b/pdfs/"), []
+
+    def wait():
+        with take(milvus_client, prefix, "s3://b/pdfs/", said):
+            pass
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    poll(lambda: len(said) >= 3, 30, "the waiting run says so three times")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    thread.join(60)
+    assert all("waiting for a run that works on the same objects: 'other-run'" in line for line in said)
+
+
 def test_a_killed_holder_is_taken_for_dead(holder, milvus_client, prefix):
     process = holder("s3://b/pdfs/", seconds=3)
     process.kill()

@@ -38,6 +38,7 @@ def test_a_search_by_words_needs_no_model(plain_jobs, library):
     result = plain_jobs.run("search.py", *flags, QUESTIONS[0].text)
     assert result.code == 0, result.stderr
     assert QUESTIONS[0].file in result.stdout
+    assert "loading" not in result.stderr
 
 
 def test_every_page_comes_once(answers):
@@ -51,6 +52,12 @@ def test_the_text_output_names_file_page_and_passage(jobs, library):
     assert result.code == 0, result.stderr
     assert f"1. page {question.page} of {question.file}   {library.source}{question.file}" in result.stdout
     assert "fog signal" in result.stdout
+
+
+def test_a_search_says_that_it_loads_the_model_where_it_is_no_part_of_the_answers(plain_jobs, library):
+    result = plain_jobs.run("search.py", "--collection", library.collection, "--json", QUESTIONS[0].text)
+    assert (result.code, len(result.stdout.splitlines())) == (0, 1), result.stderr
+    assert result.stderr.startswith("loading the model ")
 
 
 def test_a_collection_that_is_not_there_is_said_in_one_sentence(plain_jobs):
