@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import random
 import re
-import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ingest.diff import StoredObject
 from ingest.errors import ConfigurationError, ObjectError, UnreachableError, one_line
+from ingest.listing import Ignored, sorted_on_disk
 
 READ_TIMEOUT = 60
 """Seconds without a byte after which a request counts as failed, and is made again."""
@@ -161,32 +161,27 @@ def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableE
     )
 
 
-def list_objects(source: str, suffixes: tuple[str, ...]) -> Iterator[StoredObject]:
+def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None) -> Iterator[StoredObject]:
     """Objects under `source` whose names end in one of `suffixes` (lower case; any letter case matches), sorted.
 
     Args:
         source: what `normalise_source` returned. For S3 a plain prefix of keys, so end it in `/` to mean a folder.
         suffixes: such as `(".pdf",)`; empty: all.
+        ignored: told of all others before the first object is returned.
 
     Raises:
         ConfigurationError: no such bucket, or the credentials are refused.
         UnreachableError: the store does not answer.
     """
     listing = _list_s3(source) if is_s3(source) else _list_files(source)
-    return _sorted(entry for entry in listing if not suffixes or entry.source.lower().endswith(suffixes))
 
+    def is_taken(entry: StoredObject) -> bool:
+        taken = not suffixes or entry.source.lower().endswith(suffixes)
+        if not taken and ignored is not None:
+            ignored.add(entry)
+        return taken
 
-def _sorted(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
-    """Sort a listing in code-point order, on disk, so that no prefix is too large.
-
-    S3 sorts like this itself, but SeaweedFS goes folder by folder and S3 Express sorts nothing.
-    """
-    with closing(sqlite3.connect("")) as database:  # "": a temporary file that goes with the connection
-        database.execute("CREATE TABLE listing (source TEXT PRIMARY KEY, version TEXT, size INTEGER) WITHOUT ROWID")
-        rows = ((entry.source, entry.version, entry.size) for entry in entries)
-        database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?)", rows)
-        for row in database.execute("SELECT source, version, size FROM listing ORDER BY source"):
-            yield StoredObject(*row)
+    return sorted_on_disk(filter(is_taken, listing))
 
 
 def _list_s3(source: str) -> Iterator[StoredObject]:

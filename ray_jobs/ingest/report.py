@@ -24,6 +24,8 @@ class Report:
         collection: of the rows, behind the name that searches use.
         unmigrated: of a migration: objects for which the two collections do not agree; at 0 it is switched.
         failed_before: of the unchanged: those that failed for good in a run before.
+        kept: objects that are missing in the store, and whose rows stay as they are.
+        ignored: objects of the store that are not the pipeline's by their names.
         empty: of the processed: those in which nothing was found, such as scans without a text layer.
         failures: the first 100: `source, stage, error_type, message`.
         failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
@@ -51,6 +53,8 @@ class Report:
     unmigrated: int = 0
     failed_before: int = 0
     empty: int = 0
+    kept: int = 0
+    ignored: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,7 +72,9 @@ class Report:
             f"  objects  {self.listed} listed: {self.added} {planned}added, {self.changed} {planned}changed, "
             f"{self.unchanged} unchanged, {self.deleted} {planned}deleted; {self.failed} of these failed"
             + (f", {self.listed - done} left for another run" if self.listed > done and not self.dry_run else "")
-            + (f", {self.failed_before} unchanged ones had failed before" if self.failed_before else ""),
+            + (f", {self.failed_before} unchanged ones had failed before" if self.failed_before else "")
+            + (f", {self.kept} missing ones kept" if self.kept else "")
+            + (f", {self.ignored} others ignored" if self.ignored else ""),
             f"  rows     {self.rows_written} written, {self.rows_deleted} deleted"
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]

@@ -28,6 +28,7 @@ from ingest.generations import (
 from ingest.known_vectors import KnownVectors, VectorCache
 from ingest.lease import Lease, lease
 from ingest.ledger import read_ledger, under
+from ingest.listing import Ignored
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
@@ -212,8 +213,9 @@ def _diff(
 ) -> None:
     """Fill the spools and the report's counts."""
     only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
+    ignored = Ignored()
     differences = diff(
-        list_objects(source, pipeline.suffixes),
+        list_objects(source, pipeline.suffixes, ignored),
         read_ledger(client, ledger, source, pipeline.name),
         pipeline.fingerprint,
         options.full_refresh,
@@ -229,27 +231,29 @@ def _diff(
         elif change is Change.SKIPPED:
             continue
         elif change is Change.MISSING:
-            if not options.keep_missing:
-                missing.add(difference)
-                report.deleted += options.dry_run
+            if options.keep_missing:
+                report.kept += 1
+                continue
+            missing.add(difference)
+            report.deleted += options.dry_run
         elif not options.limit or work.count < options.limit:
             work.add(difference)
             report.added += change is Change.NEW
             report.changed += change is not Change.NEW
         else:
             continue
-        if (
-            options.dry_run
-            and change is not Change.UNCHANGED
-            and not (change is Change.MISSING and options.keep_missing)
-        ):
+        if options.dry_run and change is not Change.UNCHANGED:
             say(f"{change:<8} {printable(difference.source)}")
     if not report.listed:
         say(f"nothing of this pipeline is under {printable(source)}; check the prefix, which is taken as it is")
     say(
         f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{missing.count} missing"
+        + (f"{report.kept} missing and kept" if options.keep_missing else f"{missing.count} missing")
     )
+    report.ignored = ignored.count
+    if ignored.count:
+        endings = " or ".join(pipeline.suffixes)
+        say(f"{ignored.count} others ignored, whose names do not end in {endings}, such as {ignored.first!r}")
     if only_failed is not None:
         seen = ", ".join(f"{count} x {printable(reason)}" for reason, count in only_failed.seen.most_common(10))
         say(f"only failed objects; of those listed, the ledger knows these: {seen or 'none'}")

@@ -66,6 +66,13 @@ def test_the_first_run_adds_every_pdf_and_nothing_else(library):
     assert library.first.report["source"] == library.source
 
 
+def test_what_is_no_pdf_by_its_name_is_counted(library):
+    assert library.first.report["ignored"] == 1
+    assert f"1 others ignored, whose names do not end in .pdf, such as '{library.source}notes.txt'" in (
+        library.first.stdout
+    )
+
+
 def test_the_report_file_holds_what_the_last_line_says(library):
     assert json.loads(library.report_file) == library.first.report
 
@@ -170,6 +177,8 @@ def test_an_object_of_more_chunks_than_a_part_holds_is_written_whole(changes):
 
 def test_keep_missing_keeps_what_left_the_store(changes):
     assert counts(changes.keep_missing) == {"listed": 3, "unchanged": 3}
+    assert changes.keep_missing.report["kept"] == 1
+    assert "3 unchanged, 1 missing and kept" in changes.keep_missing.stdout
     assert changes.after_keep_missing == changes.after_first
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ingest.diff import StoredObject
 from ingest.errors import ConfigurationError, ObjectError, UnreachableError
+from ingest.listing import Ignored
 from ingest.object_store import list_objects, normalise_source, read_object, s3_client
 
 BUCKET = "ray-jobs-store"
@@ -94,6 +95,15 @@ def test_suffixes_match_in_any_letter_case(client, prefix):
     for name in ("a.pdf", "b.PDF", "c.Pdf", "d.txt", "pdf", "e.pdf.bak"):
         put(client, prefix + name)
     assert [source.rsplit("/", 1)[1] for source in sources(prefix, (".pdf",))] == ["a.pdf", "b.PDF", "c.Pdf"]
+
+
+def test_names_with_other_endings_are_counted_and_one_is_remembered(client, prefix):
+    client.put_object(Bucket=BUCKET, Key=prefix + "folder/", Body=b"")
+    for name in ("a.pdf", "b.pdf ", "folder/c"):
+        put(client, prefix + name)
+    ignored = Ignored()
+    assert len(list(list_objects(f"s3://{BUCKET}/{prefix}", (".pdf",), ignored))) == 1
+    assert (ignored.count, ignored.first) == (2, f"s3://{BUCKET}/{prefix}b.pdf ")
 
 
 def test_a_prefix_ends_where_it_ends(client, prefix):

@@ -51,7 +51,7 @@ def interrupt(block, pid=os.getpid()):
 
 def work():
     import ray
-    connect_ray(lambda line: None)
+    connect_ray(lambda line: None, 1 << 20)
     ray.data.range(1).map_batches(interrupt).materialize()
 
 sys.exit(finish(work, ""))
