@@ -117,3 +117,25 @@ def library(jobs, object_store, tmp_path_factory) -> Library:
     source, collection = f"{bucket}/library/", "library_"
     result = jobs.run("ingest_pdfs.py", "--source", source, "--collection", collection, "--report", str(report))
     return Library(source, collection, files, result, report.read_text() if report.exists() else "")
+
+
+@pytest.fixture
+def make_tables(milvus_client) -> Iterator[Any]:
+    """Makes `Tables`, as many as a test asks for."""
+    from writer_tables import Tables
+
+    made: list[Tables] = []
+
+    def make() -> Tables:
+        made.append(Tables(milvus_client))
+        return made[-1]
+
+    yield make
+    for tables in made:
+        milvus_client.drop_collection(tables.rows_name)
+        milvus_client.drop_collection(tables.ledger_name)
+
+
+@pytest.fixture
+def tables(make_tables) -> Any:
+    return make_tables()
