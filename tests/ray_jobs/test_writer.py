@@ -2,6 +2,11 @@
 
 import numpy as np
 import pytest
+
+from ingest.errors import MAX_ATTEMPTS, ObjectError
+from ingest.identity import row_id
+from ingest.outcome import MAX_FAILURES, Outcome
+from ingest.writer import BATCH_ROWS, batched_by_bytes
 from writer_tables import (
     BROKEN,
     CRASHED,
@@ -16,11 +21,6 @@ from writer_tables import (
     vector,
     vectors,
 )
-
-from ingest.errors import MAX_ATTEMPTS, ObjectError
-from ingest.identity import row_id
-from ingest.outcome import MAX_FAILURES, Outcome
-from ingest.writer import BATCH_ROWS, batched_by_bytes
 
 ODD = [
     f"{ROOT}{name}.pdf"

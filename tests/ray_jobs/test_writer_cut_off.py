@@ -3,6 +3,8 @@
 import contextlib
 
 import pytest
+
+from ingest.diff import Change
 from writer_tables import (
     BROKEN,
     A,
@@ -14,8 +16,6 @@ from writer_tables import (
     many,
     part,
 )
-
-from ingest.diff import Change
 
 
 def test_rows_come_first_then_the_ledger_then_the_deletion(tables):
