@@ -7,6 +7,7 @@ a folder with `open_clip_config.json`, with or without open_clip's `local-dir:` 
 from __future__ import annotations
 
 import importlib.util
+import json
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from ingest.errors import ConfigurationError, one_line
 from ingest.images import Square
-from ingest.model_files import digest_of, json_of, snapshot, weight_bytes
+from ingest.model_files import digest, find_folder, weight_bytes
 from ingest.options import positive_count
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
@@ -67,14 +68,11 @@ def describe_clip(name: str, pretrained: str) -> ClipModel:
     Raises:
         ConfigurationError: there is no such model, or its files do not say what is needed.
     """
-    path = Path(name.removeprefix(LOCAL)).expanduser()
-    if path.is_dir():
-        folder = path.resolve()
-        return ClipModel(f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), digest_of(folder))
-    if name.startswith((LOCAL, "/", "~", ".")):
-        raise ConfigurationError(f"--clip-model {name!r}: there is no such folder on the node that runs the job")
-    if name.startswith(HUB):
-        folder = snapshot("--clip-model", name.removeprefix(HUB), [CONFIG])
+    local = name.removeprefix(LOCAL)
+    if name.startswith((LOCAL, HUB, "/", "~", ".")) or Path(local).is_dir():
+        folder, is_local = find_folder(local.removeprefix(HUB), "--clip-model", str, [CONFIG])
+        if is_local:
+            return ClipModel(f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), digest(folder))
         return ClipModel(name, None, _dimension(folder, name), DEFAULT_WEIGHT_BYTES, name)
     if not pretrained:
         raise ConfigurationError(f"--clip-model {name!r} needs --clip-pretrained: the tag of its weights")
@@ -84,7 +82,7 @@ def describe_clip(name: str, pretrained: str) -> ClipModel:
             f"--clip-model {name!r} is no folder and no architecture that open_clip knows; such as ViT-B-32, "
             "hf-hub:org/name, or the folder of a model with open_clip_config.json"
         )
-    return ClipModel(name, pretrained, int(json_of(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
+    return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
 
 
 def square_of(model: ClipModel) -> Square:
@@ -94,7 +92,7 @@ def square_of(model: ClipModel) -> Square:
         ConfigurationError: there are no such weights of the architecture.
     """
     if model.name.startswith(LOCAL):
-        config = json_of(Path(model.name.removeprefix(LOCAL)) / CONFIG)
+        config = _json(Path(model.name.removeprefix(LOCAL)) / CONFIG)
         size, preprocess = config["model_cfg"]["vision_cfg"].get("image_size", 224), config.get("preprocess_cfg", {})
     else:
         import open_clip
@@ -120,6 +118,10 @@ def square_of(model: ClipModel) -> Square:
     return Square(int(side), mode == "squash", preprocess.get("interpolation") == "bilinear")
 
 
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _architectures() -> Path:
     spec = importlib.util.find_spec("open_clip")
     if spec is None or spec.origin is None:
@@ -129,7 +131,7 @@ def _architectures() -> Path:
 
 def _dimension(folder: Path, name: str) -> int:
     try:
-        config: Any = json_of(folder / CONFIG)
+        config = _json(folder / CONFIG)
         return int(config["model_cfg"]["embed_dim"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(

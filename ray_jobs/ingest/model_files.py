@@ -1,39 +1,41 @@
-"""The small files of a model, in a folder or on the model hub, and what a folder tells without loading it."""
+"""The files of a model, by a name that is a folder or one on the model hub; and what tells two models apart."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ingest.errors import ConfigurationError
 
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.onnx")
+WEIGHTS = ("*.safetensors", "*.bin")
+_SMALL = ("*.json", "vocabulary.txt")
 _SAMPLE = 1 << 20
 
 
-def json_of(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def snapshot(flag: str, name: str, patterns: Sequence[str]) -> Path:
-    """A folder with those files of a model on the hub whose names match; from the local cache where they are there.
+def find_folder(name: str, flag: str, qualified: Callable[[str], str], patterns: list[str]) -> tuple[Path, bool]:
+    """A folder with the model's small files, and whether it is the user's own.
 
     Args:
-        flag: that named the model, for the error.
-        name: `org/name`.
+        name: a folder, or a name on the hub.
+        flag: what the user gave it with, for the error.
+        qualified: the full name on the hub.
+        patterns: the files that are asked of the hub.
 
     Raises:
-        ConfigurationError: the hub has no such model or cannot be reached.
+        ConfigurationError: there is no such model, or the hub cannot be reached.
     """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.resolve(), True
+    if path.is_absolute() or name.startswith((".", "~")):
+        raise ConfigurationError(f"{flag} {name!r}: there is no such folder on the node that runs the job")
     # Imported here: it costs half a second, and a local model does not need it.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(snapshot_download(qualified(name), allow_patterns=patterns)), False
     except HFValidationError:
         reason = "that is not a valid name"
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -47,22 +49,22 @@ def snapshot(flag: str, name: str, patterns: Sequence[str]) -> Path:
     )
 
 
-def weight_bytes(folder: Path) -> int:
-    """Size of the weights in a folder. It may hold the same ones in several formats; one of them is loaded."""
-    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in _WEIGHTS), default=0)
-
-
-def digest_of(folder: Path) -> str:
+def digest(folder: Path) -> str:
     """Digest of a folder's model: its small files whole, of the weights their sizes and both ends."""
-    digest = hashlib.sha256()
-    weights = {path for pattern in _WEIGHTS for path in folder.rglob(pattern)}
-    small = {path for path in folder.rglob("*.json") if path.stat().st_size < 64 * _SAMPLE}
+    total = hashlib.sha256()
+    weights = {path for pattern in WEIGHTS for path in folder.rglob(pattern)}
+    small = {path for pattern in _SMALL for path in folder.rglob(pattern) if path.stat().st_size < 64 * _SAMPLE}
     for path in sorted(weights | small):
         size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)}:{size}\n".encode())
+        total.update(f"{path.relative_to(folder)}:{size}\n".encode())
         with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE))
+            total.update(file.read(_SAMPLE))
             if size > _SAMPLE:
                 file.seek(max(_SAMPLE, size - _SAMPLE))
-                digest.update(file.read(_SAMPLE))
-    return digest.hexdigest()
+                total.update(file.read(_SAMPLE))
+    return total.hexdigest()
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a folder's weights. It may hold the same ones in several formats; one of them is loaded."""
+    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in WEIGHTS), default=0)

@@ -18,8 +18,8 @@ class Page:
 
 
 # Scripts written without spaces between words: a line break inside them is no word boundary.
-_CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-_CJK_BREAK = re.compile(f"(?<=[{_CJK}])\\s*\\n\\s*(?=[{_CJK}])")
+CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+_CJK_BREAK = re.compile(f"(?<=[{CJK}])\\s*\\n\\s*(?=[{CJK}])")
 # A word cut at the end of a line. MuPDF's own flag for it (TEXT_DEHYPHENATE) does nothing for blocks.
 _HYPHEN_BREAK = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n\s*(?=([^\W\d_]))")
 _SPACE = re.compile(r"\s+")

@@ -6,12 +6,13 @@ A model is named as sentence-transformers names it: a folder, `org/name` on the 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import ConfigurationError, one_line
-from ingest.model_files import digest_of, json_of, snapshot, weight_bytes
+from ingest.model_files import digest, find_folder, weight_bytes
 
 BGE_V1_5_QUERY_PROMPTS = {
     "en": "Represent this sentence for searching relevant passages: ",
@@ -53,7 +54,7 @@ def describe(name: str) -> TextModel:
     Raises:
         ConfigurationError: there is no such model, or its files do not say what is needed.
     """
-    folder, is_local = _folder(name)
+    folder, is_local = find_folder(name, "--embedding-model", _qualified, ["*.json", "*/config.json"])
     try:
         dimension = _dimension(folder)
         tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def describe(name: str) -> TextModel:
             f"--embedding-model {name!r} is not a sentence-transformers model that can be used here "
             f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
         ) from None
-    identity = digest_of(folder) if is_local else _qualified(name)
+    identity = digest(folder) if is_local else _qualified(name)
     weights = weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
 
@@ -80,26 +81,20 @@ def _qualified(name: str) -> str:
     return name if "/" in name else f"sentence-transformers/{name}"
 
 
-def _folder(name: str) -> tuple[Path, bool]:
-    """A folder with the model's small files, and whether it is the user's own."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.resolve(), True
-    if path.is_absolute() or name.startswith((".", "~")):
-        raise ConfigurationError(f"--embedding-model {name!r}: there is no such folder on the node that runs the job")
-    return snapshot("--embedding-model", _qualified(name), ["*.json", "*/config.json"]), False
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _dimension(folder: Path) -> int:
     """Length of the vectors: what the last of the model's modules that sets it says."""
-    config = json_of(folder / "config.json") if (folder / "config.json").exists() else {}
+    config = _json(folder / "config.json") if (folder / "config.json").exists() else {}
     dimension = config.get("hidden_size") or config.get("d_model") or config.get("dim")
-    modules = json_of(folder / "modules.json") if (folder / "modules.json").exists() else []
+    modules = _json(folder / "modules.json") if (folder / "modules.json").exists() else []
     for module in modules:
         path = folder / module["path"] / "config.json"
         if not module["path"] or not path.exists():
             continue
-        settings = json_of(path)
+        settings = _json(path)
         kind = module["type"].rsplit(".", 1)[-1]
         if kind == "Pooling":
             modes = settings.get("pooling_mode")
@@ -125,7 +120,7 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
         ("config.json", "max_position_embeddings"),
     ):
         if (folder / file).exists():
-            limit = json_of(folder / file).get(key)
+            limit = _json(folder / file).get(key)
             # "No limit" is saved as 10^30 by transformers.
             if isinstance(limit, int) and 0 < limit < 1 << 20:
                 limits.append(limit)
