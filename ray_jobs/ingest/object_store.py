@@ -1,4 +1,4 @@
-"""List and read objects of an S3 API or a local folder, as one sorted stream and one function.
+"""List the objects of an S3 API or a local folder, as one sorted stream.
 
 Listings are sorted by source in code-point order, the one the ledger is read in.
 Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
@@ -7,11 +7,9 @@ Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
 from __future__ import annotations
 
 import os
-import random
 import re
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -20,25 +18,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingest.diff import StoredObject
-from ingest.errors import ConfigurationError, ObjectError, UnreachableError, one_line
+from ingest.errors import ConfigurationError, UnreachableError, one_line
 from ingest.listing import Ignored, sorted_on_disk
 
 READ_TIMEOUT = 60
 """Seconds without a byte after which a request counts as failed, and is made again."""
-
-READ_ATTEMPTS = 4
-"""Tries per object. botocore retries the request; a body that breaks off while it is read is retried here."""
 
 REFUSED = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "ExpiredToken",
     "InvalidToken", "403", "401",
 }  # fmt: skip
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); a HEAD answers bare numbers."""
-
-GONE = {"NoSuchKey", "404"}
-CHANGED = {"PreconditionFailed", "412"}
-FORBIDDEN = {"AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"}
-"""Refusals that are about one object (its policy, its archive tier, its key) where listing the bucket was allowed."""
 
 
 def is_s3(uri: str) -> bool:
@@ -140,7 +130,7 @@ def _no_credentials() -> ConfigurationError:
     )
 
 
-def _explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
+def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
     """The sentence for an error of boto3 that no single object is to blame for."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
@@ -194,7 +184,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                 if not item["Key"].endswith("/"):  # a folder marker
                     yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
     except (BotoCoreError, ClientError) as error:
-        raise _explain(error, bucket) from None
+        raise explain(error, bucket) from None
 
 
 def _unlisted(error: OSError) -> None:
@@ -225,65 +215,8 @@ def _list_files(source: str) -> Iterator[StoredObject]:
             continue
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             continue
-        yield StoredObject(f"file://{path.as_posix()}", _file_version(status), status.st_size)
+        yield StoredObject(f"file://{path.as_posix()}", file_version(status), status.st_size)
 
 
-def read_object(source: str, version: str, sleep: Callable[[float], None] = time.sleep) -> bytes:
-    """The bytes of an object at the version that was listed.
-
-    Reading that version or nothing keeps the work deterministic: a task that Ray runs twice gives the same rows.
-
-    Raises:
-        ObjectError: the object is gone, has another version by now, or may not be read.
-        UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
-    """
-    if is_s3(source):
-        return _read_s3(source, version, sleep)
-    path = Path(source.removeprefix("file://"))
-    try:
-        data = path.read_bytes()
-        changed = _file_version(path.stat()) != version
-    except FileNotFoundError:
-        raise ObjectError("read", "Vanished", "the file was removed after it was listed") from None
-    except OSError as error:
-        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
-    if changed:
-        raise _changed()
-    return data
-
-
-def _changed() -> ObjectError:
-    return ObjectError(
-        "read", "ChangedDuringRun", "the object changed after it was listed; the next run will take it up"
-    )
-
-
-def _file_version(status: os.stat_result) -> str:
+def file_version(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _read_s3(source: str, version: str, sleep: Callable[[float], None]) -> bytes:
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-    from urllib3.exceptions import HTTPError
-
-    bucket, key = split_s3(source)
-    for attempt in range(1, READ_ATTEMPTS + 1):
-        try:
-            return s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"].read()
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in GONE:
-                raise ObjectError("read", "Vanished", "the object was deleted after it was listed") from None
-            if code in CHANGED:
-                raise _changed() from None
-            if code in FORBIDDEN:
-                message = f"the object store does not hand it out ({code}); check its policy, key or archive tier"
-                raise ObjectError("read", "Forbidden", message) from None
-            raise _explain(error, bucket) from None
-        except (HTTPClientError, HTTPError, ConnectionError) as error:
-            if attempt == READ_ATTEMPTS:
-                raise _explain(error, bucket) from None
-            sleep(random.uniform(0, 0.5 * 2**attempt))
-        except BotoCoreError as error:
-            raise _explain(error, bucket) from None
-    raise AssertionError("unreachable: the last attempt returns or raises")

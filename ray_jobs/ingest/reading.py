@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from ingest.errors import ObjectError
-from ingest.object_store import is_s3, read_object, s3_client
+from ingest.object_reading import read_object
+from ingest.object_store import is_s3, s3_client
 from ingest.progress import Observe
-
-T = TypeVar("T")
 
 READ_AHEAD = 4
 """Objects fetched while one is parsed, per task."""
+
+
+def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
+    """Raises ObjectError for a difference whose object is larger than what is read."""
+    if entry["size"] > max_bytes:
+        raise ObjectError(
+            "read",
+            "TooLarge",
+            f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB; "
+            "raise --max-object-mb to take it",
+            limit=max_bytes,
+        )
 
 
 def read_ahead(
@@ -23,47 +34,20 @@ def read_ahead(
 ) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
     """Yield every entry with a function that returns its bytes or raises its error, fetching READ_AHEAD at a time."""
 
-    def read(entry: dict[str, Any]) -> bytes:
-        return read_object(entry["source"], entry["version"])
-
-    return fetched_ahead(entries, max_bytes, observe, read, READ_AHEAD)
-
-
-def fetched_ahead(
-    entries: list[dict[str, Any]],
-    max_bytes: int,
-    observe: Observe,
-    read: Callable[[dict[str, Any]], T],
-    ahead: int,
-) -> Iterator[tuple[dict[str, Any], Callable[[], T]]]:
-    """Yield every entry with a function that returns what `read` made of it, or raises its error.
-
-    Args:
-        max_bytes: larger objects are not read; their error is of type `TooLarge`.
-        ahead: how many are read while one is parsed.
-    """
-
-    def fetch(entry: dict[str, Any]) -> T:
-        if entry["size"] > max_bytes:
-            raise ObjectError(
-                "read",
-                "TooLarge",
-                f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB; "
-                "raise --max-object-mb to take it",
-                limit=max_bytes,
-            )
+    def fetch(entry: dict[str, Any]) -> bytes:
+        check_size(entry, max_bytes)
         started = time.perf_counter()
-        data = read(entry)
+        data = read_object(entry["source"], entry["version"])
         observe("read", 1, time.perf_counter() - started)
         return data
 
     if any(is_s3(entry["source"]) for entry in entries):
         s3_client()  # before the threads, each of which would make one of its own
-    with ThreadPoolExecutor(ahead) as pool:
-        waiting: deque[tuple[dict[str, Any], Future[T]]] = deque()
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
         for entry in entries:
             waiting.append((entry, pool.submit(fetch, entry)))
-            if len(waiting) > ahead:
+            if len(waiting) > READ_AHEAD:
                 first, future = waiting.popleft()
                 yield first, future.result
         while waiting:

@@ -9,7 +9,8 @@ import pytest
 from embedded.fault_proxy import FaultProxy
 from ingest import object_store as store_module
 from ingest.errors import ObjectError, UnreachableError
-from ingest.object_store import list_objects, read_object, s3_client
+from ingest.object_reading import read_object
+from ingest.object_store import list_objects, s3_client
 
 BUCKET = "ray-jobs-faults"
 BODY = bytes(range(256)) * 2000
