@@ -20,12 +20,13 @@ from ingest.schema import VECTOR_INDEXES, IndexSettings
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages of a
-    document, pixels of an image or of a frame."""
+    document, pixels of an image, seconds that a recording plays."""
 
     seconds: float = 300.0
     memory_bytes: int = 4_000_000_000
     pages: int = 20_000
     pixels: int = 200_000_000
+    media_seconds: float = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Options:
             "MemoryLimit": self.limits.memory_bytes,
             "TooManyPages": self.limits.pages,
             "TooManyPixels": self.limits.pixels,
+            "TooLong": self.limits.media_seconds,
         }
 
 
@@ -98,15 +100,17 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--resources", type=_json, default={}, metavar="JSON",
         help='what the stages take of the cluster, such as {"embed": {"actors": [1, 4], "gpus": 0.5}}; '
              "default: shared out by what there is")  # fmt: skip
-    add("--max-object-mb", type=_positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
-    add("--max-object-seconds", type=_positive, default=300, metavar="S",
+    add("--max-object-mb", type=positive, default=512, metavar="MB", help="larger objects fail (default: 512)")
+    add("--max-object-seconds", type=positive, default=300, metavar="S",
         help="objects whose parsing takes longer fail (default: 300)")  # fmt: skip
-    add("--max-object-memory-mb", type=_positive, default=4000, metavar="MB",
+    add("--max-object-memory-mb", type=positive, default=4000, metavar="MB",
         help="objects whose parsing needs more memory fail (default: 4000)")  # fmt: skip
     add("--max-pages", type=positive_count, default=20_000, metavar="N",
         help="documents with more pages fail (default: 20000)")  # fmt: skip
-    add("--max-megapixels", type=_positive, default=200, metavar="MP",
+    add("--max-megapixels", type=positive, default=200, metavar="MP",
         help="images with more pixels fail (default: 200 million)")  # fmt: skip
+    add("--max-media-seconds", type=positive, default=12 * 3600, metavar="S",
+        help="recordings that play longer fail (default: 43200, which is 12 hours)")  # fmt: skip
 
 
 def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +121,7 @@ def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
     add("--report", default="", metavar="PATH", help="write the report there too")
     add("--dry-run", action="store_true", help="print what would be done, change nothing")
     add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
-    add("--lease-seconds", type=_positive, default=30, metavar="S",
+    add("--lease-seconds", type=positive, default=30, metavar="S",
         help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
 
 
@@ -154,6 +158,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
             int(arguments.max_object_memory_mb * 1e6),
             arguments.max_pages,
             int(arguments.max_megapixels * 1e6),
+            arguments.max_media_seconds,
         ),
         lease_seconds=arguments.lease_seconds,
         resources=arguments.resources,
@@ -190,7 +195,7 @@ def positive_count(text: str) -> int:
     return value
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
