@@ -26,12 +26,12 @@ STEP = 0.24
 
 _RATIO = 3.0
 """A scene begins where the change is this many times what is usual; 3 is what PySceneDetect's AdaptiveDetector uses."""
-_HISTOGRAM_WEIGHT = 2.0
+_HISTOGRAM_WEIGHT = 4.0
 _REMEMBERED = 12
 """Changes that say what is usual: the last three seconds."""
 _DEADLINE = 1.5
 """Seconds after which a scene that does not settle is taken as it is."""
-_DRIFT = 0.12
+_DRIFT = 0.08
 """Histogram distance from the last key frame at which a scene without a visible beginning is another one."""
 _BLACK = 24
 """Brightness, of 255, under which a whole picture is black."""
@@ -60,7 +60,7 @@ class Look:
         return float(np.abs(self.ordered - other.ordered).mean()) / 255
 
     def distance(self, other: Look) -> float:
-        """From 0, the same, to 3, black and white."""
+        """From 0, the same, to 5, black and white."""
         place = float(np.abs(self.pixels - other.pixels).mean()) / 255
         return place + _HISTOGRAM_WEIGHT * self.palette_distance(other)
 
@@ -118,8 +118,10 @@ class SceneWatch:
                 self._changes.append(change)
             self._candidate = (KeyFrame(time, picture()), look)
             settled = steady or (self._changes and change <= self._limit(self._usual) / 2)
-            if (settled or time - self._since >= _DEADLINE) and self._may_come(time):
-                self._usual.extend(self._changes)
+            overdue = time - self._since >= _DEADLINE
+            if (settled or overdue) and self._may_come(time):
+                if not settled:
+                    self._usual.extend(self._changes)  # it moves like this
                 yield from self._take()
         elif change is None or change > self._limit(self._usual) or self._drifted(time, look, steady):
             self._begin(time)

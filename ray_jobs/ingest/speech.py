@@ -6,8 +6,9 @@ are whole stretches of the recording, pauses included, so that the times that Wh
 the recording. Clips are transcribed in batches.
 
 A batch is decoded once, greedily trusting the model. Where its answer looks wrong, the clip is transcribed again alone,
-with the fallbacks of the original (Radford et al. 2022, section 4.5): repeated text, low probability, or an answer that
-ends before the speech does, since a batch drops what stands behind the last time stamp.
+with the fallbacks of the original (Radford et al. 2022, section 4.5), for repeated text or a low probability. Where it
+ends before the speech does, the rest becomes a clip of its own: faster-whisper drops what a batch leaves unfinished,
+and Whisper stops where the language changes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _CLIP = 28 * SAMPLE_RATE
 _GAP = 3 * SAMPLE_RATE
 """A longer silence ends a clip: Whisper fills long ones with words that nobody said."""
 _TAIL = 1.5
-"""Seconds of speech after the last segment that say that a part is missing."""
+"""Seconds of speech after the last segment that say that a part is missing; its padding is most of a second."""
 
 _COMPRESSION = 2.4
 _LOG_PROBABILITY = -1.0
@@ -76,11 +77,24 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """Samples of a stretch of a window, and where its last speech ends."""
+    """A stretch of a window with the speech in it: first and last sample of each part, in order."""
 
-    start: int
-    end: int
-    speech_end: int
+    speech: list[tuple[int, int]]
+
+    @property
+    def start(self) -> int:
+        return self.speech[0][0]
+
+    @property
+    def end(self) -> int:
+        return self.speech[-1][1]
+
+    def after(self, seconds: float) -> _Clip | None:
+        """The speech after a time, if that is worth a word."""
+        first = round(seconds * SAMPLE_RATE)
+        speech = [(max(start, first), end) for start, end in self.speech if end > first]
+        length = sum(end - start for start, end in speech)
+        return _Clip(speech) if length > _TAIL * SAMPLE_RATE and length < self.end - self.start else None
 
 
 class Transcriber:
@@ -146,30 +160,25 @@ class Transcriber:
         best = max(total, key=lambda code: total[code])
         return best, total[best], len(sure) > 1
 
-    def _window(self, window: np.ndarray, clips: list[_Clip], language: str, mixed: bool) -> Iterator[Segment]:
-        done = 0
-        while done < len(clips):
-            batch = clips[done : done + self.batch_size]
+    def _window(self, window: np.ndarray, clips: list[_Clip], language: str, mixed: bool) -> list[Segment]:
+        found: list[Segment] = []
+        while clips:
+            batch, clips = clips[: self.batch_size], clips[self.batch_size :]
             try:
                 answers = self._batch(window, batch, language, mixed)
             except RuntimeError as error:
                 if "out of memory" not in str(error) or self.batch_size == 1:
                     raise
                 self.batch_size = max(1, self.batch_size // 2)
+                clips = batch + clips
                 continue
-            done += len(batch)
             for clip, answer in zip(batch, answers, strict=True):
-                if _doubtful(clip, answer):
+                if not answer or any(_doubtful(segment) for segment in answer):
                     answer = self._again(window, clip, language, mixed)
-                last = 0.0
-                for segment in answer:
-                    text = " ".join(segment.text.split())
-                    if _invented(segment) or _NO_WORD.match(text):
-                        continue
-                    end = min(segment.end, clip.end / SAMPLE_RATE)
-                    start = min(max(segment.start, last), end)
-                    last = end
-                    yield Segment(start, end, text)
+                if answer and (rest := clip.after(max(segment.end for segment in answer))):
+                    clips.append(rest)
+                found += _segments(answer, clip)
+        return sorted(found, key=lambda segment: segment.start)
 
     def _batch(self, window: np.ndarray, batch: list[_Clip], language: str, mixed: bool) -> list[list[Any]]:
         stretches = [{"start": clip.start / SAMPLE_RATE, "end": clip.end / SAMPLE_RATE} for clip in batch]
@@ -207,19 +216,26 @@ def _index(batch: list[_Clip], seek: int) -> int:
     return min(range(len(batch)), key=lambda index: abs(batch[index].start * 100 / SAMPLE_RATE - seek))
 
 
-def _doubtful(clip: _Clip, answer: list[Any]) -> bool:
-    if not answer:
-        return True
-    missing = clip.speech_end / SAMPLE_RATE - max(segment.end for segment in answer)
-    return missing > _TAIL or any(
-        segment.compression_ratio > _COMPRESSION or segment.avg_logprob < _LOG_PROBABILITY for segment in answer
-    )
+def _doubtful(segment: Any) -> bool:
+    return bool(segment.compression_ratio > _COMPRESSION or segment.avg_logprob < _LOG_PROBABILITY)
 
 
 def _invented(segment: Any) -> bool:
     """Whether a segment is the model's own: it repeats itself, or there is hardly speech and hardly certainty."""
     unsure = segment.avg_logprob < _LOG_PROBABILITY
     return segment.compression_ratio > _COMPRESSION or (unsure and segment.no_speech_prob > _NO_SPEECH)
+
+
+def _segments(answer: list[Any], clip: _Clip) -> Iterator[Segment]:
+    """What is worth keeping of an answer, in order and within the clip."""
+    last = clip.start / SAMPLE_RATE
+    for segment in answer:
+        text = " ".join(segment.text.split())
+        if not _invented(segment) and not _NO_WORD.match(text):
+            end = min(segment.end, clip.end / SAMPLE_RATE)
+            start = min(max(segment.start, last), end)
+            last = end
+            yield Segment(start, end, text)
 
 
 def _windows(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[_Clip]]]:
@@ -241,10 +257,10 @@ def _windows(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[_Clip]
 
 
 def _clips(speech: list[tuple[int, int]]) -> Iterator[_Clip]:
-    start, end = speech[0]
-    for following_start, following_end in speech[1:]:
-        if following_end - start > _CLIP or following_start - end > _GAP:
-            yield _Clip(start, end, end)
-            start = following_start
-        end = following_end
-    yield _Clip(start, end, end)
+    parts = speech[:1]
+    for start, end in speech[1:]:
+        if end - parts[0][0] > _CLIP or start - parts[-1][1] > _GAP:
+            yield _Clip(parts)
+            parts = []
+        parts.append((start, end))
+    yield _Clip(parts)

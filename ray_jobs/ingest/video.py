@@ -27,8 +27,12 @@ from ingest.keyframes import STEP, THUMBNAIL, KeyFrame, SceneWatch
 
 _WINDOW = 0.5
 """Seconds over which bytes are summed: a dissolve sends its new picture in many small parts."""
+_SHORTEST_SCENE = 1.0
+"""Seconds; a key packet falls into every scene where they are closer than this."""
 _NEW_PICTURE = 0.3
 """The part of a key packet's bytes that a new picture takes at least, coarsely quantised."""
+_FLAT = 2048
+"""Bytes of a key packet that shows next to nothing, such as one colour: its size tells nothing of other pictures."""
 _LONGEST_GROUP = 15.0
 """Seconds of a group that are kept to judge it; a longer one is decoded whole."""
 _LARGEST_GROUP = 64_000_000
@@ -182,7 +186,7 @@ class _Reader:
 
     def _can_hold_a_scene(self, group: _Group) -> bool:
         """Whether a scene may begin and end inside, where its key packet does not show it."""
-        if group.end - group.start <= max(2 * STEP, self._interval):
+        if group.end - group.start <= max(_SHORTEST_SCENE, self._interval):
             return False
         if group.end - group.start > self._sampling.max_interval or not group.packets[0][1].is_keyframe:
             return True
@@ -243,23 +247,20 @@ def groups(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Group]:
 
 
 def brings_a_picture(sizes: list[tuple[float, int]]) -> bool:
-    """Whether packets after the key packet carry as much as another picture: one of them, or half a second of them.
+    """Whether packets after the key packet carry as much as another picture: one of them, or a second of them.
 
     Args:
         sizes: time and bytes of each packet of a group, the key packet first.
     """
-    key = sizes[0][1]
-    rest = sorted(sizes[1:])
+    key, rest = sizes[0][1], sorted(sizes[1:])
     if not rest:
         return False
-    single = np.array([size for _, size in rest], np.float64)
-    if single.max() > _NEW_PICTURE * key and single.max() > 2.5 * np.percentile(single, 75):
+    if key < _FLAT:
         return True
-    slots = np.zeros(int((rest[-1][0] - rest[0][0]) / _WINDOW) + 1)
+    slots = np.zeros(int((rest[-1][0] - rest[0][0]) / _WINDOW) + 2)
     for time, size in rest:
         slots[int((time - rest[0][0]) / _WINDOW)] += size
-    pairs = np.convolve(slots, [1.0, 1.0]) if len(slots) > 1 else slots
-    return bool(pairs.max() > _NEW_PICTURE * key + 1.5 * np.median(pairs))
+    return bool((slots[:-1] + slots[1:]).max() > _NEW_PICTURE * key)
 
 
 def square(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:
