@@ -74,7 +74,7 @@ class KeyFrame:
 
 
 class SceneWatch:
-    """Chooses key frames while a video goes by. Holds one picture at most.
+    """Chooses key frames while a video goes by. Holds two pictures at most.
 
     Args:
         threshold: the least change that can be a new scene, on the scale of `Look.distance`; under it two frames are
@@ -90,6 +90,7 @@ class SceneWatch:
         self._usual: deque[float] = deque(maxlen=_REMEMBERED)
         self._previous: Look | None = None
         self._shown: tuple[float, Look] | None = None
+        self._black: KeyFrame | None = None
         # Of a scene that has begun and not settled:
         self._since: float | None = None
         self._changes: list[float] = []
@@ -111,8 +112,12 @@ class SceneWatch:
         self._previous = look
         if self._since is not None:
             assert change is not None
-            if self._changes and change > self._limit(self._changes):
-                yield from self._take()  # a scene that ended before it settled
+            # One frame between two changes is a flash, unless it stands for half a second.
+            seen_twice = self._changes or time - self._candidate_time() >= 2 * STEP
+            if seen_twice and change > self._limit(self._changes or self._usual):
+                # A scene that ended before it settled.
+                if self._may_come(self._candidate_time()):
+                    yield from self._take()
                 self._begin(time)
             else:
                 self._changes.append(change)
@@ -132,9 +137,11 @@ class SceneWatch:
             self._usual.append(change)
 
     def end(self) -> Iterator[KeyFrame]:
-        """The video is over: what is left of its last scene."""
-        if self._candidate is not None:
-            yield from self._take(whatever=self._shown is None)
+        """The video is over: what is left of its last scene, or a black frame where there is no other."""
+        if self._candidate is not None and self._may_come(self._candidate_time()):
+            yield from self._take()
+        if self._shown is None and self._black is not None:
+            yield self._black
 
     def _limit(self, changes: list[float] | deque[float]) -> float:
         return max(self._threshold, _RATIO * median(changes) if changes else 0.0)
@@ -155,12 +162,17 @@ class SceneWatch:
             return True
         return look.palette_distance(shown) > _DRIFT
 
-    def _take(self, whatever: bool = False) -> Iterator[KeyFrame]:
+    def _candidate_time(self) -> float:
+        assert self._candidate is not None
+        return self._candidate[0].time
+
+    def _take(self) -> Iterator[KeyFrame]:
         """The candidate, unless it shows nothing or what the last key frame shows."""
         assert self._candidate is not None
         frame, look = self._candidate
         self._since, self._candidate = None, None
-        known = self._shown is not None and look.distance(self._shown[1]) <= self._threshold
-        if whatever or not (known or look.black):
+        if look.black:
+            self._black = frame
+        elif self._shown is None or look.distance(self._shown[1]) > self._threshold:
             self._shown = (frame.time, look)
             yield frame

@@ -25,12 +25,14 @@ from ingest.audio import too_long
 from ingest.container import Damage, attempt, decodable, opened, packets, seconds, start_seconds
 from ingest.keyframes import STEP, THUMBNAIL, KeyFrame, SceneWatch
 
-_WINDOW = 0.5
-"""Seconds over which bytes are summed: a dissolve sends its new picture in many small parts."""
+_SLOT = 0.5
+"""Seconds; bytes are summed over two of these, since a dissolve sends its new picture in many small parts."""
 _SHORTEST_SCENE = 1.0
 """Seconds; a key packet falls into every scene where they are closer than this."""
 _NEW_PICTURE = 0.3
 """The part of a key packet's bytes that a new picture takes at least, coarsely quantised."""
+_STILL = 0.1
+"""The part of a key packet's bytes in a second under which nothing much moves."""
 _FLAT = 2048
 """Bytes of a key packet that shows next to nothing, such as one colour: its size tells nothing of other pictures."""
 _LONGEST_GROUP = 15.0
@@ -70,6 +72,19 @@ class _Group:
     @property
     def start(self) -> float:
         return self.packets[0][0]
+
+    def news(self) -> float:
+        """The most bytes that come within a second after the key packet, as a part of its own bytes."""
+        key, rest = self.packets[0][1].size, self.packets[1:]
+        if not rest:
+            return 0.0
+        if key < _FLAT:
+            return float("inf")
+        first, last = min(time for time, _ in rest), max(time for time, _ in rest)
+        slots = np.zeros(int((last - first) / _SLOT) + 2)
+        for time, packet in rest:
+            slots[int((time - first) / _SLOT)] += packet.size
+        return float((slots[:-1] + slots[1:]).max()) / key
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +170,15 @@ class _Reader:
         for group in groups(self._timed_packets()):
             if stop.is_set():
                 return
-            whole = goes_on or group.goes_on or self._can_hold_a_scene(group)
+            part = goes_on or group.goes_on or not group.packets[0][1].is_keyframe
+            seconds_long = group.end - group.start
+            news = group.news()
+            short = seconds_long <= max(_SHORTEST_SCENE, self._interval)
+            whole = part or not (short or (news < _NEW_PICTURE and seconds_long <= self._sampling.max_interval))
             goes_on = group.goes_on
             if not whole and group.end - self._last < STEP:
                 continue  # every packet a key packet, as in MJPEG: looked at a few times a second
-            steady = not whole and group.end - group.start >= 2 * STEP
+            steady = not whole and news < _STILL and seconds_long >= 2 * STEP
             chosen = group.packets if whole else group.packets[:1]
             for frame in self._decode([packet for _, packet in chosen], finish=not goes_on):
                 for key_frame in self._see(frame, steady, every=not whole):
@@ -183,14 +202,6 @@ class _Reader:
             if time > self._sampling.max_seconds:
                 raise too_long(self._sampling.max_seconds)
             yield time, packet
-
-    def _can_hold_a_scene(self, group: _Group) -> bool:
-        """Whether a scene may begin and end inside, where its key packet does not show it."""
-        if group.end - group.start <= max(_SHORTEST_SCENE, self._interval):
-            return False
-        if group.end - group.start > self._sampling.max_interval or not group.packets[0][1].is_keyframe:
-            return True
-        return brings_a_picture([(time, packet.size) for time, packet in group.packets])
 
     def _decode(self, chosen: list[Packet], finish: bool) -> Iterator[VideoFrame]:
         damage = self._result.damage
@@ -244,23 +255,6 @@ def groups(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Group]:
         size += packet.size
     if held:
         yield _Group(held, max(time for time, _ in held), goes_on=False)
-
-
-def brings_a_picture(sizes: list[tuple[float, int]]) -> bool:
-    """Whether packets after the key packet carry as much as another picture: one of them, or a second of them.
-
-    Args:
-        sizes: time and bytes of each packet of a group, the key packet first.
-    """
-    key, rest = sizes[0][1], sorted(sizes[1:])
-    if not rest:
-        return False
-    if key < _FLAT:
-        return True
-    slots = np.zeros(int((rest[-1][0] - rest[0][0]) / _WINDOW) + 2)
-    for time, size in rest:
-        slots[int((time - rest[0][0]) / _WINDOW)] += size
-    return bool((slots[:-1] + slots[1:]).max() > _NEW_PICTURE * key)
 
 
 def square(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:

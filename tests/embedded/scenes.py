@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 320, 180
@@ -139,7 +141,8 @@ def frames(scenes: list[Scene], rate: int) -> Iterator[np.ndarray]:
 def write(path: Path, scenes: list[Scene], video: Video) -> list[tuple[float, float]]:
     """Encode the scenes, and return first and last second of each, dissolves not counted."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(video.codec, rate=video.rate, options={"threads": "1", **video.options})
+        options = {"threads": "1", **video.options}
+        stream = cast(VideoStream, container.add_stream(video.codec, rate=video.rate, options=options))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, video.pixel_format
         for number, data in enumerate(frames(scenes, video.rate)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), "rgb24")
