@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,21 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
         except Exception as error:
             raise _damaged(error) from None
     return Picture(pixels, width, height, metadata)
+
+
+def pixels_of_file(path: Path, square: Square) -> np.ndarray:
+    """A file's image as an array of shape (1, size, size, 3), however many pixels it has.
+
+    Raises:
+        ObjectError: it cannot be read or decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
+    prepare()
+    pixels = np.frombuffer(read_image(data, square, max_pixels=1 << 40).pixels, np.uint8)
+    return pixels.reshape(1, square.size, square.size, 3)
 
 
 def to_rgb(image: Image) -> Image:

@@ -1,25 +1,28 @@
-"""Find the passages that answer a question: by meaning (dense vectors), by words (BM25), or by both."""
+"""Find what answers a question: pages and spoken passages by meaning and by words, images and frames by what they show.
+
+Scores compare only within one list of one answer; higher is better.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingest.milvus import TIMEOUT
+from ingest.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 CANDIDATES = 50
-"""Chunks that each of the two searches hands to the fusion."""
+"""Rows that each of the two searches hands to the fusion."""
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
-
-FIELDS = ["source", "page", "kind", "text", "ordinal"]
 
 
 class Mode(StrEnum):
@@ -28,14 +31,71 @@ class Mode(StrEnum):
     WORDS = "words"
 
 
+class Kind(StrEnum):
+    """What is looked for."""
+
+    PAGES = "pages"
+    IMAGES = "images"
+    SPOKEN = "spoken"
+    FRAMES = "frames"
+
+
+COLLECTION = {
+    Kind.PAGES: DOCUMENTS,
+    Kind.IMAGES: IMAGES,
+    Kind.SPOKEN: VIDEO_SEGMENTS,
+    Kind.FRAMES: VIDEO_FRAMES,
+}
+
+OF_TEXT = (Kind.PAGES, Kind.SPOKEN)
+"""Kinds whose vectors are of a text model; those of the others are of a CLIP model."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageHit:
-    """A page that answers, with its best chunk. `score` compares only within one answer; higher is better."""
+    """A page that answers, with its best chunk."""
 
     source: str
+    version: str
     page: int
     text: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHit:
+    """An image, with its size in pixels."""
+
+    source: str
+    version: str
+    width: int
+    height: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenHit:
+    """A passage, with its seconds in the recording."""
+
+    source: str
+    version: str
+    start: float
+    end: float
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHit:
+    """A key frame, with its second in the video."""
+
+    source: str
+    version: str
+    time: float
+    score: float
+
+
+Hit = PageHit | ImageHit | SpokenHit | FrameHit
 
 
 def search_documents(
@@ -53,33 +113,77 @@ def search_documents(
         question: in any language; what BM25 searches.
         vector: its embedding, shape (dimension,); None for Mode.WORDS.
     """
+    pages: dict[tuple[str, int], PageHit] = {}
+    for row, score in _by_text(client, collection, question, vector, mode, ["page", "text"]):
+        key = (row["source"], row["page"])
+        pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score))
+    return list(pages.values())[:limit]
+
+
+def search_segments(
+    client: MilvusClient,
+    collection: str,
+    question: str,
+    vector: np.ndarray | None,
+    limit: int = 5,
+    mode: Mode = Mode.HYBRID,
+) -> list[SpokenHit]:
+    """The best spoken passages for a question; arguments as for `search_documents`."""
+    found = _by_text(client, collection, question, vector, mode, ["start", "end", "text"])
+    return [
+        SpokenHit(row["source"], row["version"], row["start"], row["end"], row["text"], score)
+        for row, score in found[:limit]
+    ]
+
+
+def search_images(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[ImageHit]:
+    """The images that are nearest to a text's or an image's CLIP embedding, shape (dimension,)."""
+    found = _nearest(client, collection, vector, ["width", "height"], limit)
+    return [ImageHit(row["source"], row["version"], row["width"], row["height"], score) for row, score in found]
+
+
+def search_frames(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[FrameHit]:
+    """The key frames that are nearest to a text's or an image's CLIP embedding, shape (dimension,)."""
+    found = _nearest(client, collection, vector, ["time"], limit)
+    return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
+
+
+def _by_text(
+    client: MilvusClient,
+    collection: str,
+    question: str,
+    vector: np.ndarray | None,
+    mode: Mode,
+    fields: Sequence[str],
+) -> list[tuple[dict[str, Any], float]]:
     from pymilvus import AnnSearchRequest, RRFRanker
 
-    requests = []
-    if mode is not Mode.WORDS:
-        requests.append(
-            AnnSearchRequest(
-                data=[vector], anns_field="embedding", limit=CANDIDATES,
-                param={"metric_type": "COSINE", "params": {"ef": 2 * CANDIDATES}},
-            )
-        )  # fmt: skip
-    if mode is not Mode.DENSE:
-        requests.append(
-            AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
-        )
-    if mode is Mode.HYBRID:
-        found = client.hybrid_search(
-            collection, requests, RRFRanker(RRF_K), limit=CANDIDATES, output_fields=FIELDS, timeout=TIMEOUT
-        )
-    else:
-        (request,) = requests
+    if mode is Mode.DENSE and vector is not None:
+        return _nearest(client, collection, vector, fields, CANDIDATES)
+    words = AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
+    output = ["source", "version", *fields]
+    if vector is None:
         found = client.search(
-            collection, data=request.data, anns_field=request.anns_field, search_params=request.param,
-            limit=CANDIDATES, output_fields=FIELDS, timeout=TIMEOUT,
+            collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=CANDIDATES,
+            output_fields=output, timeout=TIMEOUT,
         )  # fmt: skip
-    pages: dict[tuple[str, int], PageHit] = {}
-    for hit in found[0]:
-        entity = hit["entity"]
-        key = (entity["source"], entity["page"])
-        pages.setdefault(key, PageHit(*key, entity["text"], float(hit["distance"])))
-    return list(pages.values())[:limit]
+    else:
+        dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=CANDIDATES, param=_near(CANDIDATES))
+        found = client.hybrid_search(
+            collection, [dense, words], RRFRanker(RRF_K), limit=CANDIDATES, output_fields=output, timeout=TIMEOUT
+        )
+    return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+
+
+def _nearest(
+    client: MilvusClient, collection: str, vector: np.ndarray, fields: Sequence[str], limit: int
+) -> list[tuple[dict[str, Any], float]]:
+    found = client.search(
+        collection, data=[vector], anns_field="embedding", search_params=_near(limit), limit=limit,
+        output_fields=["source", "version", *fields], timeout=TIMEOUT,
+    )  # fmt: skip
+    return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+
+
+def _near(limit: int) -> dict[str, Any]:
+    return {"metric_type": "COSINE", "params": {"ef": 2 * limit}}

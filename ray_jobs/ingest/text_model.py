@@ -47,6 +47,11 @@ class TextModel:
     tokenizer_json: str
     identity: str
 
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name
+
 
 def describe(name: str) -> TextModel:
     """Find the model `name` and read its dimension, limit and tokenizer.
