@@ -70,6 +70,8 @@ def describe_clip(name: str, pretrained: str) -> ClipModel:
     """
     local = name.removeprefix(LOCAL)
     if name.startswith((LOCAL, HUB, "/", "~", ".")) or Path(local).is_dir():
+        if name.startswith(LOCAL) and not Path(local).expanduser().is_dir():
+            raise ConfigurationError(f"--clip-model {name!r}: there is no such folder on the node that runs the job")
         folder, is_local = find_folder(local.removeprefix(HUB), "--clip-model", str, [CONFIG])
         if is_local:
             return ClipModel(f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), digest(folder))

@@ -31,6 +31,9 @@ EXIF_TAKEN, EXIF_MAKE, EXIF_MODEL, EXIF_ORIENTATION, EXIF_IFD = 0x9003, 0x010F, 
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
+SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
+"""First bytes of PNG, JPEG, GIF, WebP and TIFF: a file that begins with them was meant to be one."""
+
 MAX_TEXT = 100
 """Characters of a text in the metadata."""
 
@@ -89,7 +92,9 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
         raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
     try:
         image: Image.Image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
+    except UnidentifiedImageError as error:
+        if data.startswith(SIGNATURES):
+            raise _damaged(error) from None
         raise ObjectError(
             "parse", "NotAnImage", "this is not an image, or of no format that is read here; export it as JPEG or PNG"
         ) from None
@@ -210,4 +215,6 @@ def _text(value: object) -> str:
 
 
 def _damaged(error: Exception) -> ObjectError:
-    return ObjectError("parse", "Damaged", f"the image cannot be decoded; upload it again ({one_line(error, 80)})")
+    # Pillow's sentence for a file that it cannot even open ends in the address of a buffer.
+    reason = one_line(error, 80).partition(" <")[0]
+    return ObjectError("parse", "Damaged", f"the image cannot be decoded; upload it again ({reason})")

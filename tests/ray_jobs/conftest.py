@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,19 @@ class Result:
 
 @dataclass
 class Jobs:
-    """Runs scripts with `environment`; no output may hold one of `secrets` or a traceback."""
+    """Runs scripts with `environment`; no output may hold one of `secrets` or a traceback.
+
+    `models` are the flags of each script beside the common `flags`.
+    """
 
     environment: dict[str, str]
     secrets: tuple[str, ...]
-    flags: list[str] = field(default_factory=list)
+    flags: list[str]
+    models: dict[str, list[str]]
 
     def run(self, script: str, *flags: str, **environment: str) -> Result:
         finished = subprocess.run(
-            [sys.executable, str(RAY_JOBS / script), *self.flags, *flags],
+            [sys.executable, str(RAY_JOBS / script), *self.flags, *self.models.get(script, []), *flags],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -79,18 +83,24 @@ def milvus_server(tmp_path_factory) -> Iterator[MilvusServer]:
 
 
 @pytest.fixture(scope="session")
-def plain_jobs(object_store, milvus, minilm_path) -> Jobs:
+def plain_jobs(object_store, milvus, minilm_path, clip_path, whisper_path) -> Jobs:
     """Scripts for the real stores, without a Ray head: for what ends before any work is done."""
     environment = {**base_environment(), **object_store.environment(), "MILVUS_TOKEN": TOKEN}
     environment |= {"AWS_EC2_METADATA_DISABLED": "true", "RAY_ADDRESS": "127.0.0.1:1"}
-    flags = ["--milvus-uri", milvus.uri, "--embedding-model", minilm_path]
-    return Jobs(environment, (TOKEN, object_store.secret_key), flags)
+    text, clip = ["--embedding-model", minilm_path], ["--clip-model", clip_path]
+    models = {
+        "ingest_pdfs.py": text,
+        "ingest_images.py": clip,
+        "ingest_videos.py": [*text, *clip, "--whisper-model", whisper_path],
+        "search.py": [*text, *clip],
+    }
+    return Jobs(environment, (TOKEN, object_store.secret_key), ["--milvus-uri", milvus.uri], models)
 
 
 @pytest.fixture(scope="session")
 def jobs(plain_jobs, ray_head) -> Jobs:
     """Scripts for the real stores on the shared Ray head."""
-    return Jobs({**plain_jobs.environment, **ray_head.client_environment()}, plain_jobs.secrets, plain_jobs.flags)
+    return replace(plain_jobs, environment={**plain_jobs.environment, **ray_head.client_environment()})
 
 
 @dataclass
