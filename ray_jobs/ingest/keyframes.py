@@ -29,6 +29,8 @@ _RATIO = 3.0
 _HISTOGRAM_WEIGHT = 4.0
 _REMEMBERED = 12
 """Changes that say what is usual: the last three seconds."""
+_ANOTHER = 0.25
+"""A change that motion alone hardly makes; between two photos it is twice this as a rule."""
 _DEADLINE = 1.5
 """Seconds after which a scene that does not settle is taken as it is."""
 _DRIFT = 0.08
@@ -112,9 +114,12 @@ class SceneWatch:
         self._previous = look
         if self._since is not None:
             assert change is not None
-            # One frame between two changes is a flash, unless it stands for half a second.
-            seen_twice = self._changes or time - self._candidate_time() >= 2 * STEP
-            if seen_twice and change > self._limit(self._changes or self._usual):
+            limit = self._limit(self._changes or self._usual)
+            if not self._changes:
+                # One frame between two changes is a flash, or motion where frames are far between; or a scene of its
+                # own, if it stands for long and what follows is nothing like it.
+                limit = max(limit, _ANOTHER) if time - self._candidate_time() >= 2 * STEP else float("inf")
+            if change > limit:
                 # A scene that ended before it settled.
                 if self._may_come(self._candidate_time()):
                     yield from self._take()

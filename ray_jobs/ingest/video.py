@@ -27,8 +27,8 @@ from ingest.keyframes import STEP, THUMBNAIL, KeyFrame, SceneWatch
 
 _SLOT = 0.5
 """Seconds; bytes are summed over two of these, since a dissolve sends its new picture in many small parts."""
-_SHORTEST_SCENE = 1.0
-"""Seconds; a key packet falls into every scene where they are closer than this."""
+_SHORT_GROUP = 0.5
+"""Seconds; where key packets are as close as this, two of them fall into a scene of a second."""
 _NEW_PICTURE = 0.3
 """The part of a key packet's bytes that a new picture takes at least, coarsely quantised."""
 _STILL = 0.1
@@ -173,7 +173,7 @@ class _Reader:
             part = goes_on or group.goes_on or not group.packets[0][1].is_keyframe
             seconds_long = group.end - group.start
             news = group.news()
-            short = seconds_long <= max(_SHORTEST_SCENE, self._interval)
+            short = seconds_long <= max(_SHORT_GROUP, self._interval)
             whole = part or not (short or (news < _NEW_PICTURE and seconds_long <= self._sampling.max_interval))
             goes_on = group.goes_on
             if not whole and group.end - self._last < STEP:
