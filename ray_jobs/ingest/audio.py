@@ -18,7 +18,7 @@ SAMPLE_RATE = 16_000
 """Hz: what Whisper reads."""
 
 _BYTES = 2
-_GAP = 0.2
+_GAP = 0.1
 """Seconds without sound between two packets from which silence is filled in; less is rounding of time stamps."""
 _LONGEST_GAP = 600.0
 """Seconds; time stamps that jump further are wrong, and the sound goes on where it was."""

@@ -167,9 +167,9 @@ class Transcriber:
             try:
                 answers = self._batch(window, batch, language, mixed)
             except RuntimeError as error:
-                if "out of memory" not in str(error) or self.batch_size == 1:
+                if "out of memory" not in str(error) or len(batch) == 1:
                     raise
-                self.batch_size = max(1, self.batch_size // 2)
+                self.batch_size = len(batch) // 2
                 clips = batch + clips
                 continue
             for clip, answer in zip(batch, answers, strict=True):
