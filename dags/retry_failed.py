@@ -6,21 +6,21 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Asset, Param
 
-from airflow_ray.ingest import EMBEDDING_MODEL, MACROS, run_script
+from airflow_ray.ingest import MACROS, OUTLETS, model_flags, model_form, run_script, skip_unless
 
 DOC = """
 ### Process failed objects again
 
 By hand only. Takes the objects under `source` that the ledger (collection `sources`) has as `failed`, also those that
 the daily runs have given up: bad files after their first try, others after the third. Their tries start anew. Nothing
-else is processed and nothing is removed.
+else is processed and nothing is removed. Of the three tasks, the one of the chosen *pipeline* runs.
 
 * **Which reasons are there?** Trigger with *dry run*: the log counts the failures by reason. So does the report of
   every run (`failure_counts`).
 * **reason** is a type of failure (`Encrypted`) or a stage and a type (`parse/Encrypted`); empty takes all.
-* **Model and chunking** must be those that the prefix was ingested with, or the objects are done with others than their
-  neighbours until the next ordinary run.
-* **A run failed.** As in `ingest_pdfs`: one sentence at the end of the task's log. Exit code 3 means that too many
+* **Models and chunking** must be those that the prefix was ingested with, or the objects are done with others than
+  their neighbours until the next ordinary run.
+* **A run failed.** As in the daily Dags: one sentence at the end of the task's log. Exit code 3 means that too many
   failed again; the ledger says why.
 """
 
@@ -39,7 +39,7 @@ with DAG(
         "source": Param(
             type="string", minLength=1, description="Prefix or folder to look under, such as s3://bucket/any/prefix/."
         ),
-        "pipeline": Param("pdfs", type="string", enum=["pdfs"], description="Whose objects."),
+        "pipeline": Param("pdfs", type="string", enum=list(OUTLETS), description="Whose objects."),
         "reason": Param(
             None,
             type=["null", "string"],
@@ -47,26 +47,20 @@ with DAG(
             description="Such as Encrypted or parse/Encrypted; empty: any reason.",
         ),
         "dry_run": Param(False, type="boolean", description="Only print what would be done."),
-        "embedding_model": Param(
-            None,
-            type=["null", "string"],
-            description="As in ingest_pdfs; default: Variable ingest_embedding_model.",
-        ),
-        "chunk_tokens": Param(None, type=["null", "integer"], minimum=16, description="As in ingest_pdfs."),
-        "chunk_overlap": Param(None, type=["null", "integer"], minimum=0, description="As in ingest_pdfs."),
+        **model_form(*OUTLETS),
     },
 ):
-    run_script(
-        "retry",
-        "ingest_{{ params.pipeline }}.py",
-        {
-            "source": "{{ params.source }}",
-            "only-failed": "{{ params.reason or True }}",
-            "embedding-model": EMBEDDING_MODEL,
-            "chunk-tokens": "{{ params.chunk_tokens }}",
-            "chunk-overlap": "{{ params.chunk_overlap }}",
-            "dry-run": "{{ params.dry_run }}",
-        },
-        __file__,
-        outlets=[Asset("documents")],
-    )
+    for pipeline, collections in OUTLETS.items():
+        run_script(
+            f"retry_{pipeline}",
+            f"ingest_{pipeline}.py",
+            {
+                "source": "{{ params.source }}",
+                "only-failed": "{{ params.reason or True }}",
+                **model_flags(pipeline),
+                "dry-run": "{{ params.dry_run }}",
+            },
+            __file__,
+            outlets=[Asset(name) for name in collections],
+            pre_execute=skip_unless(pipeline),
+        )

@@ -1,4 +1,4 @@
-"""One Airflow for the Dag tests: the project's Dag over a stand-in job, and the operator's cases."""
+"""One Airflow for the Dag tests: the project's Dags over stand-in jobs, and the operator's cases."""
 
 import json
 import shutil
@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from airflow_ray.ingest import OUTLETS
 from embedded.airflow_standalone import AirflowComponent, AirflowStandalone
 from embedded.gateway import Gateway
 from embedded.http import request_json
@@ -130,13 +131,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
-    for name in ("ingest_pdfs.py", "retry_failed.py", "maintain_collections.py"):
+    for name in (*(f"ingest_{pipeline}.py" for pipeline in OUTLETS), "retry_failed.py", "maintain_collections.py"):
         shutil.copy(REPOSITORY / "dags" / name, dags)
     source = (dags / "ingest_pdfs.py").read_text()
     # The same file on a schedule that a test can wait for. Its partitions are the minutes of a day: keys repeat, runs
     # do not.
     every_minute = source.replace('"0 0 * * *"', '"* * * * *"').replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')
-    assert every_minute.count("ingest_often") == 1
+    assert every_minute.count("ingest_often") == 1 and "* * * * *" in every_minute
     (dags / "ingest_often.py").write_text(every_minute)
     (closed,) = free_ports(1)
     ray = RayHead(folder / "ray", auth_token="the-right-token-of-the-test")

@@ -1,10 +1,17 @@
-"""The Dag ``ingest_pdfs``: it loads, renders its command line, and runs by schedule, by hand and by backfill."""
+"""The daily Dags load and render their command lines; ``ingest_pdfs`` runs by schedule, by hand and by backfill."""
 
+import json
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from airflow_ray.submission import command_line
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -13,15 +20,120 @@ def flags(report: dict[str, Any]) -> dict[str, str]:
     return dict(word.removeprefix("--").partition("=")[::2] for word in report["argv"])
 
 
-def test_it_loads_in_a_real_dagbag():
+@pytest.fixture(scope="module")
+def bag() -> Any:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(str(REPOSITORY / "dags"))
-    assert bag.import_errors == {}
-    dag = bag.dags["ingest_pdfs"]
-    assert dag.task_ids == ["ingest"]
-    assert dag.get_task("ingest").pool == "ray"
-    assert dag.doc_md
+    found = DagBag(str(REPOSITORY / "dags"))
+    assert found.import_errors == {}
+    return found
+
+
+PIPELINES = {"pdfs": ["documents"], "images": ["images"], "videos": ["video_segments", "video_frames"]}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_each_loads_in_a_real_dagbag(bag: Any, pipeline: str):
+    dag = bag.dags[f"ingest_{pipeline}"]
+    (task,) = dag.tasks
+    assert (task.task_id, task.pool, task.entrypoint) == ("ingest", "ray", f"python ingest_{pipeline}.py")
+    assert [asset.name for asset in task.outlets] == PIPELINES[pipeline]
+    assert repr(dag.schedule) == repr(bag.dags["ingest_pdfs"].schedule)
+    assert f"/{pipeline}/2026-01-31/" in dag.doc_md
+    assert f"--dag-id {dag.dag_id} " in dag.doc_md
+
+
+def rendered(bag: Any, pipeline: str, form: dict[str, Any], **variables: str) -> dict[str, str]:
+    """The flags that a run of the day 2026-01-31 with this form gives its script, as the operator would write them."""
+    dag = bag.dags[f"ingest_{pipeline}"]
+    assert set(form) <= set(dag.params)
+    known = {"ingest_source_root": "s3://somewhere/", "ingest_milvus_uri": "http://milvus:19530", **variables}
+    context = {
+        **dag.user_defined_macros,
+        "params": {name: form.get(name, value) for name, value in dag.params.dump().items()},
+        "partition_key": "2026-01-31",
+        "var": SimpleNamespace(value=known),
+    }
+    (task,) = dag.tasks
+    line = command_line(["run"], task.render_template(task.arguments, context, dag.get_template_env()))
+    return dict(word.removeprefix("--").partition("=")[::2] for word in shlex.split(line)[1:])
+
+
+COMMON = {"milvus-uri": "http://milvus:19530", "max-failed-fraction": "0.1"}
+CLIP = {"clip-model": "ViT-B-32", "clip-pretrained": "laion2b_s34b_b79k"}
+DEFAULTS = {
+    "pdfs": {"embedding-model": "BAAI/bge-m3"},
+    "images": CLIP,
+    "videos": {"embedding-model": "BAAI/bge-m3", **CLIP, "whisper-model": "small"},
+}
+SET = {
+    "pdfs": {"caption_model": "/models/blip", "ocr": "off", "chunk_tokens": 128, "chunk_overlap": 16},
+    "images": {"clip_model": "ViT-L-14", "clip_pretrained": "openai"},
+    "videos": {
+        "whisper_model": "/models/whisper",
+        "language": "zh",
+        "embedding_model": "m",
+        "clip_model": "local-dir:c",
+    },
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_an_empty_form_gives_the_days_prefix_and_the_defaults(bag: Any, pipeline: str):
+    expected = {"source": f"s3://somewhere/{pipeline}/2026-01-31/", **COMMON, **DEFAULTS[pipeline]}
+    assert rendered(bag, pipeline, {}) == expected
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_filled_form_goes_before_variables(bag: Any, pipeline: str):
+    other = {f"ingest_{name}": "of the site" for name in SET[pipeline]}
+    found = rendered(bag, pipeline, {"source": "/data", **SET[pipeline]}, **other)
+    flags_set = {name.replace("_", "-"): str(value) for name, value in SET[pipeline].items()}
+    assert found == {"source": "/data", **COMMON, **DEFAULTS[pipeline], **flags_set}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_variables_go_before_defaults(bag: Any, pipeline: str):
+    names = ["embedding_model", "clip_model", "clip_pretrained", "whisper_model", "caption_model"]
+    found = rendered(bag, pipeline, {}, **{f"ingest_{name}": f"the {name}" for name in names})
+    flags_set = {
+        name.replace("_", "-"): f"the {name}" for name in names if name in bag.dags[f"ingest_{pipeline}"].params
+    }
+    assert {flag: value for flag, value in found.items() if flag not in (*COMMON, "source")} == flags_set
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_resources_come_from_the_form_or_the_pipelines_variable(bag: Any, pipeline: str):
+    wanted = {"embed": {"actors": [1, 4], "gpus": 0.5}}
+    variables = {f"ingest_resources_{each}": json.dumps({each: {}}) for each in PIPELINES}
+    assert json.loads(rendered(bag, pipeline, {"resources": wanted}, **variables)["resources"]) == wanted
+    assert json.loads(rendered(bag, pipeline, {}, **variables)["resources"]) == {pipeline: {}}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_the_script_knows_every_flag(bag: Any, pipeline: str):
+    script = REPOSITORY / "ray_jobs" / f"ingest_{pipeline}.py"
+    known = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True).stdout
+    (task,) = bag.dags[f"ingest_{pipeline}"].tasks
+    assert [flag for flag in task.arguments if f"--{flag} " not in known and f"--{flag}]" not in known] == []
+
+
+def test_a_run_of_videos_takes_its_form(stage: Any):
+    conf = {
+        "source": "s3://bucket/talks/",
+        "language": "en",
+        "resources": {"embed": {"actors": [1, 2]}},
+        "dry_run": True,
+    }
+    stage.airflow.wait_dag("ingest_videos")
+    stage.airflow.unpause("ingest_videos")
+    run = stage.airflow.trigger("ingest_videos", conf)
+    assert stage.airflow.wait_run("ingest_videos", run["dag_run_id"])["state"] == "success"
+    report = stage.airflow.xcom("ingest_videos", run["dag_run_id"], "ingest")
+    found = flags(report)
+    assert json.loads(found.pop("resources")) == conf["resources"]
+    assert report["pipeline"] == "videos"
+    assert found == {"source": conf["source"], **COMMON, **DEFAULTS["videos"], "language": "en", "dry-run": ""}
 
 
 def test_a_backfill_makes_one_job_per_day(stage: Any):

@@ -19,15 +19,19 @@ def bag() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "task_id", "schedule"),
-    [("retry_failed", "retry", None), ("maintain_collections", "maintain", "0 5 * * 0")],
+    ("dag_id", "tasks", "schedule"),
+    [
+        ("retry_failed", ["retry_pdfs", "retry_images", "retry_videos"], None),
+        ("maintain_collections", ["maintain"], "0 5 * * 0"),
+    ],
 )
-def test_they_load_with_one_task_in_the_pool_of_ray(bag: Any, dag_id: str, task_id: str, schedule: str | None):
+def test_they_load_with_their_tasks_in_the_pool_of_ray(bag: Any, dag_id: str, tasks: list[str], schedule: str | None):
     dag = bag.dags[dag_id]
     assert dag.schedule == schedule
-    (task,) = dag.tasks
-    assert (task.task_id, task.pool, task.retries) == (task_id, "ray", 3)
-    assert task.working_dir == f"{{{{ var.value.get('ingest_jobs_dir', '{REPOSITORY}/ray_jobs') }}}}"
+    assert [task.task_id for task in dag.tasks] == tasks
+    for task in dag.tasks:
+        assert (task.pool, task.retries) == ("ray", 3)
+        assert task.working_dir == f"{{{{ var.value.get('ingest_jobs_dir', '{REPOSITORY}/ray_jobs') }}}}"
     assert dag.doc_md
 
 
@@ -64,7 +68,7 @@ def argv(stage: Any, dag_id: str, task_id: str, conf: dict[str, Any]) -> list[st
 
 def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage: Any):
     conf = {"source": SOURCE, "pipeline": "pdfs", "reason": "parse/Encrypted", "dry_run": True}
-    assert argv(stage, "retry_failed", "retry", conf) == [
+    assert argv(stage, "retry_failed", "retry_pdfs", conf) == [
         "--milvus-uri=http://milvus:19530",
         f"--source={SOURCE}",
         "--only-failed=parse/Encrypted",
@@ -74,7 +78,29 @@ def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage
 
 
 def test_a_retry_without_a_reason_takes_any(stage: Any):
-    assert "--only-failed" in argv(stage, "retry_failed", "retry", {"source": SOURCE})
+    assert "--only-failed" in argv(stage, "retry_failed", "retry_pdfs", {"source": SOURCE})
+
+
+def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage: Any):
+    conf = {"source": SOURCE, "pipeline": "videos", "language": "zh"}
+    assert argv(stage, "retry_failed", "retry_videos", conf) == [
+        "--milvus-uri=http://milvus:19530",
+        f"--source={SOURCE}",
+        "--only-failed",
+        "--embedding-model=BAAI/bge-m3",
+        "--clip-model=ViT-B-32",
+        "--clip-pretrained=laion2b_s34b_b79k",
+        "--whisper-model=small",
+        "--language=zh",
+    ]
+    (run,) = [run for run in stage.airflow.runs("retry_failed") if run["conf"].get("pipeline") == "videos"]
+    states = {
+        task["task_id"]: task["state"] for task in stage.airflow.task_instances("retry_failed", run["dag_run_id"])
+    }
+    assert states == {"retry_pdfs": "skipped", "retry_images": "skipped", "retry_videos": "success"}
+    events = stage.airflow.api("GET", "/assets/events?source_dag_id=retry_failed&limit=100")["asset_events"]
+    named = {event["name"] for event in events if event["source_run_id"] == run["dag_run_id"]}
+    assert named == {"video_segments", "video_frames"}
 
 
 def test_maintenance_takes_its_form(stage: Any):

@@ -1,0 +1,29 @@
+"""Ingest a day's videos and sound: one partition is one day's prefix in the object store, one run is one Ray job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG, CronPartitionTimetable
+
+from airflow_ray.ingest import MACROS, day_document, day_form, ingest_day
+
+DOC = """
+### Ingest videos and recordings into Milvus
+
+Each run makes the videos and recordings of one prefix searchable: what is said in the collection `video_segments`, what
+is seen in `video_frames`.
+"""
+
+with DAG(
+    dag_id="ingest_videos",
+    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=2,
+    doc_md=DOC + day_document("videos"),
+    tags=["ingest", "ray", "milvus"],
+    user_defined_macros=MACROS,
+    params=day_form("videos"),
+):
+    ingest_day("videos", __file__)

@@ -1,0 +1,5 @@
+"""See `arguments`."""
+
+from arguments import report
+
+report()
