@@ -1,0 +1,41 @@
+"""The stage that captions figures, as Ray Data runs it: Arrow tables in, Arrow tables out."""
+
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+
+from ingest.blocks import PART
+from ingest.progress import Observe
+
+PICTURED = PART.append(pa.field("pictures", pa.list_(pa.binary())))
+"""PART, and an encoded image for each of its rows whose text is to be made of it; null for the others."""
+
+
+class CaptionFigures:
+    """The actor that holds the vision-language model: tables of PICTURED in, tables of PART out."""
+
+    def __init__(self, model: str, threads: int, batch_size: int, observe: Observe) -> None:
+        from ingest.captioning import Captioner
+
+        started = time.perf_counter()
+        self._captioner = Captioner(model, threads, batch_size)
+        self._observe = observe
+        observe("load", 1, time.perf_counter() - started)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        pictures = table["pictures"].combine_chunks().flatten()
+        texts = table["texts"].combine_chunks()
+        waiting = [index for index, is_there in enumerate(pictures.is_valid().to_pylist()) if is_there]
+        if not waiting:
+            return table.select(PART.names)
+        started = time.perf_counter()
+        captions = self._captioner.caption([pictures[index].as_py() for index in waiting])
+        self._observe("caption", len(captions), time.perf_counter() - started)
+        flat = texts.flatten().to_pylist()
+        for index, caption in zip(waiting, captions, strict=True):
+            flat[index] = caption
+        offsets = pa.array([0, *texts.value_lengths().to_pylist()]).cumulative_sum().cast(pa.int32())
+        captioned = pa.ListArray.from_arrays(offsets, pa.array(flat, pa.string()))
+        return table.select(PART.names).set_column(PART.get_field_index("texts"), PART.field("texts"), captioned)
