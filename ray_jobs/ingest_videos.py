@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
         help="sentence-transformers model by hub name or path (default: BAAI/bge-m3)")  # fmt: skip
     add("--passage-tokens", type=positive_count, default=200, metavar="N",
         help="longest passage, in tokens of that model (default: 200)")  # fmt: skip
-    add("--passage-seconds", type=positive, default=60, metavar="S", help="longest passage (default: 60)")
+    add("--passage-seconds", type=positive, default=30, metavar="S", help="longest passage (default: 30)")
     add_clip_flags(parser)
     add("--max-frames", type=positive_count, default=2000, metavar="N",
         help="key frames of a file; of more, every second one is dropped (default: 2000)")  # fmt: skip
