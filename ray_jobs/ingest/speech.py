@@ -7,15 +7,16 @@ the recording. Clips are transcribed in batches.
 
 A batch is decoded once, greedily trusting the model. Where its answer looks wrong, the clip is transcribed again alone,
 with the fallbacks of the original (Radford et al. 2022, section 4.5), for repeated text or a low probability. Where it
-ends before the speech does, the rest becomes a clip of its own: faster-whisper drops what a batch leaves unfinished,
-and Whisper stops where the language changes.
+ends before the speech does, the rest becomes a clip of its own: a batch leaves unfinished answers as they are, and
+Whisper stops where the language changes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,9 @@ _GAP = 3 * SAMPLE_RATE
 """A longer silence ends a clip: Whisper fills long ones with words that nobody said."""
 _TAIL = 1.5
 """Seconds of speech after the last segment that say that a part is missing; its padding is most of a second."""
+
+_WORD = 0.2
+"""Seconds that a word takes."""
 
 _COMPRESSION = 2.4
 _LOG_PROBABILITY = -1.0
@@ -89,12 +93,12 @@ class _Clip:
     def end(self) -> int:
         return self.speech[-1][1]
 
-    def after(self, seconds: float) -> _Clip | None:
-        """The speech after a time, if that is worth a word."""
+    def after(self, seconds: float, least: float) -> _Clip | None:
+        """The speech after a time, if it is longer than `least` seconds."""
         first = round(seconds * SAMPLE_RATE)
         speech = [(max(start, first), end) for start, end in self.speech if end > first]
         length = sum(end - start for start, end in speech)
-        return _Clip(speech) if length > _TAIL * SAMPLE_RATE and length < self.end - self.start else None
+        return _Clip(speech) if length > least * SAMPLE_RATE and length < self.end - self.start else None
 
 
 class Transcriber:
@@ -117,6 +121,9 @@ class Transcriber:
             name, device=device, compute_type="int8" if device == "cpu" else "float16", cpu_threads=threads
         )
         self._pipeline: BatchedInferencePipeline = BatchedInferencePipeline(self._model)
+        self._unfinished: list[bool] = []
+        generate = self._pipeline.generate_segment_batched
+        self._pipeline.generate_segment_batched = _noting(generate, self._unfinished)
         self.batch_size = batch_size
 
     def transcribe(self, pcm: memoryview | np.ndarray, language: str | None = None) -> Transcript:
@@ -172,10 +179,11 @@ class Transcriber:
                 self.batch_size = len(batch) // 2
                 clips = batch + clips
                 continue
-            for clip, answer in zip(batch, answers, strict=True):
+            for clip, answer, unfinished in zip(batch, answers, list(self._unfinished), strict=True):
                 if not answer or any(_doubtful(segment) for segment in answer):
-                    answer = self._again(window, clip, language, mixed)
-                if answer and (rest := clip.after(max(segment.end for segment in answer))):
+                    answer, unfinished = self._again(window, clip, language, mixed), False
+                last = max((segment.end for segment in answer), default=None)
+                if last is not None and (rest := clip.after(last, _WORD if unfinished else _TAIL)):
                     clips.append(rest)
                 found += _segments(answer, clip)
         return sorted(found, key=lambda segment: segment.start)
@@ -209,6 +217,27 @@ class Transcriber:
             segment.end += clip.start / SAMPLE_RATE
             answer.append(segment)
         return answer
+
+
+def _noting(
+    generate: Callable[..., tuple[Any, list[dict[str, Any]]]], unfinished: list[bool]
+) -> Callable[..., tuple[Any, list[dict[str, Any]]]]:
+    """Note of each answer of a batch whether it is unfinished.
+
+    Whisper closes its answer with a single time stamp. After two, or words behind the last two, there is more to say:
+    faster-whisper reads on from there when it reads a recording in sequence, and not in a batch.
+    """
+
+    def generate_and_note(features: Any, tokenizer: Any, options: Any) -> tuple[Any, list[dict[str, Any]]]:
+        encoded, answers = generate(features, tokenizer, options)
+        unfinished.clear()
+        for answer in answers:
+            stamps = [token >= tokenizer.timestamp_begin for token in answer["tokens"]]
+            paired = any(first and second for first, second in pairwise(stamps))
+            unfinished.append(paired and stamps[-2:] != [False, True])
+        return encoded, answers
+
+    return generate_and_note
 
 
 def _index(batch: list[_Clip], seek: int) -> int:

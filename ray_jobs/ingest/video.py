@@ -35,6 +35,8 @@ _STILL = 0.1
 """The part of a key packet's bytes in a second under which nothing much moves."""
 _FLAT = 2048
 """Bytes of a key packet that shows next to nothing, such as one colour: its size tells nothing of other pictures."""
+_FAST = 20
+"""Frames in a second from which those that no other refers to are not decoded: enough are left to look at."""
 _LONGEST_GROUP = 15.0
 """Seconds of a group that are kept to judge it; a longer one is decoded whole."""
 _LARGEST_GROUP = 64_000_000
@@ -157,6 +159,8 @@ class _Reader:
         self._stream = stream
         self._codec = stream.codec_context
         self._codec.thread_count = 1
+        if (stream.average_rate or 0) >= _FAST:
+            self._codec.skip_frame = "NONREF"
         self._start = start_seconds(container)
         self._result = result
         self._sampling = sampling
