@@ -331,9 +331,9 @@ def test_scenes_are_found_beside_the_sound(tmp_path):
 def test_all_good_files_of_the_corpus_are_read(corpus, tmp_path):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     spoken = {row["file"] for row in rows}
-    files = [file for folder in ("audio/misc", "audio/lj", "video/codec", "video/gen", "video/real")
+    files = [file for folder in ("audio/misc", "video/codec", "video/real")
              for file in sorted(corpus.glob(f"{folder}/*"))]  # fmt: skip
-    assert len(files) > 60
+    assert len(files) > 35
     for file in files:
         media = extract(str(file), str(tmp_path), SETTINGS)
         name = str(file.relative_to(corpus))
