@@ -119,7 +119,7 @@ def airflow(
     from embedded.airflow_standalone import AirflowStandalone
     from embedded.platform import site_environment
 
-    environment = site_environment(ray_head, object_store.bucket("airflow"), milvus.uri, minilm_path)
+    environment = site_environment(ray_head, object_store.bucket("airflow"), milvus.uri, {"embedding": minilm_path})
     with AirflowStandalone(
         tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", REPOSITORY / "plugins", environment, {"ray": 1}
     ) as standalone:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from embedded.pdfs import QUESTIONS
+from embedded.exhibits import DAYS, counts, questions
 from embedded.processes import poll
 
 REPOSITORY = Path(__file__).parent.parent
@@ -104,15 +104,15 @@ def whole() -> Demo:
 @pytest.mark.timeout(WHOLE_LIMIT + 60)
 def test_the_whole_demo(whole: Demo) -> None:
     output = whole.output
-    answers = re.findall(r"^Q: (.+)\nA: (\S+), page (\d+)$", output, re.MULTILINE)
-    assert len(answers) == 3
-    expected = {question.text: (question.file, question.page) for question in QUESTIONS}
-    for text, file, page in answers:
-        assert (file, int(page)) == expected[text]
-    for day, how in (("2026-01-01", "manual"), ("2026-01-02", "backfill")):
+    answers = re.findall(r"^Q: (.+?)   \(in (\w+)\)\nA: (.+)$", output, re.MULTILINE)
+    assert [(text, kind) for text, kind, _ in answers] == [(question.text, question.kind) for question in questions()]
+    assert all(question.file in place for question, (_, _, place) in zip(questions(), answers, strict=True))
+    for (pipeline, day), files in counts().items():
+        how = "manual" if day == DAYS[0] else "backfill"
         # listed, added, changed, unchanged, deleted, failed
-        assert re.search(rf"^ *{day} +{how} +6 +6 +0 +0 +0 +0 ", output, re.MULTILINE), output
-    assert re.search(r"^ *sources +12$", output, re.MULTILINE), output
+        row = rf"^ *{pipeline} +{day} +{how} +{files} +{files} +0 +0 +0 +0 "
+        assert re.search(row, output, re.MULTILINE), output
+    assert re.search(rf"^ *sources +{counts().total()}$", output, re.MULTILINE), output
     assert re.search(r"http://127\.0\.0\.1:\d+ +user admin +password \S+", output)
     assert "Traceback" not in output
     assert processes_of(whole.folder) == []

