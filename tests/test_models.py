@@ -1,5 +1,6 @@
 """The small models of tests and demo load as production models do, and do what tests of pipelines count on."""
 
+import fcntl
 import io
 import subprocess
 import sys
@@ -78,6 +79,9 @@ def builder(home: Path) -> "subprocess.Popen[str]":
 def test_of_two_processes_one_builds_and_the_other_waits(tmp_path):
     with builder(tmp_path) as first:
         assert first.stdout.readline() == "builds\n"
+        (lock,) = tmp_path.glob("*.lock")
+        with lock.open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with builder(tmp_path) as second:
             first.stdin.write("\n")
             first.stdin.close()
