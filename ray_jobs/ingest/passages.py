@@ -23,11 +23,16 @@ _CJK_END, _CJK_BEGIN = re.compile(rf"[{CJK}]$"), re.compile(rf"^[{CJK}]")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is said from `start` to `end`, in seconds."""
+    """What is said from `start` to `end`, in seconds.
+
+    Attributes:
+        marks: where in the text each segment begins, in characters, and when, in seconds.
+    """
 
     start: float
     end: float
     text: str
+    marks: tuple[tuple[int, float], ...]
 
 
 def merge(
@@ -58,7 +63,9 @@ def merge(
 
 
 def _passage(parts: list[Segment]) -> Passage:
-    return Passage(parts[0].start, parts[-1].end, _text(parts))
+    lengths = [len(_text(parts[:count])) - len(part.text.strip()) for count, part in enumerate(parts, start=1)]
+    marks = tuple((at, part.start) for at, part in zip(lengths, parts, strict=True))
+    return Passage(parts[0].start, parts[-1].end, _text(parts), marks)
 
 
 def _text(parts: list[Segment]) -> str:

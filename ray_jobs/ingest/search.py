@@ -5,7 +5,8 @@ Scores compare only within one list of one answer; higher is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.milvus import TIMEOUT
+from ingest.pdf import CJK
 from ingest.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ CANDIDATES = 50
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
+
+
+_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
 
 
 class Mode(StrEnum):
@@ -75,7 +80,7 @@ class ImageHit:
 
 @dataclass(frozen=True, slots=True)
 class SpokenHit:
-    """A passage, with its seconds in the recording."""
+    """A passage, from the second at which it comes to what was asked."""
 
     source: str
     version: str
@@ -129,11 +134,29 @@ def search_segments(
     mode: Mode = Mode.HYBRID,
 ) -> list[SpokenHit]:
     """The best spoken passages for a question; arguments as for `search_documents`."""
-    found = _by_text(client, collection, question, vector, mode, ["start", "end", "text"])
+    found = _by_text(client, collection, question, vector, mode, ["start", "end", "text", "metadata"])
     return [
-        SpokenHit(row["source"], row["version"], row["start"], row["end"], row["text"], score)
+        SpokenHit(row["source"], row["version"], moment(question, row), row["end"], row["text"], score)
         for row, score in found[:limit]
     ]
+
+
+def moment(question: str, row: Mapping[str, Any]) -> float:
+    """The second at which the segment of a passage begins that shares most words with the question.
+
+    Args:
+        row: of the collection of passages, with `start`, `text` and `metadata`.
+    """
+    marks = row["metadata"].get("marks") or [[0, row["start"]]]
+    ends = [at for at, _ in marks[1:]] + [len(row["text"])]
+    asked = _words(question)
+    shared = [len(asked & _words(row["text"][at:end])) for (at, _), end in zip(marks, ends, strict=True)]
+    return float(marks[shared.index(max(shared))][1])
+
+
+def _words(text: str) -> set[str]:
+    """Words, and in scripts without spaces characters."""
+    return set(_WORD.findall(text.lower()))
 
 
 def search_images(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[ImageHit]:

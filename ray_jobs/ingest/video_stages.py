@@ -229,7 +229,10 @@ class Transcribe:
                 {
                     "start": round(row["audio_start"] + passage.start, 2),
                     "end": round(row["audio_start"] + passage.end, 2),
-                    "metadata": {"language": transcript.language},
+                    "metadata": {
+                        "language": transcript.language,
+                        "marks": [[at, round(row["audio_start"] + start, 2)] for at, start in passage.marks],
+                    },
                 }
                 for passage in passages
             ]

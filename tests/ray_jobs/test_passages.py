@@ -13,7 +13,7 @@ def words(texts):
 
 def test_segments_are_joined_up_to_the_limit():
     segments = [Segment(0, 1, "one two"), Segment(1, 2, "three"), Segment(2, 3, "four five six")]
-    assert list(merge(segments, len, 100)) == [Passage(0, 3, "one two three four five six")]
+    assert list(merge(segments, len, 100)) == [Passage(0, 3, "one two three four five six", ((0, 0), (8, 1), (19, 2)))]
 
 
 def test_no_passage_is_over_the_limit():
@@ -43,8 +43,8 @@ def test_a_passage_is_no_longer_than_its_seconds():
 
 def test_a_long_segment_is_cut_between_words_and_its_time_is_shared_out():
     first, second = merge([Segment(10, 20, "abcd efgh ijkl mnop")], len, 10)
-    assert first == Passage(10, 10 + 10 * 10 / 19, "abcd efgh")
-    assert second == Passage(first.end, 20, "ijkl mnop")
+    assert first == Passage(10, 10 + 10 * 10 / 19, "abcd efgh", ((0, 10),))
+    assert second == Passage(first.end, 20, "ijkl mnop", ((0, first.end),))
 
 
 def test_a_word_over_the_limit_stays_whole():
@@ -60,7 +60,7 @@ def test_chinese_is_joined_without_spaces_and_cut_between_characters():
 
 
 def test_segments_without_text_are_left_out():
-    assert list(merge([Segment(0, 1, " "), Segment(1, 2, "word")], len, 9)) == [Passage(1, 2, "word")]
+    assert list(merge([Segment(0, 1, " "), Segment(1, 2, "word")], len, 9)) == [Passage(1, 2, "word", ((0, 1),))]
 
 
 def test_no_word_is_lost_or_doubled_whatever_the_limits():

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from embedded.pdfs import QUESTIONS
+from ingest.search import moment
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,12 @@ def test_a_bad_prefix_is_said_in_one_sentence(plain_jobs):
     result = plain_jobs.run("search.py", "--collection", "a-b", "question")
     assert (result.code, result.stdout) == (2, "")
     assert "cannot begin a collection's name" in result.error
+
+
+def test_a_passage_is_shown_from_the_segment_that_was_asked_for():
+    row = {"start": 3.0, "text": "We begin with bees. 然后讲冰川。 Then glaciers melt.",
+           "metadata": {"marks": [[0, 3.0], [20, 9.5], [27, 14.0]]}}  # fmt: skip
+    assert moment("when do glaciers melt", row) == 14.0
+    assert moment("冰川", row) == 9.5
+    assert moment("nothing of it", row) == 3.0
+    assert moment("anything", {**row, "metadata": {}}) == 3.0
