@@ -13,7 +13,7 @@ def words(texts):
 
 def test_segments_are_joined_up_to_the_limit():
     segments = [Segment(0, 1, "one two"), Segment(1, 2, "three"), Segment(2, 3, "four five six")]
-    assert list(merge(segments, len, 100)) == [Passage(0, 3, "one two three four five six", ((0, 0), (8, 1), (19, 2)))]
+    assert list(merge(segments, len, 100)) == [Passage(0, 3, "one two three four five six", ((0, 0), (8, 1), (14, 2)))]
 
 
 def test_no_passage_is_over_the_limit():
