@@ -42,6 +42,9 @@ _START_SECONDS = 120
 _STARTS = 3
 """Children that may die before they are ready: the system may have been short of memory for a moment."""
 
+_PROGRESS = "progress"
+"""What the child says instead of an answer while a function of long work goes on."""
+
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
@@ -52,7 +55,8 @@ class Sandbox:
     Args:
         prepare: called with `prepare_args` in every new child, to import and to keep what all files need. Its memory
             does not count.
-        limits: of each call of `run`; `pages` is the parser's own business.
+        limits: of each call of `run`; `seconds` counts from its last sign of `progress`, and `pages` is the parser's
+            own business.
 
     Raises:
         JobError: a child cannot even start; no object is to blame.
@@ -126,8 +130,8 @@ class Sandbox:
             raise ObjectError(
                 "parse",
                 "TimeLimit",
-                f"parsing took more than {self._limits.seconds:g} s and was ended; raise --max-object-seconds to take "
-                "the file",
+                f"parsing went on for {self._limits.seconds:g} s without getting any further and was ended; raise "
+                "--max-object-seconds to take the file",
                 limit=self._limits.seconds,
             )
         return answer
@@ -188,7 +192,7 @@ class _Child:
         return self._receive(_START_SECONDS)[0]
 
     def ask(self, work: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        """Whether there is an answer within `seconds`, and it. Raises _DiedError."""
+        """Whether there is an answer within `seconds` of the last sign of progress, and it. Raises _DiedError."""
         self.files += 1
         self._send(work)
         return self._receive(seconds)
@@ -201,15 +205,18 @@ class _Child:
             raise self._died() from None
 
     def _receive(self, seconds: float) -> tuple[bool, Any]:
-        ready = wait([self._pipe, self.process.sentinel], seconds)
-        if not ready:
-            return False, None
-        if self._pipe not in ready:  # a child that answered and then died has answered
-            raise self._died()
-        try:
-            return True, self._pipe.recv()
-        except (EOFError, OSError):
-            raise self._died() from None
+        while True:
+            ready = wait([self._pipe, self.process.sentinel], seconds)
+            if not ready:
+                return False, None
+            if self._pipe not in ready:  # a child that answered and then died has answered
+                raise self._died()
+            try:
+                answer = self._pipe.recv()
+            except (EOFError, OSError):
+                raise self._died() from None
+            if answer != _PROGRESS:
+                return True, answer
 
     def _died(self) -> _DiedError:
         self.process.join(_START_SECONDS)
@@ -246,8 +253,23 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+_to_parent: Connection | None = None
+
+
+def progress() -> None:
+    """Called in the child by a function that has got further: its time limit starts anew.
+
+    For work whose length is bounded in another way, by a number of pages for example; anything else could go on for
+    ever. Outside a child it does nothing.
+    """
+    if _to_parent is not None:
+        _to_parent.send(_PROGRESS)
+
+
 def _serve(pipe: Connection) -> None:
     """The child: one answer when it is prepared, and one for each piece of work, until the pipe is closed."""
+    global _to_parent
+    _to_parent = pipe
     with suppress(EOFError, OSError):
         _confine(*pickle.loads(pipe.recv_bytes()))
         pipe.send(None)

@@ -40,6 +40,22 @@ def loop_in_c():
     return re.match(r"(a+)+$", "a" * 64 + "b")
 
 
+def work_in_steps(steps, seconds):
+    from ingest.sandbox import progress
+
+    for _ in range(steps):
+        time.sleep(seconds)
+        progress()
+    return steps
+
+
+def begin_and_never_end():
+    from ingest.sandbox import progress
+
+    progress()
+    loop_in_python()
+
+
 def allocate(size):
     return len(bytearray(size))
 

@@ -18,7 +18,7 @@ import pytest
 
 from embedded.processes import base_environment, poll
 from ingest.chunking import ChunkSettings
-from ingest.document import Document, prepare, read_document
+from ingest.document import Document, DocumentSettings, prepare, read_document
 from ingest.errors import JobError, ObjectError
 from ingest.options import Limits
 from ingest.sandbox import Sandbox
@@ -93,6 +93,17 @@ def test_a_parser_that_never_ends_costs_its_time_limit(bad, name):
         error = failure(sandbox, getattr(bad, name))
         assert (error.error_type, error.limit) == ("TimeLimit", 1)
         assert "--max-object-seconds" in error.message
+        assert sandbox.run(bad.kept) == "kept"
+
+
+def test_a_parser_that_shows_progress_is_given_its_time_limit_anew(bad):
+    with Sandbox(bad.keep, Limits(seconds=2), "kept") as sandbox:
+        assert sandbox.run(bad.work_in_steps, 4, 1) == 4
+
+
+def test_a_parser_that_stops_getting_further_costs_its_time_limit(bad):
+    with Sandbox(bad.keep, Limits(seconds=1), "kept") as sandbox:
+        assert failure(sandbox, bad.begin_and_never_end).error_type == "TimeLimit"
         assert sandbox.run(bad.kept) == "kept"
 
 
@@ -183,7 +194,7 @@ def documents(minilm_path):
     tokenizer = (Path(minilm_path) / "tokenizer.json").read_text()
     limits = Limits(seconds=120, memory_bytes=1500 * MEGABYTE, pages=20_000)
     with Sandbox(prepare, limits, tokenizer) as sandbox:
-        yield lambda data, pages=limits.pages: sandbox.run(read_document, data, CHUNKS, pages)
+        yield lambda data, pages=limits.pages: sandbox.run(read_document, data, DocumentSettings(CHUNKS, pages))
 
 
 def raw_pdf(*objects):
