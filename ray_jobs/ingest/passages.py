@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ingest.pdf import CJK
+from ingest.layout import CJK
 from ingest.speech import Segment
 
 _PAUSE = 1.0

@@ -1,40 +1,30 @@
-"""Text of a PDF, page by page, with PyMuPDF."""
+"""Open a PDF with PyMuPDF, with errors for the file's owner."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ObjectError, one_line
 
+if TYPE_CHECKING:
+    from pymupdf import Document
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`number` counts from 1. Paragraphs of `text` are parted by a blank line, and hold no line breaks themselves."""
+MAX_TITLE = 300
+"""Characters of a title or an author's name in the metadata."""
 
-    number: int
-    text: str
-
-
-# Scripts written without spaces between words: a line break inside them is no word boundary.
-CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-_CJK_BREAK = re.compile(f"(?<=[{CJK}])\\s*\\n\\s*(?=[{CJK}])")
-# A word cut at the end of a line. MuPDF's own flag for it (TEXT_DEHYPHENATE) does nothing for blocks.
-_HYPHEN_BREAK = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n\s*(?=([^\W\d_]))")
-_SPACE = re.compile(r"\s+")
+# ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. All after the year may be missing.
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-]\d\d)'?(\d\d)?)?")
 # What no text field can hold (NUL) or show: C0 and C1 controls other than white space, and lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
-def paragraph(lines: str) -> str:
-    """One paragraph of wrapped lines as a single line."""
-    lines = _HYPHEN_BREAK.sub(lambda match: "" if match[1].islower() else "-", _UNPRINTABLE.sub("", lines))
-    return _SPACE.sub(" ", _CJK_BREAK.sub("", lines)).strip()
-
-
-def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
-    """Yield the pages of a PDF in order, those without text included.
+@contextmanager
+def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
+    """A PDF that has pages.
 
     Raises:
         ObjectError: it is empty, not a PDF, encrypted, damaged beyond repair, or has no pages or more than `max_pages`.
@@ -50,7 +40,7 @@ def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors share no narrower base class
-        _check_memory(error)
+        check_memory(error)
         raise ObjectError(
             "parse",
             "NotAPdf",
@@ -64,7 +54,7 @@ def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
         try:
             count = document.page_count
         except Exception as error:
-            raise _damaged(error) from None
+            raise damaged(error) from None
         if count < 1:
             raise ObjectError(
                 "parse", "NoPages", "the PDF has no readable page; it may be truncated, so upload it again"
@@ -76,25 +66,56 @@ def parse_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Page]:
                 f"the PDF has {count} pages, over the limit of {max_pages}; raise --max-pages to take it",
                 limit=max_pages,
             )
-        flags = pymupdf.TEXTFLAGS_BLOCKS & ~pymupdf.TEXT_PRESERVE_IMAGES
-        for number in range(1, count + 1):
-            try:
-                blocks = document[number - 1].get_text("blocks", flags=flags)
-            except Exception as error:
-                raise _damaged(error, number) from None
-            paragraphs = (paragraph(block[4]) for block in blocks if block[6] == 0)
-            yield Page(number, "\n\n".join(text for text in paragraphs if text))
+        yield document
 
 
-def _check_memory(error: Exception) -> None:
-    """Raises MemoryError for what MuPDF says instead of it: "malloc (52 bytes) failed"."""
-    if isinstance(error, MemoryError) or re.search(r"alloc\b.*failed|out of memory", str(error), re.I):
+def check_memory(error: Exception) -> None:
+    """Raises MemoryError for what MuPDF and ONNX Runtime say instead of it: "malloc (52 bytes) failed"."""
+    if isinstance(error, MemoryError) or re.search(
+        r"alloc\b.*failed|out of memory|bad_alloc|fail\w* to alloc", str(error), re.I
+    ):
         raise MemoryError(str(error)) from None
 
 
-def _damaged(error: Exception, page: int | None = None) -> ObjectError:
-    _check_memory(error)
+def damaged(error: Exception, page: int | None = None) -> ObjectError:
+    """The failure for an error of MuPDF on a page, or on the page tree. Raises MemoryError if it is one."""
+    check_memory(error)
     where = f"page {page}" if page else "the page tree"
     return ObjectError(
         "parse", "Damaged", f"{where} of the PDF cannot be read; repair it or upload it again ({one_line(error, 80)})"
     )
+
+
+def pdf_metadata(document: Document) -> dict[str, Any]:
+    """What the file says of itself, where it does: title, author, and as ISO 8601 created and modified."""
+    try:
+        said = document.metadata or {}
+    except Exception as error:  # a damaged information dictionary says nothing
+        check_memory(error)
+        return {}
+    found = {
+        "title": _clean(said.get("title")),
+        "author": _clean(said.get("author")),
+        "created": iso_date(said.get("creationDate") or ""),
+        "modified": iso_date(said.get("modDate") or ""),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _clean(text: str | None) -> str:
+    return " ".join(UNPRINTABLE.sub(" ", text or "").replace("\ufeff", "").split())[:MAX_TITLE]
+
+
+def iso_date(text: str) -> str:
+    """A PDF's date as ISO 8601 with the precision of a second, or "" for what is no date."""
+    match = _DATE.match(text.strip())
+    if not match:
+        return ""
+    year, month, day, hour, minute, second, utc, hours, minutes = match.groups()
+    zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+    try:
+        return datetime.fromisoformat(
+            f"{year}-{month or '01'}-{day or '01'}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}"
+        ).isoformat()
+    except ValueError:
+        return ""

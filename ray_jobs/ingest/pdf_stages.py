@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ingest.blocks import PART, failed_part, failure_of
 from ingest.chunking import Chunk, ChunkSettings
-from ingest.document import prepare, read_document
+from ingest.document import DocumentSettings, prepare, read_document
 from ingest.errors import ObjectError
 from ingest.options import Limits
 from ingest.progress import Observe
@@ -50,7 +50,9 @@ def _parts(entry: Mapping[str, Any], chunks: list[Chunk], metadata: str) -> Iter
             "collection": 0,
             "first": first,
             "totals": [len(chunks)],
-            "fields": [json.dumps({"page": chunk.page, "kind": "text", "metadata": {}}) for chunk in part],
+            "fields": [
+                json.dumps({"page": chunk.page, "kind": chunk.kind, "metadata": chunk.metadata}) for chunk in part
+            ],
             "texts": [chunk.text for chunk in part],
             "metadata": metadata,
         }
@@ -76,7 +78,7 @@ def parse_documents(
             content = data()
             started = time.perf_counter()
             document = _sandbox(tokenizer_json, settings.limits).run(
-                read_document, content, settings.chunks, settings.limits.pages
+                read_document, content, DocumentSettings(settings.chunks, settings.limits.pages)
             )
             observe("parse", 1, time.perf_counter() - started)
         except ObjectError as error:
@@ -84,7 +86,7 @@ def parse_documents(
             continue
         if document.chunks and before_embedding is not None:
             before_embedding(entry)
-        rows.extend(_parts(entry, document.chunks, json.dumps({"pages": document.pages})))
+        rows.extend(_parts(entry, document.chunks, json.dumps(document.metadata)))
         chunk_count += len(document.chunks)
         if chunk_count >= TABLE_CHUNKS:
             yield pa.Table.from_pylist(rows, PART)

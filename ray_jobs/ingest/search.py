@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.layout import CJK
 from ingest.milvus import TIMEOUT
-from ingest.pdf import CJK
 from ingest.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
 
 if TYPE_CHECKING:

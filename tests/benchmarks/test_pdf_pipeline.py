@@ -173,15 +173,15 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
 
     from embedded.milvus_lite import MilvusLite
     from ingest.chunking import ChunkSettings, chunk_pages
+    from ingest.document import parse_pdf
     from ingest.milvus import connect
-    from ingest.pdf import parse_pdf
     from ingest.schema import DOCUMENTS, ensure_rows
     from ingest.text_model import describe
 
     model = describe(model_path)
     contents = {file: file.read_bytes() for file in files}
     started = time.process_time()
-    pages = {file: list(parse_pdf(content)) for file, content in contents.items()}
+    pages = {file: parse_pdf(content)[0] for file, content in contents.items()}
     decode = time.process_time() - started
     settings = ChunkSettings(CHUNK_TOKENS, 0)
     chunks = [
@@ -217,8 +217,8 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
 
     from embedded.milvus_lite import MilvusLite
     from ingest.chunking import ChunkSettings, chunk_pages
+    from ingest.document import parse_pdf
     from ingest.milvus import connect
-    from ingest.pdf import parse_pdf
     from ingest.schema import DOCUMENTS, ensure_rows
     from ingest.text_model import describe
 
@@ -232,7 +232,7 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
         ensure_rows(client, DOCUMENTS, "documents", model.dimension)
         started = time.perf_counter()
         for file in files:
-            chunks = list(chunk_pages(parse_pdf(file.read_bytes()), model.tokenizer_json, settings))
+            chunks = list(chunk_pages(parse_pdf(file.read_bytes())[0], model.tokenizer_json, settings))
             if not chunks:
                 continue
             vectors = encoder.encode([chunk.text for chunk in chunks], batch_size=BATCH, normalize_embeddings=True)

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from ingest.chunking import MAX_CHARACTERS, ChunkSettings, chunk_pages
-from ingest.pdf import Page
 from ingest.schema import TEXT_LENGTH
+from ingest.structure import Block, Page
 
 ENGLISH = "The keeper climbs the tower at dusk. He trims the wick, and he writes the hour into the log.\n\n" * 40
 CHINESE = "云岭绿茶的冲泡水温是八十度，第一泡静置两分钟。第二泡稍长一些；茶叶沉底以后再饮用。" * 60
@@ -29,7 +29,8 @@ def count(tokenizer_json):
 
 
 def split(text, tokenizer_json, tokens=60, overlap=0, number=1):
-    return [c.text for c in chunk_pages([Page(number, text)], tokenizer_json, ChunkSettings(tokens, overlap))]
+    page = Page(number, [Block(text)])
+    return [chunk.text for chunk in chunk_pages([page], tokenizer_json, ChunkSettings(tokens, overlap))]
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE, ENGLISH + CHINESE], ids=["english", "chinese", "both"])
@@ -59,7 +60,7 @@ def test_a_short_paragraph_is_not_torn(tokenizer_json):
 
 
 def test_chunks_keep_their_page_and_never_cross_it(tokenizer_json):
-    pages = [Page(1, "alpha " * 100), Page(2, ""), Page(3, "gamma " * 100)]
+    pages = [Page(1, [Block("alpha " * 100)]), Page(2, []), Page(3, [Block("gamma " * 100)])]
     chunks = list(chunk_pages(pages, tokenizer_json, ChunkSettings(60, 0)))
     assert {(chunk.page, word) for chunk in chunks for word in chunk.text.split()} == {(1, "alpha"), (3, "gamma")}
     assert [chunk.page for chunk in chunks] == sorted(chunk.page for chunk in chunks)
@@ -98,4 +99,43 @@ def test_a_tokenizer_saved_with_truncation_still_counts_whole_texts(tokenizer_js
     tokenizer.enable_truncation(16)
     tokenizer.enable_padding(length=16)
     chunks = split(ENGLISH, tokenizer.to_str(), 60)
+    assert max(count(chunk) for chunk in chunks) <= 60
+
+
+def test_a_chunk_has_the_headings_that_it_begins_under(tokenizer_json):
+    body = "The keeper climbs the tower at dusk. " * 3
+    blocks = [
+        Block("Lights", ("Lights",)),
+        Block(body, ("Lights",)),
+        Block("Fog", ("Lights", "Fog")),
+        Block(body, ("Lights", "Fog")),
+    ]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(30, 0)))
+    assert [chunk.metadata["headings"] for chunk in chunks] == [["Lights"], ["Lights", "Fog"]]
+    assert chunks[1].text.startswith("Fog")
+
+
+def test_the_headings_are_right_beyond_the_first_piece_of_a_long_page(tokenizer_json):
+    blocks = [Block("alpha " * MAX_CHARACTERS, ("A",)), Block("beta " * 400, ("B",))]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(200, 0)))
+    assert {(chunk.text.split()[0], *chunk.metadata["headings"]) for chunk in chunks} == {("alpha", "A"), ("beta", "B")}
+
+
+def test_a_table_that_fits_is_one_chunk(tokenizer_json):
+    blocks = [Block("Before"), Block("|Port|Depth|\n|---|---|\n|North|9 m|", table=True), Block("After")]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(60, 0)))
+    assert [(chunk.text, chunk.metadata) for chunk in chunks] == [
+        ("Before", {}),
+        ("|Port|Depth|\n|---|---|\n|North|9 m|", {"table": True}),
+        ("After", {}),
+    ]
+
+
+def test_a_long_table_is_cut_between_rows_under_its_first_row(tokenizer_json, count):
+    rows = [f"|Harbour {number}|{number} m|" for number in range(40)]
+    block = Block("\n".join(["|Port|Depth|", "|---|---|", *rows]), table=True)
+    chunks = [chunk.text for chunk in chunk_pages([Page(1, [block])], tokenizer_json, ChunkSettings(60, 0))]
+    assert len(chunks) > 1
+    assert all(chunk.startswith("|Port|Depth|\n|---|---|\n") for chunk in chunks)
+    assert [row for chunk in chunks for row in chunk.split("\n")[2:]] == rows
     assert max(count(chunk) for chunk in chunks) <= 60

@@ -20,7 +20,7 @@ from embedded.object_store import ObjectStore
 from embedded.processes import base_environment, command_line
 from embedded.ray_head import RayHead
 from ingest.chunking import ChunkSettings
-from ingest.document import prepare, read_document
+from ingest.document import DocumentSettings, prepare, read_document
 from ingest.errors import ObjectError
 from ingest.identity import row_ids
 from ingest.ledger import UNFINISHED
@@ -101,7 +101,7 @@ class World:
         for name, data in self.contents.items():
             source = self.source + name
             try:
-                chunks = read_document(data, ChunkSettings(TOKENS, 0), 1000).chunks
+                chunks = read_document(data, DocumentSettings(ChunkSettings(TOKENS, 0), 1000)).chunks
             except ObjectError:
                 ids[source] = []
             else:

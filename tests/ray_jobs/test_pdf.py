@@ -5,8 +5,10 @@ import contextlib
 import pymupdf
 import pytest
 
+from ingest.document import parse_pdf
 from ingest.errors import ObjectError
-from ingest.pdf import Page, paragraph, parse_pdf
+from ingest.layout import join_lines
+from ingest.pdf import iso_date
 
 
 def pdf(*pages, font="helv", **save):
@@ -19,9 +21,13 @@ def pdf(*pages, font="helv", **save):
         return document.tobytes(**save)
 
 
+def pages_of(data):
+    return parse_pdf(data)[0]
+
+
 def failure(data):
     with pytest.raises(ObjectError) as caught:
-        list(parse_pdf(data))
+        parse_pdf(data)
     error = caught.value
     assert error.stage == "parse"
     assert error.message.count("\n") == 0
@@ -30,11 +36,12 @@ def failure(data):
 
 
 def test_pages_are_counted_from_one_and_those_without_text_are_there():
-    assert list(parse_pdf(pdf("one", "", "three"))) == [Page(1, "one"), Page(2, ""), Page(3, "three")]
+    pages = pages_of(pdf("one", "", "three"))
+    assert [(page.number, page.text) for page in pages] == [(1, "one"), (2, ""), (3, "three")]
 
 
 def test_the_lines_of_a_paragraph_become_one_line():
-    (page,) = parse_pdf(pdf("The keeper climbs the\ntower at dusk and\ntrims the wick."))
+    (page,) = pages_of(pdf("The keeper climbs the\ntower at dusk and\ntrims the wick."))
     assert page.text == "The keeper climbs the tower at dusk and trims the wick."
 
 
@@ -44,35 +51,59 @@ def test_paragraphs_are_parted_by_a_blank_line():
         sheet.insert_text((72, 100), "First paragraph.\nIts second line.")
         sheet.insert_text((72, 300), "Second paragraph.")
         data = document.tobytes()
-    (page,) = parse_pdf(data)
+    (page,) = pages_of(data)
     assert page.text == "First paragraph. Its second line.\n\nSecond paragraph."
 
 
 def test_a_word_cut_at_the_end_of_a_line_is_joined():
-    (page,) = parse_pdf(pdf("It was a great disap-\npointment for all."))
+    (page,) = pages_of(pdf("It was a great disap-\npointment for all."))
     assert page.text == "It was a great disappointment for all."
 
 
 def test_a_hyphen_before_a_capital_stays():
-    assert paragraph("the Anglo-\nSaxon ship") == "the Anglo-Saxon ship"
+    assert join_lines("the Anglo-\nSaxon ship") == "the Anglo-Saxon ship"
 
 
 def test_a_dash_at_the_end_of_a_line_is_no_hyphen():
-    assert paragraph("pages 10-\n12 and so on -\nwith a dash") == "pages 10- 12 and so on - with a dash"
+    assert join_lines("pages 10-\n12 and so on -\nwith a dash") == "pages 10- 12 and so on - with a dash"
 
 
 def test_chinese_lines_are_joined_without_a_space():
-    (page,) = parse_pdf(pdf("云岭绿茶的冲泡\n水温是八十度。", font="china-s"))
+    (page,) = pages_of(pdf("云岭绿茶的冲泡\n水温是八十度。", font="china-s"))
     assert page.text == "云岭绿茶的冲泡水温是八十度。"
 
 
 def test_a_line_break_between_chinese_and_english_stays_a_space():
-    assert paragraph("运行 Ray\n集群") == "运行 Ray 集群"
+    assert join_lines("运行 Ray\n集群") == "运行 Ray 集群"
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9f", "\ud800"])
 def test_what_no_text_field_can_hold_is_dropped(character):
-    assert paragraph(f"a{character}b") == "ab"
+    assert join_lines(f"a{character}b") == "ab"
+
+
+@pytest.mark.parametrize(
+    ("shape", "letters"),
+    [("eﬃcient ﬁles", "efficient files"), ("⽂⾔", "文言"), ("ﻻ", "لا")],
+    ids=["ligatures", "radicals", "arabic"],
+)
+def test_shapes_of_letters_become_the_letters_that_people_search_for(shape, letters):
+    assert join_lines(shape) == letters
+
+
+@pytest.mark.parametrize(
+    ("said", "date"),
+    [
+        ("D:20200102030405+05'30'", "2020-01-02T03:04:05+05:30"),
+        ("D:20200102030405Z", "2020-01-02T03:04:05+00:00"),
+        ("D:2020", "2020-01-01T00:00:00"),
+        ("20200102", "2020-01-02T00:00:00"),
+        ("D:20201399", ""),
+        ("yesterday", ""),
+    ],
+)
+def test_dates_become_iso_8601(said, date):
+    assert iso_date(said) == date
 
 
 def test_an_encrypted_pdf_says_so():
@@ -82,7 +113,7 @@ def test_an_encrypted_pdf_says_so():
 
 def test_a_pdf_that_only_its_owner_may_change_is_read():
     data = pdf("open to all", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="", owner_pw="owner")
-    assert [page.text for page in parse_pdf(data)] == ["open to all"]
+    assert [page.text for page in pages_of(data)] == ["open to all"]
 
 
 def test_an_empty_file_says_so():
@@ -113,14 +144,14 @@ def test_a_pdf_without_pages_says_so():
 def test_mupdf_keeps_its_complaints_off_the_output(capfd):
     for data in (pdf("one", "two")[:-300], b"%PDF-1.7\n<<garbage>>"):
         with contextlib.suppress(ObjectError):
-            list(parse_pdf(data))
+            parse_pdf(data)
     assert capfd.readouterr() == ("", "")
 
 
 def test_all_good_files_of_the_corpus_parse(corpus):
     files = sorted(corpus.glob("pdf/*/*.pdf"))
     assert len(files) == 130
-    pages = [page for file in files for page in parse_pdf(file.read_bytes())]
+    pages = [page for file in files for page in parse_pdf(file.read_bytes(), ocr=False)[0]]
     assert len(pages) == 1955
     assert sum(bool(page.text) for page in pages) > 1700
 
@@ -131,7 +162,7 @@ def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus):
     types = {}
     for file in files:
         try:
-            list(parse_pdf(file.read_bytes()))
+            parse_pdf(file.read_bytes(), ocr=False)
         except ObjectError as error:
             types[file.name] = error.error_type
             assert "\n" not in error.message
