@@ -10,12 +10,16 @@ Exit codes: 0 done, 2 bad arguments or configuration, 3 too many objects failed,
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from ingest.caption_stages import CaptionFigures
+from ingest.captioning import PROMPT, CaptionModel, describe_captioner
 from ingest.chunking import ChunkSettings
+from ingest.document import DocumentSettings
 from ingest.errors import ConfigurationError
 from ingest.identity import fingerprint
-from ingest.options import Options, Parser, add_common_flags, options_from
+from ingest.options import Options, Parser, add_common_flags, options_from, positive_count
 from ingest.pdf_stages import ParseSettings, parse_documents
 from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.report import Report
@@ -32,15 +36,22 @@ if TYPE_CHECKING:
     from ingest.progress import Reporter
     from ingest.resources import Resources
 
-REVISION = 1
+REVISION = 2
 """Raise it when the same PDF gives other rows than before: every object is then processed anew."""
 
 GPU_BATCH = 64
 """Parts of objects per call of a model on a GPU: thousands of chunks, to sort by length before they are batched."""
 
 
-def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, options: Options) -> Pipeline:
+GPU_FIGURES = 4
+"""Parts of objects per call of a captioning model on a GPU: some fifty figures."""
+
+
+def pdf_pipeline(
+    model: TextModel, captioner: CaptionModel | None, chunks: ChunkSettings, arguments: Namespace, options: Options
+) -> Pipeline:
     """The pipeline's stages and collection; whatever shapes its rows is in its fingerprint."""
+    document = DocumentSettings(chunks, options.limits.pages, arguments.ocr == "auto", captioner is not None)
 
     def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
         parsed = map_objects(
@@ -48,10 +59,13 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
             parse_documents,
             resources,
             tokenizer_json=model.tokenizer_json,
-            settings=ParseSettings(chunks, options.max_object_bytes, options.limits),
+            settings=ParseSettings(document, options.max_object_bytes, options.limits),
             observe=observe,
             before_embedding=reuse.stored,
         )
+        if captioner is not None:
+            pool = resources.pools["caption"]
+            parsed = map_model(parsed, CaptionFigures, pool, GPU_FIGURES, model=captioner.name, observe=observe)
         return map_model(
             parsed,
             EmbedTexts,
@@ -63,14 +77,18 @@ def pdf_pipeline(model: TextModel, chunks: ChunkSettings, batch_size: int, optio
             known=reuse.known,
         )
 
-    shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap}
+    shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}
+    models = [ModelStage("embed", model.weight_bytes, batch_size=arguments.embedding_batch_size)]
+    if captioner is not None:
+        shape["captions"] = f"{captioner.identity} {PROMPT}"
+        models.append(ModelStage("caption", captioner.weight_bytes, 2.0, arguments.caption_batch_size))
     return Pipeline(
         name="pdfs",
         unit="chunks",
         suffixes=(".pdf",),
         collections=(Collection(DOCUMENTS, model.dimension, model.name),),
         model=model.identity,
-        models=(ModelStage("embed", model.weight_bytes, batch_size=batch_size),),
+        models=tuple(models),
         fingerprint=fingerprint("pdfs", REVISION, shape),
         build=build,
     )
@@ -86,6 +104,12 @@ def main(argv: list[str] | None = None) -> int:
                         help="largest chunk, in tokens of the model (default: 200)")  # fmt: skip
     parser.add_argument("--chunk-overlap", type=int, default=0, metavar="N",
                         help="tokens that a chunk repeats of the one before (default: 0)")  # fmt: skip
+    parser.add_argument("--ocr", choices=("auto", "off"), default="auto",
+                        help="read pages without a usable text layer from their picture (default: auto)")  # fmt: skip
+    parser.add_argument("--caption-model", default="", metavar="NAME",
+                        help="vision-language model that describes figures (default: none)")  # fmt: skip
+    parser.add_argument("--caption-batch-size", type=positive_count, default=8, metavar="N",
+                        help="figures per forward pass (default: 8)")  # fmt: skip
     arguments = parser.parse_args(argv)
 
     def work() -> Report:
@@ -102,7 +126,8 @@ def main(argv: list[str] | None = None) -> int:
                 f"({model.max_tokens}); the rest of each chunk would be lost"
             )
         chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
-        return run(pdf_pipeline(model, chunks, arguments.embedding_batch_size, options), options, say)
+        captioner = describe_captioner(arguments.caption_model) if arguments.caption_model else None
+        return run(pdf_pipeline(model, captioner, chunks, arguments, options), options, say)
 
     return finish(work, arguments.report)
 

@@ -64,6 +64,11 @@ def server_version(client: MilvusClient) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (99, 0)
 
 
+GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_without_calls": False}
+"""pymilvus pings every 10 s, idle or not. A gRPC server that was not told to bear that (Milvus Lite's) hangs up after a
+few pings within 5 minutes, and a call that is under way then fails. A dead server is found by each call's timeout."""
+
+
 def connect(uri: str, patience: float = 0.0) -> MilvusClient:
     """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
 
@@ -97,7 +102,12 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
     while True:
         try:
             with errors_as_sentences(uri):
-                client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT_TIMEOUT)
+                client = MilvusClient(
+                    uri=uri,
+                    token=os.environ.get("MILVUS_TOKEN", ""),
+                    timeout=CONNECT_TIMEOUT,
+                    grpc_options=GRPC_OPTIONS,
+                )
                 client.list_collections(timeout=CONNECT_TIMEOUT)
                 return client
         except UnreachableError:

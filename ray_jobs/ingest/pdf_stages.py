@@ -1,4 +1,7 @@
-"""The first stage of the PDF pipeline as Ray Data runs it: differences in, parts of documents out."""
+"""The first stage of the PDF pipeline as Ray Data runs it: differences in, parts of documents out.
+
+A document's figures are its last rows: their texts are captions that a later stage makes of their pictures.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingest.blocks import PART, failed_part, failure_of
-from ingest.chunking import Chunk, ChunkSettings
-from ingest.document import DocumentSettings, prepare, read_document
+from ingest.blocks import failed_part, failure_of
+from ingest.caption_stages import PICTURED
+from ingest.document import Document, DocumentSettings, prepare, read_document
 from ingest.errors import ObjectError
 from ingest.options import Limits
 from ingest.progress import Observe
@@ -21,7 +24,9 @@ from ingest.reading import read_ahead
 from ingest.sandbox import Sandbox
 
 PART_CHUNKS = 256
-"""Chunks per row at most: an object with more comes in parts, so that no row, batch or write grows with an object."""
+PART_FIGURES = 16
+"""Chunks, or figures, per row at most: an object with more comes in parts, so that no row, batch or write grows with an
+object."""
 
 TABLE_CHUNKS = 256
 """Chunks after which a parse task hands a table on."""
@@ -31,7 +36,7 @@ TABLE_CHUNKS = 256
 class ParseSettings:
     """How objects are read: `max_object_bytes` is asked for before, `limits` while one is parsed."""
 
-    chunks: ChunkSettings
+    document: DocumentSettings
     max_object_bytes: int
     limits: Limits
 
@@ -42,20 +47,36 @@ def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
     return Sandbox(prepare, limits, tokenizer_json)
 
 
-def _parts(entry: Mapping[str, Any], chunks: list[Chunk], metadata: str) -> Iterator[dict[str, Any]]:
-    for first in range(0, max(len(chunks), 1), PART_CHUNKS):
+def _parts(entry: Mapping[str, Any], document: Document) -> Iterator[dict[str, Any]]:
+    chunks, figures = document.chunks, document.figures
+    common = {
+        **entry,
+        "collection": 0,
+        "totals": [len(chunks) + len(figures)],
+        "metadata": json.dumps(document.metadata),
+    }
+    for first in range(0, len(chunks) if chunks or figures else 1, PART_CHUNKS):
         part = chunks[first : first + PART_CHUNKS]
         yield {
-            **entry,
-            "collection": 0,
+            **common,
             "first": first,
-            "totals": [len(chunks)],
-            "fields": [
-                json.dumps({"page": chunk.page, "kind": chunk.kind, "metadata": chunk.metadata}) for chunk in part
-            ],
+            "fields": [_fields(chunk.page, chunk.kind, chunk.metadata) for chunk in part],
             "texts": [chunk.text for chunk in part],
-            "metadata": metadata,
+            "pictures": [None] * len(part),
         }
+    for start in range(0, len(figures), PART_FIGURES):
+        seen = figures[start : start + PART_FIGURES]
+        yield {
+            **common,
+            "first": len(chunks) + start,
+            "fields": [_fields(figure.page, "caption", figure.metadata) for figure in seen],
+            "texts": [None] * len(seen),
+            "pictures": [figure.image for figure in seen],
+        }
+
+
+def _fields(page: int, kind: str, metadata: Mapping[str, Any]) -> str:
+    return json.dumps({"page": page, "kind": kind, "metadata": metadata})
 
 
 def parse_documents(
@@ -65,7 +86,7 @@ def parse_documents(
     observe: Observe,
     before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Iterator[pa.Table]:
-    """Read, parse and chunk the objects of a block of differences; yields tables of PART.
+    """Read, parse and chunk the objects of a block of differences; yields tables of PICTURED.
 
     `before_embedding` is called with the difference of each object that has chunks.
 
@@ -77,19 +98,17 @@ def parse_documents(
         try:
             content = data()
             started = time.perf_counter()
-            document = _sandbox(tokenizer_json, settings.limits).run(
-                read_document, content, DocumentSettings(settings.chunks, settings.limits.pages)
-            )
+            document = _sandbox(tokenizer_json, settings.limits).run(read_document, content, settings.document)
             observe("parse", 1, time.perf_counter() - started)
         except ObjectError as error:
-            rows.append(failed_part(entry, failure_of(error)))
+            rows.append({**failed_part(entry, failure_of(error)), "pictures": []})
             continue
         if document.chunks and before_embedding is not None:
             before_embedding(entry)
-        rows.extend(_parts(entry, document.chunks, json.dumps(document.metadata)))
-        chunk_count += len(document.chunks)
+        rows.extend(_parts(entry, document))
+        chunk_count += len(document.chunks) + len(document.figures)
         if chunk_count >= TABLE_CHUNKS:
-            yield pa.Table.from_pylist(rows, PART)
+            yield pa.Table.from_pylist(rows, PICTURED)
             rows, chunk_count = [], 0
     if rows:
-        yield pa.Table.from_pylist(rows, PART)
+        yield pa.Table.from_pylist(rows, PICTURED)
