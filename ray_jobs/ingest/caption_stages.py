@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pyarrow as pa
 
 from ingest.blocks import PART
@@ -36,6 +37,6 @@ class CaptionFigures:
         flat = texts.flatten().to_pylist()
         for index, caption in zip(waiting, captions, strict=True):
             flat[index] = caption
-        offsets = pa.array([0, *texts.value_lengths().to_pylist()]).cumulative_sum().cast(pa.int32())
-        captioned = pa.ListArray.from_arrays(offsets, pa.array(flat, pa.string()))
+        offsets = np.concatenate([[0], np.cumsum(texts.value_lengths().to_numpy())])
+        captioned = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat, pa.string()))
         return table.select(PART.names).set_column(PART.get_field_index("texts"), PART.field("texts"), captioned)

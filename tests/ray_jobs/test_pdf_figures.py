@@ -1,0 +1,88 @@
+"""ingest_pdfs.py on the real Ray head: scans are read by OCR, and figures become captions with their page."""
+
+import pytest
+
+from embedded.images import make_photos
+
+BUCKET = "pdf-figures"
+SENTENCE = "The harbour master records every ship that passes the lighthouse at night."
+
+
+def paper(figures=()):
+    """Two pages of text, the second with figures."""
+    import pymupdf
+
+    with pymupdf.open() as document:
+        for _ in range(2):
+            page = document.new_page()
+            page.insert_textbox(pymupdf.Rect(72, 72, 520, 200), SENTENCE * 3, fontsize=11)
+        for index, name in enumerate(figures):
+            top = 220 + 180 * index
+            page.insert_image(pymupdf.Rect(72, top, 300, top + 150), stream=make_photos()[name])
+        return document.tobytes(no_new_id=True)
+
+
+def scan():
+    """A page that is nothing but a picture of a sentence."""
+    import pymupdf
+
+    with pymupdf.open("pdf", paper()) as text, pymupdf.open() as document:
+        picture = text[0].get_pixmap(dpi=150).tobytes("png")
+        document.new_page().insert_image(document[0].rect, stream=picture)
+        return document.tobytes(no_new_id=True)
+
+
+class Papers:
+    """A paper with figures and a scan, ingested with and without a captioning model."""
+
+    def __init__(self, jobs, store, client, caption_path):
+        self.source = f"{store.bucket(BUCKET)}/papers/"
+        for name, data in {"figures.pdf": paper(("cat.jpg", "palace.jpg")), "scan.pdf": scan()}.items():
+            store.client().put_object(Bucket=BUCKET, Key=f"papers/{name}", Body=data)
+        flags = ["--source", self.source, "--collection", "figures_"]
+        self.client = client
+        self.plain = jobs.run("ingest_pdfs.py", *flags, "--ocr", "off")
+        self.without = self.rows()
+        self.captioned = jobs.run("ingest_pdfs.py", *flags, "--caption-model", caption_path)
+        self.found = self.rows()
+
+    def rows(self):
+        return self.client.query(
+            "figures_documents", filter='id != ""', limit=1000, consistency_level="Strong",
+            output_fields=["source", "ordinal", "page", "kind", "text", "metadata"],
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def papers(jobs, object_store, milvus_client, caption_path):
+    return Papers(jobs, object_store, milvus_client, caption_path)
+
+
+def test_each_figure_has_a_caption_with_its_page_behind_the_text(papers):
+    assert papers.captioned.code == 0, papers.captioned.stderr
+    rows = sorted(
+        (row for row in papers.found if row["source"].endswith("figures.pdf")), key=lambda row: row["ordinal"]
+    )
+    assert [row["ordinal"] for row in rows] == list(range(len(rows)))
+    captions = [row for row in rows if row["kind"] == "caption"]
+    assert rows[-2:] == captions
+    assert [row["page"] for row in captions] == [2, 2]
+    assert all(row["text"] for row in captions)
+    assert papers.captioned.report["stages"]["caption"]["items"] == 2
+
+
+def test_a_scan_is_read_by_ocr(papers):
+    rows = [row for row in papers.found if row["source"].endswith("scan.pdf")]
+    assert {row["kind"] for row in rows} == {"ocr"}
+    assert "passes the lighthouse" in " ".join(row["text"] for row in rows)
+
+
+def test_without_ocr_and_a_captioning_model_there_is_the_text_layer_alone(papers):
+    assert papers.plain.code == 0, papers.plain.stderr
+    assert {(row["source"].rsplit("/")[-1], row["kind"]) for row in papers.without} == {("figures.pdf", "text")}
+    assert papers.plain.report["empty"] == 1
+
+
+def test_other_settings_replace_the_rows_of_a_paper(papers):
+    assert papers.captioned.report["changed"] == 2
+    assert papers.captioned.report["rows_deleted"] == len(papers.without)
