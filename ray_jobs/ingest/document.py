@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest.chunking import Chunk, ChunkSettings, chunk_pages
+from ingest.columns import reading_order
 from ingest.errors import ObjectError
 from ingest.figures import Figure, Figures
 from ingest.language import language_of
-from ingest.layout import paragraphs_of, unreadable
+from ingest.layout import Paragraph, paragraphs_of, unreadable, whole
 from ingest.ocr import read_picture
 from ingest.pdf import damaged, open_pdf, pdf_metadata
 from ingest.sandbox import progress
 from ingest.structure import Page, RawPage, structure
-from ingest.tables import with_tables
+from ingest.tables import MIN_BESIDE, with_tables
 
 if TYPE_CHECKING:
     import pymupdf
@@ -123,17 +124,22 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     # No pictures, which MuPDF would decode; ligatures as they are, since it takes those of Arabic apart in the wrong
     # order; and U+FFFD for a glyph without a known character, where it else gives the glyph's number in the font.
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
-    content = page.get_text("dict", flags=flags)
-    paragraphs = paragraphs_of(content)
-    if ocr and _is_picture(page, paragraphs):
+    text = page.get_textpage(flags=flags)
+    content = page.get_text("dict", textpage=text)
+    level, sideways = paragraphs_of(content)
+    if ocr and _is_picture(page, level + sideways):
         read = read_picture(page)
         progress()
         if read:
             return RawPage(number, page.rect.height, "ocr", read)
-    return RawPage(number, content["height"], "text", with_tables(page, paragraphs, flags))
+    paragraphs, beside = reading_order(level) if len(level) >= len(sideways) else (level, 0)
+    paragraphs = whole(paragraphs) + sideways
+    if beside >= MIN_BESIDE:
+        paragraphs = with_tables(page, text, paragraphs)
+    return RawPage(number, content["height"], "text", paragraphs)
 
 
-def _is_picture(page: pymupdf.Page, paragraphs: list[Any]) -> bool:
+def _is_picture(page: pymupdf.Page, paragraphs: list[Paragraph]) -> bool:
     """Whether only OCR can tell what the page says: a scan without a text layer, or a broken one."""
     text = "".join([line.text for paragraph in paragraphs for line in paragraph.lines])
     if unreadable(text):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.layout import Line, Paragraph, bounded, reading_order
+from ingest.columns import reading_order
+from ingest.layout import Line, Paragraph, bounded
 from ingest.pdf import check_memory
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def read_picture(page: Page) -> list[Paragraph]:
     """
     try:
         scale = _scale(page)
-        return reading_order(_paragraphs(_lines(_render(page, scale), scale)))
+        return reading_order(_paragraphs(_lines(_render(page, scale), scale)))[0]
     except Exception as error:
         check_memory(error)
         raise

@@ -72,7 +72,7 @@ def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
 def check_memory(error: Exception) -> None:
     """Raises MemoryError for what MuPDF and ONNX Runtime say instead of it: "malloc (52 bytes) failed"."""
     if isinstance(error, MemoryError) or re.search(
-        r"alloc\b.*failed|out of memory|bad_alloc|fail\w* to alloc", str(error), re.I
+        r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc", str(error), re.I
     ):
         raise MemoryError(str(error)) from None
 

@@ -127,7 +127,8 @@ def structure(pages: Sequence[RawPage]) -> list[Page]:
 def _goes_on(heading: Paragraph, run: Paragraph) -> bool:
     """Whether the second is the next line of the first, which MuPDF may part where lines are far apart."""
     last, line = heading.lines[-1], run.lines[0]
-    return _rank(last.size) == _rank(line.size) and 0 < line.y0 - last.y0 < 1.6 * line.size
+    above = 0 < line.y0 - last.y0 < 1.6 * line.size and last.x0 < line.x1 and line.x0 < last.x1
+    return above and _rank(last.size) == _rank(line.size)
 
 
 def _drop_repeated(pages: Sequence[RawPage]) -> None:

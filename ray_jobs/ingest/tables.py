@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ingest.layout import Line, Paragraph, join_lines
 
 if TYPE_CHECKING:
-    from pymupdf import Page
+    from pymupdf import Page, TextPage
 
 TOLERANCE = 2.5
 """Points by which lines that belong together may miss each other."""
+
+MIN_BESIDE = 4
+"""Lines of text that stand beside others, if there is a table of two rows and two columns."""
 
 MIN_STROKES, MAX_STROKES = 6, 5000
 """Lines and boxes that a page draws, if it has a ruled table; drawings and maps have more."""
@@ -30,6 +33,10 @@ MIN_FILLED = 0.3
 
 MAX_CELL = 400
 """Mean characters of a cell: what holds more is a page laid out with a table."""
+
+MAX_CROSSING = 0.3
+"""Share of lines of text that go on over the border of a cell: boxes behind words and rules below them look like a
+grid, and text runs through it."""
 
 
 class Table(NamedTuple):
@@ -50,15 +57,11 @@ class _Rule(NamedTuple):
     stop: float
 
 
-def with_tables(page: Page, paragraphs: list[Paragraph], flags: int) -> list[Paragraph]:
-    """The paragraphs, those inside of a ruled table replaced by the table.
-
-    Args:
-        flags: of the extraction of text.
-    """
+def with_tables(page: Page, text: TextPage, paragraphs: list[Paragraph]) -> list[Paragraph]:
+    """The paragraphs, those inside of a ruled table replaced by the table."""
     if not _may_have_tables(page):
         return paragraphs
-    for table in _tables(page, flags):
+    for table in _tables(page, text):
         inside = [paragraph for paragraph in paragraphs if any(_holds(table, line) for line in paragraph.lines)]
         if not inside:
             continue
@@ -87,12 +90,12 @@ def _may_have_tables(page: Page) -> bool:
     return MIN_STROKES <= strokes <= MAX_STROKES
 
 
-def _tables(page: Page, flags: int) -> list[Table]:
+def _tables(page: Page, text: TextPage) -> list[Table]:
     horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
     grids = list(_grids(horizontal, vertical))
     if not grids:
         return []
-    words = page.get_text("words", flags=flags)
+    words = page.get_text("words", textpage=text)
     return [table for rows, columns in grids if (table := _table(rows, columns, words)) is not None]
 
 
@@ -184,9 +187,8 @@ def _positions(values: Iterable[float]) -> list[float]:
 
 def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> Table | None:
     """The words in their cells, or None where that is no table."""
-    if len(rows) < 3 or len(columns) < 3:
-        return None
     cells: dict[tuple[int, int], list[str]] = {}
+    columns_of_line: dict[tuple[int, int], set[int]] = {}
     before: dict[tuple[int, int], tuple[int, int]] = {}
     for x0, y0, x1, y1, word, block, line, _ in words:
         row, column = bisect_right(rows, (y0 + y1) / 2) - 1, bisect_right(columns, (x0 + x1) / 2) - 1
@@ -195,6 +197,7 @@ def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, .
             if cell:
                 cell.append(" " if before[row, column] == (block, line) else "\n")
             cell.append(word)
+            columns_of_line.setdefault((block, line), set()).add(column)
             before[row, column] = (block, line)
     texts = {place: text for place, parts in cells.items() if (text := join_lines("".join(parts)))}
     used_rows, used_columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
@@ -203,6 +206,7 @@ def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, .
         or len(used_columns) < 2
         or len(texts) < MIN_FILLED * len(used_rows) * len(used_columns)
         or sum(map(len, texts.values())) > MAX_CELL * len(texts)
+        or sum(len(crossed) > 1 for crossed in columns_of_line.values()) > MAX_CROSSING * len(columns_of_line)
     ):
         return None
     lines = [
