@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.gpu_memory import Batches
 from ingest.known_vectors import OnDone
 from ingest.text_model import query_prompt
 
@@ -25,7 +26,7 @@ class TextEncoder:
         dimension: the length that its vectors are expected to have.
         threads: CPU threads it may use. Set explicitly, since Ray sets OMP_NUM_THREADS to 1 for an actor that
             reserves a fraction of a CPU.
-        batch_size: texts per forward pass.
+        batch_size: texts per forward pass; halved for good where a GPU's memory does not hold them.
         device: `cuda`, `cpu`, or None to let torch choose.
 
     Raises:
@@ -45,7 +46,7 @@ class TextEncoder:
         if self._model.device.type == "cuda":
             self._model.half()
         self._prompt = query_prompt(name)
-        self._batch_size = batch_size
+        self._batches = Batches(BATCHES_AT_ONCE * batch_size)
         self.dimension = dimension
         actual = self._model.get_embedding_dimension()
         if actual != dimension:
@@ -66,15 +67,19 @@ class TextEncoder:
         vectors = np.empty((len(texts), self.dimension), np.float32)
         # Longest first: what does not fit into memory fails at once and not after an hour.
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-        for start in range(0, len(order), BATCHES_AT_ONCE * self._batch_size):
-            indices = order[start : start + BATCHES_AT_ONCE * self._batch_size]
+
+        def forward(part: slice) -> list[int]:
+            indices = order[part]
             vectors[indices] = self._model.encode_document(
                 [texts[index] for index in indices],
-                batch_size=self._batch_size,
+                batch_size=max(1, self._batches.size // BATCHES_AT_ONCE),
                 convert_to_numpy=True,
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
+            return indices
+
+        for _, indices in self._batches.map(forward, len(order)):
             on_done(indices, vectors[indices])
         return vectors
 
