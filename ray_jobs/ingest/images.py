@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
-    ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico",
+    ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".icns",
+    ".apng", ".avifs", ".heics", ".heifs", ".hif", ".psd", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".dcx", ".dds",
+    ".dib", ".cur", ".fli", ".flc", ".qoi", ".ras", ".xbm", ".xpm",
 )  # fmt: skip
-"""Of the objects that are taken, lower case: formats that photos and scans come in and that Pillow reads."""
+"""Of the objects that are taken, lower case: formats of pictures that Pillow reads by itself."""
+
+FOREIGN = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow knows and hands to other programs (Ghostscript for EPS), or cannot read: whatever a file calls
+itself, it is not opened as one of these."""
 
 DRAFT = 2
 """A large JPEG is decoded at the smallest of its scales that is still so many times the square (libjpeg scales by
@@ -91,7 +97,7 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
     if not data:
         raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data), formats=[name for name in Image.ID if name not in FOREIGN])
     except UnidentifiedImageError as error:
         if data.startswith(SIGNATURES):
             raise _damaged(error) from None

@@ -8,7 +8,7 @@ from PIL import Image
 
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.errors import ObjectError
-from ingest.images import Square, cut, prepare, read_image, to_rgb
+from ingest.images import FOREIGN, SUFFIXES, Square, cut, prepare, read_image, to_rgb
 
 SQUARE = Square(64)
 MAX_PIXELS = 200_000_000
@@ -96,6 +96,18 @@ def test_what_is_no_image_is_refused_in_a_sentence(name, error_type, words):
         read_image(ODD[name].data, SQUARE, MAX_PIXELS)
     assert (caught.value.stage, caught.value.error_type) == ("parse", error_type)
     assert words in caught.value.message
+
+
+def test_a_file_that_another_program_would_have_to_read_is_not_opened():
+    postscript = saved(Image.new("RGB", (20, 20)), "EPS")
+    with pytest.raises(ObjectError, match="this is not an image"):
+        read_image(postscript, SQUARE, MAX_PIXELS)
+
+
+def test_every_format_that_pillow_reads_by_itself_is_taken():
+    formats = {Image.EXTENSION.get(suffix) for suffix in SUFFIXES}
+    assert None not in formats
+    assert not formats & FOREIGN
 
 
 def test_the_limit_is_remembered_so_that_a_higher_one_tries_again():
