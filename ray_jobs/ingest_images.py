@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, describe_clip, square_of
+from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
 from ingest.identity import fingerprint
 from ingest.image_stages import DecodeSettings, EmbedImages, decode_images
 from ingest.images import SUFFIXES
@@ -45,6 +45,7 @@ def image_pipeline(model: ClipModel, batch_size: int, options: Options) -> Pipel
 
     def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
         square = square_of(model)
+        check_weights(model)
         decoded = map_objects(
             differences,
             decode_images,

@@ -14,7 +14,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, describe_clip, square_of
+from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
 from ingest.errors import ConfigurationError
 from ingest.identity import fingerprint
 from ingest.options import Options, Parser, add_common_flags, options_from, positive, positive_count
@@ -65,6 +65,7 @@ def video_pipeline(
         from ingest.video_stages import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
 
         square = square_of(clip)
+        check_weights(clip)
         extracted = map_objects(
             differences,
             extract_media,

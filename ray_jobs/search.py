@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, describe_clip, square_of
+from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
 from ingest.errors import ConfigurationError, ExitCode, JobError, ObjectError, one_line
 from ingest.generations import behind, made_with
 from ingest.identity import model_key
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("ask a question, or give --image")
     try:
         check_prefix(arguments.collection)
+        _check_files(arguments)
         answers = []
         for question, answer in _answers(arguments):
             answers.append((question, [hit for hits in answer.values() for hit in hits]))
@@ -85,8 +87,19 @@ def main(argv: list[str] | None = None) -> int:
     return ExitCode.OK
 
 
+def _check_files(arguments: Namespace) -> None:
+    """Before models are loaded: raises ConfigurationError for a file that is not there, or cannot be made."""
+    if arguments.image and not Path(arguments.image).is_file():
+        raise ConfigurationError(f"--image {arguments.image!r}: there is no such file")
+    if arguments.html and (Path(arguments.html).is_dir() or not Path(arguments.html).absolute().parent.is_dir()):
+        raise ConfigurationError(f"--html {arguments.html!r} is a folder, or its folder does not exist; name a file")
+
+
 def _kinds(text: str) -> list[Kind]:
-    return [Kind(name.strip()) for name in text.split(",")]
+    try:
+        return [Kind(name.strip()) for name in text.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r}: name any of {','.join(Kind)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,12 @@ def _answers(arguments: Namespace) -> Iterator[tuple[str, Answer]]:
         kinds = _there(client, arguments)
         for query in _queries(client, arguments, kinds):
             found = {kind: _hits(client, arguments, kind, query) for kind in kinds}
+            passed_over = [kind for kind, hits in found.items() if hits is None]
+            if passed_over:
+                reason = (
+                    "an image finds images and frames alone" if query.clip is not None else "--mode words finds texts"
+                )
+                print(f"not looked for in {', '.join(passed_over)}: {reason}", file=sys.stderr)
             yield query.question, {kind: hits for kind, hits in found.items() if hits is not None}
 
 
@@ -153,15 +172,18 @@ def _queries(client: MilvusClient, arguments: Namespace, kinds: Sequence[Kind]) 
         _check_model(client, arguments, of_text, model, "--embedding-model")
         from ingest.embedding import TextEncoder  # seconds, so not before all else is known to be right
 
-        encoder = TextEncoder(model.name, model.dimension, threads=threads)
+        with _loading(model.name):
+            encoder = TextEncoder(model.name, model.dimension, threads=threads)
     if of_clip and (arguments.image or arguments.mode is not Mode.WORDS):
         _say_loading(arguments.clip_model)
         clip_model = describe_clip(arguments.clip_model, arguments.clip_pretrained)
         _check_model(client, arguments, of_clip, clip_model, "--clip-model")
         square = square_of(clip_model)
+        check_weights(clip_model)
         from ingest.clip import ClipEncoder
 
-        clip = ClipEncoder(clip_model.name, clip_model.pretrained, clip_model.dimension, threads=threads)
+        with _loading(clip_model.label):
+            clip = ClipEncoder(clip_model.name, clip_model.pretrained, clip_model.dimension, threads=threads)
     for question in arguments.question:
         yield _Query(
             question,
@@ -169,6 +191,8 @@ def _queries(client: MilvusClient, arguments: Namespace, kinds: Sequence[Kind]) 
             encoder.encode_query(question) if encoder else None,
             clip.encode_text(question) if clip else None,
         )
+    if arguments.image and not clip:
+        raise ConfigurationError("--image finds images and frames, and --in names neither, or none were ingested")
     if arguments.image and clip:
         from ingest.images import pixels_of_file
 
@@ -177,6 +201,14 @@ def _queries(client: MilvusClient, arguments: Namespace, kinds: Sequence[Kind]) 
         except ObjectError as error:
             raise ConfigurationError(f"--image {arguments.image!r}: {error.message}") from None
         yield _Query(arguments.image, "", None, clip.encode_images(pixels)[0])
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of the model's library, which may raise anything
+        raise ConfigurationError(f"the model {model} cannot be loaded ({one_line(error, 200)})") from None
 
 
 def _say_loading(model: str) -> None:

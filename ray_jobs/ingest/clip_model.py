@@ -120,6 +120,21 @@ def square_of(model: ClipModel) -> Square:
     return Square(int(side), mode == "squash", preprocess.get("interpolation") == "bilinear")
 
 
+def check_weights(model: ClipModel) -> None:
+    """Find out in a sentence, and not in each actor, whether an architecture's weights can be had.
+
+    Raises:
+        ConfigurationError: the hub cannot be reached, and they are not in the local cache.
+    """
+    if model.pretrained is None:
+        return
+    import open_clip
+
+    repository = open_clip.get_pretrained_cfg(model.name, model.pretrained).get("hf_hub")
+    if repository:
+        find_folder("/".join(repository.split("/")[:2]), "--clip-model", str, [CONFIG])
+
+
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 

@@ -97,7 +97,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
             "rename it, or use another --collection prefix"
         )
     # Of several one may be switched already, or not be there yet, where a run was cut off.
-    if searched[0] is None or names.rows[0] == searched[0]:
+    if searched[0] in (None, names.rows[0]) or _is_nothing(client, names):
         return False
     if not migrate:
         raise ConfigurationError(
@@ -105,6 +105,37 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
             "that one, or with --migrate to build a collection for this one and switch to it when it is complete"
         )
     return True
+
+
+def _is_nothing(client: MilvusClient, names: Names) -> bool:
+    """Whether nothing was ever written to what is searched: a first run failed, with a model that was not to be had."""
+    if next(read_ledger(client, names.ledger, "", names.pipeline), None) is not None:
+        return False
+    for public in names.public:
+        if client.has_collection(public, timeout=TIMEOUT):
+            client.load_collection(public, timeout=TIMEOUT)
+            if client.query(
+                public, filter='id != ""', output_fields=["id"], limit=1, consistency_level="Strong", timeout=TIMEOUT
+            ):
+                return False
+    return True
+
+
+def is_in_the_way(client: MilvusClient, names: Names) -> bool:
+    """Whether an empty collection of another model is what is searched."""
+    searched = behind(client, names.public[0])
+    return searched not in (None, names.rows[0], names.public[0]) and _is_nothing(client, names)
+
+
+def clear(client: MilvusClient, names: Names) -> None:
+    """Drop what is searched if it is an empty collection of another model. The caller holds the pipeline's lease."""
+    if not is_in_the_way(client, names):
+        return
+    for public, rows in zip(names.public, names.rows, strict=True):
+        searched = behind(client, public)
+        if searched is not None and searched != rows:
+            client.drop_alias(public, timeout=TIMEOUT)
+            client.drop_collection(searched, timeout=TIMEOUT)
 
 
 def made_with(client: MilvusClient, name: str) -> str:

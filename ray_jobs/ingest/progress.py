@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Observe = Callable[[str, int, float], None]
@@ -54,8 +54,13 @@ IN_WORDS = {
 """Stages of models other than `embed`, with what they count."""
 
 
-def describe(stages: dict[str, dict[str, float]], total: int, unit: str, elapsed: float) -> str:
-    """One line: how far the run is, and how fast. `unit` is what the stage `embed` counts."""
+def describe(stages: dict[str, dict[str, float]], total: int, models: Sequence[str], unit: str, elapsed: float) -> str:
+    """One line: how far the run is, and how fast.
+
+    Args:
+        models: names of the pipeline's stages with models.
+        unit: what the stage `embed` counts.
+    """
 
     def items(stage: str) -> int:
         return int(stages.get(stage, {}).get("items", 0))
@@ -63,7 +68,7 @@ def describe(stages: dict[str, dict[str, float]], total: int, unit: str, elapsed
     embedded = items("embed")
     rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
     known = f" and knew {items('reuse')}" if items("reuse") else ""
-    others = [words.format(items(stage)) for stage, words in IN_WORDS.items() if items(stage)]
+    others = [words.format(items(stage)) for stage, words in IN_WORDS.items() if stage in models]
     model = ", ".join([*others, f"embedded {embedded} {unit}{known}{rate}"])
     if "load" not in stages:
         model = "the model is loading"
@@ -73,8 +78,8 @@ def describe(stages: dict[str, dict[str, float]], total: int, unit: str, elapsed
 class Ticker:
     """Prints `describe()` every INTERVAL seconds between `with` and its end, from a thread of the driver."""
 
-    def __init__(self, actor: Any, total: int, unit: str, say: Callable[[str], None]) -> None:
-        self._actor, self._total, self._unit, self._say = actor, total, unit, say
+    def __init__(self, actor: Any, total: int, models: Sequence[str], unit: str, say: Callable[[str], None]) -> None:
+        self._actor, self._total, self._models, self._unit, self._say = actor, total, models, unit, say
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
@@ -95,4 +100,4 @@ class Ticker:
                 stages = ray.get(self._actor.get.remote(), timeout=INTERVAL)
             except ray.exceptions.RayError:
                 continue  # busy, or gone with the cluster, which the run itself will say
-            self._say(describe(stages, self._total, self._unit, time.monotonic() - self._started))
+            self._say(describe(stages, self._total, self._models, self._unit, time.monotonic() - self._started))

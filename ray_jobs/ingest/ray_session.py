@@ -41,7 +41,8 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
                 log_to_driver=False,
                 include_dashboard=None if address else False,
             )
-        except (OSError, SystemExit) as error:  # Ray ends the whole process where a head does not answer
+        # Ray ends the whole process where a head does not answer, and raises a bare Exception where its own is slow.
+        except (Exception, SystemExit) as error:
             raise UnreachableError(
                 f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
                 "check RAY_ADDRESS and that it runs"
@@ -83,7 +84,15 @@ def job_error(error: BaseException) -> BaseException:
         if isinstance(current, JobError) and cause is None:
             return _as_raised(current)
         pending += [cause if isinstance(cause, BaseException) else None, current.__cause__, current.__context__]
+    if CREATION in str(error):
+        # Its last line is the error of the model's library; the traceback before it is in the logs of Ray.
+        reason = one_line([line for line in str(error).splitlines() if line.strip()][-1])
+        return JobError(f"a stage could not load its model ({reason}); check the model's name or folder, and the node")
     return error
+
+
+CREATION = "raised in its creation task"
+"""Words of Ray for an actor whose constructor failed (`ActorDiedError`)."""
 
 
 def _as_raised(error: JobError) -> JobError:

@@ -208,7 +208,7 @@ def check_wanted(wanted: Any, stages: Sequence[str]) -> None:
     if not isinstance(wanted, dict):
         raise ConfigurationError("--resources is not a JSON object such as " + _EXAMPLE)
     for stage, settings in wanted.items():
-        keys = {"cpus": _is_amount} if stage == "parse" else _KEYS
+        keys = {"cpus": _is_some} if stage == "parse" else _KEYS
         if stage != "parse" and stage not in stages:
             raise ConfigurationError(f"--resources: there is no stage {stage!r}; there are parse, {', '.join(stages)}")
         for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
@@ -227,6 +227,10 @@ def _is_count(value: Any) -> bool:
 
 def _is_amount(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def _is_some(value: Any) -> bool:
+    return _is_amount(value) and value > 0
 
 
 def _is_range(value: Any) -> bool:

@@ -15,9 +15,11 @@ from ingest.generations import (
     PIPELINES,
     Names,
     begin,
+    clear,
     ensure_ledger,
     finish_switch,
     is_cut_off,
+    is_in_the_way,
     is_staged,
     is_too_short,
     publish,
@@ -166,6 +168,9 @@ def _complete(
             for pipeline in PIPELINES:
                 stack.enter_context(leases(pipeline, ""))
             widen(client, names.ledger, dimension)
+    if is_in_the_way(client, names):
+        with leases(names.pipeline, ""):
+            clear(client, names)
     if is_staged(client, names, migrate):
         with leases(names.pipeline, ""):
             begin(client, names, dimension)
@@ -292,7 +297,7 @@ def _process(
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
-        with Ticker(counts, work.count, pipeline.unit, say):
+        with Ticker(counts, work.count, list(resources.pools), pipeline.unit, say):
             differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
             pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks

@@ -190,6 +190,8 @@ def _by_text(
             collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=CANDIDATES,
             output_fields=output, timeout=TIMEOUT,
         )  # fmt: skip
+        # Milvus Lite gives them as distances, that is negative.
+        return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
     else:
         dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=CANDIDATES, param=_near(CANDIDATES))
         found = client.hybrid_search(

@@ -11,6 +11,7 @@ from ingest.generations import (
     Names,
     begin,
     behind,
+    clear,
     ensure_ledger,
     finish_switch,
     is_cut_off,
@@ -140,9 +141,24 @@ def test_searches_find_the_first_models_rows_under_the_public_name(world):
 
 
 def test_another_model_is_refused_with_the_way_out(world):
+    world.write(world.old, {A: ("v1", ["old a"])})
     with pytest.raises(ConfigurationError, match=r"another model \(old model\); run with that one, or with --migrate"):
         is_staged(world.client, world.new, migrate=False)
     assert is_staged(world.client, world.new, migrate=True)
+
+
+def test_an_empty_collection_of_a_model_that_was_never_to_be_had_makes_way(world):
+    assert not is_staged(world.client, world.new, migrate=False)
+    clear(world.client, world.new)
+    assert behind(world.client, world.old.public[0]) is None
+    assert not world.client.has_collection(world.old.rows[0])
+
+
+def test_an_empty_collection_whose_objects_failed_does_not_make_way(world):
+    world.write(world.old, {A: ("v1", BROKEN)})
+    assert is_staged(world.client, world.new, migrate=True)
+    clear(world.client, world.new)
+    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
 
 
 def test_publishing_another_model_does_not_take_over(world):
@@ -335,6 +351,7 @@ def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
 
 
 def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
+    world.write(world.old, {A: ("v1", ["old a"])})
     begin(world.client, world.new, NEW)
     report, said = keep_house(world, milvus.uri, drop_staged=True)
     assert report.staged_collections == [world.new.rows[0]]

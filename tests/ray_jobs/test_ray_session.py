@@ -45,6 +45,8 @@ import os, signal, sys
 from ingest.ray_session import connect_ray
 from ingest.script import finish
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
+
 def interrupt(block, pid=os.getpid()):
     os.kill(pid, SIGNUM)
     signal.pause()
