@@ -145,7 +145,11 @@ def test_other_indexes_can_be_chosen(client, name, kind):
     assert client.describe_index(name, "embedding")["index_type"] == kind
 
 
-@pytest.mark.parametrize("ensure", [ensure_rows, ensure_sources])
+def ensure_documents(client, name, dimension):
+    ensure_rows(client, DOCUMENTS, name, dimension)
+
+
+@pytest.mark.parametrize("ensure", [ensure_documents, ensure_sources])
 def test_a_collection_whose_maker_died_before_its_indexes_is_completed(client, name, ensure, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(client, "create_index", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
