@@ -42,7 +42,18 @@ class UnreachableError(JobError):
 
 
 MAY_PASS = frozenset(
-    {"Vanished", "Unreadable", "ChangedDuringRun", "Forbidden", "Crashed", "TimeLimit", "MemoryLimit", "Interrupted"}
+    {
+        "Vanished",
+        "Unreadable",
+        "ChangedDuringRun",
+        "Forbidden",
+        "Crashed",
+        "TimeLimit",
+        "MemoryLimit",
+        "Interrupted",
+        "NoSpace",
+        "ModelError",
+    }
 )
 """Types of failure that another try may not meet again. All others are the object's own: it has to change first."""
 

@@ -7,6 +7,7 @@ many hours needs no more memory than a short one.
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from ingest.audio import Sound, extract_audio, too_long
 from ingest.container import decodable, describe, duration_seconds, has, opened, unusable
+from ingest.errors import ObjectError
 from ingest.video import Pictures, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
@@ -65,6 +67,10 @@ class Media:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+def prepare() -> None:
+    """Nothing: all that a child needs for `extract` is imported with this module."""
+
+
 def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     """Write the file's sound and key frames into `folder`.
 
@@ -100,7 +106,14 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
         done, _ = wait(branches, return_when=FIRST_EXCEPTION)
         if any(branch.exception() for branch in done):
             stop.set()  # the other one's work is of no use
-    sound, pictures = sound_branch.result(), picture_branch.result()
+    try:
+        sound, pictures = sound_branch.result(), picture_branch.result()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ObjectError(
+            "parse", "NoSpace", "the node had no space for the file's sound and frames; free some, or set TMPDIR there"
+        ) from None
     if not sound.samples and not pictures.times:
         with opened(path) as container:
             raise unusable(container, [sound.damage, pictures.damage])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from embedded.scenes import Scene, Video, photo, still, write
-from ingest.errors import ObjectError
+from ingest.errors import ObjectError, worth_another_try
 from ingest.media import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
 
 SETTINGS = MediaSettings(image_size=64)
@@ -354,3 +354,13 @@ def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus, tmp
     assert outcomes["zero.mp4"] == "Empty"
     assert outcomes["text.mp4"] == outcomes["jpeg_named.mp4"] == "NotMedia"
     assert outcomes["bitrot.mkv"] in (True, "Damaged")
+
+
+def test_a_full_disk_is_not_the_files_fault_and_may_pass(tmp_path):
+    (tmp_path / AUDIO_FILE).symlink_to("/dev/full")
+    path = tmp_path / "sound.wav"
+    make(path, sounds=[beeps(5, 16_000)], sound_codec="pcm_s16le")
+    with pytest.raises(ObjectError) as caught:
+        extract(str(path), str(tmp_path), SETTINGS)
+    assert caught.value.error_type == "NoSpace"
+    assert worth_another_try(caught.value.error_type, attempts=1)
