@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.errors import JobError, ObjectError
-from ingest.object_store import explain, file_version, is_s3, s3_client, split_s3
+from ingest.object_store import UNREADABLE, explain, file_version, is_s3, s3_client, split_s3
 
 T = TypeVar("T")
 
@@ -80,6 +80,10 @@ def object_file(source: str, version: str, folder: Path, sleep: Callable[[float]
 def _listed(source: str, version: str) -> Iterator[Path]:
     """The path of a local file, which is the one that was listed before and after the block."""
     path = Path(source.removeprefix("file://"))
+    if version == UNREADABLE:
+        raise ObjectError(
+            "read", "NoSuchFile", "its name is not UTF-8, or it is a link to nothing; rename it, or mend the link"
+        )
     try:
         yield path
         changed = file_version(path.stat()) != version

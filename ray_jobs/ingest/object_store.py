@@ -31,6 +31,11 @@ REFUSED = {
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); a HEAD answers bare numbers."""
 
 
+UNREADABLE = "unreadable"
+"""Version of a file that a listing names and that cannot be opened by that name: a link to nothing, a name that is no
+text."""
+
+
 def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
 
@@ -205,13 +210,13 @@ def _list_files(source: str) -> Iterator[StoredObject]:
         except UnicodeEncodeError:
             # Its name is no text, and neither the ledger nor a URI can hold it: one failed object, by a readable name.
             readable = os.fsencode(path).decode(errors="backslashreplace")
-            yield StoredObject(f"file://{readable}", "unreadable", 0)
+            yield StoredObject(f"file://{readable}", UNREADABLE, 0)
             continue
         try:
             status = path.stat()
         except OSError:
             # A dangling link has no size yet; reading it is what fails, as its own object.
-            yield StoredObject(f"file://{path.as_posix()}", "unreadable", 0)
+            yield StoredObject(f"file://{path.as_posix()}", UNREADABLE, 0)
             continue
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             continue

@@ -260,7 +260,7 @@ def bad(jobs, milvus_client, tmp_path_factory):
     return folder, result, rows_of(milvus_client, "bad_")
 
 
-GENERATED = {"encrypted.pdf": "Encrypted", "empty.pdf": "Empty", "page.pdf": "NotAPdf", "dangling.pdf": "Vanished"}
+GENERATED = {"encrypted.pdf": "Encrypted", "empty.pdf": "Empty", "page.pdf": "NotAPdf", "dangling.pdf": "NoSuchFile"}
 
 
 def test_too_many_failed_objects_are_exit_code_3_with_a_report(bad):

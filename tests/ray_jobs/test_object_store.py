@@ -241,14 +241,14 @@ def test_a_local_file_that_was_removed_has_vanished(tmp_path):
 def test_a_dangling_link_is_listed_and_fails_as_one_object(tmp_path):
     (tmp_path / "a.pdf").symlink_to(tmp_path / "nowhere.pdf")
     (entry,) = local(tmp_path)
-    assert failed_read(entry.source, entry.version) == "Vanished"
+    assert failed_read(entry.source, entry.version) == "NoSuchFile"
 
 
 def test_a_name_that_is_no_text_is_listed_readably_and_fails_as_one_object(tmp_path):
     (tmp_path / os.fsdecode(b"bad\xff.pdf")).write_bytes(b"x")
     (entry,) = local(tmp_path)
     assert entry.source == f"file://{tmp_path}/bad\\xff.pdf"
-    assert failed_read(entry.source, entry.version) == "Vanished"
+    assert failed_read(entry.source, entry.version) == "NoSuchFile"
 
 
 def test_a_pipe_in_the_folder_is_no_object(tmp_path):
