@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +82,8 @@ class Captioner:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
 
-    def caption(self, pictures: Sequence[bytes], on_done: Callable[[int], None] = lambda count: None) -> list[str]:
-        """Describe pictures, each an encoded image; the same one always in the same words.
-
-        Args:
-            on_done: called with the number of pictures of each batch.
-        """
+    def caption(self, pictures: Sequence[bytes]) -> list[str]:
+        """Describe pictures, each an encoded image; the same one always in the same words."""
         captions: list[str] = []
 
         def generate(batch: slice) -> list[str]:
@@ -95,7 +91,6 @@ class Captioner:
 
         for _, found in self._batches.map(generate, len(pictures)):
             captions += [" ".join(text.split()) or UNCAPTIONED for text in found]
-            on_done(len(found))
         return captions
 
     def _generate(self, images: list[Image]) -> list[str]:

@@ -10,6 +10,7 @@ from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from ingest.structure import Block, Kind, Page
+from ingest.text_model import tokenizer_of
 
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter
@@ -49,12 +50,8 @@ class Chunk:
 @lru_cache(maxsize=4)
 def _splitter(tokenizer_json: str, tokens: int, overlap: int) -> tuple[TextSplitter, Tokenizer]:
     from semantic_text_splitter import TextSplitter
-    from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    # A saved tokenizer may truncate at the model's limit or pad to it, and then every long text counts the same.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = tokenizer_of(tokenizer_json)
     return TextSplitter.from_huggingface_tokenizer(tokenizer, tokens, overlap=overlap), tokenizer
 
 

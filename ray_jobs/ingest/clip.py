@@ -53,7 +53,7 @@ class ClipEncoder:
             name, pretrained=pretrained, precision="fp16" if self._half else "fp32", device=self._device
         )
         self._model = model.eval()
-        self._name = name
+        self._tokenizer: Any = open_clip.get_tokenizer(name)
         self._batches = Batches(batch_size)
         self.dimension = dimension
         preprocess = getattr(model.visual, "preprocess_cfg", {})
@@ -101,9 +101,8 @@ class ClipEncoder:
         Returns:
             float32 array of shape (dimension,), of length 1.
         """
-        import open_clip
         import torch
 
-        tokens = open_clip.get_tokenizer(self._name)([text]).to(self._device)
+        tokens = self._tokenizer([text]).to(self._device)
         with torch.inference_mode():
             return self._model.encode_text(tokens, normalize=True).float().cpu().numpy()[0]

@@ -32,29 +32,29 @@ class Batches:
             try:
                 result = function(batch)
             except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if self.size == 1:
-                    raise JobError(
-                        "the GPU has not enough memory for this model and a single input; give its stage a larger "
-                        "share of a GPU in --resources, or take a smaller model"
-                    ) from None
-                self.size = max(1, min(self.size, batch.stop - batch.start) // 2)
-                _free()
+                self.size = smaller(error, min(self.size, batch.stop - batch.start))
                 continue
             yield batch, result
             start = batch.stop
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def smaller(error: Exception, size: int) -> int:
+    """The size to go on with after a batch of `size` inputs has failed with `error`.
+
+    Raises:
+        JobError: the GPU has not enough memory for a single input.
+        Exception: `error`, if it is about something else.
+    """
     import torch
 
     # CTranslate2 raises a RuntimeError of its own.
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
-
-
-def _free() -> None:
-    """Give back what the failed batch had been given, which the allocator would keep in pieces of the wrong size."""
-    import torch
-
+    if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error).lower():
+        raise error
+    if size == 1:
+        raise JobError(
+            "the GPU has not enough memory for this model and a single input; give its stage a larger share of a GPU "
+            "in --resources, or take a smaller model"
+        ) from None
+    # Give back what the failed batch had been given, which the allocator would keep in pieces of the wrong size.
     torch.cuda.empty_cache()
+    return size // 2

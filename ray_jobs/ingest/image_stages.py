@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.blocks import PART, VECTORS, failed_part, failure_of, flat_lists
+from ingest.clip_stage import ClipStage
 from ingest.errors import ObjectError
 from ingest.images import Square, prepare, read_image
 from ingest.options import Limits
@@ -77,34 +78,12 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
         yield pa.Table.from_pylist(rows, DECODED)
 
 
-class EmbedImages:
-    """The actor that holds the model: takes tables of DECODED, and gives their parts with `vectors`."""
-
-    def __init__(
-        self,
-        model: str,
-        pretrained: str | None,
-        dimension: int,
-        size: int,
-        threads: int,
-        batch_size: int,
-        observe: Observe,
-    ) -> None:
-        from ingest.clip import ClipEncoder
-
-        started = time.perf_counter()
-        self._encoder = ClipEncoder(model, pretrained, dimension, threads, batch_size)
-        self._size = size
-        self._observe = observe
-        observe("load", 1, time.perf_counter() - started)
+class EmbedImages(ClipStage):
+    """The actor that embeds images: takes tables of DECODED, and gives their parts with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         pixels = table["pixels"].combine_chunks()
-        decoded = pixels.drop_null()
-        images = pixels_of(decoded, self._size)
-        started = time.perf_counter()
-        vectors = self._encoder.encode_images(images)
-        self._observe("embed", len(images), time.perf_counter() - started)
+        vectors = self.embedded("embed", pixels_of(pixels.drop_null(), self.size))
         counts = np.asarray(pixels.is_valid().to_numpy(zero_copy_only=False), np.int64)
         return table.select(PART.names).append_column(VECTORS, flat_lists(vectors, counts))
 

@@ -79,7 +79,7 @@ class Report:
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]
         if self.empty:
-            lines.append(f"  empty    {self.empty} objects have no rows: no text was found in them")
+            lines.append(f"  empty    {self.empty} objects have no rows: nothing was found in them")
         if self.stages:
             parts = [self._stage(name, **stage) for name, stage in self.stages.items()]
             lines.append(f"  stages   {', '.join(parts)}")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.errors import ConfigurationError
+from ingest.gpu_memory import smaller
 
 if TYPE_CHECKING:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
@@ -174,9 +175,7 @@ class Transcriber:
             try:
                 answers = self._batch(window, batch, language, mixed)
             except RuntimeError as error:
-                if "out of memory" not in str(error) or len(batch) == 1:
-                    raise
-                self.batch_size = len(batch) // 2
+                self.batch_size = smaller(error, len(batch))
                 clips = batch + clips
                 continue
             for clip, answer, unfinished in zip(batch, answers, list(self._unfinished), strict=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.errors import JobError, ObjectError, printable
+from ingest.errors import printable
 from ingest.images import prepare, to_rgb
 from ingest.object_reading import object_file
 from ingest.scratch import scratch
@@ -32,9 +32,7 @@ def thumbnail(hit: Hit) -> Image | None:
     try:
         with scratch() as folder, object_file(hit.source, hit.version, folder) as path:
             picture = _picture(hit, path)
-    except (ObjectError, JobError):
-        return None
-    except Exception:  # a thumbnail is no reason to lose an answer, whatever a decoder says
+    except Exception:  # a thumbnail is no reason to lose an answer, whatever a store or a decoder says
         return None
     if picture is not None:
         picture.thumbnail((SIDE, SIDE))

@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.blocks import PART, READ, VECTORS, failed_part, failure_of, flat_lists
+from ingest.clip_stage import ClipStage
 from ingest.errors import JobError, ObjectError, one_line
-from ingest.media import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
+from ingest.media import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
 from ingest.object_reading import object_file
 from ingest.options import Limits
 from ingest.passages import merge
@@ -29,6 +30,7 @@ from ingest.sandbox import Sandbox
 from ingest.scratch import scratch
 from ingest.speech import SAMPLE_RATE
 from ingest.spool import SCHEMA as DIFFERENCE
+from ingest.text_model import tokenizer_of
 from ingest.text_stages import EmbedTexts
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
@@ -55,10 +57,6 @@ class ExtractSettings:
     media: MediaSettings
     max_object_bytes: int
     limits: Limits
-
-
-def prepare() -> None:
-    """Nothing: what the child needs is imported with `extract`."""
 
 
 @lru_cache(maxsize=1)
@@ -114,44 +112,17 @@ def _bytes_of(scalar: pa.LargeBinaryScalar, kind: type) -> np.ndarray:
     return np.frombuffer(scalar.as_buffer(), kind)
 
 
-class EmbedFrames:
-    """The actor that holds the CLIP model: tables of EXTRACTED in, tables of SEEN out."""
-
-    def __init__(
-        self,
-        model: str,
-        pretrained: str | None,
-        dimension: int,
-        size: int,
-        threads: int,
-        batch_size: int,
-        observe: Observe,
-    ) -> None:
-        from ingest.clip import ClipEncoder
-
-        started = time.perf_counter()
-        self._encoder = ClipEncoder(model, pretrained, dimension, threads, batch_size)
-        self._size = size
-        self._observe = observe
-        observe("load", 1, time.perf_counter() - started)
+class EmbedFrames(ClipStage):
+    """The actor that embeds key frames: tables of EXTRACTED in, tables of SEEN out."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        started = last = time.perf_counter()
-        found: list[np.ndarray] = []
-
-        def done(count: int) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            self._observe("frames", count, now - last)
-            last = now
-
-        for frames in table["frames"].combine_chunks():
-            pixels = _bytes_of(frames, np.uint8).reshape(-1, self._size, self._size, 3)
-            last = started if not found else time.perf_counter()
-            found.append(self._encoder.encode_images(pixels, done))
-        counts = np.array([len(vectors) for vectors in found], np.int64)
-        vectors = np.concatenate(found) if found else np.empty((0, self._encoder.dimension), np.float32)
-        return table.append_column("frame_vectors", flat_lists(vectors, counts)).select(SEEN.names)
+        # An object at a time: together, the frames of several would be a copy of them all.
+        found = [
+            self.embedded("frames", _bytes_of(frames, np.uint8).reshape(-1, self.size, self.size, 3))
+            for frames in table["frames"].combine_chunks()
+        ]
+        lists = flat_lists(np.concatenate(found), np.array([len(vectors) for vectors in found], np.int64))
+        return table.append_column("frame_vectors", lists).select(SEEN.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +154,12 @@ class Transcribe:
         observe: Observe,
         before_embedding: Callable[[Mapping[str, Any]], None] | None,
     ) -> None:
-        from tokenizers import Tokenizer
-
         from ingest.speech import Transcriber
 
         started = time.perf_counter()
         self._transcriber = Transcriber(model, threads, batch_size=batch_size)
         self._settings = settings
-        self._tokenizer = Tokenizer.from_str(settings.tokenizer_json)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = tokenizer_of(settings.tokenizer_json)
         self._observe = observe
         self._before_embedding = before_embedding
         observe("load", 1, time.perf_counter() - started)
@@ -205,7 +172,7 @@ class Transcribe:
             if len(samples):
                 try:
                     heard = self._heard(row, samples)
-                except (JobError, ObjectError):
+                except JobError:
                     raise
                 except Exception as error:
                     heard |= failure_of(
