@@ -7,22 +7,17 @@ python ray_jobs/search.py --milvus-uri http://127.0.0.1:19530 --in images,frames
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
-from ingest.errors import ConfigurationError, ExitCode, JobError, ObjectError, one_line
-from ingest.generations import behind, made_with
-from ingest.identity import model_key
+from ingest.errors import ConfigurationError, ExitCode, JobError, one_line
 from ingest.milvus import check_prefix, connect, errors_as_sentences, shown
 from ingest.options import Parser, positive_count
-from ingest.schema import dimension_of
+from ingest.query_models import QueryModels
 from ingest.search import (
     COLLECTION,
     OF_TEXT,
@@ -36,7 +31,6 @@ from ingest.search import (
     search_images,
     search_segments,
 )
-from ingest.text_model import TextModel, describe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +51,12 @@ def main(argv: list[str] | None = None) -> int:
     add("--collection", default="", metavar="PREFIX", help="prefix of the collections' names")
     add("--in", dest="kinds", type=_kinds, default=None, metavar="KINDS",
         help=f"any of {','.join(Kind)} (default: all that were ingested)")  # fmt: skip
-    add("--embedding-model", default="BAAI/bge-m3", metavar="NAME",
-        help="the one that texts were ingested with; --mode words needs none")  # fmt: skip
-    add_clip_flags(parser)
+    add("--embedding-model", default="", metavar="NAME",
+        help="of texts (default: the one that they were ingested with; --mode words needs none)")  # fmt: skip
+    add("--clip-model", default="", metavar="NAME",
+        help="of images and frames (default: the one that they were ingested with)")  # fmt: skip
+    add("--clip-pretrained", default="laion2b_s34b_b79k", metavar="TAG",
+        help="weights of an architecture that --clip-model names (default: laion2b_s34b_b79k)")  # fmt: skip
     add("--limit", type=positive_count, default=5, metavar="N", help="hits of each kind (default: 5)")
     add("--mode", type=Mode, choices=list(Mode), default=Mode.HYBRID, help="of texts (default: hybrid)")
     add("--json", action="store_true", help="one JSON object a question instead of text")
@@ -102,36 +99,58 @@ def _kinds(text: str) -> list[Kind]:
         raise ArgumentTypeError(f"{text!r}: name any of {','.join(Kind)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """What is looked for; vectors are None where they are of no use.
-
-    Attributes:
-        question: as it is shown.
-        words: for the full-text search.
-        text: by the text model.
-        clip: by the CLIP model.
-    """
-
-    question: str
-    words: str
-    text: np.ndarray | None
-    clip: np.ndarray | None
-
-
 def _answers(arguments: Namespace) -> Iterator[tuple[str, Answer]]:
     client = connect(arguments.milvus_uri)
     with errors_as_sentences(arguments.milvus_uri):
         kinds = _there(client, arguments)
-        for query in _queries(client, arguments, kinds):
-            found = {kind: _hits(client, arguments, kind, query) for kind in kinds}
-            passed_over = [kind for kind, hits in found.items() if hits is None]
-            if passed_over:
-                reason = (
-                    "an image finds images and frames alone" if query.clip is not None else "--mode words finds texts"
-                )
-                print(f"not looked for in {', '.join(passed_over)}: {reason}", file=sys.stderr)
-            yield query.question, {kind: hits for kind, hits in found.items() if hits is not None}
+        models = QueryModels(
+            client, arguments.collection, arguments.embedding_model, arguments.clip_model, arguments.clip_pretrained
+        )
+        for question in arguments.question:
+            yield question, _answer(client, arguments, kinds, models, question, None)
+        if arguments.image:
+            yield arguments.image, _answer(client, arguments, kinds, models, "", Path(arguments.image))
+
+
+def _answer(
+    client: MilvusClient,
+    arguments: Namespace,
+    kinds: list[Kind],
+    models: QueryModels,
+    question: str,
+    image: Path | None,
+) -> Answer:
+    """The hits of each kind that can be looked in; the others are named, and taken off `kinds` if it is for good.
+
+    Raises:
+        ConfigurationError: a model is not to be had, of a kind that was asked for or of all.
+    """
+    words_only = arguments.mode is Mode.WORDS and image is None
+    if passed_over := [kind for kind in kinds if (words_only and kind not in OF_TEXT) or (image and kind in OF_TEXT)]:
+        reason = "an image finds images and frames alone" if image else "--mode words finds texts alone"
+        print(f"not looked for in {', '.join(passed_over)}: {reason}", file=sys.stderr)
+    answer: dict[Kind, Sequence[Hit]] = {}
+    for kind in [kind for kind in kinds if kind not in passed_over]:
+        name, limit = arguments.collection + COLLECTION[kind], arguments.limit
+        vector: np.ndarray | None = None
+        try:
+            if image is not None:
+                vector = models.of_image(kind, image)
+            elif not words_only:
+                vector = models.of_question(kind, question)
+        except ConfigurationError as error:
+            if arguments.kinds or image or len(kinds) == 1:
+                raise
+            print(f"WARNING: not looked for in {kind}: {error}", file=sys.stderr)
+            kinds.remove(kind)
+            continue
+        if kind in OF_TEXT:
+            find = search_documents if kind is Kind.PAGES else search_segments
+            answer[kind] = find(client, name, question, vector, limit, arguments.mode)
+        elif vector is not None:
+            look = search_images if kind is Kind.IMAGES else search_frames
+            answer[kind] = look(client, name, vector, limit)
+    return answer
 
 
 def _there(client: MilvusClient, arguments: Namespace) -> list[Kind]:
@@ -150,6 +169,8 @@ def _there(client: MilvusClient, arguments: Namespace) -> list[Kind]:
             raise _missing(arguments, name)
     if not found:
         raise _missing(arguments, arguments.collection + COLLECTION[Kind.PAGES])
+    if arguments.image and all(kind in OF_TEXT for kind in found):
+        raise ConfigurationError("--image finds images and frames, and --in names neither, or none were ingested")
     return found
 
 
@@ -158,97 +179,6 @@ def _missing(arguments: Namespace, name: str) -> ConfigurationError:
         f"Milvus at {shown(arguments.milvus_uri)} has no collection {name!r}; ingest something first, "
         "or check --collection"
     )
-
-
-def _queries(client: MilvusClient, arguments: Namespace, kinds: Sequence[Kind]) -> Iterator[_Query]:
-    """Load the models that are needed, and embed each question and the image."""
-    threads = os.cpu_count() or 1
-    of_text = [kind for kind in kinds if kind in OF_TEXT]
-    of_clip = [kind for kind in kinds if kind not in OF_TEXT]
-    encoder = clip = None
-    if arguments.question and of_text and arguments.mode is not Mode.WORDS:
-        _say_loading(arguments.embedding_model)
-        model = describe(arguments.embedding_model)
-        _check_model(client, arguments, of_text, model, "--embedding-model")
-        from ingest.embedding import TextEncoder  # seconds, so not before all else is known to be right
-
-        with _loading(model.name):
-            encoder = TextEncoder(model.name, model.dimension, threads=threads)
-    if of_clip and (arguments.image or arguments.mode is not Mode.WORDS):
-        _say_loading(arguments.clip_model)
-        clip_model = describe_clip(arguments.clip_model, arguments.clip_pretrained)
-        _check_model(client, arguments, of_clip, clip_model, "--clip-model")
-        square = square_of(clip_model)
-        check_weights(clip_model)
-        from ingest.clip import ClipEncoder
-
-        with _loading(clip_model.label):
-            clip = ClipEncoder(clip_model.name, clip_model.pretrained, clip_model.dimension, threads=threads)
-    for question in arguments.question:
-        yield _Query(
-            question,
-            question,
-            encoder.encode_query(question) if encoder else None,
-            clip.encode_text(question) if clip else None,
-        )
-    if arguments.image and not clip:
-        raise ConfigurationError("--image finds images and frames, and --in names neither, or none were ingested")
-    if arguments.image and clip:
-        from ingest.images import pixels_of_file
-
-        try:
-            pixels = pixels_of_file(Path(arguments.image), square)
-        except ObjectError as error:
-            raise ConfigurationError(f"--image {arguments.image!r}: {error.message}") from None
-        yield _Query(arguments.image, "", None, clip.encode_images(pixels)[0])
-
-
-@contextmanager
-def _loading(model: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # of the model's library, which may raise anything
-        raise ConfigurationError(f"the model {model} cannot be loaded ({one_line(error, 200)})") from None
-
-
-def _say_loading(model: str) -> None:
-    # It takes from seconds to, at the first time, a download of minutes. On stderr, which is no part of the answers.
-    print(f"loading the model {model} ...", file=sys.stderr, flush=True)
-
-
-def _check_model(
-    client: MilvusClient, arguments: Namespace, kinds: Sequence[Kind], model: TextModel | ClipModel, flag: str
-) -> None:
-    """Say so when the question would be embedded by another model than what is searched.
-
-    Raises:
-        ConfigurationError: its vectors have another length.
-    """
-    for kind in kinds:
-        name = arguments.collection + COLLECTION[kind]
-        ingested = made_with(client, name)
-        rows = f"{name}_{model_key(model.identity)}"
-        if ingested == model.label or behind(client, name) == rows:
-            continue
-        sentence = f"{name!r} was made with {ingested} and not with {model.label}"
-        if dimension_of(client, name, "embedding") != model.dimension:
-            raise ConfigurationError(f"{sentence}; give {flag} the one it was made with")
-        # The same model by another name or path looks like this too.
-        print(f"WARNING: {sentence}; if these are not the same model, the answers are random", file=sys.stderr)
-
-
-def _hits(client: MilvusClient, arguments: Namespace, kind: Kind, query: _Query) -> Sequence[Hit] | None:
-    """None where the query is nothing for this kind."""
-    name, limit, mode = arguments.collection + COLLECTION[kind], arguments.limit, arguments.mode
-    if kind in OF_TEXT:
-        if not query.words:
-            return None
-        find = search_documents if kind is Kind.PAGES else search_segments
-        return find(client, name, query.words, query.text, limit, mode)
-    if query.clip is None:
-        return None
-    look = search_images if kind is Kind.IMAGES else search_frames
-    return look(client, name, query.clip, limit)
 
 
 def _show(question: str, answer: Answer, thumbnails: bool) -> None:

@@ -87,6 +87,14 @@ def describe_clip(name: str, pretrained: str) -> ClipModel:
     return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
 
 
+def describe_label(label: str) -> ClipModel:
+    """The model of a `ClipModel.label`. Raises what `describe_clip` raises."""
+    if label.startswith((LOCAL, HUB)):
+        return describe_clip(label, "")
+    name, _, pretrained = label.partition("/")
+    return describe_clip(name, pretrained)
+
+
 def square_of(model: ClipModel) -> Square:
     """How images have to be cut for the model. Takes seconds where its own configuration does not say it.
 

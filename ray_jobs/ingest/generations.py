@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 PIPELINES = tuple(sorted(COLLECTIONS))
 """All that write to the ledger, in the order in which whoever needs all of their leases takes them."""
 
+UNKNOWN = "of unknown name"
+"""For the model of a collection that does not say it."""
+
 COPY_ROWS = 500
 """Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
 
@@ -139,8 +142,8 @@ def clear(client: MilvusClient, names: Names) -> None:
 
 
 def made_with(client: MilvusClient, name: str) -> str:
-    """The name of the model that a collection's vectors are of."""
-    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, "of unknown name"))
+    """The name of the model that a collection's vectors are of, or UNKNOWN."""
+    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN))
 
 
 def publish(client: MilvusClient, names: Names) -> None:

@@ -1,6 +1,7 @@
 """ingest_videos.py on the real Ray head, object store and Milvus: what is said and seen is found with its time."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -111,3 +112,27 @@ def test_words_and_pictures_are_found_with_their_moment(talks, plain_jobs):
 def test_a_person_sees_the_moment_and_the_name(talks, plain_jobs):
     result = plain_jobs.run("search.py", "--collection", PREFIX, "--in", "spoken", "lake behind the glacier")
     assert "1. 0:00 in valley-report.mp3" in result.stdout
+
+
+def test_without_a_word_questions_are_embedded_with_the_models_of_the_collections(talks, plain_jobs):
+    unnamed = replace(plain_jobs, models={})
+    result = unnamed.run("search.py", "--collection", PREFIX, "--json", "--limit", "3", "how much water has the lake")
+    assert result.code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["spoken"][0]["source"] == f"{talks.source}valley-report.mp3"
+    assert len(answer["frames"]) == 3
+
+
+def test_a_model_that_is_not_to_be_had_costs_what_it_is_for_and_nothing_else(talks, plain_jobs):
+    flags = ["--collection", PREFIX, "--json", "--clip-model", "/no/such/folder"]
+    result = replace(plain_jobs, models={}).run("search.py", *flags, "how much water has the lake")
+    assert result.code == 0, result.stderr
+    assert set(json.loads(result.stdout)) == {"question", "spoken"}
+    assert "not looked for in frames: --clip-model '/no/such/folder': there is no such folder" in result.stderr
+
+
+def test_a_model_that_is_not_to_be_had_is_an_error_where_its_kind_was_asked_for(talks, plain_jobs):
+    flags = ["--collection", PREFIX, "--in", "frames,spoken", "--clip-model", "/no/such/folder"]
+    result = replace(plain_jobs, models={}).run("search.py", *flags, "how much water has the lake")
+    assert (result.code, result.stdout) == (2, "")
+    assert "there is no such folder" in result.error
