@@ -76,7 +76,6 @@ def image_pipeline(model: ClipModel, batch_size: int, options: Options) -> Pipel
         build=build,
         block_bytes=BLOCK_BYTES,
         objects_per_actor=64,
-        reuses=False,
     )
 
 

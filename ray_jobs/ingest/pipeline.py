@@ -54,7 +54,7 @@ class Pipeline:
 
     Attributes:
         name: as the ledger and the report name it.
-        unit: what its first model embeds, in the plural.
+        unit: what its stage `embed` embeds, in the plural.
         suffixes: names of the objects it takes, lower case.
         collections: of its rows.
         model: identity of its models: others get collections of their own.
@@ -65,7 +65,6 @@ class Pipeline:
             wait for, and what a crash costs. At Ray Data's 128 MiB of texts it would be hours; 256 KiB are about 400
             chunks, 20 s of a small model on a core.
         objects_per_actor: with fewer than so many more, another actor of a model is not worth its loading.
-        reuses: whether the texts of its first collection are to be looked up before they are embedded.
     """
 
     name: str
@@ -78,7 +77,6 @@ class Pipeline:
     build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
     block_bytes: int = 256 << 10
     objects_per_actor: int = 16
-    reuses: bool = True
 
     @property
     def dimension(self) -> int:

@@ -292,7 +292,7 @@ def _process(
     known = KnownVectors(cache.remote(pipeline.collections[0].dimension))
     stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, known)
     # A full refresh may be asked for because the vectors are in doubt.
-    reuse = Reuse(known, None if options.full_refresh or not pipeline.reuses else stored)
+    reuse = Reuse(known, None if options.full_refresh else stored)
     connecting = time.monotonic() - started
     observe = Reporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
