@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,7 +42,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="stay up until Ctrl-C, to look around in the two UIs")
     parser.add_argument("--hub", action="store_true", help=f"take {', '.join(HUB_MODELS.values())} from the model hub")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs are told to ignore the first
+        signal.signal(number, interrupt)
     # Short, because unix sockets of Ray live below it.
     folder = Path(tempfile.mkdtemp(prefix="ingest-", dir="/tmp"))
     with Progress() as progress:
@@ -146,19 +146,17 @@ def put_objects(platform: Platform, progress: Progress) -> None:
 
 
 def unpause(platform: Platform, pipeline: str, progress: Progress) -> None:
-    """Let the Dag run. Its schedule starts a run for yesterday at once, which has no prefix here: that is removed."""
+    """Let the Dag run. Its schedule starts a run for yesterday at once, which has no prefix here: it is marked failed.
+
+    Not deleted: Airflow's scheduler ends with ObjectDeletedError where a run goes that it is just looking at.
+    """
     airflow, dag = platform.airflow, f"ingest_{pipeline}"
     airflow.unpause(dag)
     progress.say("airflow", f"Dag {dag} is un-paused")
     progress.wait_for("the scheduler")
-    runs: list[dict[str, Any]] = []
-    # Where the scheduler is late, its run comes later and finds an empty prefix: it costs time and nothing else.
-    with suppress(TimeoutError):
-        runs = poll(lambda: airflow.runs(dag, "scheduled"), 20, "no scheduled run", 0.2)
+    runs: list[dict[str, Any]] = poll(lambda: airflow.runs(dag, "scheduled"), 60, "no scheduled run", 0.2)
     for run in runs:
-        path = f"/dags/{dag}/dagRuns/{run['dag_run_id']}"
-        airflow.api("PATCH", path, {"state": "failed"})
-        airflow.api("DELETE", path)
+        airflow.api("PATCH", f"/dags/{dag}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
 
 
 def run_by_hand(platform: Platform, pipeline: str, day: str, progress: Progress) -> dict[str, Any]:
