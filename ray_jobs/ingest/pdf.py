@@ -41,10 +41,12 @@ def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors share no narrower base class
         check_memory(error)
+        if b"%PDF-" in data[:1024]:  # where readers look for it, says ISO 32000-1's Annex H
+            raise ObjectError(
+                "parse", "Damaged", "the PDF is truncated, or damaged beyond repair; upload it again"
+            ) from None
         raise ObjectError(
-            "parse",
-            "NotAPdf",
-            f"this is not a PDF, or is damaged beyond repair; upload it again ({one_line(error, 80)})",
+            "parse", "NotAPdf", f"this is not a PDF; upload it again, or export it as PDF ({one_line(error, 80)})"
         ) from None
     with document:
         if not document.is_pdf:  # MuPDF looks at the content and opens other formats too, an HTML error page above all

@@ -14,6 +14,7 @@ from ingest.clip_model import ClipModel, check_weights, describe_clip, describe_
 from ingest.errors import ConfigurationError, ObjectError, one_line
 from ingest.generations import UNKNOWN, behind, made_with
 from ingest.identity import model_key
+from ingest.progress import patience
 from ingest.schema import dimension_of
 from ingest.search import COLLECTION, OF_TEXT, Kind
 from ingest.text_model import TextModel, describe
@@ -113,12 +114,17 @@ class QueryModels:
         return _once(self._clip_encoders, model.label, load)
 
 
+def say_aside(line: str) -> None:
+    """A line on stderr, which is no part of the answers."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _once(loaded: dict[str, T], label: str, load: Callable[[], T]) -> T:
     if label not in loaded:
-        # It takes from seconds to, at the first time, a download of minutes. On stderr, which is no part of answers.
-        print(f"loading the model {label} ...", file=sys.stderr, flush=True)
+        # It takes from seconds to, at the first time, a download of minutes.
         try:
-            loaded[label] = load()
+            with patience(f"loading the model {label}", say_aside):
+                loaded[label] = load()
         except Exception as error:  # of the model's library, which may raise anything
             raise ConfigurationError(f"the model {label} cannot be loaded ({one_line(error, 200)})") from None
     return loaded[label]

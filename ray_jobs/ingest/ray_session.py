@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.errors import JobError, UnreachableError, one_line
+from ingest.progress import patience
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -27,20 +28,20 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
     from ray.data import DataContext
 
     if not ray.is_initialized():
-        say("connecting to Ray" if os.environ.get("RAY_ADDRESS") else "starting Ray on this machine")
         # Within a Ray job the workers have the job's working_dir; by hand they get this folder.
         in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         folder = str(Path(__file__).resolve().parents[1])
         address = os.environ.get("RAY_ADDRESS", "")
         at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            _probe(address)
-            ray.init(
-                runtime_env=None if in_job else {"working_dir": folder},
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=None if address else False,
-            )
+            with patience("connecting to Ray" if address else "starting Ray on this machine", say):
+                _probe(address)
+                ray.init(
+                    runtime_env=None if in_job else {"working_dir": folder},
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    include_dashboard=None if address else False,
+                )
         # Ray ends the whole process where a head does not answer, and raises a bare Exception where its own is slow.
         except (Exception, SystemExit) as error:
             raise UnreachableError(

@@ -74,7 +74,7 @@ class Report:
             + (f", {self.listed - done} left for another run" if self.listed > done and not self.dry_run else "")
             + (f", {self.failed_before} unchanged ones had failed before" if self.failed_before else "")
             + (f", {self.kept} missing ones kept" if self.kept else "")
-            + (f", {self.ignored} others ignored" if self.ignored else ""),
+            + (f"; ignored by name: {self.ignored}" if self.ignored else ""),
             f"  rows     {self.rows_written} written, {self.rows_deleted} deleted"
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]

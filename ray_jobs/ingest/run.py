@@ -257,8 +257,7 @@ def _diff(
     )
     report.ignored = ignored.count
     if ignored.count:
-        endings = " or ".join(pipeline.suffixes)
-        say(f"{ignored.count} others ignored, whose names do not end in {endings}, such as {ignored.first!r}")
+        say(f"ignored, as the name is of another kind of file: {ignored.count}, such as {printable(ignored.first)}")
     if only_failed is not None:
         seen = ", ".join(f"{count} x {printable(reason)}" for reason, count in only_failed.seen.most_common(10))
         say(f"only failed objects; of those listed, the ledger knows these: {seen or 'none'}")

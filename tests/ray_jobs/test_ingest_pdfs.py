@@ -68,7 +68,7 @@ def test_the_first_run_adds_every_pdf_and_nothing_else(library):
 
 def test_what_is_no_pdf_by_its_name_is_counted(library):
     assert library.first.report["ignored"] == 1
-    assert f"1 others ignored, whose names do not end in .pdf, such as '{library.source}notes.txt'" in (
+    assert f"ignored, as the name is of another kind of file: 1, such as {library.source}notes.txt" in (
         library.first.stdout
     )
 

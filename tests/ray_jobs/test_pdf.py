@@ -126,11 +126,16 @@ def test_an_empty_file_says_so():
     ids=["html", "nulls", "header", "truncated"],
 )
 def test_what_holds_no_page_is_no_pdf_or_has_no_pages(data):
-    assert failure(data).error_type in ("NotAPdf", "NoPages")
+    assert failure(data).error_type in ("NotAPdf", "NoPages", "Damaged")
 
 
 def test_html_under_the_name_of_a_pdf_is_no_pdf():
     assert failure(b"<html><body>Not found</body></html>").error_type == "NotAPdf"
+
+
+def test_a_pdf_of_which_only_the_beginning_arrived_is_called_truncated():
+    for data in (b"%PDF-1.7\n", pdf("cut", "off")[:120]):
+        assert "truncated" in failure(data).message
 
 
 def test_a_pdf_without_pages_says_so():

@@ -63,7 +63,7 @@ def test_the_summary_shows_seconds_and_speed_of_each_stage():
 def test_the_summary_says_what_failed_before_what_is_left_and_what_is_empty():
     text = report(listed=9, unchanged=5, added=2, failed_before=3, empty=1, kept=4, ignored=6).summary()
     assert "2 left for another run, 3 unchanged ones had failed before" in text
-    assert "4 missing ones kept, 6 others ignored" in text
+    assert "4 missing ones kept; ignored by name: 6" in text
     assert "1 objects have no rows" in text
 
 
