@@ -17,6 +17,7 @@ from typing import Any
 from ingest.audio import Sound, extract_audio, too_long
 from ingest.container import decodable, describe, duration_seconds, has, opened, unusable
 from ingest.errors import ObjectError
+from ingest.outcome import PARTLY_READ
 from ingest.video import Pictures, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
@@ -139,5 +140,22 @@ def _media(
     short = length is not None and length - reached > max(_SHORT_SECONDS, _SHORT * length)
     if short or sound.damage.cut_off or pictures.damage.cut_off:
         metadata["truncated"] = True
+    if lost := _lost(missing, skipped, reached if "truncated" in metadata else None, length if short else None):
+        metadata[PARTLY_READ] = f"{lost}; what could be read is kept, and the whole file should be uploaded again"
     duration = reached if length is None or short else length
     return Media(duration, sound.seconds, sound.start, pictures.times, metadata)
+
+
+def _lost(missing: list[str], skipped: int, cut_at: float | None, length: float | None) -> str:
+    """What of a file could not be read; empty: nothing.
+
+    Args:
+        cut_at: seconds at which it ends too early.
+        length: seconds that it says it has, where these are more.
+    """
+    parts = [f"none of its {kind} can be decoded" for kind in missing]
+    if skipped:
+        parts.append(f"{skipped} of its packets are corrupt")
+    if cut_at is not None:
+        parts.append(f"it is cut off at {cut_at:.0f} s" + (f" of {length:.0f} s" if length is not None else ""))
+    return " and ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ from ingest.errors import ObjectError
 MAX_FAILURES = 100
 """Failures that a report lists; all of them are in the ledger."""
 
+PARTLY_READ = "partly_read"
+"""Key in an object's `metadata`: a sentence that says what of it could not be read, though the rest could."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -17,6 +21,8 @@ class Outcome:
 
     Attributes:
         ok, failed: objects; `empty` ones are ok and have no rows.
+        partly: objects that are ok and of which a part could not be read.
+        partly_read: the first MAX_FAILURES of them, `source, message`.
         failures: the first MAX_FAILURES.
         groups: of all failures, by stage and type: how many, and the first one.
     """
@@ -24,10 +30,21 @@ class Outcome:
     ok: int = 0
     empty: int = 0
     failed: int = 0
+    partly: int = 0
     rows_written: int = 0
     rows_deleted: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
+    partly_read: list[dict[str, str]] = field(default_factory=list)
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
+
+    def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
+        """Count an object that was read, wholly or in part."""
+        self.ok += 1
+        self.empty += rows == 0
+        if PARTLY_READ in metadata:
+            self.partly += 1
+            if len(self.partly_read) < MAX_FAILURES:
+                self.partly_read.append({"source": source, "message": metadata[PARTLY_READ]})
 
     def fail(self, source: str, failure: ObjectError) -> None:
         """Count an object that failed."""
@@ -57,8 +74,10 @@ class Outcome:
         self.ok += other.ok
         self.empty += other.empty
         self.failed += other.failed
+        self.partly += other.partly
         self.rows_written += other.rows_written
         self.rows_deleted += other.rows_deleted
         self.failures = (self.failures + other.failures)[:MAX_FAILURES]
+        self.partly_read = (self.partly_read + other.partly_read)[:MAX_FAILURES]
         for key, (count, example) in other.groups.items():
             self._group(key, count, example)

@@ -27,6 +27,8 @@ class Report:
         kept: objects that are missing in the store, and whose rows stay as they are.
         ignored: objects of the store that are not the pipeline's by their names.
         empty: of the processed: those in which nothing was found, such as scans without a text layer.
+        partly: of the processed: those of which a part could not be read, such as videos that are cut off.
+        partly_read: the first 100 of them: `source, message`.
         failures: the first 100: `source, stage, error_type, message`.
         failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
             of `failures`.
@@ -55,6 +57,8 @@ class Report:
     empty: int = 0
     kept: int = 0
     ignored: int = 0
+    partly: int = 0
+    partly_read: list[dict[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,15 +84,16 @@ class Report:
         ]
         if self.empty:
             lines.append(f"  empty    {self.empty} objects have no rows: nothing was found in them")
+        if self.partly:
+            first = self.partly_read[0]
+            example = f"{printable(first['source'])}: {first['message']}"
+            lines.append(f"  partly   {self.partly} read in part, e.g. {example}")
         if self.stages:
             parts = [self._stage(name, **stage) for name, stage in self.stages.items()]
             lines.append(f"  stages   {', '.join(parts)}")
         for group in self.failure_counts[:SHOWN_REASONS]:
-            example = group["example"]
-            lines.append(
-                f"  failed   {group['count']} x {group['error_type']} in {group['stage']}, "
-                f"e.g. {printable(example['source'])}: {example['message']}"
-            )
+            example = f"{printable(group['example']['source'])}: {group['example']['message']}"
+            lines.append(f"  failed   {group['count']} x {group['error_type']} in {group['stage']}, e.g. {example}")
         if others := self.failure_counts[SHOWN_REASONS:]:
             lines.append(f"  failed   {sum(group['count'] for group in others)} x for {len(others)} other reasons")
         return "\n".join(lines)

@@ -81,7 +81,8 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
                 outcome = _work(pipeline, options, source, client, names, held, report, say)
             if is_staged(client, names, options.migrate):
                 _migrate(pipeline, client, names, options, source, leases, report, say)
-    report.failed, report.empty = outcome.failed, outcome.empty
+    report.failed, report.empty, report.partly = outcome.failed, outcome.empty, outcome.partly
+    report.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])
     report.failure_counts = outcome.grouped()
     report.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
     report.rows_written, report.rows_deleted = outcome.rows_written, outcome.rows_deleted

@@ -179,8 +179,7 @@ class ObjectWriter:
             self._upsert_ledger(entry for entry in entries if entry["source"] in stale)
         for part in finished.values():
             if part.failure is None:
-                outcome.ok += 1
-                outcome.empty += part.total == 0
+                outcome.succeed(part.source, part.total, part.metadata)
             else:
                 outcome.fail(part.source, part.failure)
         return outcome

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -198,7 +199,8 @@ def test_what_a_cut_off_file_still_holds_is_taken(tmp_path):
     assert media.duration < 3.5
     assert len(media.frame_times) < 4
     assert onsets(tmp_path) == pytest.approx([0.5], abs=0.03)
-    assert "truncated" not in extract(whole, str(tmp_path), SETTINGS).metadata
+    assert re.match(r"it is cut off at \d s", media.metadata["partly_read"])
+    assert not {"truncated", "partly_read"} & set(extract(whole, str(tmp_path), SETTINGS).metadata)
 
 
 def test_corrupt_packets_are_skipped_and_counted(tmp_path):
@@ -212,6 +214,7 @@ def test_corrupt_packets_are_skipped_and_counted(tmp_path):
             target.mux(copy)
     media = extract(path, str(tmp_path), SETTINGS)
     assert media.metadata["skipped_packets"] == 3
+    assert media.metadata["partly_read"].startswith("3 of its packets are corrupt; ")
     assert onsets(tmp_path) == pytest.approx([0.5, 3.5], abs=0.03)
 
 

@@ -67,6 +67,12 @@ def test_the_summary_says_what_failed_before_what_is_left_and_what_is_empty():
     assert "1 objects have no rows" in text
 
 
+def test_the_summary_names_a_file_that_was_read_in_part():
+    entry = {"source": "s3://b/a.mp4", "message": "it is cut off at 3 s of 9 s"}
+    text = report(partly=4, partly_read=[entry]).summary()
+    assert "  partly   4 read in part, e.g. s3://b/a.mp4: it is cut off" in text
+
+
 def test_the_summary_of_a_dry_run_says_that_nothing_was_done():
     assert "2 would be added" in report(added=2, dry_run=True).summary()
     assert "2 added" in report(added=2).summary()
