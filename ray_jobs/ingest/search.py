@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,9 @@ CANDIDATES = 50
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
 
+
+VERBATIM = 4
+"""Words in a row that a passage shares with a question which is quoted from it."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
 
@@ -142,21 +147,32 @@ def search_segments(
 
 
 def moment(question: str, row: Mapping[str, Any]) -> float:
-    """The second at which the segment of a passage begins that shares most words with the question.
+    """The second at which a passage comes to what was asked.
+
+    Where the question is in the passage word for word, the time at which these words begin, by their place between the
+    times of its segments; else the time of the segment that shares most words with the question.
 
     Args:
-        row: of the collection of passages, with `start`, `text` and `metadata`.
+        row: of the collection of passages, with `start`, `end`, `text` and `metadata`.
     """
     marks = row["metadata"].get("marks") or [[0, row["start"]]]
-    ends = [at for at, _ in marks[1:]] + [len(row["text"])]
-    asked = _words(question)
-    shared = [len(asked & _words(row["text"][at:end])) for (at, _), end in zip(marks, ends, strict=True)]
+    starts = [at for at, _ in marks]
+    text = row["text"]
+    asked, said = _words(question), _words(text)
+    same = SequenceMatcher(None, [word for word, _ in asked], [word for word, _ in said], False).find_longest_match()
+    if same.size >= min(VERBATIM, len(asked)) > 0:
+        at = said[max(same.b - same.a, 0)][1]  # the question's first words may have been misheard
+        return float(np.interp(at, [*starts, len(text)], [*(start for _, start in marks), row["end"]]))
+    wanted = {word for word, _ in asked}
+    shared = [
+        len(wanted & {word for word, at in said if begin <= at < end}) for begin, end in pairwise([*starts, len(text)])
+    ]
     return float(marks[shared.index(max(shared))][1])
 
 
-def _words(text: str) -> set[str]:
-    """Words, and in scripts without spaces characters."""
-    return set(_WORD.findall(text.lower()))
+def _words(text: str) -> list[tuple[str, int]]:
+    """Words, and in scripts without spaces characters, with their places in the text."""
+    return [(match[0].lower(), match.start()) for match in _WORD.finditer(text)]
 
 
 def search_images(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[ImageHit]:

@@ -74,9 +74,17 @@ def test_a_bad_prefix_is_said_in_one_sentence(plain_jobs):
 
 
 def test_a_passage_is_shown_from_the_segment_that_was_asked_for():
-    row = {"start": 3.0, "text": "We begin with bees. 然后讲冰川。 Then glaciers melt.",
+    row = {"start": 3.0, "end": 16.0, "text": "We begin with bees. 然后讲冰川。 Then glaciers melt.",
            "metadata": {"marks": [[0, 3.0], [20, 9.5], [27, 14.0]]}}  # fmt: skip
     assert moment("when do glaciers melt", row) == 14.0
-    assert moment("冰川", row) == 9.5
+    assert moment("为什么冰川会融化", row) == 9.5
     assert moment("nothing of it", row) == 3.0
     assert moment("anything", {**row, "metadata": {}}) == 3.0
+
+
+@pytest.mark.parametrize("misheard", ["", "misheard "])
+def test_words_within_a_segment_are_found_at_their_time(misheard):
+    words = [f"word{number:02}" for number in range(40)]  # one begins every second, the second half in its own segment
+    row = {"start": 10.0, "end": 50.0, "text": " ".join(words), "metadata": {"marks": [[0, 10.0], [140, 30.0]]}}
+    asked = " ".join(words[25 + bool(misheard) : 31])
+    assert moment(misheard + asked, row) == pytest.approx(35.0, abs=0.2)
