@@ -12,6 +12,7 @@ import numpy as np
 from ingest.diff import LedgerEntry
 from ingest.errors import ObjectError
 from ingest.milvus import TIMEOUT, literal, query_pages
+from ingest.read_ahead import read_ahead
 from ingest.schema import MESSAGE_LENGTH
 
 if TYPE_CHECKING:
@@ -47,26 +48,33 @@ def under(source: str) -> str:
 def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:
     """The ledger's entries of one pipeline under the prefix `source`, ascending by source.
 
-    Milvus has no ORDER BY; its query iterator pages by primary key, which here is the source.
+    Milvus has no ORDER BY; its query iterator pages by primary key, which here is the source. From its first entry
+    on it is read to disk, at Milvus's speed: the diff lists the whole store before it wants a second one.
     """
     if not client.has_collection(collection, timeout=TIMEOUT):
         return
     client.load_collection(collection, timeout=TIMEOUT)
     fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
     condition = f"pipeline == {literal(pipeline)} and {under(source)}"
-    for page in query_pages(client, collection, condition, fields, key="source"):
-        for row in page:
-            yield LedgerEntry(
-                row["source"],
-                row["version"],
-                row["fingerprint"],
-                row["status"] == "ok",
-                row["attempts"],
-                finished=UNFINISHED not in row["metadata"],
-                error_type=row["error_type"],
-                limit=row["metadata"].get(LIMIT),
-                stage=row["stage"],
-            )
+    pages = query_pages(client, collection, condition, fields, key="source")
+    for page in read_ahead([_known(row) for row in page] for page in pages):
+        for known in page:
+            yield LedgerEntry(*known)
+
+
+def _known(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of a LedgerEntry."""
+    return (
+        row["source"],
+        row["version"],
+        row["fingerprint"],
+        row["status"] == "ok",
+        row["attempts"],
+        UNFINISHED not in row["metadata"],
+        row["error_type"],
+        row["metadata"].get(LIMIT),
+        row["stage"],
+    )
 
 
 def ledger_row(
