@@ -71,7 +71,7 @@ def caption_path() -> str:
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """Real files with known answers, kept beside the repository; the test is skipped where they are not."""
-    folder = REPOSITORY.parent / "shared" / "corpus"
+    folder = (REPOSITORY.parent / "shared" / "corpus").resolve()
     if not folder.is_dir():
         pytest.skip(f"no corpus at {folder}")
     return folder
