@@ -18,6 +18,7 @@ from ingest.captioning import PROMPT, CaptionModel, describe_captioner
 from ingest.chunking import ChunkSettings
 from ingest.document import DocumentSettings
 from ingest.errors import ConfigurationError
+from ingest.figures import REVISION as FIGURES_REVISION
 from ingest.identity import fingerprint
 from ingest.options import Options, Parser, add_common_flags, options_from, positive_count
 from ingest.pdf_stages import ParseSettings, parse_documents
@@ -80,7 +81,7 @@ def pdf_pipeline(
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}
     models = [ModelStage("embed", model.weight_bytes, batch_size=arguments.embedding_batch_size)]
     if captioner is not None:
-        shape["captions"] = f"{captioner.identity} {PROMPT}"
+        shape["captions"] = f"{captioner.identity} {PROMPT} {FIGURES_REVISION}"
         models.append(ModelStage("caption", captioner.weight_bytes, 2.0, arguments.caption_batch_size))
     return Pipeline(
         name="pdfs",

@@ -102,7 +102,7 @@ def parse_pdf(
                 page = document[number - 1]
                 raw.append(_read_page(page, number, ocr))
                 if found is not None:
-                    found.add(page, scanned=raw[-1].kind == "ocr")
+                    found.add(page, raw[-1])
             except Exception as error:
                 raise damaged(error, number) from None
             characters += sum(len(line.text) for paragraph in raw[-1].paragraphs for line in paragraph.lines)
