@@ -45,6 +45,20 @@ def draw_table(page):
             page.insert_text((x + 6, y + 16), f"value {row} {column}", fontsize=10)
 
 
+def draw_sparse_table(page):
+    """Half of its cells are empty, and no two rows are of one height."""
+    top = 200
+    for row in range(8):
+        bottom = top + 20 + 3 * row
+        for column in range(4):
+            page.draw_rect((80 + 110 * column, top, 190 + 110 * column, bottom))
+            if (row + column) % 2:
+                page.insert_text((86 + 110 * column, top + 14), f"value {row} {column}", fontsize=10)
+        for column in range(2):
+            page.insert_text((86 + 110 * column, top + 14), f"{row}", fontsize=10)
+        top = bottom
+
+
 def draw_form(page):
     """Cells that wait for entries: no table, for there is nothing in it."""
     for row in range(12):
@@ -61,17 +75,41 @@ def draw_underlines(page):
 def draw_text_box(page):
     page.draw_rect((70, 200, 520, 330), radius=0.1, fill=(1, 0.95, 0.8))
     assert page.insert_textbox((80, 210, 510, 320), PROSE * 4, fontsize=12) >= 0
-    page.draw_circle((90, 316), 6)
+    for number in range(5):
+        page.draw_circle((90 + 20 * number, 322), 5)
+
+
+def draw_note(page):
+    """A box with a line of text and an icon."""
+    page.draw_rect((70, 200, 520, 320), radius=0.2, fill=(1, 0.95, 0.8))
+    page.insert_text((130, 264), PROSE[:70], fontsize=12)
+    page.draw_circle((100, 260), 20, fill=(0.9, 0.7, 0.1))
+
+
+def draw_tip(page):
+    """A box with a sentence and two icons."""
+    draw_note(page)
+    page.insert_text((130, 284), PROSE[:70], fontsize=12)
+    page.draw_circle((100, 300), 10, fill=(0.1, 0.7, 0.9))
 
 
 def draw_page_frame(page):
-    page.draw_rect((10, 10, 585, 832), radius=0.05)
-    page.draw_line((297, 60), (297, 780))
-    page.draw_line((40, 50), (555, 50))
+    page.draw_rect((10, 10, 585, 832))
+    for x in (10, 585):
+        for y in (10, 832):
+            page.draw_circle((x, y), 6)
+
+
+def draw_column_rule(page):
+    """Icons along a line between the columns."""
+    page.draw_line((297, 60), (297, 590))
+    for number in range(7):
+        page.draw_circle((275, 100 + 70 * number), 14)
+        page.draw_circle((320, 100 + 70 * number), 14)
 
 
 def draw_header(page):
-    page.draw_rect((0, 0, 595, 70), fill=(0.1, 0.2, 0.5))
+    page.draw_rect((0, 0, 595, 110), fill=(0.1, 0.2, 0.5))
     for number in range(12):
         page.draw_circle((40 + 45 * number, 50), 18, fill=(0.9, 0.7, 0.1))
 
@@ -106,6 +144,23 @@ def test_a_bar_chart_is_a_figure_with_its_labels():
     assert (pymupdf.Rect(100, 325, 340, 432) in bbox_of(figure)) and bbox_of(figure) in pymupdf.Rect(85, 310, 355, 440)
 
 
+def test_a_line_of_steps_is_a_plot():
+    steps = b"".join(b"%d %d l %d %d l " % (x, x + 180, x, x + 200) for x in range(120, 340, 20))
+    with pymupdf.open() as document:
+        write(document.new_page(), b"100 300 m 400 300 l S 100 300 m " + steps + b"S")
+        assert len(figures_of(document)) == 1
+
+
+def test_boxes_drawn_from_right_to_left_belong_to_their_diagram():
+    """As word processors write them: without them a diagram is its arrows."""
+    boxes = b"".join(b"%d 500 m %d 500 l %d 560 l %d 560 l h S " % (x, x - 90, x - 90, x) for x in (190, 340, 490))
+    arrows = b"".join(b"%d 530 m %d 490 l S %d 490 m %d 530 l S " % (x, x + 30, x + 30, x + 60) for x in (190, 340))
+    with pymupdf.open() as document:
+        write(document.new_page(), boxes + arrows)
+        (figure,) = figures_of(document)
+    assert pymupdf.Rect(100, 282, 490, 342) in bbox_of(figure)
+
+
 def test_a_plot_ends_where_it_is_clipped():
     with pymupdf.open() as document:
         page = document.new_page()
@@ -138,7 +193,19 @@ def test_figures_apart_are_figures_of_their_own():
 
 @pytest.mark.parametrize(
     "draw",
-    [draw_table, draw_form, draw_underlines, draw_text_box, draw_page_frame, draw_header, draw_on_white],
+    [
+        draw_table,
+        draw_sparse_table,
+        draw_form,
+        draw_underlines,
+        draw_text_box,
+        draw_note,
+        draw_tip,
+        draw_page_frame,
+        draw_column_rule,
+        draw_header,
+        draw_on_white,
+    ],
 )
 def test_no_figure_is(draw):
     with pymupdf.open() as document:
