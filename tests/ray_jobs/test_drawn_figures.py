@@ -68,8 +68,8 @@ def draw_form(page):
 
 def draw_underlines(page):
     for row in range(8):
-        page.insert_text((80, 220 + 18 * row), PROSE[:70], fontsize=11)
-        page.draw_line((80, 222 + 18 * row), (300 + 20 * row, 222 + 18 * row))
+        page.insert_text((80, 220 + 12 * row), PROSE[:70], fontsize=9)
+        page.draw_line((80, 222 + 12 * row), (240 + 20 * row, 222 + 12 * row))
 
 
 def draw_text_box(page):
