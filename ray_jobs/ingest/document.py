@@ -11,7 +11,8 @@ from ingest.columns import reading_order
 from ingest.errors import ObjectError
 from ingest.figures import Figure, Figures
 from ingest.language import language_of
-from ingest.layout import Paragraph, paragraphs_of, unreadable, whole
+from ingest.layout import paragraphs_of, unreadable, whole
+from ingest.ligatures import in_order, may_be_swapped
 from ingest.ocr import read_picture
 from ingest.pdf import damaged, open_pdf, pdf_metadata
 from ingest.sandbox import progress
@@ -99,7 +100,7 @@ def parse_pdf(
         found = Figures(document) if figures else None
         for number in range(1, document.page_count + 1):
             try:
-                page = document[number - 1]
+                page = _upright(document[number - 1])
                 raw.append(_read_page(page, number, ocr))
                 if found is not None:
                     found.add(page, raw[-1])
@@ -118,6 +119,13 @@ def parse_pdf(
         return pages, found.chosen() if found is not None else [], metadata
 
 
+def _upright(page: pymupdf.Page) -> pymupdf.Page:
+    """The page as it is shown, where the file says that it is to be turned: MuPDF gives positions before that."""
+    if page.rotation:
+        page.remove_rotation()
+    return page
+
+
 def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     import pymupdf
 
@@ -127,7 +135,10 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     text = page.get_textpage(flags=flags)
     content = page.get_text("dict", textpage=text)
     level, sideways = paragraphs_of(content)
-    if ocr and _is_picture(page, level + sideways):
+    written = "".join([line.text for paragraph in level + sideways for line in paragraph.lines])
+    if may_be_swapped(written):
+        level, sideways = paragraphs_of(in_order(page.get_text("rawdict", textpage=text)))
+    if ocr and _is_picture(page, written):
         read = read_picture(page)
         progress()
         if read:
@@ -139,9 +150,8 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     return RawPage(number, content["height"], "text", paragraphs)
 
 
-def _is_picture(page: pymupdf.Page, paragraphs: list[Paragraph]) -> bool:
+def _is_picture(page: pymupdf.Page, text: str) -> bool:
     """Whether only OCR can tell what the page says: a scan without a text layer, or a broken one."""
-    text = "".join([line.text for paragraph in paragraphs for line in paragraph.lines])
     if unreadable(text):
         return True
     if len(text) > SCAN_TEXT and len("".join(text.split())) > SCAN_TEXT:

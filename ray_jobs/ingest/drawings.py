@@ -95,12 +95,6 @@ class _Mark(NamedTuple):
     kind: str
 
 
-def unturned(page: Page) -> tuple[float, float]:
-    """Width and height of a page without its /Rotate, as PyMuPDF measures text, images and drawings."""
-    width, height = float(page.rect.width), float(page.rect.height)
-    return (height, width) if page.rotation % 180 else (width, height)
-
-
 def count_segments(page: Page) -> int:
     """How much a page draws: told from its operators, in a hundredth of the time that it takes to follow them."""
     document, parts = page.parent, [page.read_contents()]
@@ -113,11 +107,11 @@ def drawn_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) ->
     if segments < MIN_SEGMENTS:
         return []
     if segments > MAX_SEGMENTS:
-        return [Region((0, 0, *unturned(page)), hashlib.sha256(page.read_contents()).digest())]
+        return [Region((0, 0, page.rect.width, page.rect.height), hashlib.sha256(page.read_contents()).digest())]
     marks = _marks(page)
     if not marks:
         return []
-    width, height = unturned(page)
+    width, height = float(page.rect.width), float(page.rect.height)
     grid = np.zeros((int(height / CELL) + 1, int(width / CELL) + 1), np.bool_)
     for x0, y0, x1, y1, _ in marks:
         grid[y0 // CELL : y1 // CELL + 1, x0 // CELL : x1 // CELL + 1] = True
@@ -145,7 +139,7 @@ def drawn_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) ->
 
 def _marks(page: Page) -> list[_Mark]:
     """What is seen of the page's drawings, each once."""
-    width, height = unturned(page)
+    width, height = float(page.rect.width), float(page.rect.height)
     clips: dict[int, Box] = {}
     marks: set[_Mark] = set()
 
@@ -171,14 +165,37 @@ def _marks(page: Page) -> list[_Mark]:
             if _is_shape(drawing["items"]):
                 add("shape", drawing["rect"])
                 return
-            boxes = [item[1] for item in drawing["items"] if item[0] == "re"]
+            boxes, others = _boxes(drawing["items"])
             for x0, y0, x1, y1 in boxes:
                 add("box", (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
-            if len(boxes) < len(drawing["items"]):
+            if others:
                 add("line", drawing["rect"])
 
     page.get_cdrawings(extended=True, callback=follow)
     return sorted(marks)
+
+
+def _boxes(items: Sequence[tuple[Any, ...]]) -> tuple[list[Box], bool]:
+    """The boxes of a path of level lines, and whether there is more in it.
+
+    What is drawn as a box is four lines where its page was turned.
+    """
+    boxes: list[Box] = []
+    lines: list[tuple[Any, ...]] = []
+    others = False
+    for item in items:
+        if item[0] != "l" or (lines and lines[-1][2] != item[1]):
+            others, lines = others or bool(lines), []
+        if item[0] == "re":
+            boxes.append(item[1])
+        elif item[0] == "l":
+            lines.append(item)
+            if len(lines) == 4 and item[2] == lines[0][1]:
+                boxes.append((*lines[0][1], *lines[1][2]))
+                lines = []
+        else:
+            others = True
+    return boxes, others or bool(lines)
 
 
 def _is_seen(drawing: dict[str, Any]) -> bool:
@@ -251,12 +268,9 @@ def _is_figure(bbox: Box, marks: Sequence[_Mark], lines: Iterable[Box], tables: 
 
 
 def _is_banner(bbox: Box, page: Page) -> bool:
-    import pymupdf
-
-    seen, whole = pymupdf.Rect(bbox) * page.rotation_matrix, page.rect
-    return bool(
-        seen.width > whole.width / 2 and (seen.y1 < BANNER * whole.height or seen.y0 > (1 - BANNER) * whole.height)
-    )
+    x0, y0, x1, y1 = bbox
+    width, height = page.rect.width, page.rect.height
+    return bool(x1 - x0 > width / 2 and (y1 < BANNER * height or y0 > (1 - BANNER) * height))
 
 
 def _reach(bbox: Box, label: Box) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ingest.drawings import MIN_SIDE, Box, Region, area, around, common, count_segments, drawn_figures, unturned
+from ingest.drawings import MIN_SIDE, Box, Region, area, around, common, count_segments, drawn_figures
 from ingest.pdf import check_memory
 
 if TYPE_CHECKING:
@@ -77,10 +77,9 @@ class Figures:
         """Note the figures of a page; the picture of a scanned page is none."""
         if read.kind == "ocr":
             return
-        import pymupdf
 
         found: dict[bytes, tuple[Box, bool]] = {}
-        extent = (0, 0, *unturned(page))
+        extent = (0, 0, page.rect.width, page.rect.height)
         for image in page.get_image_info(hashes=True) if page.get_images() else []:
             bbox = common(image["bbox"], extent)
             if min(bbox[2] - bbox[0], bbox[3] - bbox[1], image["width"], image["height"]) >= MIN_SIDE:
@@ -88,10 +87,10 @@ class Figures:
         for region in self._drawn(page, read):
             found.setdefault(region.digest, (region.bbox, True))
         for digest, (bbox, drawn) in found.items():
-            seen = pymupdf.Rect(bbox) * page.rotation_matrix
-            if max(seen.width, seen.height) <= MAX_ASPECT * min(seen.width, seen.height):
+            width, height = bbox[2] - bbox[0], bbox[3] - bbox[1]
+            if max(width, height) <= MAX_ASPECT * min(width, height):
                 self._pages[digest] += 1
-                self._places.setdefault(digest, _Place(page.number, tuple(seen), drawn))
+                self._places.setdefault(digest, _Place(page.number, bbox, drawn))
 
     def _drawn(self, page: pymupdf.Page, read: RawPage) -> list[Region]:
         """None where a drawing cannot be followed: the text of its page was read all the same."""

@@ -115,7 +115,8 @@ def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> t
             if item[0] == "l":
                 add(*item[1], *item[2])
             elif item[0] == "re":
-                x0, y0, x1, y1 = item[1]
+                # Of a page that was turned upside down the first corner is the lower right one.
+                (x0, x1), (y0, y1) = sorted(item[1][::2]), sorted(item[1][1::2])
                 if x1 - x0 > 0.95 * width and y1 - y0 > 0.95 * height:
                     continue  # the page's background
                 if y1 - y0 <= TOLERANCE or x1 - x0 <= TOLERANCE:  # a box as thin as a line

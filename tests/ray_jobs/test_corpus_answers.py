@@ -77,6 +77,8 @@ def test_phrases_are_found_with_their_time_and_scenes_have_key_frames(jobs, corp
     for row, hits in zip(asked, search(jobs, AV, "spoken", 3, [row["phrase"] for row in asked]), strict=True):
         own = [hit for hit in hits if hit["source"] == f"file://{corpus}/{row['file']}"]
         found += bool(own)
+        if not own:
+            print(f"\nnot among three: {row['file']}: {row['phrase']!r}; instead {[hit['text'] for hit in hits]}")
         begin = _begin(row)
         if own and begin is not None:
             timed += 1

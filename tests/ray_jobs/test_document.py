@@ -220,6 +220,22 @@ def test_a_ruled_table_becomes_markdown_in_its_place():
     ]
 
 
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_page_that_is_turned_for_its_wide_table_reads_like_an_upright_one(rotation):
+    with pymupdf.open() as upright:
+        sheet = upright.new_page(width=842, height=595)
+        table(sheet, [["Port", "Depth", "Light"], ["North", "9 m", "white"], ["South", "4 m", "red"]], width=200)
+        for row in range(12):
+            sheet.insert_text((60, 250 + 14 * row), f"left {row} {PROSE[:50]}", fontsize=9)
+            sheet.insert_text((450, 250 + 14 * row), f"right {row} {PROSE[:50]}", fontsize=9)
+        blocks = blocks_of(upright)
+        sheet.set_rotation(rotation)
+        sheet.remove_rotation()
+        sheet.set_rotation(360 - rotation)
+        assert blocks_of(upright) == blocks
+    assert [block.table for block in blocks].count(True) == 1
+
+
 def test_a_box_around_text_is_no_table():
     with pymupdf.open() as document:
         page = document.new_page()
