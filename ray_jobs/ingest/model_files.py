@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.errors import ConfigurationError
 
 WEIGHTS = ("*.safetensors", "*.bin")
-_SMALL = ("*.json", "vocabulary.txt")
+_SMALL = ("*.json", "*.jinja", "vocabulary.txt")
 _SAMPLE = 1 << 20
 
 
