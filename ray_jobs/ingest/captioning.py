@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ConfigurationError
+from ingest.errors import ConfigurationError, one_line
 from ingest.gpu_memory import Batches
 from ingest.model_files import digest, find_folder, weight_bytes
 
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PROMPT = "Describe this figure of a document in one or two sentences, with the words that it shows."
-"""What a model with a chat template is asked. Others, such as BLIP, caption without being asked."""
+"""What a model with a chat template is asked."""
+
+UNASKED = frozenset({"blip", "blip-2", "git"})
+"""Types of models that caption a picture without being asked, and have no chat template."""
 
 MAX_TOKENS = 96
 """Of a caption: two long sentences."""
@@ -40,18 +45,49 @@ def describe_captioner(name: str) -> CaptionModel:
     """Find the model `name`, a hub name or a folder.
 
     Raises:
-        ConfigurationError: there is no such model, or its folder has no processor.
+        ConfigurationError: there is no such model, its folder has no processor, or it can only be asked in a way of
+            its own.
     """
-    folder, is_local = find_folder(name, "--caption-model", str, ["*.json"])
-    missing = [part for part in ("config.json", "preprocessor_config.json") if not (folder / part).is_file()]
-    if missing and not (folder / "processor_config.json").is_file():
+    folder, is_local = find_folder(name, "--caption-model", str, ["*.json", "*.jinja"])
+    needed = [("config.json",), ("preprocessor_config.json", "processor_config.json")]
+    missing = [names[0] for names in needed if not any((folder / name).is_file() for name in names)]
+    if missing:
         raise ConfigurationError(
             f"--caption-model {name!r} is not a vision-language model that can be used here: it has no "
             f"{' and no '.join(missing)}; save the model and its processor in one folder"
         )
+    try:
+        kind = _settings(folder / "config.json").get("model_type")
+        usable = kind in UNASKED or _has_chat_template(folder)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"--caption-model {name!r}: its files cannot be read ({one_line(error, 160)}); save or copy it again"
+        ) from None
+    if not usable:
+        raise ConfigurationError(
+            f"--caption-model {name!r} cannot be asked for a caption: it is of the type {kind!r} and its processor has "
+            "no chat template (chat_template.jinja); take a vision-language model that was tuned to instructions, or "
+            "a BLIP"
+        )
     if is_local:
         return CaptionModel(str(folder), digest(folder), weight_bytes(folder))
     return CaptionModel(name, name, DEFAULT_WEIGHT_BYTES)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return found
+
+
+def _has_chat_template(folder: Path) -> bool:
+    """Whether `AutoProcessor` finds one: in a file of its own, as it is saved today and was before, or in its settings.
+
+    One that the tokenizer alone has does not count: it is for texts without a picture.
+    """
+    is_file = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
+    return is_file or bool(_settings(folder / "processor_config.json").get("chat_template"))
 
 
 class Captioner:
@@ -83,7 +119,10 @@ class Captioner:
             tokenizer.pad_token = tokenizer.eos_token
 
     def caption(self, pictures: Sequence[bytes]) -> list[str]:
-        """Describe pictures, each an encoded image; the same one always in the same words."""
+        """Describe pictures, each an encoded image; the same one in the same words.
+
+        In half precision, on a GPU, the pictures in the same batch may change them.
+        """
         captions: list[str] = []
 
         def generate(batch: slice) -> list[str]:
@@ -98,12 +137,16 @@ class Captioner:
 
         asked = 0
         if getattr(self._processor, "chat_template", None):
-            content = [{"type": "image"}, {"type": "text", "text": PROMPT}]
-            prompt = self._processor.apply_chat_template(
-                [{"role": "user", "content": content}], add_generation_prompt=True
-            )
-            inputs = self._processor(
-                text=[prompt] * len(images), images=[[image] for image in images], padding=True, return_tensors="pt"
+            text = {"type": "text", "text": PROMPT}
+            chats = [[{"role": "user", "content": [{"type": "image", "image": image}, text]}] for image in images]
+            # Template and tokens in one call: in two, a beginning that both know of is there twice (as in Gemma 3).
+            inputs = self._processor.apply_chat_template(
+                chats,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True},
             )
             asked = inputs["input_ids"].shape[1]
         else:
