@@ -79,7 +79,7 @@ _SEGMENT = re.compile(rb"[\d.]\s+(?:re|[lcvy])\s")
 
 
 class Region(NamedTuple):
-    """A figure in points from the upper left corner of its page without its /Rotate, and what two of the same share."""
+    """A figure in points from the upper left corner of its upright page, and what two of the same share."""
 
     bbox: Box
     digest: bytes

@@ -77,7 +77,6 @@ class Figures:
         """Note the figures of a page; the picture of a scanned page is none."""
         if read.kind == "ocr":
             return
-
         found: dict[bytes, tuple[Box, bool]] = {}
         extent = (0, 0, page.rect.width, page.rect.height)
         for image in page.get_image_info(hashes=True) if page.get_images() else []:
