@@ -5,9 +5,6 @@ collection beside the first (`--migrate`), with a ledger of its own, the staging
 stay with the first. When all that the ledger knows is in the second, the alias is switched, which is one step for
 Milvus, and the staging ledger is copied over the ledger. A switch that is cut off between the two is completed by the
 next run. The old collection stays until maintenance is told to drop it.
-
-The ledger is an alias too: it is shared by pipelines, its vectors are as long as the longest of their models', and for
-a longer one it is copied into a new collection.
 """
 
 from __future__ import annotations
@@ -15,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ingest.diff import LedgerEntry
 from ingest.errors import ConfigurationError, JobError, worth_another_try
 from ingest.identity import model_key
-from ingest.ledger import read_ledger, under
-from ingest.milvus import TIMEOUT, query_pages, quoted
-from ingest.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, dimension_of, ensure_sources
+from ingest.ledger import read_ledger
+from ingest.ledger_alias import COPY_ROWS, copy_ledger
+from ingest.milvus import TIMEOUT, behind, quoted
+from ingest.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, ensure_sources
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -34,9 +30,6 @@ PIPELINES = tuple(sorted(COLLECTIONS))
 
 UNKNOWN = "of unknown name"
 """For the model of a collection that does not say it."""
-
-COPY_ROWS = 500
-"""Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +71,6 @@ class Names:
 
     def __str__(self) -> str:
         return " and ".join(self.rows)
-
-
-def behind(client: MilvusClient, name: str) -> str | None:
-    """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
-    if not client.has_collection(name, timeout=TIMEOUT):
-        return None
-    return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
 
 
 def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
@@ -262,67 +248,8 @@ def finish_switch(client: MilvusClient, names: Names) -> None:
     if not is_cut_off(client, names):
         return
     _point(client, names)
-    _copy(client, names.staging, names.ledger)
+    copy_ledger(client, names.staging, names.ledger)
     gone = (known.source for known, twin in _paired(client, names) if known is not None and twin is None)
     while batch := list(islice(gone, COPY_ROWS)):
         client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
     client.drop_collection(names.staging, timeout=TIMEOUT)
-
-
-# --- the ledger
-
-
-def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
-    """Create the ledger behind the alias `name` if it is not there, and load it; returns its dimension.
-
-    Raises:
-        ConfigurationError: it is there with a smaller dimension.
-    """
-    from pymilvus.exceptions import MilvusException
-
-    if behind(client, name) is None:
-        made = _of_dimension(name, dimension)
-        ensure_sources(client, made, dimension)
-        try:
-            client.create_alias(made, name, timeout=TIMEOUT)
-        except MilvusException:
-            if behind(client, name) is None:
-                raise
-    return ensure_sources(client, name, dimension)
-
-
-def is_too_short(client: MilvusClient, name: str, dimension: int) -> bool:
-    """Whether the ledger's vectors have less than `dimension`."""
-    found = behind(client, name)
-    return found not in (None, name) and dimension_of(client, name, "vector") < dimension
-
-
-def widen(client: MilvusClient, name: str, dimension: int) -> None:
-    """Give the ledger vectors of `dimension`. The caller holds the leases of all pipelines."""
-    if not is_too_short(client, name, dimension):
-        return
-    old, new = behind(client, name), _of_dimension(name, dimension)
-    if client.has_collection(new, timeout=TIMEOUT):
-        client.drop_collection(new, timeout=TIMEOUT)  # what a run left that was cut off right here
-    ensure_sources(client, new, dimension)
-    _copy(client, name, new)
-    client.alter_alias(new, name, timeout=TIMEOUT)
-    client.drop_collection(old, timeout=TIMEOUT)
-
-
-def _of_dimension(name: str, dimension: int) -> str:
-    return f"{name}_d{dimension}"
-
-
-def _copy(client: MilvusClient, origin: str, target: str) -> None:
-    """Copy all rows of one ledger into another, whose vectors may be longer."""
-    dimension = dimension_of(client, target, "vector")
-    fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
-    for page in query_pages(client, origin, under(""), fields, key="source", size=COPY_ROWS):
-        client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
-
-
-def _padded(row: dict[str, Any], fields: list[str], dimension: int) -> dict[str, Any]:
-    vector = np.zeros(dimension, np.float32)
-    vector[: len(row["vector"])] = row["vector"]
-    return {**{name: row[name] for name in fields}, "vector": vector}

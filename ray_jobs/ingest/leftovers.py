@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.generations import Names, behind, made_with
-from ingest.milvus import TIMEOUT, literal
+from ingest.generations import Names, made_with
+from ingest.milvus import TIMEOUT, behind, literal
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

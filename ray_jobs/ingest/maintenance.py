@@ -23,12 +23,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ingest.errors import ConfigurationError, TooManyFailedError, printable
-from ingest.generations import Names, behind, finish_switch, is_cut_off, made_with
+from ingest.generations import Names, finish_switch, is_cut_off, made_with
 from ingest.lease import lease
 from ingest.ledger_check import LedgerCheck
 from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.maintenance_report import MaintenanceOptions, MaintenanceReport
-from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
+from ingest.milvus import TIMEOUT, behind, connect, errors_as_sentences, is_lite
 from ingest.outcome import Outcome
 from ingest.schema import COLLECTIONS, LEASES, SOURCES
 

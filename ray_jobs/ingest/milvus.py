@@ -138,6 +138,13 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
         raise JobError(f"Milvus at {shown(uri)} refused a request: {text}") from None
 
 
+def behind(client: MilvusClient, name: str) -> str | None:
+    """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
+    if not client.has_collection(name, timeout=TIMEOUT):
+        return None
+    return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
+
+
 def quoted(values: list[str]) -> str:
     """A list of string literals for a filter expression, whatever characters are in them."""
     return "[" + ", ".join(map(literal, values)) + "]"

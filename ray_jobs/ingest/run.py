@@ -16,20 +16,18 @@ from ingest.generations import (
     Names,
     begin,
     clear,
-    ensure_ledger,
     finish_switch,
     is_cut_off,
     is_in_the_way,
     is_staged,
-    is_too_short,
     publish,
     remaining,
     switch,
-    widen,
 )
 from ingest.known_vectors import KnownVectors, VectorCache
 from ingest.lease import Lease, lease
 from ingest.ledger import read_ledger, under
+from ingest.ledger_alias import ensure_ledger, is_too_short, widen
 from ingest.listing import Ignored
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source

@@ -7,25 +7,13 @@ import pytest
 
 from ingest.diff import Change
 from ingest.errors import ConfigurationError, JobError, ObjectError
-from ingest.generations import (
-    Names,
-    begin,
-    behind,
-    clear,
-    ensure_ledger,
-    finish_switch,
-    is_cut_off,
-    is_staged,
-    is_too_short,
-    publish,
-    remaining,
-    switch,
-    widen,
-)
+from ingest.generations import Names, begin, clear, finish_switch, is_cut_off, is_staged, publish, remaining, switch
 from ingest.ledger import read_ledger
+from ingest.ledger_alias import ensure_ledger, is_too_short, widen
 from ingest.leftovers import drop_migration, migrations, old_collections
 from ingest.maintenance import maintain
 from ingest.maintenance_report import MaintenanceOptions
+from ingest.milvus import behind
 from ingest.schema import DOCUMENTS, dimension_of, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 

@@ -8,7 +8,9 @@ import pytest
 
 from embedded.pdfs import DAYS, make_pdfs
 from ingest.diff import Change
-from ingest.generations import Names, behind, ensure_ledger, publish
+from ingest.generations import Names, publish
+from ingest.ledger_alias import ensure_ledger
+from ingest.milvus import behind
 from ingest.schema import DOCUMENTS, ensure_rows
 from ingest.writer import ObjectPart, ObjectWriter, Target
 

@@ -9,9 +9,10 @@ from pymilvus.exceptions import MilvusException
 from embedded.milvus_server import TOKEN
 from ingest.diff import Change
 from ingest.errors import ConfigurationError, ObjectError
-from ingest.generations import Names, behind, ensure_ledger, is_staged, publish, switch, widen
+from ingest.generations import Names, is_staged, publish, switch
 from ingest.ledger import ledger_row, read_ledger
-from ingest.milvus import connect
+from ingest.ledger_alias import ensure_ledger, widen
+from ingest.milvus import behind, connect
 from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
