@@ -5,30 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, OnlyFailed, diff
 from ingest.errors import TooManyFailedError, printable
 from ingest.generations import (
-    PIPELINES,
     Names,
-    begin,
-    clear,
-    finish_switch,
     is_cut_off,
-    is_in_the_way,
     is_staged,
     publish,
-    remaining,
-    switch,
 )
 from ingest.known_vectors import KnownVectors, VectorCache
 from ingest.lease import Lease, lease
 from ingest.ledger import read_ledger, under
-from ingest.ledger_alias import ensure_ledger, is_too_short, widen
+from ingest.ledger_alias import ensure_ledger
 from ingest.listing import Ignored
+from ingest.migration import complete, migrate
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
@@ -44,9 +37,6 @@ from ingest.writer import ObjectWriter, Target
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-Leases = Callable[[str, str], AbstractContextManager[Lease]]
-"""The lease of a pipeline over a prefix."""
 
 
 def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Report:
@@ -74,11 +64,11 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
         if options.dry_run:
             outcome = _work(pipeline, options, source, client, names, None, report, say)
         else:
-            _complete(client, names, pipeline.dimension, options.migrate, leases, say)
+            complete(client, names, pipeline.dimension, options.migrate, leases, say)
             with leases(pipeline.name, source) as held:
                 outcome = _work(pipeline, options, source, client, names, held, report, say)
             if is_staged(client, names, options.migrate):
-                _migrate(pipeline, client, names, options, source, leases, report, say)
+                migrate(pipeline, client, names, options, source, leases, report, say)
     report.failed, report.empty, report.partly = outcome.failed, outcome.empty, outcome.partly
     report.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])
     report.failure_counts = outcome.grouped()
@@ -152,56 +142,6 @@ def _work(
         for collection in (*names.rows, ledger):
             client.flush(collection, timeout=TIMEOUT)
     return outcome
-
-
-def _complete(
-    client: MilvusClient, names: Names, dimension: int, migrate: bool, leases: Leases, say: Callable[[str], None]
-) -> None:
-    """Complete what a run before was cut off in, begin a migration, and give the ledger room for longer vectors.
-
-    Before this run has a lease of its own: whoever holds one and waits for all could wait for ever.
-    """
-    if is_too_short(client, names.ledger, dimension):
-        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
-        with ExitStack() as stack:
-            for pipeline in PIPELINES:
-                stack.enter_context(leases(pipeline, ""))
-            widen(client, names.ledger, dimension)
-    if is_in_the_way(client, names):
-        with leases(names.pipeline, ""):
-            clear(client, names)
-    if is_staged(client, names, migrate):
-        with leases(names.pipeline, ""):
-            begin(client, names, dimension)
-    if is_cut_off(client, names):
-        say(f"completing the switch to {names}")
-        with leases(names.pipeline, ""):
-            finish_switch(client, names)
-
-
-def _migrate(
-    pipeline: Pipeline,
-    client: MilvusClient,
-    names: Names,
-    options: Options,
-    source: str,
-    leases: Leases,
-    report: Report,
-    say: Callable[[str], None],
-) -> None:
-    """Switch searches to this run's collection if it is complete."""
-    with leases(names.pipeline, ""):
-        listed_all = not options.limit and not options.keep_missing and options.only_failed is None
-        report.unmigrated, first = remaining(client, names, source, listed_all)
-        if report.unmigrated:
-            say(
-                f"{' and '.join(names.public)} is not switched to {names} yet: for {report.unmigrated} objects the two "
-                f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
-            )
-        elif is_staged(client, names, migrate=True):
-            pipeline.prepare(client, names, options)
-            switch(client, names)
-            say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
 
 
 def _diff(

@@ -1,7 +1,12 @@
 """A real Milvus standalone server with authorization: the last release that a package carries (2.3.5)."""
 
+import fcntl
+import os
 import socket
+import tempfile
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedded.ports import free_ports
@@ -10,9 +15,16 @@ from embedded.processes import Part
 TOKEN = "root:Milvus"
 
 
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Waits until no other user of this function on this host has a server: etcd's peer port is fixed."""
+    with (Path(tempfile.gettempdir()) / f"embedded-milvus-server-{os.getuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class MilvusServer(Part):
-    """Milvus standalone with authorization; the user is root with the password Milvus. One per host: etcd's peer port
-    is fixed.
+    """Milvus standalone with authorization; the user is root with the password Milvus. One per host: see `only_one`.
 
     upsert_rate: MB/s into one collection, above which upserts are refused for the moment; None: as fast as it can.
     """

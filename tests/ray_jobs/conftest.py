@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from embedded.milvus_server import MilvusServer
+from embedded.milvus_server import MilvusServer, only_one
 from embedded.pdfs import DAYS, make_pdfs
 from embedded.processes import base_environment
 
@@ -75,10 +75,10 @@ def milvus_client(milvus) -> Any:
     return connect(milvus.uri)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def milvus_server(tmp_path_factory) -> Iterator[MilvusServer]:
-    """One for all tests: a host can hold no more. It limits the rate of upserts, as hosted ones do."""
-    with MilvusServer(tmp_path_factory.mktemp("milvus-server"), upsert_rate=1.0) as running:
+    """It limits the rate of upserts, as hosted ones do. It ends with its module: another process may wait for it."""
+    with only_one(), MilvusServer(tmp_path_factory.mktemp("milvus-server"), upsert_rate=1.0) as running:
         yield running
 
 
