@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from statistics import median
 
 from ingest.layout import Line, Paragraph, bounded
+from ingest.right_to_left import RIGHT_TO_LEFT
 
 MAX_SORTED = 300
 """Paragraphs of a page that are looked at for columns; a page has more only where it is a drawing or a form."""
@@ -16,8 +16,6 @@ MIN_GUTTER = 1.2
 
 MIN_LINES = 3
 """Of a column."""
-
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
 def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
@@ -35,7 +33,7 @@ def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
     beside = sum(len(part.lines) for band in _bands(parts) if len(band) > 1 for part in band)
     if beside < 2 * MIN_LINES:
         return paragraphs, beside
-    right_to_left = 2 * sum(_RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in parts) > len(parts)
+    right_to_left = 2 * sum(RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in parts) > len(parts)
     return _by_columns(parts, right_to_left) or paragraphs, beside
 
 

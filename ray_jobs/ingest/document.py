@@ -11,10 +11,10 @@ from ingest.columns import reading_order
 from ingest.errors import ObjectError
 from ingest.figures import Figure, Figures
 from ingest.language import language_of
-from ingest.layout import paragraphs_of, unreadable, whole
-from ingest.ligatures import in_order, may_be_swapped
+from ingest.layout import Paragraph, paragraphs_of, unreadable, whole
 from ingest.ocr import read_picture
 from ingest.pdf import damaged, open_pdf, pdf_metadata
+from ingest.right_to_left import has_right_to_left, in_reading_order
 from ingest.sandbox import progress
 from ingest.structure import Page, RawPage, structure
 from ingest.tables import MIN_BESIDE, with_tables
@@ -135,10 +135,11 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     text = page.get_textpage(flags=flags)
     content = page.get_text("dict", textpage=text)
     level, sideways = paragraphs_of(content)
-    written = "".join([line.text for paragraph in level + sideways for line in paragraph.lines])
-    if may_be_swapped(written):
-        level, sideways = paragraphs_of(in_order(page.get_text("rawdict", textpage=text)))
-    if ocr and _is_picture(page, written):
+    words = None
+    if has_right_to_left(level):
+        words = in_reading_order(page, text, content)
+        level, sideways = paragraphs_of(content)
+    if ocr and _is_picture(page, level + sideways):
         read = read_picture(page)
         progress()
         if read:
@@ -146,12 +147,13 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     paragraphs, beside = reading_order(level) if len(level) >= len(sideways) else (level, 0)
     paragraphs = whole(paragraphs) + sideways
     if beside >= MIN_BESIDE:
-        paragraphs = with_tables(page, text, paragraphs)
+        paragraphs = with_tables(page, text, paragraphs, words)
     return RawPage(number, content["height"], "text", paragraphs)
 
 
-def _is_picture(page: pymupdf.Page, text: str) -> bool:
+def _is_picture(page: pymupdf.Page, paragraphs: list[Paragraph]) -> bool:
     """Whether only OCR can tell what the page says: a scan without a text layer, or a broken one."""
+    text = "".join([line.text for paragraph in paragraphs for line in paragraph.lines])
     if unreadable(text):
         return True
     if len(text) > SCAN_TEXT and len("".join(text.split())) > SCAN_TEXT:

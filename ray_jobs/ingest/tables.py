@@ -57,11 +57,13 @@ class _Rule(NamedTuple):
     stop: float
 
 
-def with_tables(page: Page, text: TextPage, paragraphs: list[Paragraph]) -> list[Paragraph]:
-    """The paragraphs, those inside of a ruled table replaced by the table."""
+def with_tables(
+    page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None = None
+) -> list[Paragraph]:
+    """The paragraphs, those inside of a ruled table replaced by the table. `words`: the page's, or those of `text`."""
     if not _may_have_tables(page):
         return paragraphs
-    for table in _tables(page, text):
+    for table in _tables(page, text, words):
         inside = [paragraph for paragraph in paragraphs if any(_holds(table, line) for line in paragraph.lines)]
         if not inside:
             continue
@@ -90,12 +92,13 @@ def _may_have_tables(page: Page) -> bool:
     return MIN_STROKES <= strokes <= MAX_STROKES
 
 
-def _tables(page: Page, text: TextPage) -> list[Table]:
+def _tables(page: Page, text: TextPage, words: Sequence[tuple[Any, ...]] | None) -> list[Table]:
     horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
     grids = list(_grids(horizontal, vertical))
     if not grids:
         return []
-    words = page.get_text("words", textpage=text)
+    if words is None:
+        words = page.get_text("words", textpage=text)
     return [table for rows, columns in grids if (table := _table(rows, columns, words)) is not None]
 
 
