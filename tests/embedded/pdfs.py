@@ -27,7 +27,7 @@ QUESTIONS = (
     Question("What must the attendant do when the emergency brake is pulled?", "night-train-guide.pdf", 2),
     Question("How are bee colonies treated against the varroa mite?", "beekeeping-calendar.pdf", 3),
     Question("When does the telescope mirror get a new coat of aluminium?", "telescope-mirror.pdf", 2),
-    Question("Why was the desalination plant stopped in March?", "desalination-report.pdf", 2),
+    Question("What did the red algae in March do to the desalination plant?", "desalination-report.pdf", 2),
     Question("Which glue was used for the crack in the cello?", "cello-restoration.pdf", 2),
     Question("At which temperature does an open apple blossom freeze to death?", "orchard-frost.pdf", 1),
     Question("Which chart shows an island that never existed?", "map-archive.pdf", 2),
