@@ -147,8 +147,9 @@ Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` r
 
 Site settings are Airflow Variables: `ingest_source_root`, `ingest_milvus_uri`, `ingest_collection_prefix`,
 `ingest_jobs_dir`, {names}. The connection `ray_default` names the cluster. Credentials of the object store and of
-Milvus belong into the environment of the Ray nodes, not here. The pool `ray` bounds the jobs at a time:
-`airflow pools set ray 4 "Ray jobs" --include-deferred`
+Milvus belong in the environment of the Ray nodes, not here. The pool `ray` bounds how many jobs the cluster gets at a
+time. Give it one slot, because each job plans for the whole cluster:
+`airflow pools set ray 1 "Ray jobs at a time" --include-deferred`
 """
 
 
