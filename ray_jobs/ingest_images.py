@@ -12,11 +12,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
+from ingest.clip_model import ClipModel, check_weights, describe_clip, square_of
 from ingest.identity import fingerprint
 from ingest.image_stages import DecodeSettings, EmbedImages, decode_images
 from ingest.images import SUFFIXES
-from ingest.options import Options, Parser, add_common_flags, options_from
+from ingest.options import Options, Parser, add_clip_flags, add_common_flags, options_from
 from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.report import Report
 from ingest.resources import ModelStage

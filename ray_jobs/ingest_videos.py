@@ -14,10 +14,10 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, add_clip_flags, check_weights, describe_clip, square_of
+from ingest.clip_model import ClipModel, check_weights, describe_clip, square_of
 from ingest.errors import ConfigurationError
 from ingest.identity import fingerprint
-from ingest.options import Options, Parser, add_common_flags, options_from, positive, positive_count
+from ingest.options import Options, Parser, add_clip_flags, add_common_flags, options_from, positive, positive_count
 from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.report import Report
 from ingest.resources import ModelStage

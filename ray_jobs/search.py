@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.errors import ConfigurationError, ExitCode, JobError, one_line
+from ingest.errors import ConfigurationError, ExitCode, JobError
 from ingest.milvus import check_prefix, connect, errors_as_sentences, shown
 from ingest.options import Parser, positive_count
 from ingest.query_models import QueryModels
@@ -31,6 +31,7 @@ from ingest.search import (
     search_images,
     search_segments,
 )
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,10 @@ import uuid
 
 import numpy as np
 
-from ingest.diff import Change, StoredObject, diff
+from ingest.diff import Change, diff
 from ingest.errors import ObjectError
 from ingest.ledger import read_ledger
+from ingest.objects import StoredObject
 from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 

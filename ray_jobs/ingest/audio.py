@@ -13,9 +13,7 @@ from av.audio.stream import AudioStream
 
 from ingest.container import Damage, attempt, decodable, opened, packets, seconds, start_seconds
 from ingest.errors import ObjectError
-
-SAMPLE_RATE = 16_000
-"""Hz: what Whisper reads."""
+from ingest.transcript import SAMPLE_RATE
 
 _BYTES = 2
 _GAP = 0.1

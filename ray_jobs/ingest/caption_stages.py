@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.blocks import PART
-from ingest.progress import Observe
+from ingest.observe import Observe
 
 PICTURED = PART.append(pa.field("pictures", pa.list_(pa.binary())))
 """PART, and an encoded image for each of its rows whose text is to be made of it; null for the others."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ConfigurationError, one_line
+from ingest.errors import ConfigurationError
 from ingest.gpu_memory import Batches
 from ingest.model_files import digest, find_folder, weight_bytes
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,7 @@ from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from ingest.structure import Block, Kind, Page
-from ingest.text_model import tokenizer_of
+from ingest.tokenizer import tokenizer_of
 
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import ConfigurationError, one_line
-from ingest.images import Square
+from ingest.errors import ConfigurationError
 from ingest.model_files import digest, find_folder, weight_bytes
-from ingest.options import positive_count
+from ingest.square import Square
+from ingest.text import one_line
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
@@ -47,16 +46,6 @@ class ClipModel:
     def label(self) -> str:
         """Its name for people."""
         return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
-
-
-def add_clip_flags(parser: ArgumentParser) -> None:
-    """Add the flags that name a CLIP model, with the production defaults."""
-    add = parser.add_argument
-    add("--clip-model", default="ViT-B-32", metavar="NAME",
-        help="open_clip architecture, hf-hub:org/name, or a model's folder (default: ViT-B-32)")  # fmt: skip
-    add("--clip-pretrained", default="laion2b_s34b_b79k", metavar="TAG",
-        help="weights of an architecture (default: laion2b_s34b_b79k)")  # fmt: skip
-    add("--clip-batch-size", type=positive_count, default=32, metavar="N", help="images per forward pass (default: 32)")
 
 
 def describe_clip(name: str, pretrained: str) -> ClipModel:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ingest.progress import Observe
+from ingest.observe import Observe
 
 
 class ClipStage:

@@ -18,7 +18,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from ingest.errors import ObjectError, one_line
+from ingest.errors import ObjectError
+from ingest.text import one_line
 
 T = TypeVar("T")
 

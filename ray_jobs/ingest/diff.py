@@ -23,6 +23,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from ingest.errors import worth_another_try
+from ingest.ledger import LedgerEntry
+from ingest.objects import StoredObject
 
 
 class Change(StrEnum):
@@ -32,34 +34,6 @@ class Change(StrEnum):
     UNCHANGED = "unchanged"
     MISSING = "missing"
     SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object as the store lists it. `source` is its full URI, `size` is in bytes."""
-
-    source: str
-    version: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """What the ledger knows of an object.
-
-    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
-    `stage`, `error_type` and `limit` are those of its failure.
-    """
-
-    source: str
-    version: str
-    fingerprint: str
-    ok: bool
-    attempts: int = 1
-    finished: bool = True
-    error_type: str = ""
-    limit: float | None = None
-    stage: str = ""
 
 
 Entry = TypeVar("Entry", StoredObject, LedgerEntry)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.gpu_memory import Batches
-from ingest.known_vectors import OnDone
 from ingest.text_model import query_prompt
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 BATCHES_AT_ONCE = 4
 """Forward passes between two reports of progress."""
+
+OnDone = Callable[[Sequence[int], np.ndarray], None]
+"""Called with the indices of texts that were just embedded, and their vectors."""
 
 
 class TextEncoder:

@@ -83,14 +83,3 @@ class ObjectError(Exception):
         self.stage = stage
         self.error_type = error_type
         self.message = message
-
-
-def printable(text: str) -> str:
-    """A name as one line shows it: control characters and line breaks, which an object's key may hold, escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def one_line(error: object, limit: int = 300) -> str:
-    """The text of an error on one line of at most `limit` characters, without secrets."""
-    text = redact(printable(" ".join(str(error).split()))) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"

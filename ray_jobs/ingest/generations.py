@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ingest.diff import LedgerEntry
 from ingest.errors import ConfigurationError, JobError, worth_another_try
+from ingest.expressions import quoted
 from ingest.identity import model_key
-from ingest.ledger import read_ledger
+from ingest.ledger import LedgerEntry, read_ledger
 from ingest.ledger_alias import COPY_ROWS, copy_ledger
-from ingest.milvus import TIMEOUT, behind, quoted
+from ingest.milvus import TIMEOUT, behind
 from ingest.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, ensure_sources
 
 if TYPE_CHECKING:

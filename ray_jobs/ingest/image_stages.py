@@ -15,11 +15,12 @@ import pyarrow as pa
 from ingest.blocks import PART, VECTORS, failed_part, failure_of, flat_lists
 from ingest.clip_stage import ClipStage
 from ingest.errors import ObjectError
-from ingest.images import Square, prepare, read_image
-from ingest.options import Limits
-from ingest.progress import Observe
+from ingest.images import prepare, read_image
+from ingest.limits import Limits
+from ingest.observe import Observe
 from ingest.reading import read_ahead
 from ingest.sandbox import Sandbox
+from ingest.square import Square
 
 TABLE_IMAGES = 64
 """Images after which a task hands a table on: some ten megabytes of pixels."""

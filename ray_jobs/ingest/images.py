@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.errors import ObjectError, one_line
+from ingest.errors import ObjectError
+from ingest.square import Square
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -45,16 +47,6 @@ MAX_TEXT = 100
 
 LONGEST = 64
 """Squares that a resized image may be long before it is cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """How a model takes images: the shorter side resized to `size` pixels and the middle cut out, or with `squash` all
-    of it resized to the square; by bicubic interpolation, or a bilinear one."""
-
-    size: int
-    squash: bool = False
-    bilinear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

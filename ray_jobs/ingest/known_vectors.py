@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ingest.embedding import OnDone
+
 MAX_BYTES = 4 << 30
 """Of disk: a million vectors of 1,024 dimensions. Their digests take about 150 MB of memory."""
 
@@ -25,9 +27,6 @@ SILENT_SECONDS = 120.0
 """After which texts that another actor said it would embed are taken over: it may have died."""
 
 POLL_SECONDS = 0.2
-
-OnDone = Callable[[Sequence[int], np.ndarray], None]
-"""Called with the indices of texts that were just embedded, and their vectors."""
 
 Encode = Callable[[Sequence[str], OnDone], np.ndarray]
 """Embeds texts: float32 of shape (len(texts), dimension)."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ingest.pdf import UNPRINTABLE
+from ingest.text import CJK
 
 MAX_UNREADABLE = 0.2
 """Share of characters without meaning from which on the text layer of a page is broken."""
@@ -20,8 +21,6 @@ MAX_INDENT = 3.0
 NEAR = 4
 """Paragraphs before and after that show how far to the right the lines of a column reach."""
 
-# Scripts written without spaces between words: a line break inside them is no word boundary.
-CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
 _CJK_LETTER = re.compile(f"[{CJK}]")
 _CJK_BREAK = re.compile(f"(?<=[{CJK}])\\s*\\n\\s*(?=[{CJK}])")
 # A word cut at the end of a line. MuPDF's own flag for it (TEXT_DEHYPHENATE) does nothing for blocks.

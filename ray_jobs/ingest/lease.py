@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import JobError
-from ingest.milvus import TIMEOUT, literal
+from ingest.expressions import literal
+from ingest.milvus import TIMEOUT
 from ingest.schema import LEASES, ensure_leases
 
 if TYPE_CHECKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.diff import LedgerEntry
 from ingest.errors import ObjectError
-from ingest.milvus import TIMEOUT, literal, query_pages
+from ingest.expressions import literal, under
+from ingest.milvus import TIMEOUT, query_pages
 from ingest.read_ahead import read_ahead
 from ingest.schema import MESSAGE_LENGTH
 
@@ -26,23 +26,23 @@ LIMIT = "limit"
 """Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
 
 
-def under(source: str) -> str:
-    """Filter expression for all sources that begin with `source`: a range, which the key's order answers directly.
-    All sources begin with the empty one.
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the ledger knows of an object.
 
-    LIKE would need its wildcards escaped, and `%` and `_` are common in keys. A local file is itself alone: unlike a
-    store, a file system does not take its name for a prefix.
+    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
+    `stage`, `error_type` and `limit` are those of its failure.
     """
-    if source.startswith("file://") and not source.endswith("/"):
-        return f"source == {literal(source)}"
-    if not source:
-        return 'source != ""'
-    last = ord(source[-1]) + 1
-    while 0xD800 <= last <= 0xDFFF:  # surrogates are no characters
-        last += 1
-    if last > sys.maxunicode:
-        return f"source >= {literal(source)}"
-    return f"source >= {literal(source)} and source < {literal(source[:-1] + chr(last))}"
+
+    source: str
+    version: str
+    fingerprint: str
+    ok: bool
+    attempts: int = 1
+    finished: bool = True
+    error_type: str = ""
+    limit: float | None = None
+    stage: str = ""
 
 
 def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.ledger import under
+from ingest.expressions import under
 from ingest.milvus import TIMEOUT, behind, query_pages
 from ingest.schema import dimension_of, ensure_sources
 

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.errors import ConfigurationError, ObjectError, printable, worth_another_try
+from ingest.errors import ConfigurationError, ObjectError, worth_another_try
+from ingest.expressions import literal, quoted
 from ingest.identity import row_id
 from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
 from ingest.maintenance_report import ORPHANS_IN_WORDS, MaintenanceOptions, MaintenanceReport, Orphan
-from ingest.milvus import PAGE, TIMEOUT, literal, query_pages, quoted
+from ingest.milvus import PAGE, TIMEOUT, query_pages
 from ingest.outcome import Outcome
 from ingest.schema import COLLECTIONS, SOURCES, dimension_of
+from ingest.text import printable
 from ingest.writer import BATCH_ROWS, INTERRUPTED, SOURCES_PER_QUERY
 
 if TYPE_CHECKING:

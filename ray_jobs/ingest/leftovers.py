@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingest.expressions import literal
 from ingest.generations import Names, made_with
-from ingest.milvus import TIMEOUT, behind, literal
+from ingest.milvus import TIMEOUT, behind
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

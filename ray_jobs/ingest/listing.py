@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from ingest.diff import StoredObject
+from ingest.objects import StoredObject
 
 
 @dataclass(slots=True)

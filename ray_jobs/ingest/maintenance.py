@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ingest.errors import ConfigurationError, TooManyFailedError, printable
+from ingest.errors import ConfigurationError, TooManyFailedError
 from ingest.generations import Names, finish_switch, is_cut_off, made_with
 from ingest.lease import lease
 from ingest.ledger_check import LedgerCheck
@@ -31,6 +31,7 @@ from ingest.maintenance_report import MaintenanceOptions, MaintenanceReport
 from ingest.milvus import TIMEOUT, behind, connect, errors_as_sentences, is_lite
 from ingest.outcome import Outcome
 from ingest.schema import COLLECTIONS, LEASES, SOURCES
+from ingest.text import printable
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

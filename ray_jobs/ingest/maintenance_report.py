@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ingest.errors import printable
 from ingest.report import Report
 from ingest.schema import COLLECTIONS
+from ingest.text import printable
 
 
 class Orphan(StrEnum):

@@ -17,7 +17,7 @@ from typing import Any
 from ingest.audio import Sound, extract_audio, too_long
 from ingest.container import decodable, describe, duration_seconds, has, opened, unusable
 from ingest.errors import ObjectError
-from ingest.outcome import PARTLY_READ
+from ingest.objects import PARTLY_READ
 from ingest.video import Pictures, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"

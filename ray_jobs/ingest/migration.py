@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
-from ingest.errors import printable
 from ingest.generations import (
     PIPELINES,
     Names,
@@ -21,9 +20,7 @@ from ingest.generations import (
 )
 from ingest.lease import Lease
 from ingest.ledger_alias import is_too_short, widen
-from ingest.options import Options
-from ingest.pipeline import Pipeline
-from ingest.report import Report
+from ingest.text import printable
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -57,26 +54,34 @@ def complete(
             finish_switch(client, names)
 
 
-def migrate(
-    pipeline: Pipeline,
+def switch_if_complete(
     client: MilvusClient,
     names: Names,
-    options: Options,
     source: str,
+    listed_all: bool,
+    prepare: Callable[[], None],
     leases: Leases,
-    report: Report,
     say: Callable[[str], None],
-) -> None:
-    """Switch searches to this run's collection if it is complete."""
+) -> int:
+    """Point searches at this run's collections if they hold everything that the ledger knows.
+
+    Args:
+        source: the prefix that the run has processed.
+        listed_all: whether the run has processed every object under it.
+        prepare: creates and loads the run's collections.
+
+    Returns:
+        The number of objects for which the old and the new collections do not agree; 0 after a switch.
+    """
     with leases(names.pipeline, ""):
-        listed_all = not options.limit and not options.keep_missing and options.only_failed is None
-        report.unmigrated, first = remaining(client, names, source, listed_all)
-        if report.unmigrated:
+        unmigrated, first = remaining(client, names, source, listed_all)
+        if unmigrated:
             say(
-                f"{' and '.join(names.public)} is not switched to {names} yet: for {report.unmigrated} objects the two "
+                f"{' and '.join(names.public)} is not switched to {names} yet: for {unmigrated} objects the two "
                 f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
             )
         elif is_staged(client, names, migrate=True):
-            pipeline.prepare(client, names, options)
+            prepare()
             switch(client, names)
             say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
+    return unmigrated

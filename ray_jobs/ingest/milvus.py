@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ingest.errors import ConfigurationError, JobError, UnreachableError, one_line
+from ingest.errors import ConfigurationError, JobError, UnreachableError
+from ingest.expressions import literal
 from ingest.redaction import hide
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -143,18 +145,6 @@ def behind(client: MilvusClient, name: str) -> str | None:
     if not client.has_collection(name, timeout=TIMEOUT):
         return None
     return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
-
-
-def quoted(values: list[str]) -> str:
-    """A list of string literals for a filter expression, whatever characters are in them."""
-    return "[" + ", ".join(map(literal, values)) + "]"
-
-
-def literal(value: str) -> str:
-    escaped = (
-        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    )
-    return f'"{escaped}"'
 
 
 def query_pages(

@@ -17,8 +17,8 @@ from ray.data.datasource.datasink import WriteResult
 from ingest.diff import Change
 from ingest.errors import ObjectError
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences
+from ingest.observe import Observe
 from ingest.outcome import Outcome
-from ingest.progress import Observe
 from ingest.writer import ObjectPart, ObjectWriter, Target
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingest.diff import StoredObject
-from ingest.errors import ConfigurationError, UnreachableError, one_line
+from ingest.errors import ConfigurationError, UnreachableError
 from ingest.listing import Ignored, sorted_on_disk
+from ingest.objects import StoredObject
+from ingest.text import one_line
 
 READ_TIMEOUT = 60
 """Seconds without a byte after which a request counts as failed, and is made again."""

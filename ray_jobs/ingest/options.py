@@ -13,20 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ingest.errors import ConfigurationError, ExitCode
+from ingest.limits import Limits
 from ingest.milvus import check_prefix
 from ingest.schema import VECTOR_INDEXES, IndexSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages of a
-    document, pixels of an image, seconds that a recording plays."""
-
-    seconds: float = 300.0
-    memory_bytes: int = 4_000_000_000
-    pages: int = 20_000
-    pixels: int = 200_000_000
-    media_seconds: float = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +112,16 @@ def add_milvus_flags(parser: argparse.ArgumentParser) -> None:
     add("--run-id", default="", metavar="ID", help="written to the ledger and the report (default: the Ray job's id)")
     add("--lease-seconds", type=positive, default=30, metavar="S",
         help="how long a run over the same objects that shows no sign of life is waited for (default: 30)")  # fmt: skip
+
+
+def add_clip_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name a CLIP model, with the production defaults."""
+    add = parser.add_argument
+    add("--clip-model", default="ViT-B-32", metavar="NAME",
+        help="open_clip architecture, hf-hub:org/name, or a model's folder (default: ViT-B-32)")  # fmt: skip
+    add("--clip-pretrained", default="laion2b_s34b_b79k", metavar="TAG",
+        help="weights of an architecture (default: laion2b_s34b_b79k)")  # fmt: skip
+    add("--clip-batch-size", type=positive_count, default=32, metavar="N", help="images per forward pass (default: 32)")
 
 
 def options_from(arguments: argparse.Namespace) -> Options:

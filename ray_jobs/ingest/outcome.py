@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.errors import ObjectError
+from ingest.objects import PARTLY_READ
 
 MAX_FAILURES = 100
 """Failures that a report lists; all of them are in the ledger."""
-
-PARTLY_READ = "partly_read"
-"""Key in an object's `metadata`: a sentence that says what of it could not be read, though the rest could."""
-
 
 @dataclass(slots=True)
 class Outcome:

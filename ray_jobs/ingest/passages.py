@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ingest.layout import CJK
-from ingest.speech import Segment
+from ingest.text import CJK
+from ingest.transcript import Segment
 
 _PAUSE = 1.0
 """Seconds of silence that part two thoughts."""

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ObjectError, one_line
+from ingest.errors import ObjectError
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from pymupdf import Document

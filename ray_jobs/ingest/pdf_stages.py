@@ -18,8 +18,8 @@ from ingest.blocks import failed_part, failure_of
 from ingest.caption_stages import PICTURED
 from ingest.document import Document, DocumentSettings, prepare, read_document
 from ingest.errors import ObjectError
-from ingest.options import Limits
-from ingest.progress import Observe
+from ingest.limits import Limits
+from ingest.observe import Observe
 from ingest.reading import read_ahead
 from ingest.sandbox import Sandbox
 

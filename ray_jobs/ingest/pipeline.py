@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ingest.blocks import TASK_RETRIES
 from ingest.generations import Names
 from ingest.known_vectors import KnownVectors
-from ingest.options import Options
 from ingest.progress import Reporter
 from ingest.resources import ModelStage, Pool, Resources
-from ingest.schema import ensure_rows
+from ingest.schema import IndexSettings, ensure_rows
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -83,11 +82,11 @@ class Pipeline:
         """The ledger takes means of vectors of any of the collections."""
         return max(collection.dimension for collection in self.collections)
 
-    def prepare(self, client: MilvusClient, names: Names, options: Options) -> None:
-        """Make its collections and load them."""
+    def prepare(self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings) -> None:
+        """Create its collections if they are not there, and load them. Arguments as for `ensure_rows`."""
         for collection, rows in zip(self.collections, names.rows, strict=True):
             ensure_rows(
-                client, collection.name, rows, collection.dimension, options.analyzer, options.index, collection.model
+                client, collection.name, rows, collection.dimension, analyzer, index, collection.model
             )
 
 

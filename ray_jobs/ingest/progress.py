@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-Observe = Callable[[str, int, float], None]
-"""`observe(stage, items, seconds)`: so many more items went through a stage, which took so long in one process."""
-
-INTERVAL = 5.0
-"""Seconds between lines."""
+from ingest.observe import INTERVAL
 
 
 class Counts:
@@ -74,26 +69,6 @@ def describe(stages: dict[str, dict[str, float]], total: int, models: Sequence[s
     if "load" not in stages:
         model = "the model is loading"
     return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
-
-
-@contextmanager
-def patience(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Says what is waited for, at once and then every INTERVAL seconds until the block ends."""
-    done = threading.Event()
-
-    def repeat() -> None:
-        started = time.monotonic()
-        while not done.wait(INTERVAL):
-            say(f"{time.monotonic() - started:5.0f} s  {what}")
-
-    say(what)
-    thread = threading.Thread(target=repeat, name="patience", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 class Ticker:

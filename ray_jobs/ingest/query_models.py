@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ingest.clip_model import ClipModel, check_weights, describe_clip, describe_label, square_of
-from ingest.errors import ConfigurationError, ObjectError, one_line
+from ingest.errors import ConfigurationError, ObjectError
 from ingest.generations import UNKNOWN, made_with
 from ingest.identity import model_key
 from ingest.milvus import behind
-from ingest.progress import patience
+from ingest.observe import patience
 from ingest.schema import dimension_of
 from ingest.search import COLLECTION, OF_TEXT, Kind
+from ingest.text import one_line
 from ingest.text_model import TextModel, describe
 
 if TYPE_CHECKING:

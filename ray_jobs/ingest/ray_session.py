@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.errors import JobError, UnreachableError, one_line
-from ingest.progress import patience
+from ingest.errors import JobError, UnreachableError
+from ingest.observe import patience
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from ray.data import DataContext

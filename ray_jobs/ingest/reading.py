@@ -11,7 +11,7 @@ from typing import Any
 from ingest.errors import ObjectError
 from ingest.object_reading import read_object
 from ingest.object_store import is_s3, s3_client
-from ingest.progress import Observe
+from ingest.observe import Observe
 
 READ_AHEAD = 4
 """Objects fetched while one is parsed, per task."""

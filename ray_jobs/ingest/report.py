@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ingest.errors import printable
+from ingest.text import printable
 
 PREFIX = "REPORT "
 """Begins the last line of a job's output."""

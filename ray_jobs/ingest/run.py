@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ingest.diff import Change, OnlyFailed, diff
-from ingest.errors import TooManyFailedError, printable
+from ingest.errors import TooManyFailedError
+from ingest.expressions import under
 from ingest.generations import (
     Names,
     is_cut_off,
@@ -18,10 +19,10 @@ from ingest.generations import (
 )
 from ingest.known_vectors import KnownVectors, VectorCache
 from ingest.lease import Lease, lease
-from ingest.ledger import read_ledger, under
+from ingest.ledger import read_ledger
 from ingest.ledger_alias import ensure_ledger
 from ingest.listing import Ignored
-from ingest.migration import complete, migrate
+from ingest.migration import complete, switch_if_complete
 from ingest.milvus import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.object_store import list_objects, normalise_source
 from ingest.options import Options
@@ -33,6 +34,7 @@ from ingest.report import Report
 from ingest.resources import check_wanted, cluster_of, share
 from ingest.schema import ensure_sources
 from ingest.spool import Spool
+from ingest.text import printable
 from ingest.writer import ObjectWriter, Target
 
 if TYPE_CHECKING:
@@ -68,7 +70,15 @@ def run(pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> Rep
             with leases(pipeline.name, source) as held:
                 outcome = _work(pipeline, options, source, client, names, held, report, say)
             if is_staged(client, names, options.migrate):
-                migrate(pipeline, client, names, options, source, leases, report, say)
+                report.unmigrated = switch_if_complete(
+                    client,
+                    names,
+                    source,
+                    not options.limit and not options.keep_missing and options.only_failed is None,
+                    partial(pipeline.prepare, client, names, options.analyzer, options.index),
+                    leases,
+                    say,
+                )
     report.failed, report.empty, report.partly = outcome.failed, outcome.empty, outcome.partly
     report.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])
     report.failure_counts = outcome.grouped()
@@ -117,7 +127,7 @@ def _work(
         outcome = Outcome()
         if options.dry_run or not (work.count or missing.count):
             return outcome
-        pipeline.prepare(client, names, options)
+        pipeline.prepare(client, names, options.analyzer, options.index)
         publish(client, names)
         ensure = ensure_sources if staged else ensure_ledger
         ledger_dimension = ensure(client, ledger, pipeline.dimension)

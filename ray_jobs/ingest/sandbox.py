@@ -26,8 +26,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from ingest.errors import JobError, ObjectError, one_line
-from ingest.options import Limits
+from ingest.errors import JobError, ObjectError
+from ingest.limits import Limits
+from ingest.text import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")

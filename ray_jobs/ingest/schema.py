@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ConfigurationError, one_line
+from ingest.errors import ConfigurationError
 from ingest.milvus import TIMEOUT, is_lite, server_version
+from ingest.text import one_line
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient

@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError, one_line
+from ingest.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError
 from ingest.redaction import redact
 from ingest.report import PREFIX, Report
+from ingest.text import one_line
 
 
 def say(line: str) -> None:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.layout import CJK
 from ingest.milvus import TIMEOUT
 from ingest.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
+from ingest.text import CJK
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -23,12 +23,10 @@ import numpy as np
 
 from ingest.errors import ConfigurationError
 from ingest.gpu_memory import smaller
+from ingest.transcript import SAMPLE_RATE, Segment
 
 if TYPE_CHECKING:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
-
-SAMPLE_RATE = 16_000
-"""Hz."""
 
 _WINDOW = 600 * SAMPLE_RATE
 """Samples: ten minutes, 38 MB as float32."""
@@ -54,15 +52,6 @@ _SURE = 0.8
 
 _NO_WORD = re.compile(r"^\W*$|^\s*[\[(♪*][^\])♪*]*[\])♪*]\s*$")
 """Text that is no speech: dots, notes, `[Music]`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What is said from `start` to `end`, in seconds from the first sample."""
-
-    start: float
-    end: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

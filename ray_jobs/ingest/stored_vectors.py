@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ingest.diff import Change
+from ingest.expressions import literal
 from ingest.known_vectors import KnownVectors
-from ingest.milvus import errors_as_sentences, literal, query_pages
+from ingest.milvus import errors_as_sentences, query_pages
 from ingest.milvus_sink import client_of
 
 ROWS = 1000

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import ConfigurationError, one_line
+from ingest.errors import ConfigurationError
 from ingest.model_files import digest, find_folder, weight_bytes
+from ingest.text import one_line
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    pass
 
 BGE_V1_5_QUERY_PROMPTS = {
     "en": "Represent this sentence for searching relevant passages: ",
@@ -75,19 +76,6 @@ def describe(name: str) -> TextModel:
     identity = digest(folder) if is_local else _qualified(name)
     weights = weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
-
-
-def tokenizer_of(tokenizer_json: str) -> Tokenizer:
-    """A tokenizer that counts whole texts.
-
-    A saved one may truncate at the model's limit or pad to it, and then every long text counts the same.
-    """
-    from tokenizers import Tokenizer
-
-    tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def query_prompt(name: str) -> str | None:

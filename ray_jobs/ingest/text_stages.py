@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.blocks import PART, VECTORS, flat_lists
-from ingest.known_vectors import KnownVectors, OnDone
-from ingest.progress import Observe
+from ingest.embedding import OnDone
+from ingest.known_vectors import KnownVectors
+from ingest.observe import Observe
 
 
 class EmbedTexts:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.errors import printable
 from ingest.images import prepare, to_rgb
 from ingest.object_reading import object_file
 from ingest.scratch import scratch
 from ingest.search import FrameHit, Hit, ImageHit, PageHit, SpokenHit
+from ingest.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

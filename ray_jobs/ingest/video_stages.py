@@ -19,19 +19,20 @@ import pyarrow as pa
 
 from ingest.blocks import PART, READ, VECTORS, failed_part, failure_of, flat_lists
 from ingest.clip_stage import ClipStage
-from ingest.errors import JobError, ObjectError, one_line
+from ingest.errors import JobError, ObjectError
+from ingest.limits import Limits
 from ingest.media import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
 from ingest.object_reading import object_file
-from ingest.options import Limits
+from ingest.observe import Observe
 from ingest.passages import merge
-from ingest.progress import Observe
 from ingest.reading import check_size
 from ingest.sandbox import Sandbox
 from ingest.scratch import scratch
-from ingest.speech import SAMPLE_RATE
 from ingest.spool import SCHEMA as DIFFERENCE
-from ingest.text_model import tokenizer_of
+from ingest.text import one_line
 from ingest.text_stages import EmbedTexts
+from ingest.tokenizer import tokenizer_of
+from ingest.transcript import SAMPLE_RATE
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 

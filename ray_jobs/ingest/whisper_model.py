@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.errors import ConfigurationError, one_line
+from ingest.errors import ConfigurationError
 from ingest.model_files import digest, find_folder, weight_bytes
+from ingest.text import one_line
 
 _SIZES = {"tiny": 76e6, "base": 145e6, "small": 484e6, "medium": 1.53e9, "turbo": 1.62e9}
 """Bytes of the weights in float16, by size (huggingface.co/Systran)."""

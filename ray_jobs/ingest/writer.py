@@ -32,10 +32,11 @@ import numpy as np
 
 from ingest.diff import Change
 from ingest.errors import ObjectError, worth_another_try
+from ingest.expressions import quoted
 from ingest.identity import row_ids
 from ingest.lease import Lease
 from ingest.ledger import UNFINISHED, ledger_row
-from ingest.milvus import TIMEOUT, query_pages, quoted
+from ingest.milvus import TIMEOUT, query_pages
 from ingest.outcome import Outcome
 
 if TYPE_CHECKING:

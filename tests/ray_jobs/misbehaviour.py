@@ -112,7 +112,7 @@ def wait_for_second_try(path):
 
 def owner(path):
     """The program of a process that owns a sandbox: starts it, and waits in it."""
-    from ingest.options import Limits
+    from ingest.limits import Limits
     from ingest.sandbox import Sandbox
 
     Sandbox(keep, Limits(), "x").run(wait_for_ever, path)

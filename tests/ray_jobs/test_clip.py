@@ -13,7 +13,8 @@ from ingest.clip import ClipEncoder
 from ingest.clip_model import describe_clip, square_of
 from ingest.errors import ConfigurationError, JobError
 from ingest.gpu_memory import Batches
-from ingest.images import Square, prepare, read_image
+from ingest.images import prepare, read_image
+from ingest.square import Square
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,10 @@ import random
 
 import pytest
 
-from ingest.diff import Change, Difference, LedgerEntry, OnlyFailed, StoredObject, diff
+from ingest.diff import Change, Difference, OnlyFailed, diff
 from ingest.errors import MAX_ATTEMPTS
+from ingest.ledger import LedgerEntry
+from ingest.objects import StoredObject
 
 FINGERPRINT = "f1"
 

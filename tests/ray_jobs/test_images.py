@@ -8,7 +8,8 @@ from PIL import Image
 
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.errors import ObjectError
-from ingest.images import FOREIGN, SUFFIXES, Square, cut, prepare, read_image, to_rgb
+from ingest.images import FOREIGN, SUFFIXES, cut, prepare, read_image, to_rgb
+from ingest.square import Square
 
 SQUARE = Square(64)
 MAX_PIXELS = 200_000_000

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ingest.errors import ObjectError
-from ingest.ledger import UNFINISHED, ledger_row, read_ledger, under
-from ingest.milvus import PAGE, literal
+from ingest.expressions import literal, under
+from ingest.ledger import UNFINISHED, ledger_row, read_ledger
+from ingest.milvus import PAGE
 from ingest.schema import ensure_sources
 
 KEYS = [

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from embedded.processes import poll
-from ingest.diff import Change, StoredObject, diff
+from ingest.diff import Change, diff
 from ingest.errors import MAX_ATTEMPTS, ConfigurationError, ObjectError, TooManyFailedError
 from ingest.lease import LeaseLostError, lease
 from ingest.ledger import read_ledger
 from ingest.maintenance import maintain
 from ingest.maintenance_report import MaintenanceOptions, Orphan
+from ingest.objects import StoredObject
 from ingest.schema import COLLECTIONS, DOCUMENTS, ensure_rows, ensure_sources
 from ingest.writer import ObjectPart, ObjectWriter, Target
 

@@ -12,7 +12,8 @@ from pymilvus.exceptions import MilvusException
 from embedded.milvus_lite import MilvusLite
 from embedded.processes import base_environment
 from ingest.errors import ConfigurationError, JobError, UnreachableError
-from ingest.milvus import check_prefix, connect, errors_as_sentences, is_lite, literal, quoted
+from ingest.expressions import literal, quoted
+from ingest.milvus import check_prefix, connect, errors_as_sentences, is_lite
 
 RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"

@@ -7,11 +7,11 @@ import uuid
 import boto3
 import pytest
 
-from ingest.diff import StoredObject
 from ingest.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.listing import Ignored
 from ingest.object_reading import read_object
 from ingest.object_store import list_objects, normalise_source, s3_client
+from ingest.objects import StoredObject
 
 BUCKET = "ray-jobs-store"
 ODD_KEYS = [

@@ -4,7 +4,7 @@ import itertools
 import random
 
 from ingest.passages import Passage, merge
-from ingest.speech import Segment
+from ingest.transcript import Segment
 
 
 def words(texts):

@@ -3,7 +3,7 @@
 import threading
 
 from ingest import progress
-from ingest.progress import patience
+from ingest.observe import patience
 
 
 def test_a_long_wait_is_said_again_and_again(monkeypatch):

@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
-from ingest.errors import ObjectError, one_line, printable
+from ingest.errors import ObjectError
 from ingest.redaction import hide, redact
 from ingest.script import finish
+from ingest.text import one_line, printable
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 

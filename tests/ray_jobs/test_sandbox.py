@@ -20,7 +20,7 @@ from embedded.processes import base_environment, poll
 from ingest.chunking import ChunkSettings
 from ingest.document import Document, DocumentSettings, prepare, read_document
 from ingest.errors import JobError, ObjectError
-from ingest.options import Limits
+from ingest.limits import Limits
 from ingest.sandbox import Sandbox
 
 HERE = Path(__file__).parent

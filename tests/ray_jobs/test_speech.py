@@ -10,7 +10,8 @@ import pytest
 from ingest import speech
 from ingest.errors import ConfigurationError
 from ingest.media import AUDIO_FILE, MediaSettings, extract
-from ingest.speech import SAMPLE_RATE, Transcriber
+from ingest.speech import Transcriber
+from ingest.transcript import SAMPLE_RATE
 from ingest.whisper_model import describe_whisper
 
 
