@@ -12,23 +12,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, check_weights, describe_clip, square_of
-from ingest.identity import fingerprint
-from ingest.image_stages import DecodeSettings, EmbedImages, decode_images
-from ingest.images import SUFFIXES
-from ingest.options import Options, Parser, add_clip_flags, add_common_flags, options_from
-from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
-from ingest.report import Report
-from ingest.resources import ModelStage
-from ingest.run import run
-from ingest.schema import IMAGES
-from ingest.script import finish, say
+from ingest.common.identity import fingerprint
+from ingest.image.decoder import SUFFIXES
+from ingest.milvus.schema import IMAGES
+from ingest.models.clip_model import ClipModel, check_weights, describe_clip, square_of
+from ingest.run.options import Options, Parser, add_clip_flags, add_common_flags, options_from
+from ingest.run.report import Report
+from ingest.run.run import run
+from ingest.run.script import finish, say
+from ingest.stages.images import DecodeSettings, EmbedImages, decode_images
+from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.resources import ModelStage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.progress import Reporter
-    from ingest.resources import Resources
+    from ingest.stages.progress import Reporter
+    from ingest.stages.resources import Resources
 
 REVISION = 1
 """Raise it when the same image gives another row than before: every object is then processed anew."""

@@ -13,29 +13,29 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ingest.caption_stages import CaptionFigures
-from ingest.captioning import PROMPT, CaptionModel, describe_captioner
-from ingest.chunking import ChunkSettings
-from ingest.document import DocumentSettings
-from ingest.errors import ConfigurationError
-from ingest.figures import REVISION as FIGURES_REVISION
-from ingest.identity import fingerprint
-from ingest.options import Options, Parser, add_common_flags, options_from, positive_count
-from ingest.pdf_stages import ParseSettings, parse_documents
-from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
-from ingest.report import Report
-from ingest.resources import ModelStage
-from ingest.run import run
-from ingest.schema import DOCUMENTS
-from ingest.script import finish, say
-from ingest.text_model import TextModel, describe
-from ingest.text_stages import EmbedTexts
+from ingest.common.errors import ConfigurationError
+from ingest.common.identity import fingerprint
+from ingest.milvus.schema import DOCUMENTS
+from ingest.models.captioner import PROMPT, CaptionModel, describe_captioner
+from ingest.models.text_model import TextModel, describe
+from ingest.pdf.chunking import ChunkSettings
+from ingest.pdf.document import DocumentSettings
+from ingest.pdf.figures import REVISION as FIGURES_REVISION
+from ingest.run.options import Options, Parser, add_common_flags, options_from, positive_count
+from ingest.run.report import Report
+from ingest.run.run import run
+from ingest.run.script import finish, say
+from ingest.stages.captions import CaptionFigures
+from ingest.stages.pdfs import ParseSettings, parse_documents
+from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.resources import ModelStage
+from ingest.stages.texts import EmbedTexts
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.progress import Reporter
-    from ingest.resources import Resources
+    from ingest.stages.progress import Reporter
+    from ingest.stages.resources import Resources
 
 REVISION = 3
 """Raise it when the same PDF gives other rows than before: every object is then processed anew."""

@@ -14,24 +14,32 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ingest.clip_model import ClipModel, check_weights, describe_clip, square_of
-from ingest.errors import ConfigurationError
-from ingest.identity import fingerprint
-from ingest.options import Options, Parser, add_clip_flags, add_common_flags, options_from, positive, positive_count
-from ingest.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
-from ingest.report import Report
-from ingest.resources import ModelStage
-from ingest.run import run
-from ingest.schema import VIDEO_FRAMES, VIDEO_SEGMENTS
-from ingest.script import finish, say
-from ingest.text_model import TextModel, describe
-from ingest.whisper_model import SpeechModel, describe_whisper
+from ingest.common.errors import ConfigurationError
+from ingest.common.identity import fingerprint
+from ingest.milvus.schema import VIDEO_FRAMES, VIDEO_SEGMENTS
+from ingest.models.clip_model import ClipModel, check_weights, describe_clip, square_of
+from ingest.models.text_model import TextModel, describe
+from ingest.models.whisper_model import SpeechModel, describe_whisper
+from ingest.run.options import (
+    Options,
+    Parser,
+    add_clip_flags,
+    add_common_flags,
+    options_from,
+    positive,
+    positive_count,
+)
+from ingest.run.report import Report
+from ingest.run.run import run
+from ingest.run.script import finish, say
+from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.resources import ModelStage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.progress import Reporter
-    from ingest.resources import Resources
+    from ingest.stages.progress import Reporter
+    from ingest.stages.resources import Resources
 
 REVISION = 1
 """Raise it when the same file gives other rows than before: every object is then processed anew."""
@@ -51,8 +59,8 @@ def video_pipeline(
     speech: SpeechModel, text: TextModel, clip: ClipModel, arguments: Namespace, options: Options
 ) -> Pipeline:
     """The pipeline's stages and collections; whatever shapes its rows is in its fingerprint."""
-    from ingest.media import MediaSettings
-    from ingest.video_stages import PassageSettings
+    from ingest.media.extraction import MediaSettings
+    from ingest.stages.videos import PassageSettings
 
     passages = PassageSettings(
         arguments.language, arguments.passage_tokens, arguments.passage_seconds, text.tokenizer_json
@@ -62,7 +70,7 @@ def video_pipeline(
     def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
         from dataclasses import replace
 
-        from ingest.video_stages import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
+        from ingest.stages.videos import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
 
         square = square_of(clip)
         check_weights(clip)

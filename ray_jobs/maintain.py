@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import sys
 
-from ingest.maintenance import maintain
-from ingest.maintenance_report import MaintenanceOptions, MaintenanceReport
-from ingest.milvus import check_prefix
-from ingest.options import Parser, add_milvus_flags, job_id
-from ingest.schema import COLLECTIONS
-from ingest.script import finish, say
+from ingest.maintenance.maintain import maintain
+from ingest.maintenance.report import MaintenanceOptions, MaintenanceReport
+from ingest.milvus.client import check_prefix
+from ingest.milvus.schema import COLLECTIONS
+from ingest.run.options import Parser, add_milvus_flags, job_id
+from ingest.run.script import finish, say
 
 
 def main(argv: list[str] | None = None) -> int:

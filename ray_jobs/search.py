@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.errors import ConfigurationError, ExitCode, JobError
-from ingest.milvus import check_prefix, connect, errors_as_sentences, shown
-from ingest.options import Parser, positive_count
-from ingest.query_models import QueryModels
-from ingest.search import (
+from ingest.common.errors import ConfigurationError, ExitCode, JobError
+from ingest.common.text import one_line
+from ingest.milvus.client import check_prefix, connect, errors_as_sentences, shown
+from ingest.run.options import Parser, positive_count
+from ingest.search.models import QueryModels
+from ingest.search.query import (
     COLLECTION,
     OF_TEXT,
     Hit,
@@ -31,7 +32,6 @@ from ingest.search import (
     search_images,
     search_segments,
 )
-from ingest.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +183,7 @@ def _missing(arguments: Namespace, name: str) -> ConfigurationError:
 
 
 def _show(question: str, answer: Answer, thumbnails: bool) -> None:
-    from ingest.thumbnails import as_blocks, thumbnail, title
+    from ingest.search.thumbnails import as_blocks, thumbnail, title
 
     print(f"\n{question}")
     for kind, hits in answer.items():
@@ -200,7 +200,7 @@ def _show(question: str, answer: Answer, thumbnails: bool) -> None:
 
 
 def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]]) -> None:
-    from ingest.thumbnails import as_html
+    from ingest.search.thumbnails import as_html
 
     try:
         Path(path).write_text(as_html(answers), encoding="utf-8")

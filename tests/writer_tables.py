@@ -4,12 +4,12 @@ import uuid
 
 import numpy as np
 
-from ingest.diff import Change, diff
-from ingest.errors import ObjectError
-from ingest.ledger import read_ledger
-from ingest.objects import StoredObject
-from ingest.schema import DOCUMENTS, ensure_rows, ensure_sources
-from ingest.writer import ObjectPart, ObjectWriter, Target
+from ingest.common.errors import ObjectError
+from ingest.common.objects import StoredObject
+from ingest.ledger.diff import Change, diff
+from ingest.ledger.entries import read_ledger
+from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
 DIMENSION = 4
 FINGERPRINT = "f1"

@@ -1,1 +1,1 @@
-"""What the ingestion pipelines share. Knows nothing of Airflow; only `pipeline`, `stages`, `milvus_sink` know Ray."""
+"""Ingestion into Milvus as Ray jobs. `lint-imports` checks the layers that `pyproject.toml` lists."""

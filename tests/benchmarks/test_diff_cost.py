@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ingest.diff import Change, diff
-from ingest.ledger import ledger_row, read_ledger
-from ingest.object_store import list_objects
-from ingest.schema import ensure_sources
+from ingest.ledger.diff import Change, diff
+from ingest.ledger.entries import ledger_row, read_ledger
+from ingest.milvus.schema import ensure_sources
+from ingest.store.object_store import list_objects
 
 OBJECTS = int(os.environ.get("DIFF_OBJECTS", 100_000))
 SOURCE = "s3://diff-cost/pdfs/"
@@ -41,7 +41,7 @@ def client(object_store, milvus):
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(put, [range(first, OBJECTS, 8) for first in range(8)]))
-        from ingest.milvus import connect
+        from ingest.milvus.client import connect
 
         client = connect(milvus.uri)
         ensure_sources(client, LEDGER, 2)

@@ -11,10 +11,10 @@ from threading import Event
 import numpy as np
 import pytest
 
-from ingest.container import decodable, opened
-from ingest.media import AUDIO_FILE, MediaSettings, extract
-from ingest.speech import Transcriber
-from ingest.video import Sampling, extract_frames
+from ingest.media.container import decodable, opened
+from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.media.video import Sampling, extract_frames
+from ingest.models.transcriber import Transcriber
 
 pytestmark = pytest.mark.benchmark
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.chunking import ChunkSettings
-from ingest.document import DocumentSettings, parse_pdf, prepare, read_document
+from ingest.pdf.chunking import ChunkSettings
+from ingest.pdf.document import DocumentSettings, parse_pdf, prepare, read_document
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
@@ -36,8 +36,8 @@ def test_pages_per_second(corpus):
 
 
 def test_questions_find_their_page_among_the_first_hits(corpus, minilm_path):
-    from ingest.embedding import TextEncoder
-    from ingest.text_model import describe
+    from ingest.models.text_encoder import TextEncoder
+    from ingest.models.text_model import describe
 
     questions = [json.loads(line) for line in (corpus / "truth_pdf.jsonl").read_text().splitlines()]
     asked = {answer["file"] for question in questions for answer in question["answers"]}

@@ -88,9 +88,9 @@ def test_questions_find_their_page(corpus, milvus, minilm_path, report):
     """Share of questions whose page is among the first five hits (chunks, not pages: the harder count)."""
     from pymilvus import AnnSearchRequest, RRFRanker
 
-    from ingest.embedding import TextEncoder
-    from ingest.milvus import connect
-    from ingest.text_model import describe
+    from ingest.milvus.client import connect
+    from ingest.models.text_encoder import TextEncoder
+    from ingest.models.text_model import describe
 
     model = describe(minilm_path)
     encoder = TextEncoder(model.name, model.dimension, threads=CORES)
@@ -172,11 +172,11 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
     import psutil
 
     from embedded.milvus_lite import MilvusLite
-    from ingest.chunking import ChunkSettings, chunk_pages
-    from ingest.document import parse_pdf
-    from ingest.milvus import connect
-    from ingest.schema import DOCUMENTS, ensure_rows
-    from ingest.text_model import describe
+    from ingest.milvus.client import connect
+    from ingest.milvus.schema import DOCUMENTS, ensure_rows
+    from ingest.models.text_model import describe
+    from ingest.pdf.chunking import ChunkSettings, chunk_pages
+    from ingest.pdf.document import parse_pdf
 
     model = describe(model_path)
     contents = {file: file.read_bytes() for file in files}
@@ -216,11 +216,11 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
     from sentence_transformers import SentenceTransformer
 
     from embedded.milvus_lite import MilvusLite
-    from ingest.chunking import ChunkSettings, chunk_pages
-    from ingest.document import parse_pdf
-    from ingest.milvus import connect
-    from ingest.schema import DOCUMENTS, ensure_rows
-    from ingest.text_model import describe
+    from ingest.milvus.client import connect
+    from ingest.milvus.schema import DOCUMENTS, ensure_rows
+    from ingest.models.text_model import describe
+    from ingest.pdf.chunking import ChunkSettings, chunk_pages
+    from ingest.pdf.document import parse_pdf
 
     model = describe(model_path)
     encoder = SentenceTransformer(model_path, device="cpu")

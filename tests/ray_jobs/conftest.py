@@ -70,7 +70,7 @@ class Jobs:
 @pytest.fixture(scope="session")
 def milvus_client(milvus) -> Any:
     """One client for all tests: a second one would share its connection, and fail while that is being made anew."""
-    from ingest.milvus import connect
+    from ingest.milvus.client import connect
 
     return connect(milvus.uri)
 

@@ -1,0 +1,19 @@
+"""Text that people read: on one line, without control characters or secrets, and in any script."""
+
+from __future__ import annotations
+
+from ingest.common.redaction import redact
+
+CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+"""Characters, as in a regular expression's brackets, of the scripts that put no spaces between words."""
+
+
+def printable(text: str) -> str:
+    """A name as one line shows it: control characters and line breaks, which an object's key may hold, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def one_line(error: object, limit: int = 300) -> str:
+    """The text of an error on one line of at most `limit` characters, without secrets."""
+    text = redact(printable(" ".join(str(error).split()))) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

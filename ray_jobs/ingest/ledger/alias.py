@@ -1,0 +1,76 @@
+"""The ledger behind its name: shared by pipelines, with vectors as long as the longest of their models'.
+
+For longer ones it is copied into a new collection, and its name, an alias, is pointed at that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.milvus.client import TIMEOUT, behind, query_pages
+from ingest.milvus.expressions import under
+from ingest.milvus.schema import dimension_of, ensure_sources
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+COPY_ROWS = 500
+"""Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
+
+
+def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
+    """Create the ledger behind the alias `name` if it is not there, and load it; returns its dimension.
+
+    Raises:
+        ConfigurationError: it is there with a smaller dimension.
+    """
+    from pymilvus.exceptions import MilvusException
+
+    if behind(client, name) is None:
+        made = _of_dimension(name, dimension)
+        ensure_sources(client, made, dimension)
+        try:
+            client.create_alias(made, name, timeout=TIMEOUT)
+        except MilvusException:
+            if behind(client, name) is None:
+                raise
+    return ensure_sources(client, name, dimension)
+
+
+def is_too_short(client: MilvusClient, name: str, dimension: int) -> bool:
+    """Whether the ledger's vectors have less than `dimension`."""
+    found = behind(client, name)
+    return found not in (None, name) and dimension_of(client, name, "vector") < dimension
+
+
+def widen(client: MilvusClient, name: str, dimension: int) -> None:
+    """Give the ledger vectors of `dimension`. The caller holds the leases of all pipelines."""
+    if not is_too_short(client, name, dimension):
+        return
+    old, new = behind(client, name), _of_dimension(name, dimension)
+    if client.has_collection(new, timeout=TIMEOUT):
+        client.drop_collection(new, timeout=TIMEOUT)  # what a run left that was cut off right here
+    ensure_sources(client, new, dimension)
+    copy_ledger(client, name, new)
+    client.alter_alias(new, name, timeout=TIMEOUT)
+    client.drop_collection(old, timeout=TIMEOUT)
+
+
+def _of_dimension(name: str, dimension: int) -> str:
+    return f"{name}_d{dimension}"
+
+
+def copy_ledger(client: MilvusClient, origin: str, target: str) -> None:
+    """Copy all rows of one ledger into another, whose vectors may be longer."""
+    dimension = dimension_of(client, target, "vector")
+    fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
+    for page in query_pages(client, origin, under(""), fields, key="source", size=COPY_ROWS):
+        client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
+
+
+def _padded(row: dict[str, Any], fields: list[str], dimension: int) -> dict[str, Any]:
+    vector = np.zeros(dimension, np.float32)
+    vector[: len(row["vector"])] = row["vector"]
+    return {**{name: row[name] for name in fields}, "vector": vector}

@@ -1,0 +1,156 @@
+"""What a run has to do: a sorted merge of the store's listing and the ledger.
+
+Both streams come sorted by source, so the merge holds one entry of each and its memory does not grow with the prefix.
+
+- NEW: listed, not in the ledger.
+- CHANGED: listed and in the ledger, but its version or the fingerprint differs (or a full refresh was asked for).
+- RETRY: failed before at the same version and fingerprint, in a way that may pass and with attempts left, or at a limit
+  that has been raised; or written, but its rows of other versions may still be there.
+- UNCHANGED: done, or failed for good, at the same version and fingerprint.
+- MISSING: in the ledger, no longer listed.
+
+A run that is asked for failed objects only (`OnlyFailed`) takes those that the ledger says failed for that reason, each
+as CHANGED or RETRY, whatever kind of failure it was and however often it was tried. Its other objects are UNCHANGED
+where they are, and SKIPPED where another run would do something; what is no longer listed is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeVar
+
+from ingest.common.errors import worth_another_try
+from ingest.common.objects import StoredObject
+from ingest.ledger.entries import LedgerEntry
+
+
+class Change(StrEnum):
+    NEW = "new"
+    CHANGED = "changed"
+    RETRY = "retry"
+    UNCHANGED = "unchanged"
+    MISSING = "missing"
+    SKIPPED = "skipped"
+
+
+Entry = TypeVar("Entry", StoredObject, LedgerEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object and what is to be done about it.
+
+    `attempts` counts the tries at this version before this run; `failed`: it is UNCHANGED, and failed for good.
+    """
+
+    change: Change
+    source: str
+    version: str
+    size: int
+    attempts: int = 0
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class OnlyFailed:
+    """Chooses the objects that failed for `reason`, a type of failure or `stage/type`; empty: all that failed.
+
+    `seen` counts the failures that it was asked about, by `stage/type`.
+    """
+
+    reason: str = ""
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def chooses(self, known: LedgerEntry) -> bool:
+        if known.ok:
+            return False
+        name = f"{known.stage}/{known.error_type}"
+        self.seen[name] += 1
+        return self.reason in ("", known.error_type, name)
+
+
+def _compare(
+    listed: StoredObject, known: LedgerEntry, fingerprint: str, full_refresh: bool, limits: Mapping[str, float]
+) -> Difference:
+    same = known.version == listed.version and known.fingerprint == fingerprint
+    if full_refresh or not same:
+        change, attempts = Change.CHANGED, 0
+    elif not known.finished:
+        change, attempts = Change.RETRY, known.attempts - 1
+    elif not known.ok and known.limit is not None and limits.get(known.error_type, 0) > known.limit:
+        change, attempts = Change.RETRY, 0
+    elif not known.ok and worth_another_try(known.error_type, known.attempts):
+        change, attempts = Change.RETRY, known.attempts
+    else:
+        return Difference(Change.UNCHANGED, listed.source, listed.version, listed.size, known.attempts, not known.ok)
+    return Difference(change, listed.source, listed.version, listed.size, attempts)
+
+
+def _compare_failed(difference: Difference, known: LedgerEntry | None, only_failed: OnlyFailed) -> Difference:
+    """What remains of a difference in a run for failed objects only."""
+    if known is not None and only_failed.chooses(known):
+        if difference.change is Change.CHANGED:
+            return difference
+        attempts = known.attempts if worth_another_try(known.error_type, known.attempts) else 0
+        return replace(difference, change=Change.RETRY, attempts=attempts, failed=False)
+    return difference if difference.change is Change.UNCHANGED else replace(difference, change=Change.SKIPPED)
+
+
+def diff(
+    listing: Iterable[StoredObject],
+    ledger: Iterable[LedgerEntry],
+    fingerprint: str,
+    full_refresh: bool = False,
+    limits: Mapping[str, float] | None = None,
+    only_failed: OnlyFailed | None = None,
+) -> Iterator[Difference]:
+    """Merge the two streams, each strictly ascending by source in code-point order.
+
+    Args:
+        limits: this run's limits, by the type of failure of an object that goes over it.
+        only_failed: takes these objects alone.
+
+    Raises:
+        ValueError: a stream is out of order, which would make objects look missing that are not.
+    """
+    for difference, known in _merge(listing, ledger, fingerprint, full_refresh, limits or {}):
+        if only_failed is None:
+            yield difference
+        elif difference.change is not Change.MISSING:
+            yield _compare_failed(difference, known, only_failed)
+
+
+def _merge(
+    listing: Iterable[StoredObject],
+    ledger: Iterable[LedgerEntry],
+    fingerprint: str,
+    full_refresh: bool,
+    limits: Mapping[str, float],
+) -> Iterator[tuple[Difference, LedgerEntry | None]]:
+    """Every object of either stream, with what the ledger knows of it."""
+    known_entries = _ascending(ledger, "ledger")
+    known = next(known_entries, None)
+    for listed in _ascending(listing, "listing"):
+        while known is not None and known.source < listed.source:
+            yield Difference(Change.MISSING, known.source, known.version, 0), known
+            known = next(known_entries, None)
+        if known is not None and known.source == listed.source:
+            yield _compare(listed, known, fingerprint, full_refresh, limits), known
+            known = next(known_entries, None)
+        else:
+            yield Difference(Change.NEW, listed.source, listed.version, listed.size), None
+    while known is not None:
+        yield Difference(Change.MISSING, known.source, known.version, 0), known
+        known = next(known_entries, None)
+
+
+def _ascending(entries: Iterable[Entry], name: str) -> Iterator[Entry]:
+    last = ""
+    for entry in entries:
+        if entry.source <= last:
+            raise ValueError(f"the {name} is out of order: {entry.source!r} came after {last!r}")
+        last = entry.source
+        yield entry

@@ -1,0 +1,112 @@
+"""Read the ledger (`sources`) as the sorted stream that the diff merges, and build its rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.common.errors import ObjectError
+from ingest.common.read_ahead import read_ahead
+from ingest.milvus.client import TIMEOUT, query_pages
+from ingest.milvus.expressions import literal, under
+from ingest.milvus.schema import MESSAGE_LENGTH
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+UNFINISHED = "unfinished"
+"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted, or when maintenance
+found that some of its own are lost: the next run does the object again."""
+
+LIMIT = "limit"
+"""Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the ledger knows of an object.
+
+    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
+    `stage`, `error_type` and `limit` are those of its failure.
+    """
+
+    source: str
+    version: str
+    fingerprint: str
+    ok: bool
+    attempts: int = 1
+    finished: bool = True
+    error_type: str = ""
+    limit: float | None = None
+    stage: str = ""
+
+
+def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:
+    """The ledger's entries of one pipeline under the prefix `source`, ascending by source.
+
+    Milvus has no ORDER BY; its query iterator pages by primary key, which here is the source. From its first entry
+    on it is read to disk, at Milvus's speed: the diff lists the whole store before it wants a second one.
+    """
+    if not client.has_collection(collection, timeout=TIMEOUT):
+        return
+    client.load_collection(collection, timeout=TIMEOUT)
+    fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
+    condition = f"pipeline == {literal(pipeline)} and {under(source)}"
+    pages = query_pages(client, collection, condition, fields, key="source")
+    for page in read_ahead([_known(row) for row in page] for page in pages):
+        for known in page:
+            yield LedgerEntry(*known)
+
+
+def _known(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of a LedgerEntry."""
+    return (
+        row["source"],
+        row["version"],
+        row["fingerprint"],
+        row["status"] == "ok",
+        row["attempts"],
+        UNFINISHED not in row["metadata"],
+        row["error_type"],
+        row["metadata"].get(LIMIT),
+        row["stage"],
+    )
+
+
+def ledger_row(
+    *,
+    source: str,
+    pipeline: str,
+    version: str,
+    size: int,
+    fingerprint: str,
+    run_id: str,
+    attempts: int,
+    rows: int,
+    vector: np.ndarray,
+    metadata: Mapping[str, Any],
+    failure: ObjectError | None,
+) -> dict[str, Any]:
+    """A row of `sources`. `updated_at` is in milliseconds since 1970 (UTC); `vector` has the ledger's dimension."""
+    message = failure.message.encode()[:MESSAGE_LENGTH].decode(errors="ignore") if failure else ""
+    return {
+        "source": source,
+        "pipeline": pipeline,
+        "version": version,
+        "size": size,
+        "status": "failed" if failure else "ok",
+        "rows": rows,
+        "stage": failure.stage if failure else "",
+        "error_type": failure.error_type if failure else "",
+        "error_message": message,
+        "attempts": attempts,
+        "fingerprint": fingerprint,
+        "run_id": run_id,
+        "updated_at": int(time.time() * 1000),
+        "metadata": {**metadata, LIMIT: failure.limit} if failure and failure.limit is not None else dict(metadata),
+        "vector": vector,
+    }

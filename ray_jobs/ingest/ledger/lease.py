@@ -1,0 +1,252 @@
+"""One run at a time over a prefix: leases in Milvus, the only place that all runs share.
+
+Two runs over overlapping prefixes must not write at once: each deletes the rows of versions that are not its own, and
+so one could delete what the other has just claimed in the ledger. The second one waits, before it lists anything, and
+then sees the store and the ledger as the first one left them: the end is the same as one after the other.
+
+Milvus has no compare-and-set, but each run writes its own row alone, and reads with Strong consistency see every
+acknowledged one. That is what Lamport's bakery needs ("A New Solution of Dijkstra's Concurrent Programming Problem",
+CACM 17(8), 1974): announce yourself, take a number above all others, and wait for everyone with a smaller one.
+
+A holder renews its row (`beat`). Whoever waits takes a row that has not been renewed for `seconds` on the waiter's own
+clock for that of a dead run, and deletes it; no clocks are compared. A holder that was only paused finds its row
+missing and stops (`held`), before anything more is written. What remains is a process that is paused for longer than
+`seconds` between that question and its next write.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ingest.common.errors import JobError
+from ingest.milvus.client import TIMEOUT
+from ingest.milvus.expressions import literal
+from ingest.milvus.schema import LEASES, ensure_leases
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+SECONDS = 30.0
+"""How long a lease outlives its holder; longer than Ray takes to end the workers of a driver that died."""
+
+RENEWALS = 6
+"""Renewals within `seconds`: several may fail before a lease is lost."""
+
+INTERVAL = 10.0
+"""Seconds between lines of a run that waits."""
+
+_FIELDS = ["id", "pipeline", "source", "run_id", "ticket", "beat"]
+_CHOOSING = 0
+"""Ticket of a run that is about to take its number."""
+
+
+class LeaseLostError(JobError):
+    """Another run took this one for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Names a lease to other processes of its run."""
+
+    collection: str
+    id: str
+
+    def held(self, client: MilvusClient) -> None:
+        """Raises LeaseLostError when the lease is no longer this run's: nothing more may be written."""
+        found = client.query(
+            self.collection, filter=f"id == {literal(self.id)}", output_fields=["id"], consistency_level="Strong",
+            timeout=TIMEOUT,
+        )  # fmt: skip
+        if not found:
+            raise LeaseLostError(
+                "this run was silent for so long that another one over the same prefix took it for dead; "
+                "it stops here, and the other one or the next run completes its work"
+            )
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether an object can be under both prefixes."""
+    return one.startswith(other) or other.startswith(one)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """Rows of others as this process has seen them: the last `beat` of each, and since when it has not changed."""
+
+    seconds: float
+    clock: Callable[[], float]
+    seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def is_dead(self, row: dict[str, Any]) -> bool:
+        beat, since = self.seen.get(row["id"], (None, 0.0))
+        if beat != row["beat"]:
+            self.seen[row["id"]] = (row["beat"], self.clock())
+            return False
+        return self.clock() - since >= self.seconds
+
+
+class _Entry:
+    """This run's own row, renewed by a thread from the first `write` to `close`."""
+
+    def __init__(
+        self, client: MilvusClient, collection: str, pipeline: str, source: str, run_id: str, seconds: float
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.ticket = _CHOOSING
+        self._client = client
+        self._collection = collection
+        self._row = {"id": self.id, "pipeline": pipeline, "source": source, "run_id": run_id, "vector": [0.0, 0.0]}
+        self._seconds = seconds
+        self._beat = 0
+        self._renewed = float("-inf")
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def write(self, ticket: int) -> None:
+        """Store the row with this ticket, whatever became of it.
+
+        A ticket is good only if the row was fresh since the number was read; else others passed meanwhile.
+        """
+        with self._lock:
+            if ticket != _CHOOSING and not self.fresh():
+                return
+            self.ticket = ticket
+            self._store(TIMEOUT)
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def fresh(self) -> bool:
+        """False when others may have taken the row for that of a dead run, or soon will."""
+        return time.monotonic() - self._renewed < self._seconds / 2
+
+    def close(self) -> None:
+        """Remove the row."""
+        self._done.set()
+        with self._lock, suppress(*_away()):  # else others will take it for dead, which it is
+            self._client.delete(self._collection, ids=[self.id], timeout=self._seconds)
+
+    def _store(self, timeout: float) -> None:
+        began = time.monotonic()
+        self._beat += 1
+        row = {**self._row, "ticket": self.ticket, "beat": self._beat}
+        self._client.upsert(self._collection, [row], timeout=timeout)
+        self._renewed = began
+
+    def _renew(self) -> None:
+        while not self._done.wait(self._seconds / RENEWALS):
+            with self._lock, suppress(*_away()):  # Milvus is away; so it is for those who wait
+                # Others may have deleted a row that is not fresh, and must not find it alive again.
+                if self._done.is_set() or not self.fresh():
+                    continue
+                before = self._renewed
+                self._store(self._seconds / 3)
+                if time.monotonic() - before >= self._seconds:  # this process was paused just here
+                    self._renewed = float("-inf")
+                    self._client.delete(self._collection, ids=[self.id], timeout=self._seconds)
+
+
+def _away() -> tuple[type[Exception], ...]:
+    """What pymilvus raises when the server does not answer."""
+    from grpc import RpcError
+    from pymilvus.exceptions import MilvusException
+
+    return MilvusException, RpcError, ConnectionError
+
+
+@contextmanager
+def lease(
+    client: MilvusClient,
+    prefix: str,
+    pipeline: str,
+    source: str,
+    run_id: str,
+    say: Callable[[str], None],
+    seconds: float = SECONDS,
+) -> Iterator[Lease]:
+    """Hold the lease of `pipeline` over `source` for the block, after every run before that overlaps has ended.
+
+    Args:
+        prefix: of the collections' names; runs with another one write elsewhere.
+        source: as `normalise_source` gives it; empty: everything.
+        run_id: shown to those who wait.
+        say: told who is waited for, every INTERVAL seconds.
+        seconds: how long a dead run is waited for.
+    """
+    collection = prefix + LEASES
+    ensure_leases(client, collection)
+    entry = _Entry(client, collection, pipeline, source, run_id, seconds)
+    try:
+        _take_turn(client, entry, collection, pipeline, source, say, seconds)
+        yield Lease(collection, entry.id)
+    finally:
+        entry.close()
+
+
+def _take_turn(
+    client: MilvusClient,
+    entry: _Entry,
+    collection: str,
+    pipeline: str,
+    source: str,
+    say: Callable[[str], None],
+    seconds: float,
+) -> None:
+    watched, said, began = _Watched(seconds, time.monotonic), float("-inf"), time.monotonic()
+    answered = began
+    while True:
+        try:
+            before = _ahead(client, entry, collection, pipeline, source, watched)
+        except _away():
+            if time.monotonic() - answered >= TIMEOUT:
+                raise
+            watched.seen.clear()  # nobody could renew while Milvus was away
+            before = None
+        else:
+            answered = time.monotonic()
+        if before == [] and entry.fresh():
+            return
+        if before and answered - said >= INTERVAL:
+            said = answered
+            others = ", ".join(
+                f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]
+            )
+            say(
+                f"{answered - began:5.0f} s  waiting for a run that works on the same objects: {others}; "
+                f"one that shows no sign of life is given up after {seconds:g} s"
+            )
+        time.sleep(min(1.0, seconds / RENEWALS))
+
+
+def _ahead(
+    client: MilvusClient, entry: _Entry, collection: str, pipeline: str, source: str, watched: _Watched
+) -> list[dict[str, Any]]:
+    """The rows of the runs whose turn comes first; those of dead runs are deleted."""
+    if entry.ticket == _CHOOSING or not entry.fresh():  # at first, or after a pause in which others went on
+        entry.write(_CHOOSING)
+        entry.write(1 + max(row["ticket"] for row in _rows(client, collection, pipeline)))
+    before = []
+    for row in _rows(client, collection, pipeline):
+        if row["id"] == entry.id or not overlap(row["source"], source):
+            continue
+        if row["ticket"] == _CHOOSING or (row["ticket"], row["id"]) < (entry.ticket, entry.id):
+            if watched.is_dead(row):
+                client.delete(collection, ids=[row["id"]], timeout=TIMEOUT)
+            else:
+                before.append(row)
+    return before
+
+
+def _rows(client: MilvusClient, collection: str, pipeline: str) -> list[dict[str, Any]]:
+    return list(
+        client.query(
+            collection, filter=f"pipeline == {literal(pipeline)}", output_fields=_FIELDS, limit=10_000,
+            consistency_level="Strong", timeout=TIMEOUT,
+        )
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""What became of the objects of a run: counts, and failures grouped by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest.common.errors import ObjectError
+from ingest.common.objects import PARTLY_READ
+
+MAX_FAILURES = 100
+"""Failures that a report lists; all of them are in the ledger."""
+
+@dataclass(slots=True)
+class Outcome:
+    """What was written: counts of objects and rows, and the failures as a report shows them.
+
+    Attributes:
+        ok, failed: objects; `empty` ones are ok and have no rows.
+        partly: objects that are ok and of which a part could not be read.
+        partly_read: the first MAX_FAILURES of them, `source, message`.
+        failures: the first MAX_FAILURES.
+        groups: of all failures, by stage and type: how many, and the first one.
+    """
+
+    ok: int = 0
+    empty: int = 0
+    failed: int = 0
+    partly: int = 0
+    rows_written: int = 0
+    rows_deleted: int = 0
+    failures: list[dict[str, str]] = field(default_factory=list)
+    partly_read: list[dict[str, str]] = field(default_factory=list)
+    groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
+
+    def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
+        """Count an object that was read, wholly or in part."""
+        self.ok += 1
+        self.empty += rows == 0
+        if PARTLY_READ in metadata:
+            self.partly += 1
+            if len(self.partly_read) < MAX_FAILURES:
+                self.partly_read.append({"source": source, "message": metadata[PARTLY_READ]})
+
+    def fail(self, source: str, failure: ObjectError) -> None:
+        """Count an object that failed."""
+        self.failed += 1
+        shown = {
+            "source": source,
+            "stage": failure.stage,
+            "error_type": failure.error_type,
+            "message": failure.message,
+        }
+        if len(self.failures) < MAX_FAILURES:
+            self.failures.append(shown)
+        self._group((failure.stage, failure.error_type), 1, shown)
+
+    def grouped(self) -> list[dict[str, Any]]:
+        """`stage, error_type, count, example`, the most frequent first."""
+        return [
+            {"stage": stage, "error_type": error_type, "count": count, "example": example}
+            for (stage, error_type), (count, example) in sorted(self.groups.items(), key=lambda item: -item[1][0])
+        ]
+
+    def _group(self, key: tuple[str, str], count: int, example: dict[str, str]) -> None:
+        known, first = self.groups.get(key, (0, example))
+        self.groups[key] = (known + count, first)
+
+    def add(self, other: Outcome) -> None:
+        self.ok += other.ok
+        self.empty += other.empty
+        self.failed += other.failed
+        self.partly += other.partly
+        self.rows_written += other.rows_written
+        self.rows_deleted += other.rows_deleted
+        self.failures = (self.failures + other.failures)[:MAX_FAILURES]
+        self.partly_read = (self.partly_read + other.partly_read)[:MAX_FAILURES]
+        for key, (count, example) in other.groups.items():
+            self._group(key, count, example)

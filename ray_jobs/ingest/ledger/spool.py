@@ -1,0 +1,71 @@
+"""The work of a run, kept on disk between the diff and the pipeline, so that no prefix is too large for the driver."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Self
+
+import pyarrow as pa
+
+from ingest.ledger.diff import Difference
+
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("version", pa.string()),
+        ("size", pa.int64()),
+        ("attempts", pa.int32()),
+        ("change", pa.string()),
+    ]
+)
+
+FIRST_BLOCK = 16
+LAST_BLOCK = 256
+BLOCKS_PER_SIZE = 64
+"""Objects per block: small first, so that few objects still spread over many workers; larger after every 64 blocks,
+so that many do not become too many blocks for Ray Data's scheduler."""
+
+
+class Spool:
+    """An append-only list of differences in a file, read back as Arrow tables of `SCHEMA`."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer = pa.ipc.new_stream(file, SCHEMA)
+        self._pending: list[Difference] = []
+        self._blocks = 0
+        self.count = 0
+
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator[Self]:
+        """A new one, whose file is gone when the block ends."""
+        with tempfile.TemporaryFile(prefix="ingest-diff-") as file:
+            yield cls(file)
+
+    def add(self, difference: Difference) -> None:
+        self._pending.append(difference)
+        self.count += 1
+        if len(self._pending) >= min(LAST_BLOCK, FIRST_BLOCK << (self._blocks // BLOCKS_PER_SIZE)):
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = {name: [getattr(entry, name) for entry in self._pending] for name in SCHEMA.names}
+        self._writer.write_table(pa.Table.from_pydict(columns, SCHEMA))
+        self._pending = []
+        self._blocks += 1
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Read everything back, once; nothing can be added after."""
+        if self._pending:
+            self._flush()
+        self._writer.close()
+        self._file.seek(0)
+        for batch in pa.ipc.open_stream(self._file):
+            yield pa.Table.from_batches([batch])
+
+    def sources(self) -> Iterator[str]:
+        for block in self.blocks():
+            yield from block["source"].to_pylist()

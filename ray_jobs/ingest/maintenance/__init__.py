@@ -1,0 +1,1 @@
+"""Collections compared with the ledger, and kept true to it."""

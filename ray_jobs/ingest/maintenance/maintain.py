@@ -1,0 +1,145 @@
+"""Compare a pipeline's collection with its ledger: remove orphans, find what was lost, and tidy the storage.
+
+An ingest run looks only at what is under its prefix, and trusts the ledger. So nobody else would see
+
+- orphans: rows that no run will ask for again. Their object is `ok` and they are not among its rows (an older version,
+  other settings), or it has failed for good. They are removed. Rows of an older version stay while their object's
+  failure has tries left, as in `ingest.ledger.writer`;
+- lost rows: an `ok` ledger row claims them and they are not there. The ledger row can be marked so that the next run
+  over the object does it again, as if it had been cut off in its last step;
+- lost ledger rows: an object has rows and the ledger does not know it. Since the writer announces an object before its
+  rows, no run that was cut off leaves this: somebody deleted in the ledger, or wrote beside it. Whether the object is
+  still in the store only a run can see, and most prefixes have no run to come. So its rows stay, as good as they may
+  be, and it can be announced to the ledger once more: the next run over it does it again, or removes it if it left.
+
+Rows of a run that is under way look like orphans. So the lease over everything is held: runs wait for it, it for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ingest.common.errors import ConfigurationError, TooManyFailedError
+from ingest.common.text import printable
+from ingest.ledger.lease import lease
+from ingest.ledger.outcome import Outcome
+from ingest.maintenance.ledger_check import LedgerCheck
+from ingest.maintenance.report import MaintenanceOptions, MaintenanceReport
+from ingest.migration.generations import Names, finish_switch, is_cut_off, made_with
+from ingest.migration.leftovers import drop_migration, migrations, old_collections
+from ingest.milvus.client import TIMEOUT, behind, connect, errors_as_sentences, is_lite
+from ingest.milvus.schema import COLLECTIONS, LEASES, SOURCES
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+
+def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> MaintenanceReport:
+    """Check every pipeline's rows against the ledger, remove orphans, flush and compact; returns what was found.
+
+    Args:
+        say: prints a line for a person.
+
+    Raises:
+        JobError: it could not be finished. Whatever was done holds.
+        TooManyFailedError: it was finished, and there are losses that nobody was asked to mend; `report` is in its
+            arguments.
+    """
+    started = time.monotonic()
+    report = MaintenanceReport("maintenance", "", options.run_id, "", dry_run=options.dry_run)
+    losses = Outcome()
+    client = connect(options.milvus_uri)
+    with errors_as_sentences(options.milvus_uri):
+        if options.dry_run:
+            say("dry run: runs are not waited for, and what one is writing may look orphaned or lost")
+        for pipeline in options.pipelines:
+            with ExitStack() as stack:
+                held = None
+                if not options.dry_run:
+                    held = stack.enter_context(
+                        lease(client, options.collection, pipeline, "", options.run_id, say, options.lease_seconds)
+                    )
+                _tidy_generations(client, options, pipeline, report, say)
+                LedgerCheck(client, options, pipeline, held, report, losses, say).run()
+                if not options.dry_run:  # while nobody writes, which Milvus Lite cannot always bear
+                    _flush(client, [options.collection + name for name in (*COLLECTIONS[pipeline], SOURCES)], say)
+        report.stages["check"] = {"seconds": round(time.monotonic() - started, 3), "items": report.rows_checked}
+        if options.compact and not options.dry_run:
+            _compact(client, options, say)
+    report.failures, report.failure_counts = losses.failures, losses.grouped()
+    report.seconds = round(time.monotonic() - started, 3)
+    if report.failed and not options.dry_run:
+        raise TooManyFailedError(
+            f"the rows in Milvus and the ledger do not agree on {report.failed} objects, the first: "
+            f"{printable(report.failures[0]['source'])}: {report.failures[0]['message']}; run this again with --mend, "
+            f"and then the pipeline over {printable(report.lost_under or '')}",
+            report,
+        )
+    return report
+
+
+def _tidy_generations(
+    client: MilvusClient,
+    options: MaintenanceOptions,
+    pipeline: str,
+    report: MaintenanceReport,
+    say: Callable[[str], None],
+) -> None:
+    """Complete a switch to another model, whose rows would look like orphans, and see to what it left behind.
+
+    Raises:
+        ConfigurationError: a switch was cut off, and a dry run may not complete it.
+    """
+    names = Names.searched(client, options.collection, pipeline, COLLECTIONS[pipeline])
+    if names is None:
+        return
+    if is_cut_off(client, names):
+        if options.dry_run:
+            raise ConfigurationError(
+                f"the switch to {names} was cut off; a run of {pipeline}, or this without --dry-run, completes it"
+            )
+        say(f"completing the switch to {names}")
+        finish_switch(client, names)
+    for name in old_collections(client, names):
+        report.old_collections.append(name)
+        say(f"{_fate(options, options.drop_old, '--drop-old')}: {name}, made with {made_with(client, name)}")
+        if options.drop_old and not options.dry_run:
+            client.drop_collection(name, timeout=TIMEOUT)
+    for migration in migrations(client, names):
+        report.staged_collections.extend(migration.rows)
+        say(
+            f"{_fate(options, options.drop_staged, '--drop-staged')}: {' and '.join(migration.rows)}, a migration to "
+            f"the model {migration.model} that is not completed: {migration.staged} objects are done in it, and "
+            f"{migration.known} in {names}"
+        )
+        if options.drop_staged and not options.dry_run:
+            drop_migration(client, migration)
+
+
+def _fate(options: MaintenanceOptions, drop: bool, flag: str) -> str:
+    """What is done with a collection that would be dropped with `flag`."""
+    if not drop:
+        return f"kept ({flag} drops it)"
+    return "to be dropped" if options.dry_run else "dropping"
+
+
+def _flush(client: MilvusClient, names: list[str], say: Callable[[str], None]) -> None:
+    for name in names:
+        if client.has_collection(name, timeout=TIMEOUT):
+            say(f"flushing {name}")
+            client.flush(name, timeout=TIMEOUT)
+
+
+def _compact(client: MilvusClient, options: MaintenanceOptions, say: Callable[[str], None]) -> None:
+    """Start it, and leave it to the server: it may take hours, and it changes no row."""
+    if is_lite(client):
+        say("no compaction: Milvus Lite compacts by itself after each flush")
+        return
+    rows = [name for pipeline in options.pipelines for name in COLLECTIONS[pipeline]]
+    for name in (*rows, SOURCES, LEASES):
+        if collection := behind(client, options.collection + name):
+            job = client.compact(collection, timeout=TIMEOUT)
+            say(f"compaction of {collection} has started on the server (number {job})")

@@ -1,0 +1,1 @@
+"""Videos and recordings: sound, key frames, passages."""

@@ -1,0 +1,211 @@
+"""Audio and video files as FFmpeg sees them through PyAV: opened safely, the streams that count, errors in plain words.
+
+Times are seconds from the container's start, as players show them: a file whose first picture has time stamp 1.07
+begins at 0.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from ingest.common.errors import ObjectError
+from ingest.common.text import one_line
+
+T = TypeVar("T")
+
+# Only files that hold their own media. A playlist or a list of files to join is text that names other files, of this
+# machine or of the network, and FFmpeg would open them; pictures and subtitles are no media here.
+_FORMATS = (
+    "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,caf,dts,dv,eac3,f4v,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,m4a,m4v,"
+    "matroska,mj2,mjpeg,mlp,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,oga,ogg,ogv,oma,rm,truehd,tta,"
+    "vc1,voc,w64,wav,webm,wtv,wv,y4m,yuv4mpegpipe"
+)
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
+_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+"""What marks a stream of type video that is a cover or a preview."""
+
+_READ_ERRORS = 100
+"""Errors in a row after which the rest of a file is given up."""
+
+_UNKNOWN_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
+"""Names that MP4 files give to protected streams whose codec they do not tell."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """What was wrong with a stream.
+
+    Attributes:
+        skipped: packets that could not be decoded.
+        encrypted: it is protected, and its key is not here.
+        cut_off: reading ended at an error and not at the end.
+    """
+
+    skipped: int = 0
+    encrypted: bool = False
+    cut_off: bool = False
+
+
+@contextmanager
+def opened(path: str) -> Iterator[InputContainer]:
+    """Open an audio or video file for reading.
+
+    Raises:
+        ObjectError: of types `Empty`, `NotMedia` or `Damaged`.
+        MemoryError: there is not enough for it.
+    """
+    size = Path(path).stat().st_size
+    if size == 0:
+        raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
+    # Its complaints about damaged files go to stderr otherwise, past any logger.
+    av.logging.set_level(None)
+    try:
+        container = av.open(path, options=dict(_OPTIONS), metadata_errors="replace")
+    except av.FFmpegError as error:
+        _check_memory(error)
+        raise _not_opened(path, error) from None
+    with container:
+        yield container
+
+
+def _not_opened(path: str, error: av.FFmpegError) -> ObjectError:
+    with Path(path).open("rb") as file:
+        head = file.read(16)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC"):
+        return ObjectError(
+            "parse",
+            "Damaged",
+            "the file begins as audio or video but cannot be opened, since its index or header is missing; it may be "
+            "cut off, so upload it again",
+        )
+    return ObjectError(
+        "parse",
+        "NotMedia",
+        f"this is no audio or video file of a known kind, or it is damaged beyond repair ({_reason(error)}); "
+        "upload it again or convert it",
+    )
+
+
+def _reason(error: av.FFmpegError) -> str:
+    # Without the path of the temporary copy, which means nothing to the file's owner.
+    return one_line(error.strerror or type(error).__name__, 80)
+
+
+def _check_memory(error: av.FFmpegError) -> None:
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        raise MemoryError(str(error)) from None
+
+
+def start_seconds(container: InputContainer) -> float:
+    """The container's start on the scale of its streams' time stamps."""
+    if container.start_time is not None:
+        return container.start_time / av.time_base
+    starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
+    return min(starts, default=0.0)
+
+
+def duration_seconds(container: InputContainer) -> float | None:
+    """What the file says of its length, or None where it says nothing."""
+    if container.duration is not None and container.duration > 0:
+        return container.duration / av.time_base
+    lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration is not None and s.time_base]
+    return max(lengths, default=None)
+
+
+def decodable(container: InputContainer, kind: str) -> list[Stream]:
+    """The streams of `audio` or `video` that FFmpeg has a decoder for, default ones first, without covers."""
+    streams = [
+        stream
+        for stream in container.streams
+        if stream.type == kind and stream.codec_context is not None and not stream.disposition & _PICTURES
+    ]
+    return sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
+
+
+def has(container: InputContainer, kind: str) -> bool:
+    """Whether there are streams of a kind at all, covers not counted."""
+    return any(stream.type == kind and not stream.disposition & _PICTURES for stream in container.streams)
+
+
+def packets(container: InputContainer, stream: Stream, damage: Damage) -> Iterator[Packet]:
+    """The packets of one stream, as far as they can be read."""
+    errors = 0
+    while errors < _READ_ERRORS:
+        try:
+            for packet in container.demux(stream):
+                errors = 0
+                if packet.size:  # the last ones of PyAV are empty: they flush a decoder
+                    yield packet
+            return
+        except av.FFmpegError as error:
+            _check_memory(error)
+            errors += 1
+    damage.cut_off = True
+
+
+def attempt(decode: Callable[[Packet | None], list[T]], packet: Packet | None, damage: Damage) -> list[T]:
+    """What a decoder gives for a packet, or for None at the end; nothing, and counted, where the data is corrupt."""
+    try:
+        return decode(packet)
+    except av.FFmpegError as error:
+        _check_memory(error)
+        damage.skipped += 1
+        if packet is not None and packet.has_sidedata("encryption_info"):
+            damage.encrypted = True
+        return []
+
+
+def seconds(stamp: int | None, time_base: Any, start: float) -> float | None:
+    """A time stamp in seconds from the container's start."""
+    return None if stamp is None or time_base is None else float(stamp * time_base) - start
+
+
+def describe(container: InputContainer) -> dict[str, Any]:
+    """What the file's header says, as plain values for JSON."""
+    kinds = [stream.type for stream in container.streams]
+    facts: dict[str, Any] = {
+        "container": container.format.name,
+        "streams": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+    }
+    tags = {key.lower(): value for key, value in container.metadata.items()}
+    title = " ".join(tags.get("title", "").split())
+    if title:
+        facts["title"] = title[:500]
+    return facts
+
+
+def unusable(container: InputContainer, damages: list[Damage]) -> ObjectError:
+    """Why nothing could be decoded."""
+    wanted = [stream for stream in container.streams if stream.type in ("audio", "video", "unknown", "data")]
+    tags = [stream.codec_context.codec_tag.lower() for stream in wanted if stream.codec_context is not None]
+    if any(damage.encrypted for damage in damages) or any(tag in _UNKNOWN_TAGS for tag in tags):
+        return ObjectError(
+            "parse", "Encrypted", "the file is protected (encrypted or with DRM); upload it without protection"
+        )
+    if not has(container, "audio") and not has(container, "video"):
+        return ObjectError("parse", "NoMedia", "the file holds neither audio nor video; check that it is the right one")
+    if not decodable(container, "audio") and not decodable(container, "video"):
+        return ObjectError(
+            "parse",
+            "UnknownCodec",
+            "the file's audio and video are of kinds that FFmpeg cannot decode; convert it, to MP4 with H.264 and AAC "
+            "for example",
+        )
+    skipped = sum(damage.skipped for damage in damages)
+    return ObjectError(
+        "parse",
+        "Damaged",
+        f"nothing of the file's audio or video can be decoded ({skipped} corrupt packets); it may be damaged or cut "
+        "off, so upload it again",
+    )

@@ -1,0 +1,255 @@
+"""One collection for each model behind each public name, so that no search meets the vectors of two models.
+
+`documents` is an alias; its rows are in `documents_<key of the model>`. A run with another model builds a second
+collection beside the first (`--migrate`), with a ledger of its own, the staging ledger, while searches and daily runs
+stay with the first. When all that the ledger knows is in the second, the alias is switched, which is one step for
+Milvus, and the staging ledger is copied over the ledger. A switch that is cut off between the two is completed by the
+next run. The old collection stays until maintenance is told to drop it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ingest.common.errors import ConfigurationError, JobError, worth_another_try
+from ingest.common.identity import model_key
+from ingest.ledger.alias import COPY_ROWS, copy_ledger
+from ingest.ledger.entries import LedgerEntry, read_ledger
+from ingest.milvus.client import TIMEOUT, behind
+from ingest.milvus.expressions import quoted
+from ingest.milvus.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, ensure_sources
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+PIPELINES = tuple(sorted(COLLECTIONS))
+"""All that write to the ledger, in the order in which whoever needs all of their leases takes them."""
+
+UNKNOWN = "of unknown name"
+"""For the model of a collection that does not say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The collections of a pipeline with its models.
+
+    Attributes:
+        pipeline: whose they are.
+        public: aliases of the rows that are searched.
+        rows: collections of the models' rows, one for each alias.
+        ledger: alias of the ledger.
+        staging: ledger of `rows` until they are what is searched.
+    """
+
+    pipeline: str
+    public: tuple[str, ...]
+    rows: tuple[str, ...]
+    ledger: str
+    staging: str
+
+    @classmethod
+    def of(cls, prefix: str, pipeline: str, collections: Sequence[str], model: str) -> Names:
+        """`prefix` of all names, `collections` and `model` of the pipeline."""
+        return cls._of(prefix, pipeline, collections, f"_{model_key(model)}")
+
+    @classmethod
+    def _of(cls, prefix: str, pipeline: str, collections: Sequence[str], key: str) -> Names:
+        public, ledger = tuple(prefix + collection for collection in collections), prefix + SOURCES
+        return cls(pipeline, public, tuple(name + key for name in public), ledger, f"{ledger}_{pipeline}{key}")
+
+    @classmethod
+    def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collections: Sequence[str]) -> Names | None:
+        """Those of the models whose rows are searched; None where there is no alias."""
+        public = prefix + collections[0]
+        rows = behind(client, public)
+        if rows is None or rows == public:
+            return None
+        return cls._of(prefix, pipeline, collections, rows.removeprefix(public))
+
+    def __str__(self) -> str:
+        return " and ".join(self.rows)
+
+
+def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
+    """Whether another model's rows are what is searched, and this one's are built beside them.
+
+    Raises:
+        ConfigurationError: they are, and nobody asked to `migrate`.
+    """
+    searched = [behind(client, public) for public in names.public]
+    if any(found == public for found, public in zip(searched, names.public, strict=True)):
+        raise ConfigurationError(
+            f"{' or '.join(names.public)} is a collection and not the alias that runs of this program make; "
+            "rename it, or use another --collection prefix"
+        )
+    # Of several one may be switched already, or not be there yet, where a run was cut off.
+    if searched[0] in (None, names.rows[0]) or _is_nothing(client, names):
+        return False
+    if not migrate:
+        raise ConfigurationError(
+            f"{names.public[0]!r} holds the vectors of another model ({made_with(client, names.public[0])}); run with "
+            "that one, or with --migrate to build a collection for this one and switch to it when it is complete"
+        )
+    return True
+
+
+def _is_nothing(client: MilvusClient, names: Names) -> bool:
+    """Whether nothing was ever written to what is searched: a first run failed, with a model that was not to be had."""
+    if next(read_ledger(client, names.ledger, "", names.pipeline), None) is not None:
+        return False
+    for public in names.public:
+        if client.has_collection(public, timeout=TIMEOUT):
+            client.load_collection(public, timeout=TIMEOUT)
+            if client.query(
+                public, filter='id != ""', output_fields=["id"], limit=1, consistency_level="Strong", timeout=TIMEOUT
+            ):
+                return False
+    return True
+
+
+def is_in_the_way(client: MilvusClient, names: Names) -> bool:
+    """Whether an empty collection of another model is what is searched."""
+    searched = behind(client, names.public[0])
+    return searched not in (None, names.rows[0], names.public[0]) and _is_nothing(client, names)
+
+
+def clear(client: MilvusClient, names: Names) -> None:
+    """Drop what is searched if it is an empty collection of another model. The caller holds the pipeline's lease."""
+    if not is_in_the_way(client, names):
+        return
+    for public, rows in zip(names.public, names.rows, strict=True):
+        searched = behind(client, public)
+        if searched is not None and searched != rows:
+            client.drop_alias(public, timeout=TIMEOUT)
+            client.drop_collection(searched, timeout=TIMEOUT)
+
+
+def made_with(client: MilvusClient, name: str) -> str:
+    """The name of the model that a collection's vectors are of, or UNKNOWN."""
+    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN))
+
+
+def publish(client: MilvusClient, names: Names) -> None:
+    """Let searches find the rows, where there is nothing to find yet."""
+    from pymilvus.exceptions import MilvusException
+
+    for public, rows in zip(names.public, names.rows, strict=True):
+        if behind(client, public) is not None:
+            continue
+        try:
+            client.create_alias(rows, public, timeout=TIMEOUT)
+        except MilvusException:
+            # Another run was first; with another model it is an error now.
+            if behind(client, public) is None or is_staged(client, names, migrate=False):
+                raise
+
+
+# --- the switch to another model
+
+
+def begin(client: MilvusClient, names: Names, dimension: int) -> None:
+    """Make the staging ledger, and room for an empty collection, if this migration has not begun yet.
+
+    A collection that was kept of an earlier time with the same model goes: it has rows of objects that changed or left
+    since. The caller holds the lease of the whole pipeline.
+    """
+    if client.has_collection(names.staging, timeout=TIMEOUT) or not is_staged(client, names, migrate=True):
+        return
+    for rows in names.rows:
+        if client.has_collection(rows, timeout=TIMEOUT):
+            client.drop_collection(rows, timeout=TIMEOUT)
+    ensure_sources(client, names.staging, dimension)
+
+
+def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
+    """For how many objects the ledger and the staging ledger do not agree, and the first of them.
+
+    Args:
+        source: the prefix that has just been processed: there the staging ledger is right.
+        listed_all: whether all objects under it were: then those that are not staged have left the store.
+
+    Raises:
+        JobError: there is no staging ledger any more.
+    """
+    if is_staged(client, names, migrate=True) and not client.has_collection(names.staging, timeout=TIMEOUT):
+        raise JobError(
+            f"the migration to {names} was dropped while this run worked on it; nothing is switched, "
+            "and another run with --migrate begins it anew"
+        )
+    count, first = 0, ""
+    for known, twin in _paired(client, names):
+        name = known.source if known else twin.source if twin else ""
+        agree = _is_replaced(known, twin, listed_all) if name.startswith(source) else _is_the_same(known, twin)
+        if not agree:
+            count += 1
+            first = first or name
+    return count, first
+
+
+def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
+    """Under the prefix that was processed: nothing is lost by the switch that is still in the store."""
+    if known is None or not known.ok:
+        return True
+    if twin is None:
+        return listed_all
+    # A new version that is bad would have cost the object its rows anyway; the same one must not.
+    return twin.ok or (twin.version != known.version and not worth_another_try(twin.error_type, twin.attempts))
+
+
+def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None) -> bool:
+    """Elsewhere the ledger is right: what it does not know, or not like this, has changed or left since."""
+    if known is None or twin is None:
+        return known is not None and not known.ok
+    return known.version == twin.version and (twin.ok or not known.ok)
+
+
+def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry | None, LedgerEntry | None]]:
+    """Every object of the ledger and of the staging ledger, with its entry in each."""
+    ledger = read_ledger(client, names.ledger, "", names.pipeline)
+    staged = read_ledger(client, names.staging, "", names.pipeline)
+    known, twin = next(ledger, None), next(staged, None)
+    while known is not None or twin is not None:
+        if twin is None or (known is not None and known.source < twin.source):
+            yield known, None
+            known = next(ledger, None)
+        elif known is None or twin.source < known.source:
+            yield None, twin
+            twin = next(staged, None)
+        else:
+            yield known, twin
+            known, twin = next(ledger, None), next(staged, None)
+
+
+def switch(client: MilvusClient, names: Names) -> None:
+    """Let searches find the new rows from now on. The caller holds the lease of the whole pipeline."""
+    for rows in names.rows:
+        client.flush(rows, timeout=TIMEOUT)
+    _point(client, names)
+    finish_switch(client, names)
+
+
+def _point(client: MilvusClient, names: Names) -> None:
+    """The first one first: it is what tells that a switch was begun."""
+    for public, rows in zip(names.public, names.rows, strict=True):
+        if behind(client, public) != rows:
+            client.alter_alias(rows, public, timeout=TIMEOUT)
+
+
+def is_cut_off(client: MilvusClient, names: Names) -> bool:
+    """Whether a switch to these rows was begun and not completed."""
+    return client.has_collection(names.staging, timeout=TIMEOUT) and behind(client, names.public[0]) == names.rows[0]
+
+
+def finish_switch(client: MilvusClient, names: Names) -> None:
+    """Make the staging ledger the ledger. The caller holds the lease of the whole pipeline."""
+    if not is_cut_off(client, names):
+        return
+    _point(client, names)
+    copy_ledger(client, names.staging, names.ledger)
+    gone = (known.source for known, twin in _paired(client, names) if known is not None and twin is None)
+    while batch := list(islice(gone, COPY_ROWS)):
+        client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
+    client.drop_collection(names.staging, timeout=TIMEOUT)

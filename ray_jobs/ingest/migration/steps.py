@@ -1,0 +1,87 @@
+"""What a run does, under leases, about the generations of its collections: before its work, and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING
+
+from ingest.common.text import printable
+from ingest.ledger.alias import is_too_short, widen
+from ingest.ledger.lease import Lease
+from ingest.migration.generations import (
+    PIPELINES,
+    Names,
+    begin,
+    clear,
+    finish_switch,
+    is_cut_off,
+    is_in_the_way,
+    is_staged,
+    remaining,
+    switch,
+)
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+Leases = Callable[[str, str], AbstractContextManager[Lease]]
+"""The lease of a pipeline over a prefix."""
+
+
+def complete(
+    client: MilvusClient, names: Names, dimension: int, wanted: bool, leases: Leases, say: Callable[[str], None]
+) -> None:
+    """Complete what a run before was cut off in, begin a migration, and give the ledger room for longer vectors.
+
+    Before this run has a lease of its own: whoever holds one and waits for all could wait for ever.
+    """
+    if is_too_short(client, names.ledger, dimension):
+        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
+        with ExitStack() as stack:
+            for pipeline in PIPELINES:
+                stack.enter_context(leases(pipeline, ""))
+            widen(client, names.ledger, dimension)
+    if is_in_the_way(client, names):
+        with leases(names.pipeline, ""):
+            clear(client, names)
+    if is_staged(client, names, wanted):
+        with leases(names.pipeline, ""):
+            begin(client, names, dimension)
+    if is_cut_off(client, names):
+        say(f"completing the switch to {names}")
+        with leases(names.pipeline, ""):
+            finish_switch(client, names)
+
+
+def switch_if_complete(
+    client: MilvusClient,
+    names: Names,
+    source: str,
+    listed_all: bool,
+    prepare: Callable[[], None],
+    leases: Leases,
+    say: Callable[[str], None],
+) -> int:
+    """Point searches at this run's collections if they hold everything that the ledger knows.
+
+    Args:
+        source: the prefix that the run has processed.
+        listed_all: whether the run has processed every object under it.
+        prepare: creates and loads the run's collections.
+
+    Returns:
+        The number of objects for which the old and the new collections do not agree; 0 after a switch.
+    """
+    with leases(names.pipeline, ""):
+        unmigrated, first = remaining(client, names, source, listed_all)
+        if unmigrated:
+            say(
+                f"{' and '.join(names.public)} is not switched to {names} yet: for {unmigrated} objects the two "
+                f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
+            )
+        elif is_staged(client, names, migrate=True):
+            prepare()
+            switch(client, names)
+            say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
+    return unmigrated

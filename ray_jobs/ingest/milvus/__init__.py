@@ -1,0 +1,1 @@
+"""Milvus: connections, collections, filter expressions."""

@@ -1,0 +1,177 @@
+"""Reach Milvus, and say in one sentence why it could not be reached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ingest.common.errors import ConfigurationError, JobError, UnreachableError
+from ingest.common.redaction import hide
+from ingest.common.text import one_line
+from ingest.milvus.expressions import literal
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+TIMEOUT = 120.0
+"""Seconds a call may take with all of pymilvus's own retries (10 ms to 3 s apart): a restart of Milvus fits in."""
+
+CONNECT_TIMEOUT = 10.0
+
+PAGE = 5000
+"""Rows a request: without vectors and texts well under 1 kB each, and Milvus returns 16,384 rows at most."""
+
+_PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
+_REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
+# What pymilvus and gRPC say of a server that is away, restarting or still loading a collection.
+_AWAY = re.compile(
+    r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
+    r"connection (refused|reset)|not loaded|state 'released'|channel closed",
+    re.I,
+)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ConfigurationError where a prefix cannot begin a collection's name (Milvus Lite would not object)."""
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"--collection {prefix!r} cannot begin a collection's name; use letters, digits and _, no digit first"
+        )
+
+
+def shown(uri: str) -> str:
+    """The URI without a user and password that it may carry."""
+    before, at, host = uri.rpartition("@")
+    return f"{before.partition('://')[0]}://{host}" if at and "://" in before else host
+
+
+def is_lite(client: MilvusClient) -> bool:
+    """Whether the server is Milvus Lite, which takes one writer per collection."""
+    # Not "lite" alone: the standalone server in the package `milvus` calls itself 2.3.5-lite.
+    return re.search(r"milvus[-_]?lite", str(client.get_server_version()), re.I) is not None
+
+
+def server_version(client: MilvusClient) -> tuple[int, int]:
+    """Major and minor version of a Milvus server; of Milvus Lite that of the server whose features it has."""
+    if is_lite(client):
+        return 2, 6
+    found = re.search(r"(\d+)\.(\d+)", str(client.get_server_version()))
+    # A build without a number in its version is one from the development branch.
+    return (int(found[1]), int(found[2])) if found else (99, 0)
+
+
+GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_without_calls": False}
+"""pymilvus pings every 10 s, idle or not. A gRPC server that was not told to bear that (Milvus Lite's) hangs up after a
+few pings within 5 minutes, and a call that is under way then fails. A dead server is found by each call's timeout."""
+
+
+def connect(uri: str, patience: float = 0.0) -> MilvusClient:
+    """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
+
+    Args:
+        patience: seconds for which a server that does not answer is asked again. A person who mistyped a URI wants
+            none; a process in the middle of a run that connects while Milvus restarts needs some.
+
+    Raises:
+        ConfigurationError: the URI is not one of a server, or the token is refused.
+        UnreachableError: no answer within `CONNECT_TIMEOUT`. Milvus servers up to 2.3 answer a wrong token like this.
+    """
+    hide(uri)
+    # pymilvus connects to what this names when it is imported, and fails there where it is no server's.
+    os.environ.pop("MILVUS_URI", None)
+    from pymilvus import MilvusClient
+
+    # pymilvus logs every error with a traceback before it raises it.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
+        raise ConfigurationError(
+            f"--milvus-uri {shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
+            "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
+        )
+    try:
+        parts = urlsplit(uri)
+        if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
+            raise ValueError("it names no host and port")
+    except ValueError:
+        raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not of the form http://HOST:PORT") from None
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with errors_as_sentences(uri):
+                client = MilvusClient(
+                    uri=uri,
+                    token=os.environ.get("MILVUS_TOKEN", ""),
+                    timeout=CONNECT_TIMEOUT,
+                    grpc_options=GRPC_OPTIONS,
+                )
+                client.list_collections(timeout=CONNECT_TIMEOUT)
+                return client
+        except UnreachableError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(1)
+
+
+@contextmanager
+def errors_as_sentences(uri: str) -> Iterator[None]:
+    """Turn what pymilvus raises into the JobError that says what to do."""
+    from grpc import RpcError
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except (MilvusException, RpcError, ConnectionError) as error:
+        text = one_line(getattr(error, "message", None) or error)
+        if _REFUSED.search(text):
+            raise ConfigurationError(
+                f"Milvus at {shown(uri)} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
+            ) from None
+        if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
+            token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
+            raise UnreachableError(
+                f"Milvus at {shown(uri)} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
+            ) from None
+        raise JobError(f"Milvus at {shown(uri)} refused a request: {text}") from None
+
+
+def behind(client: MilvusClient, name: str) -> str | None:
+    """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
+    if not client.has_collection(name, timeout=TIMEOUT):
+        return None
+    return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
+
+
+def query_pages(
+    client: MilvusClient, collection: str, condition: str, fields: list[str], key: str = "id", size: int | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a loaded collection, ascending by its primary `key`, one of `fields`, in pages of at most `size` (PAGE).
+
+    Read as Strong as the collection's default is: the iterator ignores any level that it is given (pymilvus 3.0.2).
+    """
+    last: str | None = None
+    while True:
+        iterator = client.query_iterator(
+            collection,
+            filter=condition if last is None else f"{key} > {literal(last)} and ({condition})",
+            output_fields=fields,
+            batch_size=size or PAGE,
+            timeout=TIMEOUT,
+        )
+        try:
+            while page := list(iterator.next()):
+                yield page
+                last = page[-1][key]
+                # The iterator writes the key where it goes on into its filter as it is, quotes and backslashes
+                # included (pymilvus 3.0.2). Where that is no literal, another iterator goes on.
+                if literal(last) != f'"{last}"':
+                    break
+            else:
+                return
+        finally:
+            iterator.close()

@@ -1,0 +1,297 @@
+"""The collections that other programs rely on: their fields and indexes, and creating what is not there yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ingest.common.errors import ConfigurationError
+from ingest.common.text import one_line
+from ingest.milvus.client import TIMEOUT, is_lite, server_version
+
+if TYPE_CHECKING:
+    from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus.milvus_client import IndexParams
+
+DOCUMENTS = "documents"
+IMAGES = "images"
+VIDEO_SEGMENTS = "video_segments"
+VIDEO_FRAMES = "video_frames"
+COLLECTIONS = {"images": (IMAGES,), "pdfs": (DOCUMENTS,), "videos": (VIDEO_SEGMENTS, VIDEO_FRAMES)}
+"""The collections of each pipeline's rows."""
+
+SOURCES = "sources"
+LEASES = "leases"
+
+MODEL_PROPERTY = "ingest.model"
+"""Property of a collection: the model of its vectors, by the name it was given as. (Milvus Lite drops descriptions.)"""
+
+SOURCE_LENGTH = 4352
+"""Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
+TEXT_LENGTH = 65535
+"""Bytes: the most that a Milvus VARCHAR holds."""
+MESSAGE_LENGTH = 2048
+
+VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
+"""What both Milvus and Milvus Lite build. Lite accepts others in silence and answers wrongly."""
+
+FULL_TEXT_SINCE = (2, 5)
+"""First Milvus server with BM25 functions. Older ones get the collection without `sparse`, and no search by words."""
+
+ANALYZERS: dict[str, dict[str, Any]] = {
+    "standard": {"type": "standard"},
+    "english": {"type": "english"},
+    "chinese": {"type": "chinese"},
+    "icu": {"tokenizer": "icu", "filter": ["lowercase"]},
+    "jieba": {"tokenizer": "jieba", "filter": ["lowercase"]},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """Index of an `embedding` field: `kind` of VECTOR_INDEXES, `params` as that index takes them."""
+
+    kind: str = "HNSW"
+    params: Mapping[str, int] = field(default_factory=lambda: {"M": 16, "efConstruction": 200})
+
+    def __post_init__(self) -> None:
+        if self.kind not in VECTOR_INDEXES:
+            raise ConfigurationError(f"--index-type {self.kind!r}: choose one of {', '.join(VECTOR_INDEXES)}")
+
+
+def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
+    """Analyzers to try in turn for `text`.
+
+    `auto` prefers the tokenizer that cuts Chinese into words among others: ICU on a server (2.5.11 and later), jieba
+    on Lite (where its package is installed beside the server), and else the standard one.
+
+    Raises:
+        ConfigurationError: neither a known name nor a JSON object.
+    """
+    if choice == "auto":
+        return [ANALYZERS["jieba" if lite else "icu"], ANALYZERS["standard"]]
+    if choice in ANALYZERS:
+        return [ANALYZERS[choice]]
+    try:
+        params = json.loads(choice)
+    except ValueError:
+        params = None
+    if not isinstance(params, dict):
+        raise ConfigurationError(f"--analyzer {choice!r}: choose auto, {', '.join(ANALYZERS)}, or give a JSON object")
+    return [params]
+
+
+OWN_FIELDS: dict[str, dict[str, str]] = {
+    DOCUMENTS: {"page": "INT64", "kind": "VARCHAR"},
+    IMAGES: {"width": "INT64", "height": "INT64"},
+    VIDEO_SEGMENTS: {"start": "DOUBLE", "end": "DOUBLE"},
+    VIDEO_FRAMES: {"time": "DOUBLE"},
+}
+"""Fields that a collection has beside those that all have, with their Milvus types."""
+
+WITH_TEXT = frozenset({DOCUMENTS, VIDEO_SEGMENTS})
+"""Collections whose rows have a `text`, and where the server can do it, `sparse`."""
+
+
+def _rows_schema(
+    client: MilvusClient, collection: str, dimension: int, analyzer: Mapping[str, Any] | None
+) -> CollectionSchema:
+    """`analyzer` None: a server without full-text search, and so without the field `sparse`."""
+    from pymilvus import DataType, Function, FunctionType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
+    schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH)
+    schema.add_field("version", DataType.VARCHAR, max_length=128)
+    schema.add_field("ordinal", DataType.INT64)
+    for name, kind in OWN_FIELDS[collection].items():
+        schema.add_field(name, DataType[kind], **({"max_length": 16} if kind == "VARCHAR" else {}))
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
+    schema.add_field("metadata", DataType.JSON)
+    if collection not in WITH_TEXT:
+        return schema
+    if analyzer is None:
+        schema.add_field("text", DataType.VARCHAR, max_length=TEXT_LENGTH)
+        return schema
+    schema.add_field(
+        "text", DataType.VARCHAR, max_length=TEXT_LENGTH, enable_analyzer=True, analyzer_params=dict(analyzer)
+    )
+    schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
+    schema.add_function(Function("bm25", FunctionType.BM25, input_field_names=["text"], output_field_names=["sparse"]))
+    return schema
+
+
+def _sources_schema(client: MilvusClient, dimension: int) -> CollectionSchema:
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH, is_primary=True)
+    for name, length in (
+        ("pipeline", 32), ("version", 128), ("status", 16), ("stage", 32), ("error_type", 128),
+        ("error_message", MESSAGE_LENGTH), ("fingerprint", 64), ("run_id", 512),
+    ):  # fmt: skip
+        schema.add_field(name, DataType.VARCHAR, max_length=length)
+    for name in ("size", "rows", "attempts", "updated_at"):
+        schema.add_field(name, DataType.INT64)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    return schema
+
+
+def ensure_leases(client: MilvusClient, name: str) -> None:
+    """Create the collection of the runs that are under way if it is not there, and load it."""
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
+    for field_name, length in (("pipeline", 32), ("source", SOURCE_LENGTH), ("run_id", 512)):
+        schema.add_field(field_name, DataType.VARCHAR, max_length=length)
+    for field_name in ("ticket", "beat"):
+        schema.add_field(field_name, DataType.INT64)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collection without one
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    if client.has_collection(name, timeout=TIMEOUT):
+        _load(client, name, indexes)
+    else:
+        _create(client, name, schema, indexes)
+
+
+def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
+    """Create a collection that another run may be creating too.
+
+    Its default consistency is Strong: pymilvus's query iterator ignores the level it is given and reads at the
+    collection's own (`construct_guarantee_ts` returns before it looks), and at Milvus's default of Bounded it would
+    miss the last seconds of writes.
+    """
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        client.create_collection(
+            name,
+            schema=schema,
+            consistency_level="Strong",
+            properties={MODEL_PROPERTY: model} if model else {},
+            timeout=TIMEOUT,
+        )
+    except MilvusException:
+        if not client.has_collection(name, timeout=TIMEOUT):
+            raise
+    _load(client, name, indexes)
+
+
+def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
+    """Load a collection, with the indexes that it lacks if its maker was cut off."""
+    from pymilvus.exceptions import MilvusException
+
+    for index in indexes:
+        if client.list_indexes(name, index.field_name, timeout=TIMEOUT):
+            continue
+        one = client.prepare_index_params()
+        one.append(index)
+        try:
+            # Not as part of create_collection, which waits half a second and more for each; there are no rows yet.
+            client.create_index(name, one, timeout=TIMEOUT, sync=False)
+        except MilvusException:
+            if not client.list_indexes(name, index.field_name, timeout=TIMEOUT):  # else another run was faster
+                raise
+    client.load_collection(name, timeout=TIMEOUT)
+
+
+def ensure_rows(
+    client: MilvusClient,
+    collection: str,
+    name: str,
+    dimension: int,
+    analyzer: str = "auto",
+    index: IndexSettings | None = None,
+    model: str = "",
+) -> None:
+    """Create a collection of rows if it is not there, and load it.
+
+    Args:
+        collection: which one of COLLECTIONS.
+        name: its full name.
+        analyzer: of its texts, as `analyzer_candidates` takes it.
+        model: noted in its properties.
+
+    Raises:
+        ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
+    """
+    exists = _exists(client, name, "embedding", dimension)
+    index = index or IndexSettings()
+    indexes = client.prepare_index_params()
+    indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
+    full_text = server_version(client) >= FULL_TEXT_SINCE
+    indexes.add_index("source", index_type="INVERTED" if full_text else "Trie")
+    candidates: list[dict[str, Any] | None] = [None]
+    if full_text and collection in WITH_TEXT:
+        indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+        candidates = [*analyzer_candidates(analyzer, is_lite(client))]
+    if exists:
+        _load(client, name, indexes)
+        return
+    from pymilvus.exceptions import MilvusException
+
+    for candidate in candidates:
+        try:
+            _create(client, name, _rows_schema(client, collection, dimension, candidate), indexes, model)
+            return
+        except MilvusException as error:
+            message = one_line(error.message)
+            if not any(word in message.lower() for word in ("tokenizer", "analyzer", "jieba", "icu")):
+                raise
+    raise ConfigurationError(f"--analyzer {analyzer}: this Milvus server cannot build it ({message})")
+
+
+def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
+    """Create the ledger if it is not there, and load it.
+
+    Returns:
+        The dimension of its vectors: the ledger is shared by pipelines, and the first one sets it. Shorter vectors
+        are padded with zeros, which leaves their cosines among each other as they were.
+
+    Raises:
+        ConfigurationError: it is there with a smaller dimension than `dimension`.
+    """
+    indexes = client.prepare_index_params()
+    # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
+    indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    if client.has_collection(name, timeout=TIMEOUT):
+        existing = dimension_of(client, name, "vector")
+        if existing < dimension:
+            raise _mismatch(name, existing, dimension)
+        _load(client, name, indexes)
+        return existing
+    _create(client, name, _sources_schema(client, dimension), indexes)
+    return dimension
+
+
+def _exists(client: MilvusClient, name: str, vector_field: str, dimension: int) -> bool:
+    if not client.has_collection(name, timeout=TIMEOUT):
+        return False
+    existing = dimension_of(client, name, vector_field)
+    if existing != dimension:
+        raise _mismatch(name, existing, dimension)
+    return True
+
+
+def dimension_of(client: MilvusClient, name: str, vector_field: str) -> int:
+    """Length of a collection's vectors.
+
+    Raises:
+        ConfigurationError: it has no such field.
+    """
+    for described in client.describe_collection(name, timeout=TIMEOUT)["fields"]:
+        if described["name"] == vector_field:
+            return int(described["params"]["dim"])
+    raise ConfigurationError(f"collection {name!r} has no field {vector_field!r}; it was not made by this program")
+
+
+def _mismatch(name: str, existing: int, dimension: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"collection {name!r} holds vectors of {existing} dimensions and the model gives {dimension}; "
+        "name the model it was made with, or another --collection prefix"
+    )

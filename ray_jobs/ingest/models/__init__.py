@@ -1,0 +1,1 @@
+"""The models: what a run must know of one before it loads it, and how one is called."""

@@ -1,0 +1,154 @@
+"""What a run must know of a CLIP model before any process loads it: read from its small files alone.
+
+A model is named as open_clip names it: an architecture (`ViT-B-32`) with the tag of its weights, `hf-hub:org/name`, or
+a folder with `open_clip_config.json`, with or without open_clip's `local-dir:` before it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.common.errors import ConfigurationError
+from ingest.common.square import Square
+from ingest.common.text import one_line
+from ingest.models.model_files import digest, find_folder, weight_bytes
+
+LOCAL, HUB = "local-dir:", "hf-hub:"
+CONFIG = "open_clip_config.json"
+
+DEFAULT_WEIGHT_BYTES = 605_000_000
+"""ViT-B-32: 151 million parameters in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipModel:
+    """A CLIP model.
+
+    Attributes:
+        name: what open_clip is to load: an architecture, or a name with a schema.
+        pretrained: tag of the weights of an architecture; None for a name with a schema.
+        dimension: length of its vectors.
+        weight_bytes: size of its weights; of a model that only its name is known of, that of the default model.
+        identity: changes when the model does.
+    """
+
+    name: str
+    pretrained: str | None
+    dimension: int
+    weight_bytes: int
+    identity: str
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
+
+
+def describe_clip(name: str, pretrained: str) -> ClipModel:
+    """Find the model and read its dimension.
+
+    Args:
+        pretrained: tag of the weights; it means nothing for a folder or a name on the hub.
+
+    Raises:
+        ConfigurationError: there is no such model, or its files do not say what is needed.
+    """
+    local = name.removeprefix(LOCAL)
+    if name.startswith((LOCAL, HUB, "/", "~", ".")) or Path(local).is_dir():
+        if name.startswith(LOCAL) and not Path(local).expanduser().is_dir():
+            raise ConfigurationError(f"--clip-model {name!r}: there is no such folder on the node that runs the job")
+        folder, is_local = find_folder(local.removeprefix(HUB), "--clip-model", str, [CONFIG])
+        if is_local:
+            return ClipModel(f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), digest(folder))
+        return ClipModel(name, None, _dimension(folder, name), DEFAULT_WEIGHT_BYTES, name)
+    if not pretrained:
+        raise ConfigurationError(f"--clip-model {name!r} needs --clip-pretrained: the tag of its weights")
+    config = _architectures() / f"{name}.json"
+    if "/" in name or not config.is_file():
+        raise ConfigurationError(
+            f"--clip-model {name!r} is no folder and no architecture that open_clip knows; such as ViT-B-32, "
+            "hf-hub:org/name, or the folder of a model with open_clip_config.json"
+        )
+    return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
+
+
+def describe_label(label: str) -> ClipModel:
+    """The model of a `ClipModel.label`. Raises what `describe_clip` raises."""
+    if label.startswith((LOCAL, HUB)):
+        return describe_clip(label, "")
+    name, _, pretrained = label.partition("/")
+    return describe_clip(name, pretrained)
+
+
+def square_of(model: ClipModel) -> Square:
+    """How images have to be cut for the model. Takes seconds where its own configuration does not say it.
+
+    Raises:
+        ConfigurationError: there are no such weights of the architecture.
+    """
+    if model.name.startswith(LOCAL):
+        config = _json(Path(model.name.removeprefix(LOCAL)) / CONFIG)
+        size, preprocess = config["model_cfg"]["vision_cfg"].get("image_size", 224), config.get("preprocess_cfg", {})
+    else:
+        import open_clip
+
+        size = open_clip.get_model_config(model.name)["vision_cfg"].get("image_size", 224)
+        preprocess = {}
+        if model.pretrained is not None:
+            preprocess = open_clip.get_pretrained_cfg(model.name, model.pretrained)
+            if not preprocess and not Path(model.pretrained).is_file():
+                tags = ", ".join(open_clip.list_pretrained_tags_by_model(model.name))
+                raise ConfigurationError(
+                    f"--clip-pretrained {model.pretrained!r}: open_clip knows of no such weights of {model.name}; "
+                    f"it knows {tags}"
+                )
+    side = preprocess.get("size", size)
+    if isinstance(side, (list, tuple)):
+        if len(set(side)) != 1:
+            raise ConfigurationError(f"--clip-model {model.name!r} takes images of {side}: only square ones are made")
+        side = side[0]
+    mode = preprocess.get("resize_mode", "shortest")
+    if mode not in ("shortest", "squash"):
+        raise ConfigurationError(f"--clip-model {model.name!r} wants images resized in the mode {mode!r}")
+    return Square(int(side), mode == "squash", preprocess.get("interpolation") == "bilinear")
+
+
+def check_weights(model: ClipModel) -> None:
+    """Find out in a sentence, and not in each actor, whether an architecture's weights can be had.
+
+    Raises:
+        ConfigurationError: the hub cannot be reached, and they are not in the local cache.
+    """
+    if model.pretrained is None:
+        return
+    import open_clip
+
+    repository = open_clip.get_pretrained_cfg(model.name, model.pretrained).get("hf_hub")
+    if repository:
+        find_folder("/".join(repository.split("/")[:2]), "--clip-model", str, [CONFIG])
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _architectures() -> Path:
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError("the package open_clip_torch is not installed on the node that runs the job")
+    return Path(spec.origin).parent / "model_configs"
+
+
+def _dimension(folder: Path, name: str) -> int:
+    try:
+        config = _json(folder / CONFIG)
+        return int(config["model_cfg"]["embed_dim"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"--clip-model {name!r} is not an open_clip model that can be used here "
+            f"({type(error).__name__}: {one_line(error, 160)}); it needs {CONFIG} with model_cfg"
+        ) from None

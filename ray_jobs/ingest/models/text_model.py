@@ -1,0 +1,139 @@
+"""What a run must know of a text embedding model before any process loads it: read from its small files alone.
+
+A model is named as sentence-transformers names it: a folder, `org/name` on the hub, or a bare name, which means
+`sentence-transformers/name` there (`SentenceTransformer.__init__` resolves it the same way).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.common.errors import ConfigurationError
+from ingest.common.text import one_line
+from ingest.models.model_files import digest, find_folder, weight_bytes
+
+if TYPE_CHECKING:
+    pass
+
+BGE_V1_5_QUERY_PROMPTS = {
+    "en": "Represent this sentence for searching relevant passages: ",
+    "zh": "为这个句子生成表示以用于检索相关文章：",
+}
+"""Query instructions of BGE v1.5, which its config files lack (model cards of BAAI/bge-*-{en,zh}-v1.5)."""
+
+DEFAULT_WEIGHT_BYTES = 2_300_000_000
+"""BAAI/bge-m3: 568 million parameters in float32."""
+
+_FALLBACK_LIMIT = 512
+"""Tokens per text of a model whose files name no limit: the one of BERT, and the smallest that is common."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    """A text embedding model.
+
+    Attributes:
+        name: what sentence-transformers is to load: a hub name or an absolute path.
+        dimension: length of its vectors.
+        max_tokens: longest text it reads, in tokens, special tokens not counted; more is cut off.
+        weight_bytes: size of its weights; of a model that only its name is known of, that of the default model.
+        tokenizer_json: contents of its `tokenizer.json`.
+        identity: changes when the model does: the hub name, or a digest of the folder's files.
+    """
+
+    name: str
+    dimension: int
+    max_tokens: int
+    weight_bytes: int
+    tokenizer_json: str
+    identity: str
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name
+
+
+def describe(name: str) -> TextModel:
+    """Find the model `name` and read its dimension, limit and tokenizer.
+
+    Raises:
+        ConfigurationError: there is no such model, or its files do not say what is needed.
+    """
+    folder, is_local = find_folder(name, "--embedding-model", _qualified, ["*.json", "*/config.json"])
+    try:
+        dimension = _dimension(folder)
+        tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
+        max_tokens = _max_tokens(folder, tokenizer_json)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"--embedding-model {name!r} is not a sentence-transformers model that can be used here "
+            f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
+        ) from None
+    identity = digest(folder) if is_local else _qualified(name)
+    weights = weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
+    return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
+
+
+def query_prompt(name: str) -> str | None:
+    """The query prompt of a model whose own configuration has none, by its hub name."""
+    base = Path(name).name.lower()
+    if base.startswith("bge-") and base.endswith("-v1.5"):
+        return BGE_V1_5_QUERY_PROMPTS["zh" if "-zh-" in base else "en"]
+    return None
+
+
+def _qualified(name: str) -> str:
+    return name if "/" in name else f"sentence-transformers/{name}"
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _dimension(folder: Path) -> int:
+    """Length of the vectors: what the last of the model's modules that sets it says."""
+    config = _json(folder / "config.json") if (folder / "config.json").exists() else {}
+    dimension = config.get("hidden_size") or config.get("d_model") or config.get("dim")
+    modules = _json(folder / "modules.json") if (folder / "modules.json").exists() else []
+    for module in modules:
+        path = folder / module["path"] / "config.json"
+        if not module["path"] or not path.exists():
+            continue
+        settings = _json(path)
+        kind = module["type"].rsplit(".", 1)[-1]
+        if kind == "Pooling":
+            modes = settings.get("pooling_mode")
+            count = modes.count("+") + 1 if isinstance(modes, str) else _pooling_modes(settings)
+            dimension = (settings.get("word_embedding_dimension") or settings["embedding_dimension"]) * count
+        elif kind == "Dense":
+            dimension = settings["out_features"]
+    if not isinstance(dimension, int) or dimension < 2:
+        raise ValueError("the dimension of its vectors is not in its files")
+    return dimension
+
+
+def _pooling_modes(settings: dict[str, Any]) -> int:
+    """How many poolings a Pooling module joins end to end."""
+    return sum(value is True for key, value in settings.items() if key.startswith("pooling_mode_")) or 1
+
+
+def _max_tokens(folder: Path, tokenizer_json: str) -> int:
+    limits = []
+    for file, key in (
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+        ("config.json", "max_position_embeddings"),
+    ):
+        if (folder / file).exists():
+            limit = _json(folder / file).get(key)
+            # "No limit" is saved as 10^30 by transformers.
+            if isinstance(limit, int) and 0 < limit < 1 << 20:
+                limits.append(limit)
+    from tokenizers import Tokenizer
+
+    special = Tokenizer.from_str(tokenizer_json).num_special_tokens_to_add(False)
+    return min(limits, default=_FALLBACK_LIMIT) - special

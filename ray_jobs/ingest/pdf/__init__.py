@@ -1,0 +1,1 @@
+"""PDFs: from bytes to chunks and figures."""

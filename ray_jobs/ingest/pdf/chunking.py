@@ -1,0 +1,121 @@
+"""Split pages into chunks, by paragraph, then sentence, then word, sized in tokens of the embedding model."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate, groupby
+from typing import TYPE_CHECKING, Any
+
+from ingest.common.tokenizer import tokenizer_of
+from ingest.pdf.structure import Block, Kind, Page
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import TextSplitter
+    from tokenizers import Tokenizer
+
+MAX_CHARACTERS = 8000
+"""A longer page is cut into pieces of this size before it is split, so no chunk is longer, whatever its tokens.
+
+A tokenizer may make one token of a megabyte without spaces; four bytes a character at most in UTF-8 keep a chunk under
+the 65,535 bytes that a Milvus VARCHAR can hold. And the splitter's time grows with the square of a text that has no
+sentences: 8,000 Chinese characters without punctuation take a third of a second, 330,000 at once would take minutes.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSettings:
+    """Size and overlap of chunks in tokens, the model's special tokens not counted."""
+
+    tokens: int
+    overlap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of one page; `page` counts from 1.
+
+    `metadata` has the `headings` that the passage stands under, outermost first, where there are any, and for a part of
+    a table `table` true.
+    """
+
+    page: int
+    text: str
+    kind: Kind = "text"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=4)
+def _splitter(tokenizer_json: str, tokens: int, overlap: int) -> tuple[TextSplitter, Tokenizer]:
+    from semantic_text_splitter import TextSplitter
+
+    tokenizer = tokenizer_of(tokenizer_json)
+    return TextSplitter.from_huggingface_tokenizer(tokenizer, tokens, overlap=overlap), tokenizer
+
+
+def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSettings) -> Iterator[Chunk]:
+    """Yield the chunks of the pages in order. A chunk never crosses a page, so that every hit has its page.
+
+    Tables are chunks of their own; one that is too large is cut between rows, and each part has the first row.
+
+    Args:
+        pages: what `structure` gives.
+        tokenizer_json: contents of the model's `tokenizer.json`.
+        settings: size and overlap.
+    """
+    splitter, tokenizer = _splitter(tokenizer_json, settings.tokens, settings.overlap)
+    for page in pages:
+        for table, group in groupby(page.blocks, key=lambda block: block.table):
+            for block in group if table else ():
+                for part in _table_parts(block.text, tokenizer, settings.tokens):
+                    for text in splitter.chunks(part):
+                        yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True})
+            blocks = [] if table else list(group)
+            # One line break below a heading: the splitter cuts at blank lines first.
+            texts = [block.text + ("\n" if block.heading else "\n\n") for block in blocks]
+            starts = list(accumulate(map(len, texts), initial=0))
+            text = "".join(texts).rstrip()
+            for offset, piece in _pieces(text):
+                for start, passage in splitter.chunk_indices(piece):
+                    block = blocks[bisect_right(starts, offset + start, hi=len(blocks)) - 1]
+                    yield Chunk(page.number, passage, page.kind, _metadata(block))
+
+
+def _metadata(block: Block) -> dict[str, Any]:
+    return {"headings": list(block.headings)} if block.headings else {}
+
+
+def _table_parts(markdown: str, tokenizer: Tokenizer, tokens: int) -> Iterator[str]:
+    """Whole rows up to so many tokens at a time, under the first row; a single row may have more."""
+
+    def size(rows: Sequence[str]) -> list[int]:
+        return [len(found.ids) + 1 for found in tokenizer.encode_batch_fast(list(rows), add_special_tokens=False)]
+
+    lines = markdown.split("\n")
+    sizes = size(lines)
+    head = sum(sizes[:2])
+    part, filled = lines[:2], head
+    for line, line_size in zip(lines[2:], sizes[2:], strict=True):
+        if len(part) > 2 and filled + line_size > tokens:
+            yield "\n".join(part)
+            part, filled = lines[:2], head
+        part.append(line)
+        filled += line_size
+    yield "\n".join(part)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a text into pieces of at most MAX_CHARACTERS: between paragraphs, else between words, else anywhere.
+
+    Yields where each piece begins, and it.
+    """
+    start = 0
+    while len(text) - start > MAX_CHARACTERS:
+        end = start + MAX_CHARACTERS
+        cuts = (text.rfind("\n\n", start + 1, end), text.rfind(" ", start + 1, end), end)
+        cut = next(cut for cut in cuts if cut > start)
+        yield start, text[start:cut]
+        start = cut
+    yield start, text[start:]

@@ -1,0 +1,138 @@
+"""The order in which a person reads the paragraphs of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from ingest.pdf.layout import Line, Paragraph, bounded
+from ingest.pdf.right_to_left import RIGHT_TO_LEFT
+
+MAX_SORTED = 300
+"""Paragraphs of a page that are looked at for columns; a page has more only where it is a drawing or a form."""
+
+MIN_GUTTER = 1.2
+"""Width of the space between columns, in sizes of the type: a number before a heading is nearer to it."""
+
+MIN_LINES = 3
+"""Of a column."""
+
+
+def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
+    """Paragraphs column by column where the page has columns of prose, else in the order given, which is the file's.
+
+    Most files are in reading order, and a table without rules would be torn into columns by any sorting; so what is
+    no column of prose stays where it is.
+
+    Returns:
+        The paragraphs, and how many lines stand beside others: 0 where there are neither columns nor a table.
+    """
+    if len(paragraphs) > MAX_SORTED:
+        return paragraphs, sum(len(paragraph.lines) for paragraph in paragraphs)
+    parts = [part for paragraph in paragraphs for part in _side_by_side(paragraph)]
+    beside = sum(len(part.lines) for band in _bands(parts) if len(band) > 1 for part in band)
+    if beside < 2 * MIN_LINES:
+        return paragraphs, beside
+    right_to_left = 2 * sum(RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in parts) > len(parts)
+    return _by_columns(parts, right_to_left) or paragraphs, beside
+
+
+def _side_by_side(paragraph: Paragraph) -> list[Paragraph]:
+    """The parts of a paragraph that stand beside each other: some files are written line by line across columns."""
+    if paragraph.table or len(paragraph.lines) < 2:
+        return [paragraph]
+    columns: list[list[Line]] = []
+    reach = float("-inf")
+    for line in sorted(paragraph.lines, key=lambda line: line.x0):
+        if line.x0 > reach + MIN_GUTTER * line.size:
+            columns.append([])
+        columns[-1].append(line)
+        reach = max(reach, line.x1)
+    if len(columns) == 1:
+        return [paragraph]
+    return [bounded(sorted(column, key=lambda line: line.y0)) for column in columns]
+
+
+def _prose(lines: Sequence[Line]) -> bool:
+    """Whether lines look like a column of text: several, and most of them fill it."""
+    if len(lines) < MIN_LINES:
+        return False
+    width = max(line.x1 for line in lines) - min(line.x0 for line in lines)
+    return (
+        median([line.x1 - line.x0 for line in lines]) > 0.6 * width and median([len(line.text) for line in lines]) > 9
+    )
+
+
+def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] | None:
+    """The parts of a region in the order of its columns, or None where it has none.
+
+    A gutter is a vertical stripe that no part crosses. Where some part (a title, a wide figure) crosses it, the region
+    is cut into bands from top to bottom, and as many bands as have a gutter together are read as one.
+    """
+    gutter = _gutter(parts)
+    if gutter is not None:
+        left = [part for part in parts if part.x0 < gutter]
+        right = [part for part in parts if part.x0 >= gutter]
+        sides = [right, left] if right_to_left else [left, right]
+        return [part for side in sides for part in _by_columns(side, right_to_left) or side]
+    bands = _bands(parts)
+    if len(bands) < 2 or max(map(len, bands)) < 2:
+        return None
+    ordered: list[Paragraph] = []
+    found = False
+    start = 0
+    while start < len(bands):
+        stop = _stop_of_columns(bands, start)
+        together = [part for band in bands[start:stop] for part in band]
+        inner = _by_columns(together, right_to_left) if stop - start < len(bands) else None
+        found = found or inner is not None
+        ordered.extend(inner or together)
+        start = stop
+    return ordered if found else None
+
+
+def _stop_of_columns(bands: list[list[Paragraph]], start: int) -> int:
+    """The end of the most bands from `start` on that have a gutter together; the next band where there is none."""
+    stop = start + 1
+    stripes: list[tuple[float, float]] = []  # what text covers of the width, from left to right
+    for end, band in enumerate(bands[start:], start + 1):
+        for part in band:
+            x0, x1 = part.x0, part.x1
+            apart = [stripe for stripe in stripes if stripe[1] < x0 or stripe[0] > x1]
+            touching = [stripe for stripe in stripes if not (stripe[1] < x0 or stripe[0] > x1)]
+            joined = (min([x0, *(s[0] for s in touching)]), max([x1, *(s[1] for s in touching)]))
+            stripes = [*apart, joined]
+        if len(stripes) > 1:
+            stop = end
+        elif end > stop and stop > start + 1:
+            break
+    together = [part for band in bands[start:stop] for part in band]
+    return stop if _gutter(together) is not None else start + 1
+
+
+def _bands(parts: list[Paragraph]) -> list[list[Paragraph]]:
+    """The parts from top to bottom, parted wherever a horizontal line crosses none of them."""
+    rest = sorted(enumerate(parts), key=lambda item: item[1].y0)
+    bands: list[list[tuple[int, Paragraph]]] = []
+    bottom = float("-inf")
+    for item in rest:
+        if item[1].y0 >= bottom - 1:
+            bands.append([])
+        bands[-1].append(item)
+        bottom = max(bottom, item[1].y1)
+    return [[part for _, part in sorted(band, key=lambda item: item[0])] for band in bands]
+
+
+def _gutter(parts: list[Paragraph]) -> float | None:
+    """Where a stripe without text parts the region into prose on both sides: the left edge of what is right of it."""
+    reach = float("-inf")
+    ordered = sorted(parts, key=lambda part: part.x0)
+    for index, part in enumerate(ordered):
+        if index and part.x0 > reach + 4 and _column(ordered[:index]) and _column(ordered[index:]):
+            return part.x0
+        reach = max(reach, part.x1)
+    return None
+
+
+def _column(parts: Sequence[Paragraph]) -> bool:
+    return _prose([line for part in parts for line in part.lines])

@@ -1,0 +1,1 @@
+"""The three pipelines: what each reads, its models, its stages."""

@@ -1,0 +1,1 @@
+"""One run of a pipeline, from its flags to its report."""

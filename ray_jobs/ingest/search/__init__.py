@@ -1,0 +1,1 @@
+"""Questions and images to pages, pictures and moments."""

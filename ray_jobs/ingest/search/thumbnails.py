@@ -1,0 +1,125 @@
+"""Small pictures of what a search has found: for a page of HTML, or for a terminal that shows colours."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingest.common.text import printable
+from ingest.image.decoder import prepare, to_rgb
+from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
+from ingest.store.object_reading import object_file
+from ingest.store.scratch import scratch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 320
+"""Pixels of the longer side."""
+
+COLUMNS = 32
+"""Characters of a thumbnail in a terminal."""
+
+
+def thumbnail(hit: Hit) -> Image | None:
+    """A small picture of the hit; None where there is nothing to see, or its object is not there any more."""
+    try:
+        with scratch() as folder, object_file(hit.source, hit.version, folder) as path:
+            picture = _picture(hit, path)
+    except Exception:  # a thumbnail is no reason to lose an answer, whatever a store or a decoder says
+        return None
+    if picture is not None:
+        picture.thumbnail((SIDE, SIDE))
+    return picture
+
+
+def _picture(hit: Hit, path: Path) -> Image | None:
+    from PIL import Image, ImageOps
+
+    match hit:
+        case PageHit():
+            import pymupdf
+
+            with pymupdf.open(path) as document:
+                page = document[hit.page - 1]
+                scale = SIDE / max(page.rect.width, page.rect.height, 1)
+                pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False)
+                return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
+        case ImageHit():
+            prepare()
+            with Image.open(path) as image:
+                image.draft("RGB", (SIDE, SIDE))
+                return to_rgb(ImageOps.exif_transpose(image))
+        case FrameHit():
+            from ingest.media.stills import frame_at
+
+            return frame_at(str(path), hit.time)
+    return None
+
+
+def as_blocks(picture: Image) -> str:
+    """Lines of half blocks, each two pixels of 24-bit colour one above the other."""
+    width = COLUMNS
+    height = max(1, round(COLUMNS * picture.height / picture.width / 2)) * 2
+    pixels = np.asarray(picture.convert("RGB").resize((width, height)))
+    lines = []
+    for y in range(0, height, 2):
+        cells = []
+        for x in range(width):
+            (r1, g1, b1), (r2, g2, b2) = pixels[y, x], pixels[y + 1, x]
+            cells.append(f"\x1b[38;2;{r1};{g1};{b1}m\x1b[48;2;{r2};{g2};{b2}m\u2580")
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)
+
+
+def as_html(answers: Iterable[tuple[str, Iterable[Hit]]]) -> str:
+    """A page with all answers and their thumbnails, which needs no other file."""
+    parts = [_HEAD]
+    for question, hits in answers:
+        parts.append(f"<h1>{escape(question)}</h1><div>")
+        for hit in hits:
+            picture = thumbnail(hit)
+            image = f'<img src="{_data_uri(picture)}" alt="">' if picture is not None else ""
+            text = f"<p>{escape(hit.text)}</p>" if isinstance(hit, (PageHit, SpokenHit)) else ""
+            parts.append(f"<figure>{image}<figcaption><b>{escape(title(hit))}</b>{text}</figcaption></figure>")
+        parts.append("</div>")
+    return "\n".join(parts)
+
+
+_HEAD = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
+body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
+h1 { font-size: 1.2em; margin-top: 2em } div { display: flex; flex-wrap: wrap; gap: 1em }
+figure { width: 20em; margin: 0; overflow-wrap: anywhere } img { max-width: 100%; border: 1px solid #ccc }
+p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>"""
+
+
+def title(hit: Hit) -> str:
+    """Where it is, in a few words: `page 3 of paper.pdf`, `12:04 in lecture.mp4`."""
+    name = printable(hit.source.rsplit("/", 1)[-1])
+    match hit:
+        case PageHit():
+            return f"page {hit.page} of {name}"
+        case SpokenHit():
+            return f"{clock(hit.start)} in {name}"
+        case FrameHit():
+            return f"{clock(hit.time)} in {name}"
+    return name
+
+
+def clock(seconds: float) -> str:
+    """`12:04`, or `1:12:04`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _data_uri(picture: Image) -> str:
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,42 @@
+"""The stage that captions figures, as Ray Data runs it: Arrow tables in, Arrow tables out."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.common.progress import Observe
+from ingest.stages.blocks import PART
+
+PICTURED = PART.append(pa.field("pictures", pa.list_(pa.binary())))
+"""PART, and an encoded image for each of its rows whose text is to be made of it; null for the others."""
+
+
+class CaptionFigures:
+    """The actor that holds the vision-language model: tables of PICTURED in, tables of PART out."""
+
+    def __init__(self, model: str, threads: int, batch_size: int, observe: Observe) -> None:
+        from ingest.models.captioner import Captioner
+
+        started = time.perf_counter()
+        self._captioner = Captioner(model, threads, batch_size)
+        self._observe = observe
+        observe("load", 1, time.perf_counter() - started)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        pictures = table["pictures"].combine_chunks().flatten()
+        texts = table["texts"].combine_chunks()
+        waiting = [index for index, is_there in enumerate(pictures.is_valid().to_pylist()) if is_there]
+        if not waiting:
+            return table.select(PART.names)
+        started = time.perf_counter()
+        captions = self._captioner.caption([pictures[index].as_py() for index in waiting])
+        self._observe("caption", len(captions), time.perf_counter() - started)
+        flat = texts.flatten().to_pylist()
+        for index, caption in zip(waiting, captions, strict=True):
+            flat[index] = caption
+        offsets = np.concatenate([[0], np.cumsum(texts.value_lengths().to_numpy())])
+        captioned = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat, pa.string()))
+        return table.select(PART.names).set_column(PART.get_field_index("texts"), PART.field("texts"), captioned)

@@ -1,0 +1,98 @@
+"""The stages of the image pipeline as Ray Data runs them: differences in, images and then their vectors out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.common.errors import ObjectError
+from ingest.common.limits import Limits
+from ingest.common.progress import Observe
+from ingest.common.sandbox import Sandbox
+from ingest.common.square import Square
+from ingest.image.decoder import prepare, read_image
+from ingest.stages.blocks import PART, VECTORS, failed_part, failure_of, flat_lists
+from ingest.stages.clip import ClipStage
+from ingest.stages.reading import read_ahead
+
+TABLE_IMAGES = 64
+"""Images after which a task hands a table on: some ten megabytes of pixels."""
+
+DECODED = PART.append(pa.field("pixels", pa.large_binary()))
+"""PART and the pixels of its image, uint8 RGB of shape (size, size, 3); null where it has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How images are read: `max_object_bytes` is asked for before, `limits` while one is decoded."""
+
+    square: Square
+    max_object_bytes: int
+    limits: Limits
+
+
+@lru_cache(maxsize=1)
+def _sandbox(limits: Limits) -> Sandbox:
+    """One child per process of Ray, kept from task to task."""
+    return Sandbox(prepare, limits)
+
+
+def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -> Iterator[pa.Table]:
+    """Read and decode the objects of a block of differences; yields tables of DECODED.
+
+    An object that fails is one row with its error. An object store that fails raises, and ends the run.
+    """
+    rows: list[dict[str, Any]] = []
+    for entry, data in read_ahead(block.to_pylist(), settings.max_object_bytes, observe):
+        try:
+            content = data()
+            started = time.perf_counter()
+            picture = _sandbox(settings.limits).run(read_image, content, settings.square, settings.limits.pixels)
+            observe("parse", 1, time.perf_counter() - started)
+        except ObjectError as error:
+            rows.append(failed_part(entry, failure_of(error)))
+        else:
+            fields = {"width": picture.width, "height": picture.height, "metadata": picture.metadata}
+            rows.append(
+                {
+                    **entry,
+                    "collection": 0,
+                    "first": 0,
+                    "totals": [1],
+                    "fields": [json.dumps(fields)],
+                    "texts": [],
+                    "metadata": json.dumps({"width": picture.width, "height": picture.height, **picture.metadata}),
+                    "pixels": picture.pixels,
+                }
+            )
+        if len(rows) == TABLE_IMAGES:
+            yield pa.Table.from_pylist(rows, DECODED)
+            rows = []
+    if rows:
+        yield pa.Table.from_pylist(rows, DECODED)
+
+
+class EmbedImages(ClipStage):
+    """The actor that embeds images: takes tables of DECODED, and gives their parts with `vectors`."""
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        pixels = table["pixels"].combine_chunks()
+        vectors = self.embedded("embed", pixels_of(pixels.drop_null(), self.size))
+        counts = np.asarray(pixels.is_valid().to_numpy(zero_copy_only=False), np.int64)
+        return table.select(PART.names).append_column(VECTORS, flat_lists(vectors, counts))
+
+
+def pixels_of(images: pa.LargeBinaryArray, size: int) -> np.ndarray:
+    """Squares of pixels as one array of shape (count, size, size, 3), without a copy."""
+    offsets = np.frombuffer(images.buffers()[1], np.int64)[images.offset : images.offset + len(images) + 1]
+    data = images.buffers()[2]
+    if data is None:
+        return np.empty((0, size, size, 3), np.uint8)
+    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].reshape(len(images), size, size, 3)

@@ -1,0 +1,114 @@
+"""The first stage of the PDF pipeline as Ray Data runs it: differences in, parts of documents out.
+
+A document's figures are its last rows: their texts are captions that a later stage makes of their pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from ingest.common.errors import ObjectError
+from ingest.common.limits import Limits
+from ingest.common.progress import Observe
+from ingest.common.sandbox import Sandbox
+from ingest.pdf.document import Document, DocumentSettings, prepare, read_document
+from ingest.stages.blocks import failed_part, failure_of
+from ingest.stages.captions import PICTURED
+from ingest.stages.reading import read_ahead
+
+PART_CHUNKS = 256
+PART_FIGURES = 16
+"""Chunks, or figures, per row at most: an object with more comes in parts, so that no row, batch or write grows with an
+object."""
+
+TABLE_CHUNKS = 256
+"""Chunks after which a parse task hands a table on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseSettings:
+    """How objects are read: `max_object_bytes` is asked for before, `limits` while one is parsed."""
+
+    document: DocumentSettings
+    max_object_bytes: int
+    limits: Limits
+
+
+@lru_cache(maxsize=1)
+def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
+    """One child per process of Ray, kept from task to task."""
+    return Sandbox(prepare, limits, tokenizer_json)
+
+
+def _parts(entry: Mapping[str, Any], document: Document) -> Iterator[dict[str, Any]]:
+    chunks, figures = document.chunks, document.figures
+    common = {
+        **entry,
+        "collection": 0,
+        "totals": [len(chunks) + len(figures)],
+        "metadata": json.dumps(document.metadata),
+    }
+    for first in range(0, len(chunks) if chunks or figures else 1, PART_CHUNKS):
+        part = chunks[first : first + PART_CHUNKS]
+        yield {
+            **common,
+            "first": first,
+            "fields": [_fields(chunk.page, chunk.kind, chunk.metadata) for chunk in part],
+            "texts": [chunk.text for chunk in part],
+            "pictures": [None] * len(part),
+        }
+    for start in range(0, len(figures), PART_FIGURES):
+        seen = figures[start : start + PART_FIGURES]
+        yield {
+            **common,
+            "first": len(chunks) + start,
+            "fields": [_fields(figure.page, "caption", figure.metadata) for figure in seen],
+            "texts": [None] * len(seen),
+            "pictures": [figure.image for figure in seen],
+        }
+
+
+def _fields(page: int, kind: str, metadata: Mapping[str, Any]) -> str:
+    return json.dumps({"page": page, "kind": kind, "metadata": metadata})
+
+
+def parse_documents(
+    block: pa.Table,
+    tokenizer_json: str,
+    settings: ParseSettings,
+    observe: Observe,
+    before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Iterator[pa.Table]:
+    """Read, parse and chunk the objects of a block of differences; yields tables of PICTURED.
+
+    `before_embedding` is called with the difference of each object that has chunks.
+
+    An object that fails is one row with its error. An object store that fails raises, and ends the run.
+    """
+    rows: list[dict[str, Any]] = []
+    chunk_count = 0
+    for entry, data in read_ahead(block.to_pylist(), settings.max_object_bytes, observe):
+        try:
+            content = data()
+            started = time.perf_counter()
+            document = _sandbox(tokenizer_json, settings.limits).run(read_document, content, settings.document)
+            observe("parse", 1, time.perf_counter() - started)
+        except ObjectError as error:
+            rows.append({**failed_part(entry, failure_of(error)), "pictures": []})
+            continue
+        if document.chunks and before_embedding is not None:
+            before_embedding(entry)
+        rows.extend(_parts(entry, document))
+        chunk_count += len(document.chunks) + len(document.figures)
+        if chunk_count >= TABLE_CHUNKS:
+            yield pa.Table.from_pylist(rows, PICTURED)
+            rows, chunk_count = [], 0
+    if rows:
+        yield pa.Table.from_pylist(rows, PICTURED)

@@ -1,0 +1,122 @@
+"""What a pipeline is to a run: its models, its collections, and the stages between the differences and the sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ingest.migration.generations import Names
+from ingest.milvus.schema import IndexSettings, ensure_rows
+from ingest.stages.blocks import TASK_RETRIES
+from ingest.stages.known_vectors import KnownVectors
+from ingest.stages.progress import Reporter
+from ingest.stages.resources import ModelStage, Pool, Resources
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from ray.data import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What saves a model work.
+
+    Attributes:
+        known: vectors of the texts of this run.
+        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus;
+            None where what is stored is not to be trusted.
+    """
+
+    known: KnownVectors
+    stored: Callable[[Mapping[str, Any]], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection of a pipeline's rows.
+
+    Attributes:
+        name: without prefix.
+        dimension: of its vectors.
+        model: the name of their model, for people.
+    """
+
+    name: str
+    dimension: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What makes one pipeline differ from another.
+
+    Attributes:
+        name: as the ledger and the report name it.
+        unit: what its stage `embed` embeds, in the plural.
+        suffixes: names of the objects it takes, lower case.
+        collections: of its rows.
+        model: identity of its models: others get collections of their own.
+        models: its stages with models.
+        fingerprint: of all that shapes its rows.
+        build: puts its stages between the differences and the sink.
+        block_bytes: target size of the tables between its stages: what a model works on at a time, what later stages
+            wait for, and what a crash costs. At Ray Data's 128 MiB of texts it would be hours; 256 KiB are about 400
+            chunks, 20 s of a small model on a core.
+        objects_per_actor: with fewer than so many more, another actor of a model is not worth its loading.
+    """
+
+    name: str
+    unit: str
+    suffixes: tuple[str, ...]
+    collections: tuple[Collection, ...]
+    model: str
+    models: tuple[ModelStage, ...]
+    fingerprint: str
+    build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
+    block_bytes: int = 256 << 10
+    objects_per_actor: int = 16
+
+    @property
+    def dimension(self) -> int:
+        """The ledger takes means of vectors of any of the collections."""
+        return max(collection.dimension for collection in self.collections)
+
+    def prepare(self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings) -> None:
+        """Create its collections if they are not there, and load them. Arguments as for `ensure_rows`."""
+        for collection, rows in zip(self.collections, names.rows, strict=True):
+            ensure_rows(
+                client, collection.name, rows, collection.dimension, analyzer, index, collection.model
+            )
+
+
+def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:
+    """The stage that reads and parses: `parse` is given blocks of differences and `arguments`, and yields tables."""
+    return dataset.map_batches(
+        parse,
+        batch_size=None,
+        batch_format="pyarrow",
+        fn_kwargs=arguments,
+        num_cpus=resources.parse_cpus,
+        max_retries=TASK_RETRIES,
+    )
+
+
+def map_model(dataset: Dataset, actor: type, pool: Pool, rows: int | None, **arguments: Any) -> Dataset:
+    """A stage with a model: actors of the class `actor`, made with `arguments`, are given tables and return tables.
+
+    Args:
+        rows: of a table, where there are GPUs; without them, or with None, it is a block, whose size is bounded.
+    """
+    from ray.data import ActorPoolStrategy
+
+    return dataset.map_batches(
+        actor,
+        batch_size=rows if pool.gpus else None,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.max_actors),
+        fn_constructor_kwargs={"threads": pool.threads, "batch_size": pool.batch_size, **arguments},
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
+        max_task_retries=TASK_RETRIES,
+    )

@@ -1,0 +1,99 @@
+"""Live counts of a run: stages report to one small actor, and the driver prints a line every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ingest.common.progress import INTERVAL
+
+
+class Counts:
+    """Items and busy seconds by stage, and when each stage was first heard of."""
+
+    def __init__(self) -> None:
+        self._created = time.monotonic()
+        self._stages: dict[str, dict[str, float]] = {}
+        self._first: dict[str, float] = {}
+
+    def add(self, stage: str, items: int, seconds: float) -> None:
+        self._first.setdefault(stage, time.monotonic() - self._created)
+        entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
+        entry["items"] += items
+        entry["seconds"] += seconds
+
+    def first(self, stage: str) -> float:
+        """Seconds from the start until `stage` was first heard of; 0 if it never was."""
+        return self._first.get(stage, 0.0)
+
+    def get(self) -> dict[str, dict[str, float]]:
+        return self._stages
+
+
+class Reporter:
+    """What a stage holds of the actor: calls are sent and not waited for, so that a lost count costs no run."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def __call__(self, stage: str, items: int, seconds: float) -> None:
+        self._actor.add.remote(stage, items, seconds)
+
+
+IN_WORDS = {
+    "caption": "captioned {} figures",
+    "frames": "embedded {} frames",
+    "transcribe": "transcribed {} s of sound",
+}
+"""Stages of models other than `embed`, with what they count."""
+
+
+def describe(stages: dict[str, dict[str, float]], total: int, models: Sequence[str], unit: str, elapsed: float) -> str:
+    """One line: how far the run is, and how fast.
+
+    Args:
+        models: names of the pipeline's stages with models.
+        unit: what the stage `embed` counts.
+    """
+
+    def items(stage: str) -> int:
+        return int(stages.get(stage, {}).get("items", 0))
+
+    embedded = items("embed")
+    rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
+    known = f" and knew {items('reuse')}" if items("reuse") else ""
+    others = [words.format(items(stage)) for stage, words in IN_WORDS.items() if stage in models]
+    model = ", ".join([*others, f"embedded {embedded} {unit}{known}{rate}"])
+    if "load" not in stages:
+        model = "the model is loading"
+    return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
+
+
+class Ticker:
+    """Prints `describe()` every INTERVAL seconds between `with` and its end, from a thread of the driver."""
+
+    def __init__(self, actor: Any, total: int, models: Sequence[str], unit: str, say: Callable[[str], None]) -> None:
+        self._actor, self._total, self._models, self._unit, self._say = actor, total, models, unit, say
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Ticker:
+        self._started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=INTERVAL)
+
+    def _run(self) -> None:
+        import ray
+
+        while not self._done.wait(INTERVAL):
+            try:
+                stages = ray.get(self._actor.get.remote(), timeout=INTERVAL)
+            except ray.exceptions.RayError:
+                continue  # busy, or gone with the cluster, which the run itself will say
+            self._say(describe(stages, self._total, self._models, self._unit, time.monotonic() - self._started))

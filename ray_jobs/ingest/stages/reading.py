@@ -1,0 +1,55 @@
+"""Fetch the objects of a block ahead of whoever parses them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from ingest.common.errors import ObjectError
+from ingest.common.progress import Observe
+from ingest.store.object_reading import read_object
+from ingest.store.object_store import is_s3, s3_client
+
+READ_AHEAD = 4
+"""Objects fetched while one is parsed, per task."""
+
+
+def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
+    """Raises ObjectError for a difference whose object is larger than what is read."""
+    if entry["size"] > max_bytes:
+        raise ObjectError(
+            "read",
+            "TooLarge",
+            f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB; "
+            "raise --max-object-mb to take it",
+            limit=max_bytes,
+        )
+
+
+def read_ahead(
+    entries: list[dict[str, Any]], max_bytes: int, observe: Observe
+) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
+    """Yield every entry with a function that returns its bytes or raises its error, fetching READ_AHEAD at a time."""
+
+    def fetch(entry: dict[str, Any]) -> bytes:
+        check_size(entry, max_bytes)
+        started = time.perf_counter()
+        data = read_object(entry["source"], entry["version"])
+        observe("read", 1, time.perf_counter() - started)
+        return data
+
+    if any(is_s3(entry["source"]) for entry in entries):
+        s3_client()  # before the threads, each of which would make one of its own
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
+        for entry in entries:
+            waiting.append((entry, pool.submit(fetch, entry)))
+            if len(waiting) > READ_AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result

@@ -1,0 +1,278 @@
+"""How a cluster's CPUs and GPUs are shared out among the stages of a pipeline.
+
+The rule that keeps small clusters from hanging: the CPUs of all actor pools, one upstream task and one write task must
+fit together. Actors hold their CPUs for the whole run, so were they to take them all, nothing could feed them, and Ray
+would wait for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ingest.common.errors import ConfigurationError
+
+PARSE_CPUS = 0.75
+WRITE_CPUS = 0.25
+"""A write waits for Milvus most of the time. With PARSE_CPUS it makes one CPU, which is what the actors leave."""
+
+SMALL = 4
+"""CPUs up to which one node counts as small: every core then gets a model, and parsing takes its time from them."""
+
+MAX_THREADS = 4
+"""Threads of one CPU model, where memory does not allow a model for every core."""
+
+ACTOR_BYTES = 1_500_000_000
+"""Memory of a process with torch, sentence-transformers and its buffers, without the model (measured: 1.5 GB)."""
+
+GPU_THREADS = 2
+"""CPU threads of a model on a GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Logical CPUs and GPUs of a living node."""
+
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Its nodes, and the memory in bytes that Ray hands out."""
+
+    nodes: tuple[Node, ...]
+    memory: float
+
+    @property
+    def cpus(self) -> float:
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        return sum(node.gpus for node in self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStage:
+    """A stage with a model in an actor pool.
+
+    Attributes:
+        name: as reports and `--resources` call it.
+        weight_bytes: size of the model's weights; each CPU actor holds a copy.
+        work: its share of the pipeline's work, in any unit: where there is room, it gets more actors than others.
+        batch_size: inputs of one forward pass.
+    """
+
+    name: str
+    weight_bytes: int
+    work: float = 1.0
+    batch_size: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a model stage asks of Ray. `cpus` and `gpus` are of one actor; `threads` are those its model really uses."""
+
+    min_actors: int
+    max_actors: int
+    cpus: float
+    gpus: float
+    threads: int
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What each stage asks of Ray. CPUs are logical."""
+
+    parse_cpus: float
+    write_cpus: float
+    write_tasks: int
+    pools: Mapping[str, Pool]
+
+    def at_most(self, actors: int) -> Resources:
+        """Pools of no more than so many actors."""
+        smaller = {
+            name: replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
+            for name, pool in self.pools.items()
+        }
+        return replace(self, pools=smaller)
+
+
+def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -> Cluster:
+    """What `ray.nodes()` and `ray.cluster_resources()` say."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    return Cluster(tuple(Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive), total.get("memory", 0))
+
+
+def share(
+    cluster: Cluster, stages: Sequence[ModelStage], single_writer: bool, wanted: Mapping[str, Mapping[str, Any]]
+) -> Resources:
+    """Share out a cluster.
+
+    Args:
+        single_writer: the server takes one writer per collection (Milvus Lite).
+        wanted: what `check_wanted` has checked: it goes before what the cluster suggests.
+
+    With GPUs each of them holds an actor of every stage, or, where there are enough of them, each actor has one to
+    itself. Without, the models are what takes the time, so they get nearly all CPUs, in actors of one thread as far as
+    memory goes. Two threads of one process wait for each other at every layer, and whatever else runs on a core then
+    holds up both: on two busy cores, two actors of one thread embedded 17.0 chunks/s where one of two threads embedded
+    7.7.
+
+    Raises:
+        ConfigurationError: what was wanted does not fit this cluster.
+    """
+    cpus = cluster.cpus
+    scale = min(1.0, cpus / 2)
+    parse = float(wanted.get("parse", {}).get("cpus", PARSE_CPUS * scale))
+    tasks = 1 if single_writer else max(1, min(4, int(cpus // 4)))
+    # Whole CPUs on larger clusters: what is left is then a whole CPU of some node and not crumbs of many.
+    spare: float = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
+    pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare)
+    pools = {name: _as_wanted(pool, wanted.get(name, {})) for name, pool in pools.items()}
+    resources = Resources(parse, WRITE_CPUS * scale, tasks, pools)
+    _check_placeable(cluster, resources)
+    return resources
+
+
+def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, Pool]:
+    gpus = int(cluster.gpus)
+    if gpus >= len(stages):
+        actors, fraction = _apportioned(gpus, stages), 1.0
+    else:
+        actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), _floor(1 / len(stages))
+    # A GPU's actor needs a CPU to feed it, or where there are few, a part of one.
+    while (total := sum(actors.values())) > max(spare, len(stages)):
+        largest = max(actors, key=lambda name: actors[name])
+        actors[largest] -= 1
+    cpus = min(1.0, _floor(spare / total))
+    return {
+        stage.name: Pool(actors[stage.name], actors[stage.name], cpus, fraction, GPU_THREADS, stage.batch_size)
+        for stage in stages
+    }
+
+
+def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, Pool]:
+    each = max(stage.weight_bytes for stage in stages) + ACTOR_BYTES
+    fitting = max(len(stages), int(cluster.memory // each))
+    cores = int(cluster.cpus)
+    if len(cluster.nodes) == 1 and cluster.cpus <= SMALL:
+        if len(stages) > 1:  # they take turns, and the one that works uses all cores
+            actors, threads = dict.fromkeys((stage.name for stage in stages), 1), max(1, cores)
+        else:
+            actors = {stages[0].name: max(1, min(cores, fitting))}
+            threads = max(1, cores // actors[stages[0].name])
+        cpus = _floor(spare / sum(actors.values()))
+    else:
+        total = max(int(min(spare, fitting)), len(stages))
+        actors = _apportioned(total, stages)
+        threads = max(1, min(MAX_THREADS, int(spare) // total))
+        cpus = float(threads) if threads * total <= spare else _floor(spare / total)
+    return {
+        stage.name: Pool(actors[stage.name], actors[stage.name], cpus, 0, threads, stage.batch_size) for stage in stages
+    }
+
+
+def _apportioned(count: int, stages: Sequence[ModelStage]) -> dict[str, int]:
+    """`count` actors in proportion to the stages' work, at least one each (D'Hondt's method)."""
+    actors = dict.fromkeys((stage.name for stage in stages), 1)
+    for _ in range(count - len(stages)):
+        most = max(stages, key=lambda stage: stage.work / (actors[stage.name] + 1))
+        actors[most.name] += 1
+    return actors
+
+
+def _floor(value: float) -> float:
+    """Ray counts resources in units of 1/10,000; rounded up, the last actor would not fit."""
+    return math.floor(value * 10_000) / 10_000
+
+
+# --- what the user wants
+
+
+def check_wanted(wanted: Any, stages: Sequence[str]) -> None:
+    """Check what `--resources` says.
+
+    Args:
+        wanted: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` of an actor,
+            `threads` and `batch`; of the stage `parse`, `cpus` alone.
+        stages: names of the pipeline's model stages.
+
+    Raises:
+        ConfigurationError: another stage, key or kind of value.
+    """
+    if not isinstance(wanted, dict):
+        raise ConfigurationError("--resources is not a JSON object such as " + _EXAMPLE)
+    for stage, settings in wanted.items():
+        keys = {"cpus": _is_some} if stage == "parse" else _KEYS
+        if stage != "parse" and stage not in stages:
+            raise ConfigurationError(f"--resources: there is no stage {stage!r}; there are parse, {', '.join(stages)}")
+        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
+            if key not in keys or not keys[key](value):
+                raise ConfigurationError(
+                    f"--resources: {stage} cannot have {key or 'the value'} {value!r}; write for example {_EXAMPLE}"
+                )
+
+
+_EXAMPLE = '{"embed": {"actors": [1, 4], "cpus": 1, "gpus": 0.5, "batch": 64}, "parse": {"cpus": 1}}'
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def _is_some(value: Any) -> bool:
+    return _is_amount(value) and value > 0
+
+
+def _is_range(value: Any) -> bool:
+    return _is_count(value) or (
+        isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)) and value[0] <= value[1]
+    )
+
+
+_KEYS = {"actors": _is_range, "cpus": _is_amount, "gpus": _is_amount, "threads": _is_count, "batch": _is_count}
+
+
+def _as_wanted(pool: Pool, wanted: Mapping[str, Any]) -> Pool:
+    actors = wanted.get("actors", [pool.min_actors, pool.max_actors])
+    least, most = actors if isinstance(actors, list) else (actors, actors)
+    gpus = float(wanted.get("gpus", pool.gpus))
+    return Pool(
+        least,
+        most,
+        float(wanted.get("cpus", pool.cpus)),
+        gpus,
+        wanted.get("threads", pool.threads),
+        wanted.get("batch", pool.batch_size),
+    )
+
+
+def _check_placeable(cluster: Cluster, resources: Resources) -> None:
+    """Raises ConfigurationError for what would wait for ever."""
+    for kind in ("cpus", "gpus"):
+        largest = max((getattr(node, kind) for node in cluster.nodes), default=0)
+        for name, pool in resources.pools.items():
+            asked = getattr(pool, kind)
+            if asked > largest or (kind == "gpus" and asked > 1 and asked != int(asked)):
+                raise ConfigurationError(
+                    f"an actor of the stage {name!r} asks for {asked:g} {kind.upper()[:-1]}s and the largest node of "
+                    f"the Ray cluster has {largest:g}; lower it in --resources, or add a node"
+                )
+        total = sum(pool.min_actors * getattr(pool, kind) for pool in resources.pools.values())
+        tasks = resources.parse_cpus + resources.write_cpus if kind == "cpus" else 0
+        there = getattr(cluster, kind)
+        if total + tasks > there + 1e-6:
+            raise ConfigurationError(
+                f"the actors of all stages ask for {total:g} {kind.upper()[:-1]}s"
+                + (f" and their tasks for {tasks:g}" if tasks else "")
+                + f", and the Ray cluster has {there:g}; lower actors, cpus or gpus in --resources, or add a node"
+            )

@@ -1,0 +1,65 @@
+"""The stage that embeds texts, as Ray Data runs it: Arrow tables in, Arrow tables out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.common.progress import Observe
+from ingest.models.text_encoder import OnDone
+from ingest.stages.blocks import PART, VECTORS, flat_lists
+from ingest.stages.known_vectors import KnownVectors
+
+
+class EmbedTexts:
+    """The actor that holds the model: adds `vectors` to tables of PART."""
+
+    def __init__(
+        self, model: str, dimension: int, threads: int, batch_size: int, observe: Observe, known: KnownVectors
+    ) -> None:
+        import ray
+
+        from ingest.models.text_encoder import TextEncoder
+
+        started = time.perf_counter()
+        self._encoder = TextEncoder(model, dimension, threads, batch_size)
+        self._observe = observe
+        self._known = known
+        self._name = ray.get_runtime_context().get_actor_id()
+        observe("load", 1, time.perf_counter() - started)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return table.select(PART.names).append_column(VECTORS, self.vectors(table))
+
+    def vectors(self, table: pa.Table) -> pa.LargeListArray:
+        """The vectors of each row's `texts`, end to end."""
+        texts = table["texts"].combine_chunks()
+        vectors = self._embedded(texts.flatten().to_pylist())
+        return flat_lists(vectors, texts.value_lengths().to_numpy())
+
+    def _embedded(self, texts: list[str]) -> np.ndarray:
+        started = last = time.perf_counter()
+        encoding = 0.0
+
+        def encode(some: Sequence[str], done: OnDone) -> np.ndarray:
+            nonlocal last, encoding
+            last = began = time.perf_counter()
+
+            def observed(indices: Sequence[int], vectors: np.ndarray) -> None:
+                nonlocal last
+                now = time.perf_counter()
+                self._observe("embed", len(indices), now - last)
+                last = now
+                done(indices, vectors)
+
+            found = self._encoder.encode(some, observed)
+            encoding += time.perf_counter() - began
+            return found
+
+        vectors, reused = self._known.embed(self._name, texts, encode, self._encoder.dimension)
+        if reused:
+            self._observe("reuse", reused, time.perf_counter() - started - encoding)
+        return vectors

@@ -1,0 +1,35 @@
+"""A listing on its way from the store to the diff: what is ignored is counted, and the rest is sorted on disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from ingest.common.objects import StoredObject
+
+
+@dataclass(slots=True)
+class Ignored:
+    """Counts the objects that a listing left out, and remembers the source of one."""
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, entry: StoredObject) -> None:
+        self.count += 1
+        self.first = self.first or entry.source
+
+
+def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """A listing in code-point order of its sources, each of them once. No prefix is too large for it.
+
+    S3 sorts like this itself, but SeaweedFS goes folder by folder and S3 Express sorts nothing.
+    """
+    with closing(sqlite3.connect("")) as database:  # "": a temporary file that goes with the connection
+        database.execute("CREATE TABLE listing (source TEXT PRIMARY KEY, version TEXT, size INTEGER) WITHOUT ROWID")
+        rows = ((entry.source, entry.version, entry.size) for entry in entries)
+        database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?)", rows)
+        for row in database.execute("SELECT source, version, size FROM listing ORDER BY source"):
+            yield StoredObject(*row)

@@ -1,0 +1,129 @@
+"""Read objects of an S3 API or a local folder, at the version that was listed and at no other.
+
+That keeps the work deterministic: a task that Ray runs twice gives the same rows.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ingest.common.errors import JobError, ObjectError
+from ingest.store.object_store import UNREADABLE, explain, file_version, is_s3, s3_client, split_s3
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 4
+"""Tries per object. botocore retries the request; a body that breaks off while it is read is retried here."""
+
+CHUNK_BYTES = 1 << 20
+"""Of an object that is saved as it comes."""
+
+GONE = {"NoSuchKey", "404"}
+CHANGED = {"PreconditionFailed", "412"}
+FORBIDDEN = {"AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"}
+"""Refusals that are about one object (its policy, its archive tier, its key) where listing the bucket was allowed."""
+
+
+def read_object(source: str, version: str, sleep: Callable[[float], None] = time.sleep) -> bytes:
+    """The bytes of an object.
+
+    Raises:
+        ObjectError: the object is gone, has another version by now, or may not be read.
+        UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
+    """
+    if is_s3(source):
+        return _read_s3(source, version, lambda body: body.read(), sleep)
+    with _listed(source, version) as path:
+        return path.read_bytes()
+
+
+@contextmanager
+def object_file(source: str, version: str, folder: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[Path]:
+    """An object as a file of this machine; one that is fetched is not held in memory.
+
+    Args:
+        folder: where one that has to be fetched is put.
+
+    Raises:
+        ObjectError: the object is gone, has another version by now (also at the end of the block), may not be read, or
+            there is no room for it.
+        UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
+    """
+    if not is_s3(source):
+        with _listed(source, version) as path:
+            yield path
+        return
+    # The name's ending tells decoders what to expect; all else of a key may be what no file system takes.
+    target = folder / f"object{Path(source).suffix if source.isprintable() else ''}"
+
+    def save(body: Any) -> None:
+        with target.open("wb") as file:
+            for chunk in body.iter_chunks(CHUNK_BYTES):
+                file.write(chunk)
+
+    try:
+        _read_s3(source, version, save, sleep)
+    except OSError as error:
+        raise JobError(
+            f"an object cannot be saved in {folder.parent} of this node to be read ({error.strerror}); free some "
+            "space, or set TMPDIR on the Ray nodes to a folder with more"
+        ) from None
+    yield target
+
+
+@contextmanager
+def _listed(source: str, version: str) -> Iterator[Path]:
+    """The path of a local file, which is the one that was listed before and after the block."""
+    path = Path(source.removeprefix("file://"))
+    if version == UNREADABLE:
+        raise ObjectError(
+            "read", "NoSuchFile", "its name is not UTF-8, or it is a link to nothing; rename it, or mend the link"
+        )
+    try:
+        yield path
+        changed = file_version(path.stat()) != version
+    except FileNotFoundError:
+        raise ObjectError("read", "Vanished", "the file was removed after it was listed") from None
+    except OSError as error:
+        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
+    if changed:
+        raise _changed()
+
+
+def _changed() -> ObjectError:
+    return ObjectError(
+        "read", "ChangedDuringRun", "the object changed after it was listed; the next run will take it up"
+    )
+
+
+def _read_s3(source: str, version: str, consume: Callable[[Any], T], sleep: Callable[[float], None]) -> T:
+    """What `consume` makes of the object's body, which is a stream."""
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    bucket, key = split_s3(source)
+    for attempt in range(1, READ_ATTEMPTS + 1):
+        try:
+            return consume(s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"])
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in GONE:
+                raise ObjectError("read", "Vanished", "the object was deleted after it was listed") from None
+            if code in CHANGED:
+                raise _changed() from None
+            if code in FORBIDDEN:
+                message = f"the object store does not hand it out ({code}); check its policy, key or archive tier"
+                raise ObjectError("read", "Forbidden", message) from None
+            raise explain(error, bucket) from None
+        except (HTTPClientError, HTTPError, ConnectionError) as error:
+            if attempt == READ_ATTEMPTS:
+                raise explain(error, bucket) from None
+            sleep(random.uniform(0, 0.5 * 2**attempt))
+        except BotoCoreError as error:
+            raise explain(error, bucket) from None
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,228 @@
+"""List the objects of an S3 API or a local folder, as one sorted stream.
+
+Listings are sorted by source in code-point order, the one the ledger is read in.
+Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ingest.common.errors import ConfigurationError, UnreachableError
+from ingest.common.objects import StoredObject
+from ingest.common.text import one_line
+from ingest.store.listing import Ignored, sorted_on_disk
+
+READ_TIMEOUT = 60
+"""Seconds without a byte after which a request counts as failed, and is made again."""
+
+REFUSED = {
+    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "ExpiredToken",
+    "InvalidToken", "403", "401",
+}  # fmt: skip
+"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); a HEAD answers bare numbers."""
+
+
+UNREADABLE = "unreadable"
+"""Version of a file that a listing names and that cannot be opened by that name: a link to nothing, a name that is no
+text."""
+
+
+def is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")
+
+
+# What botocore takes for a bucket's name, which is more than S3 does today (botocore.handlers.VALID_BUCKET).
+_BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{3,255}")
+
+
+def split_s3(uri: str) -> tuple[str, str]:
+    """Bucket and key (or key prefix) of an `s3://` URI. The key is taken literally: nothing in it is percent-decoded.
+
+    Raises:
+        ConfigurationError: there is no bucket in it.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(f"--source {uri!r} names no bucket; write s3://bucket/prefix/, without credentials")
+    return bucket, key
+
+
+def normalise_source(source: str) -> str:
+    """The URI under which everything below `source` is stored: `s3://…` as it is, a folder as `file:///abs/path/`.
+
+    Raises:
+        ConfigurationError: another scheme, or a folder that does not exist.
+    """
+    if not source:
+        raise ConfigurationError("--source is empty; give s3://bucket/prefix/ or a folder")
+    if is_s3(source):
+        # With the slash after the bucket, since all that begins with the source is taken to be under it.
+        return "s3://{}/{}".format(*split_s3(source))
+    scheme = source.partition("://")[0] if "://" in source else ""
+    if scheme not in ("", "file"):
+        raise ConfigurationError(
+            f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
+        )
+    path = Path(source.removeprefix("file://")).resolve()
+    if path.is_dir():
+        return f"file://{path.as_posix().rstrip('/')}/"
+    if path.is_file():
+        return f"file://{path.as_posix()}"
+    raise ConfigurationError(f"--source {source!r}: there is no such folder")
+
+
+@lru_cache(maxsize=1)
+def s3_client() -> Any:
+    """A boto3 client made once per process (clients are thread-safe, and cost 100 ms each)."""
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, PartialCredentialsError
+
+    session = botocore.session.get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    custom_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    try:
+        return boto3.Session(botocore_session=session).client(
+            "s3",
+            config=Config(
+                connect_timeout=5,
+                read_timeout=READ_TIMEOUT,
+                max_pool_connections=32,
+                retries={"mode": "standard", "max_attempts": 5},
+                # S3-compatible servers are rarely given a wildcard DNS name for their buckets.
+                s3={"addressing_style": "path" if custom_endpoint else "auto"},
+            ),
+        )
+    except PartialCredentialsError:
+        raise _no_credentials() from None
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"the object store's client cannot be set up: {one_line(error)}; "
+            "check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
+        ) from None
+
+
+def _timestamp(value: Any) -> datetime:
+    """A time as answers have it. botocore reads it with dateutil, which is more than half of the work of a listing."""
+    from botocore.utils import parse_timestamp
+
+    with suppress(TypeError, ValueError):
+        if (read := datetime.fromisoformat(value)).tzinfo is not None:
+            return read
+    return parse_timestamp(value)
+
+
+def _store_name() -> str:
+    """The store as its operator knows it, without a user name or password that an endpoint URL may carry."""
+    parts = urlsplit(s3_client().meta.endpoint_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _no_credentials() -> ConfigurationError:
+    return ConfigurationError(
+        "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+        "in the environment of the Ray nodes"
+    )
+
+
+def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
+    """The sentence for an error of boto3 that no single object is to blame for."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return _no_credentials()
+    if isinstance(error, ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == "NoSuchBucket":
+            return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
+        if code in REFUSED:
+            return ConfigurationError(
+                f"the object store {_store_name()} refuses these credentials for bucket {bucket!r} ({code}); "
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
+            )
+    return UnreachableError(
+        f"the object store {_store_name()} cannot be reached ({one_line(error)}); "
+        "check that it runs and that AWS_ENDPOINT_URL is right"
+    )
+
+
+def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None) -> Iterator[StoredObject]:
+    """Objects under `source` whose names end in one of `suffixes` (lower case; any letter case matches), sorted.
+
+    Args:
+        source: what `normalise_source` returned. For S3 a plain prefix of keys, so end it in `/` to mean a folder.
+        suffixes: such as `(".pdf",)`; empty: all.
+        ignored: told of all others before the first object is returned.
+
+    Raises:
+        ConfigurationError: no such bucket, or the credentials are refused.
+        UnreachableError: the store does not answer.
+    """
+    listing = _list_s3(source) if is_s3(source) else _list_files(source)
+
+    def is_taken(entry: StoredObject) -> bool:
+        taken = not suffixes or entry.source.lower().endswith(suffixes)
+        if not taken and ignored is not None:
+            ignored.add(entry)
+        return taken
+
+    return sorted_on_disk(filter(is_taken, listing))
+
+
+def _list_s3(source: str) -> Iterator[StoredObject]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, prefix = split_s3(source)
+    try:
+        for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith("/"):  # a folder marker
+                    yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+    except (BotoCoreError, ClientError) as error:
+        raise explain(error, bucket) from None
+
+
+def _unlisted(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one: its files would be taken for deleted."""
+    raise UnreachableError(f"folder {error.filename!r} cannot be listed: {error.strerror}; check that it is mounted")
+
+
+def _list_files(source: str) -> Iterator[StoredObject]:
+    root = Path(source.removeprefix("file://"))
+    files = (
+        [root]
+        if root.is_file()
+        else (Path(folder, name) for folder, _, names in os.walk(root, onerror=_unlisted) for name in names)
+    )
+    for path in files:
+        try:
+            path.as_posix().encode()
+        except UnicodeEncodeError:
+            # Its name is no text, and neither the ledger nor a URI can hold it: one failed object, by a readable name.
+            readable = os.fsencode(path).decode(errors="backslashreplace")
+            yield StoredObject(f"file://{readable}", UNREADABLE, 0)
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            # A dangling link has no size yet; reading it is what fails, as its own object.
+            yield StoredObject(f"file://{path.as_posix()}", UNREADABLE, 0)
+            continue
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            continue
+        yield StoredObject(f"file://{path.as_posix()}", file_version(status), status.st_size)
+
+
+def file_version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"

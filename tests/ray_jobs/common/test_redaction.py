@@ -1,0 +1,101 @@
+"""Secrets do not leave: by the environment's values, in URLs, and through every kind of error."""
+
+import os
+import signal
+
+import pytest
+
+from ingest.common.errors import ObjectError
+from ingest.common.redaction import hide, redact
+from ingest.common.text import one_line, printable
+from ingest.run.script import finish
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in list(os.environ):
+        if "SECRET" in name or "TOKEN" in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("MILVUS_TOKEN", "root:a-long-password")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"signing with {SECRET} failed", "signing with *** failed"),
+        ("authorization root:a-long-password", "authorization ***"),
+        ("login of root with a-long-password", "login of root with ***"),
+        ("GET http://user:pw@host:1/x", "GET http://***@host:1/x"),
+        ("https://b.s3.example/k?X-Amz-Credential=A%2F1&X-Amz-Signature=ff01&x=1",
+         "https://b.s3.example/k?X-Amz-Credential=***&X-Amz-Signature=***&x=1"),
+        ("s3://bucket/mail@host/a.pdf", "s3://bucket/mail@host/a.pdf"),
+        ("nothing secret here", "nothing secret here"),
+    ],
+)  # fmt: skip
+def test_what_is_secret_is_hidden_and_the_rest_stays(text, shown):
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOKENIZERS_PARALLELISM", "disabled"), ("RAY_AUTH_TOKEN_PATH", "/run/token"), ("RAY_AUTH_MODE", "token!"),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("PGPASSWORD", "short"),
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_is_shown(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert redact(f"value {value}") == f"value {value}"
+
+
+@pytest.mark.parametrize("uri", ["http://u:hunter22/y@host:9", "http://u:x@hunter22@host", "u:hunter22@host:1"])
+def test_the_password_of_an_odd_uri_is_hidden_wherever_it_was_given(monkeypatch, uri):
+    text = f"{uri}: port could not be cast to integer value as 'hunter22'"
+    monkeypatch.setattr("ingest.common.redaction._hidden", set())
+    with monkeypatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL", uri)
+        assert "hunter22" not in redact(text)
+    assert "hunter22" in redact(text)
+    hide(uri)
+    assert "hunter22" not in redact(text)
+
+
+def test_an_interrupted_run_ends_in_one_sentence(capsys):
+    def work():
+        raise KeyboardInterrupt
+
+    assert finish(work, "") == 130
+    assert "ERROR: the run was interrupted (SIGINT)" in capsys.readouterr().err
+
+
+def test_a_terminated_run_ends_in_one_sentence_and_the_next_signal_is_the_callers(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert finish(work, "") == 143
+    assert "ERROR: the run was interrupted (SIGTERM)" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_objects_failure_holds_no_secret():
+    assert SECRET not in ObjectError("read", "Unreadable", f"the URL has {SECRET} in it").message
+    assert SECRET not in one_line(ValueError(SECRET))
+
+
+def test_a_traceback_holds_no_secret(capsys):
+    def work():
+        raise RuntimeError(f"connect failed: http://root:hunter22@host with {SECRET}")
+
+    assert finish(work, "") == 1
+    output = "".join(capsys.readouterr())
+    assert "Traceback" in output
+    assert not [secret for secret in (SECRET, "hunter22") if secret in output]
+
+
+def test_control_characters_of_a_name_do_not_break_a_line():
+    assert printable("s3://b/a\nb\x1b[31m文.pdf") == "s3://b/a\\nb\\x1b[31m文.pdf"

@@ -1,0 +1,200 @@
+"""The diff of a run: what is new, changed, tried again, unchanged, missing; checked against dictionaries too."""
+
+import random
+
+import pytest
+
+from ingest.common.errors import MAX_ATTEMPTS
+from ingest.common.objects import StoredObject
+from ingest.ledger.diff import Change, Difference, OnlyFailed, diff
+from ingest.ledger.entries import LedgerEntry
+
+FINGERPRINT = "f1"
+
+
+def listed(source, version="v1", size=10):
+    return StoredObject(source, version, size)
+
+
+def known(source, version="v1", fingerprint=FINGERPRINT, ok=True, attempts=1, **more):
+    more.setdefault("error_type", "" if ok else "Crashed")
+    return LedgerEntry(source, version, fingerprint, ok, attempts, **more)
+
+
+def only(listing, ledger, **options):
+    (difference,) = diff(listing, ledger, FINGERPRINT, **options)
+    return difference
+
+
+def test_an_object_that_the_ledger_does_not_know_is_new():
+    assert only([listed("a", size=7)], []) == Difference(Change.NEW, "a", "v1", 7, 0)
+
+
+def test_an_object_that_failed_for_good_is_unchanged_and_said_to_have_failed():
+    assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).failed
+    assert not only([listed("a")], [known("a")]).failed
+
+
+def test_an_object_at_the_version_and_fingerprint_of_the_ledger_is_unchanged():
+    assert only([listed("a")], [known("a")]).change is Change.UNCHANGED
+
+
+def test_another_version_is_a_change_and_the_listed_version_counts():
+    assert only([listed("a", "v2")], [known("a", attempts=2)]) == Difference(Change.CHANGED, "a", "v2", 10, 0)
+
+
+def test_another_fingerprint_is_a_change():
+    assert only([listed("a")], [known("a", fingerprint="f0")]).change is Change.CHANGED
+
+
+def test_an_object_that_left_the_store_is_missing():
+    assert only([], [known("a")]) == Difference(Change.MISSING, "a", "v1", 0, 0)
+
+
+@pytest.mark.parametrize("attempts", range(1, MAX_ATTEMPTS))
+def test_a_failed_object_is_tried_again_and_its_attempts_are_kept(attempts):
+    difference = only([listed("a")], [known("a", ok=False, attempts=attempts)])
+    assert (difference.change, difference.attempts) == (Change.RETRY, attempts)
+
+
+def test_a_failed_object_is_left_alone_after_the_last_attempt():
+    assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).change is Change.UNCHANGED
+
+
+@pytest.mark.parametrize("error_type", ["Encrypted", "NotAPdf", "Damaged", "ParserError", "TooManyPages"])
+def test_a_failure_that_is_the_objects_own_is_final_at_once(error_type):
+    assert only([listed("a")], [known("a", ok=False, error_type=error_type)]).change is Change.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(99, Change.UNCHANGED), (100, Change.UNCHANGED), (101, Change.RETRY), (None, Change.UNCHANGED)],
+)
+@pytest.mark.parametrize("error_type", ["TooLarge", "TimeLimit"])
+def test_an_object_over_a_limit_is_tried_again_when_the_limit_was_raised(error_type, now, expected):
+    entry = known("a", ok=False, attempts=MAX_ATTEMPTS, error_type=error_type, limit=100)
+    difference = only([listed("a")], [entry], limits={} if now is None else {error_type: now, "MemoryLimit": 1e9})
+    assert (difference.change, difference.attempts) == (expected, 0 if expected is Change.RETRY else MAX_ATTEMPTS)
+
+
+def test_a_failed_object_that_changed_starts_with_all_its_attempts():
+    difference = only([listed("a", "v2")], [known("a", ok=False, attempts=MAX_ATTEMPTS)])
+    assert (difference.change, difference.attempts) == (Change.CHANGED, 0)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_full_refresh_takes_every_listed_object_and_leaves_missing_ones_missing(ok):
+    entries = [known("a", ok=ok, attempts=MAX_ATTEMPTS), known("b")]
+    changes = [(d.source, d.change, d.attempts) for d in diff([listed("a")], entries, FINGERPRINT, full_refresh=True)]
+    assert changes == [("a", Change.CHANGED, 0), ("b", Change.MISSING, 0)]
+
+
+def test_an_object_whose_old_rows_were_not_all_removed_is_done_again_as_the_same_attempt():
+    difference = only([listed("a")], [known("a", attempts=2, finished=False)])
+    assert (difference.change, difference.attempts) == (Change.RETRY, 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (known("a", ok=False, error_type="Encrypted"), (Change.RETRY, 0)),
+        (known("a", ok=False, attempts=MAX_ATTEMPTS), (Change.RETRY, 0)),
+        (known("a", ok=False, attempts=1), (Change.RETRY, 1)),
+        (known("a", ok=False, attempts=2, error_type="Encrypted", finished=False), (Change.RETRY, 0)),
+        (known("a", "v0", ok=False, attempts=2), (Change.CHANGED, 0)),
+        (known("a", fingerprint="f0", ok=False, attempts=2), (Change.CHANGED, 0)),
+        (known("a"), (Change.UNCHANGED, 1)),
+        (known("a", finished=False), (Change.SKIPPED, 0)),
+        (known("a", "v0"), (Change.SKIPPED, 0)),
+    ],
+)
+def test_a_run_for_failed_objects_takes_them_whatever_their_failure_and_leaves_the_others(entry, expected):
+    difference = only([listed("a")], [entry], only_failed=OnlyFailed())
+    assert (difference.change, difference.attempts) == expected
+
+
+def test_a_run_for_failed_objects_skips_new_ones_and_does_not_look_at_missing_ones():
+    listing, ledger = [listed("new")], [known("gone"), known("gone-too", ok=False)]
+    assert [d.change for d in diff(listing, ledger, FINGERPRINT, only_failed=OnlyFailed())] == [Change.SKIPPED]
+
+
+@pytest.mark.parametrize("reason", ["Encrypted", "parse/Encrypted"])
+def test_a_run_for_one_reason_leaves_the_failures_for_others(reason):
+    ledger = [
+        known("a", ok=False, stage="parse", error_type="Encrypted"),
+        known("b", ok=False, stage="parse", error_type="Damaged"),
+        known("c", ok=False, stage="parse", error_type="Crashed"),
+        known("d", ok=False, stage="read", error_type="Encrypted"),
+    ]
+    chosen = OnlyFailed(reason)
+    changes = [d.change for d in diff(map(listed, "abcd"), ledger, FINGERPRINT, only_failed=chosen)]
+    last = Change.RETRY if reason == "Encrypted" else Change.UNCHANGED
+    assert changes == [Change.RETRY, Change.UNCHANGED, Change.SKIPPED, last]
+    assert chosen.seen == {"parse/Encrypted": 1, "parse/Damaged": 1, "parse/Crashed": 1, "read/Encrypted": 1}
+
+
+@pytest.mark.parametrize("sources", [["b", "a"], ["a", "a"], ["é", "z"]])
+def test_a_listing_out_of_order_is_refused(sources):
+    with pytest.raises(ValueError, match="listing is out of order"):
+        list(diff([listed(source) for source in sources], [], FINGERPRINT))
+
+
+def test_a_ledger_out_of_order_is_refused():
+    with pytest.raises(ValueError, match="ledger is out of order"):
+        list(diff([], [known("b"), known("a")], FINGERPRINT))
+
+
+def test_order_is_by_code_point_and_not_by_locale_or_utf_16():
+    sources = ["A", "Z", "a", "z", "é", "文", "\uffee", "🙂"]
+    changes = [d.change for d in diff(map(listed, sources), map(known, sources), FINGERPRINT)]
+    assert changes == [Change.UNCHANGED] * len(sources)
+
+
+def test_both_streams_are_read_one_entry_at_a_time():
+    read = []
+
+    def stream(make, name):
+        for number in range(1000):
+            read.append(name)
+            yield make(f"{number:04}")
+
+    differences = diff(stream(listed, "listing"), stream(known, "ledger"), FINGERPRINT)
+    for _ in range(10):
+        next(differences)
+    assert max(read.count("listing"), read.count("ledger")) <= 12
+
+
+def oracle(listing, ledger, full_refresh):
+    """The same answer from two dictionaries."""
+    store, entries = {o.source: o for o in listing}, {e.source: e for e in ledger}
+    expected = []
+    for source in sorted(store.keys() | entries.keys()):
+        stored, entry = store.get(source), entries.get(source)
+        if stored is None:
+            change = "missing"
+        elif entry is None:
+            change = "new"
+        elif full_refresh or (entry.version, entry.fingerprint) != (stored.version, FINGERPRINT):
+            change = "changed"
+        elif not entry.ok and entry.attempts < MAX_ATTEMPTS:
+            change = "retry"
+        else:
+            change = "unchanged"
+        expected.append((source, change))
+    return expected
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_listings_and_ledgers_give_what_dictionaries_give(seed):
+    chance = random.Random(seed)
+    names = sorted({"".join(chance.choices("ab/%文🙂", k=chance.randint(1, 4))) for _ in range(chance.randint(0, 60))})
+    versions, prints = ["v1", "v2"], [FINGERPRINT, "f0"]
+    listing = [listed(name, chance.choice(versions)) for name in names if chance.random() < 0.7]
+    ledger = [
+        known(name, chance.choice(versions), chance.choice(prints), chance.random() < 0.6, chance.randint(1, 4))
+        for name in names
+        if chance.random() < 0.7
+    ]
+    full_refresh = chance.random() < 0.2
+    got = [(d.source, str(d.change)) for d in diff(listing, ledger, FINGERPRINT, full_refresh)]
+    assert got == oracle(listing, ledger, full_refresh)

@@ -1,0 +1,104 @@
+"""Reading the ledger back from a real Milvus Lite server, by prefix and in order."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from ingest.common.errors import ObjectError
+from ingest.ledger.entries import UNFINISHED, ledger_row, read_ledger
+from ingest.milvus.client import PAGE
+from ingest.milvus.expressions import literal, under
+from ingest.milvus.schema import ensure_sources
+
+KEYS = [
+    "s3://b/day-1/a.pdf", "s3://b/day-1/a%b_c.pdf", "s3://b/day-1/文.pdf", "s3://b/day-1/🙂.pdf", "s3://b/day-1/é.pdf",
+    "s3://b/day-1/\uffee.pdf", 's3://b/day-1/"q".pdf', "s3://b/day-1/back\\slash.pdf", "s3://b/day-10/a.pdf",
+    "s3://b/day-1", "s3://b/day_1/a.pdf", "s3://b2/a.pdf", "s3://b-2/a.pdf", "file:///data/a.pdf",
+]  # fmt: skip
+
+
+def row(source, pipeline="pdfs", failure=None, metadata=None):
+    return ledger_row(
+        source=source, pipeline=pipeline, version="v1", size=5, fingerprint="f1", run_id="run", attempts=2, rows=0,
+        vector=np.zeros(4, np.float32), metadata=metadata or {}, failure=failure,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(milvus_client):
+    return milvus_client
+
+
+@pytest.fixture(scope="module")
+def ledger(client):
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    client.upsert(name, [row(key) for key in KEYS] + [row("s3://b/day-1/photo.jpg", "images")])
+    yield name
+    client.drop_collection(name)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["s3://b/day-1/", "s3://b/", "s3://", "file:///data/", "s3://b/day-1/文", "s3://none/"]
+)
+def test_entries_under_a_prefix_come_in_code_point_order(client, ledger, prefix):
+    found = [entry.source for entry in read_ledger(client, ledger, prefix, "pdfs")]
+    assert found == sorted(key for key in KEYS if key.startswith(prefix))
+
+
+@pytest.mark.parametrize("last", ["a", "/", "\ud7ff", "\U0010ffff", "🙂", '"', "\\"], ids=ascii)
+def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(client, last):
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    inside = [f"x{last}", f"x{last}z", f"x{last}\U0010ffff"]
+    outside = ["w\U0010ffff", "x", "y"]
+    client.upsert(name, [row(source) for source in inside + outside])
+    found = client.query(name, filter=under(f"x{last}"), output_fields=["source"], consistency_level="Strong")
+    client.drop_collection(name)
+    assert {entry["source"] for entry in found} - {"y"} == set(inside)
+    assert last == "\U0010ffff" or len(found) == len(inside)
+
+
+def test_other_pipelines_have_entries_of_their_own(client, ledger):
+    assert [entry.source for entry in read_ledger(client, ledger, "s3://b/", "images")] == ["s3://b/day-1/photo.jpg"]
+
+
+def test_a_ledger_that_is_not_there_is_empty(client):
+    assert list(read_ledger(client, "no_such_ledger", "s3://b/", "pdfs")) == []
+
+
+def test_more_entries_than_a_page_come_whole_and_in_order(client):
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    keys = [f"s3://b/{number:05}" for number in range(2 * PAGE + 1)]
+    for start in range(0, len(keys), 1000):
+        client.upsert(name, [row(key) for key in reversed(keys[start : start + 1000])])
+    found = [entry.source for entry in read_ledger(client, name, "s3://b/", "pdfs")]
+    client.drop_collection(name)
+    assert found == keys
+
+
+def test_any_key_can_be_the_last_of_a_page(client, monkeypatch):
+    monkeypatch.setattr("ingest.milvus.client.PAGE", 2)
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    odd = ['double"quote', "back\\slash", "back\\nslash", "new\nline", "tab\t", "trail\\", '\\"', "'", "plain", "文🙂"]
+    keys = sorted(f"s3://b/{key}" for key in odd)
+    for skip in (0, 1):  # so that each of them is the last of a page once
+        client.upsert(name, [row(key) for key in keys[skip:]])
+        found = [entry.source for entry in read_ledger(client, name, "s3://b/", "pdfs")]
+        assert found == keys[skip:]
+        client.delete(name, filter=f"source == {literal(keys[0])}")
+    client.drop_collection(name)
+
+
+def test_an_entry_says_whether_the_object_is_done(client):
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    failed = row("s3://b/b", failure=ObjectError("parse", "Empty", "the file is empty"))
+    client.upsert(name, [row("s3://b/a"), failed, row("s3://b/c", metadata={"pages": 1, UNFINISHED: True})])
+    entries = list(read_ledger(client, name, "s3://b/", "pdfs"))
+    client.drop_collection(name)
+    assert [(entry.ok, entry.finished) for entry in entries] == [(True, True), (False, True), (True, False)]
+    assert {(entry.version, entry.fingerprint, entry.attempts) for entry in entries} == {("v1", "f1", 2)}

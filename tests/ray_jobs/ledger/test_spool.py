@@ -1,0 +1,49 @@
+"""The work of a run on disk: what goes in comes out, in order, in blocks that grow."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from ingest.ledger.diff import Change, Difference
+from ingest.ledger.spool import BLOCKS_PER_SIZE, FIRST_BLOCK, LAST_BLOCK, SCHEMA, Spool
+
+
+def differences(count):
+    changes = list(Change)
+    return [
+        Difference(changes[n % len(changes)], f"s3://b/{n:06}-文🙂.pdf", f"v{n}", n << 33, n % 4) for n in range(count)
+    ]
+
+
+@contextmanager
+def filled(count):
+    with Spool.temporary() as spool:
+        for difference in differences(count):
+            spool.add(difference)
+        yield spool
+
+
+@pytest.mark.parametrize("count", [0, 1, FIRST_BLOCK, FIRST_BLOCK + 1, 3000])
+def test_what_goes_in_comes_out_in_order(count):
+    with filled(count) as spool:
+        assert spool.count == count
+        rows = [row for block in spool.blocks() for row in block.to_pylist()]
+    assert [Difference(Change(row.pop("change")), **row) for row in rows] == differences(count)
+
+
+def test_blocks_are_small_first_and_grow_to_the_last_size():
+    steps = [FIRST_BLOCK << step for step in range(5)]
+    assert steps[-1] == LAST_BLOCK
+    with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as spool:
+        sizes = [block.num_rows for block in spool.blocks()]
+    assert sizes == [size for size in steps for _ in range(BLOCKS_PER_SIZE)] + [LAST_BLOCK, 5]
+
+
+def test_blocks_have_the_schema_that_the_stages_expect():
+    with filled(20) as spool:
+        assert all(block.schema == SCHEMA for block in spool.blocks())
+
+
+def test_sources_come_in_order():
+    with filled(40) as spool:
+        assert list(spool.sources()) == [difference.source for difference in differences(40)]

@@ -1,0 +1,188 @@
+"""Key frames: every scene has one inside, in videos whose scenes are known, and little is decoded for it."""
+
+import itertools
+import json
+from threading import Event
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedded.scenes import (
+    HEIGHT,
+    WIDTH,
+    Scene,
+    Video,
+    flashing,
+    grainy,
+    pan,
+    photo,
+    slide,
+    still,
+    talking,
+    write,
+    zoom,
+)
+from ingest.media.keyframes import THUMBNAIL, SceneWatch
+from ingest.media.video import Pictures, Sampling, extract_frames, square
+
+SAMPLING = Sampling(224, 0.02, 0.5, 60.0, 1000, 3600.0)
+NO_SCENE_CUTS = Video("libx264", options={"x264-params": "scenecut=0:keyint=250", "preset": "ultrafast"})
+MPEG2 = Video("mpeg2video", options={"g": "15"})
+
+
+def key_frames(path, sampling=SAMPLING) -> Pictures:
+    return extract_frames(str(path), str(path.with_suffix(".rgb")), sampling, Event())
+
+
+def assert_each_scene_has_one(spans, times):
+    inside = [[time for time in times if start <= time < end] for start, end in spans]
+    assert all(inside), (spans, times)
+    assert len(times) <= 2 * len(spans), (spans, times)
+
+
+def watched(thumbnails, **settings):
+    """Times of the key frames of thumbnails that follow each other by a quarter of a second."""
+    watch = SceneWatch(**{"threshold": 0.02, "min_interval": 0.5, "max_interval": 60.0, **settings})
+    found = []
+    for number, thumbnail in enumerate(thumbnails):
+        found += watch.see(number / 4, thumbnail, False, lambda t=thumbnail: t)
+    return [frame.time for frame in [*found, *watch.end()]]
+
+
+def plain(*colour):
+    return np.full((THUMBNAIL, THUMBNAIL, 3), colour or 0, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "paint",
+    [
+        lambda seed: still(photo(seed)),
+        lambda seed: zoom(photo(seed)),
+        lambda seed: pan(photo(seed)),
+        lambda seed: grainy(still(photo(seed)), seed),
+        lambda seed: flashing(still(photo(seed))),
+        lambda seed: talking(still(photo(seed)), seed),
+        slide,
+    ],
+    ids=["still", "zoom", "pan", "grainy", "flash", "talking", "slide"],
+)
+@pytest.mark.parametrize("video", [NO_SCENE_CUTS, MPEG2], ids=["h264 without scene cuts", "mpeg2"])
+def test_scenes_of_a_second_and_more_have_a_key_frame_each(paint, video, tmp_path):
+    path = tmp_path / "video.mkv"
+    spans = write(path, [Scene(seconds, paint(seed)) for seed, seconds in enumerate((1.4, 1.0, 2.6, 1.0))], video)
+    assert_each_scene_has_one(spans, key_frames(path).times)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "pixel_format"),
+    [("libx264", "mp4", "yuv420p"), ("mpeg4", "avi", "yuv420p"), ("libvpx-vp9", "webm", "yuv420p"),
+     ("libx265", "mkv", "yuv420p"), ("mjpeg", "avi", "yuvj420p")],
+)  # fmt: skip
+def test_every_codec_gives_a_key_frame_in_each_scene(codec, name, pixel_format, tmp_path):
+    options = {"libx265": {"preset": "ultrafast", "x265-params": "log-level=none"}}
+    options["libvpx-vp9"] = {"deadline": "realtime", "cpu-used": "8"}
+    path = tmp_path / f"video.{name}"
+    scenes = [Scene(1.5, still(photo(seed))) for seed in range(3)]
+    spans = write(path, scenes, Video(codec, 12, options.get(codec, {}), pixel_format))
+    assert_each_scene_has_one(spans, key_frames(path).times)
+
+
+def test_dissolves_are_no_scenes_of_their_own(tmp_path):
+    path = tmp_path / "video.mp4"
+    spans = write(path, [Scene(3, still(photo(seed)), 0.8 if seed else 0) for seed in range(4)], NO_SCENE_CUTS)
+    times = key_frames(path).times
+    assert_each_scene_has_one(spans, times)
+    assert len(times) == 4
+
+
+def test_a_still_picture_has_one_key_frame(tmp_path):
+    path = tmp_path / "video.mp4"
+    write(path, [Scene(8, still(photo(1)))], NO_SCENE_CUTS)
+    assert len(key_frames(path).times) == 1
+
+
+def test_of_still_scenes_little_is_decoded(tmp_path):
+    path = tmp_path / "video.mp4"
+    write(path, [Scene(4, still(photo(seed))) for seed in range(3)], Video("libx264"))  # a key packet for each cut
+    pictures = key_frames(path)
+    assert (pictures.packets, len(pictures.times)) == (300, 3)
+    assert pictures.decoded < 10
+
+
+def test_a_scene_that_returns_has_a_key_frame_again(tmp_path):
+    path = tmp_path / "video.mp4"
+    first, second = still(photo(1)), still(photo(2))
+    spans = write(path, [Scene(2, first), Scene(2, second), Scene(2, first)], NO_SCENE_CUTS)
+    assert_each_scene_has_one(spans, key_frames(path).times)
+
+
+def test_where_frames_are_too_many_every_second_one_is_dropped(tmp_path):
+    path = tmp_path / "video.mp4"
+    write(path, [Scene(1, still(photo(seed))) for seed in range(9)], Video("libx264", 10))
+    every = key_frames(path).times
+    pictures = key_frames(path, Sampling(224, 0.02, 0.5, 60.0, 4, 3600.0))
+    assert len(every) == 9
+    assert 2 <= len(pictures.times) <= 4
+    assert set(pictures.times) <= set(every)
+    stored = np.fromfile(path.with_suffix(".rgb"), np.uint8).reshape(-1, 224, 224, 3)
+    assert len(stored) == len(pictures.times)
+    assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(stored))
+
+
+def test_a_flash_is_no_key_frame():
+    picture, white = plain(90, 120, 40), plain(250, 250, 250)
+    assert watched([picture] * 6 + [white] + [picture] * 6) == [0.25]
+
+
+def test_black_is_no_key_frame_between_scenes_but_is_one_alone():
+    black = plain(2, 2, 2)
+    assert watched([plain(200, 30, 30)] * 6 + [black] * 6 + [plain(30, 200, 30)] * 6) == [0.25, 3.25]
+    assert watched([black] * 6) == [0.25]
+
+
+def test_key_frames_keep_their_distance():
+    colours = [plain(20 * number % 250, 80, 255 - 20 * number % 250) for number in range(40) for _ in range(2)]
+    times = watched(colours, min_interval=2.0)
+    assert all(later - earlier >= 2.0 for earlier, later in itertools.pairwise(times))
+    assert len(times) > 5
+
+
+def test_a_long_scene_that_changes_gets_more_key_frames():
+    slow = [plain(60 + number // 8, 60, 60) for number in range(240)]
+    assert len(watched(slow, max_interval=10.0)) > 3
+    assert len(watched([plain(60, 60, 60)] * 240, max_interval=10.0)) == 1
+
+
+@pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (181, 320), (224, 224), (100, 90), (227, 225)])
+def test_a_frame_becomes_the_square_that_open_clip_makes_of_it(size):
+    from open_clip import image_transform
+
+    image = photo(3).resize(size)
+    frame = av.VideoFrame.from_image(image)
+    transform = image_transform(224, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))
+    expected = (transform(image).numpy() * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    assert np.array_equal(square(frame, 224), expected)
+
+
+def test_wide_pixels_are_shown_wide():
+    image = Image.new("RGB", (360, 288))
+    image.paste((255, 0, 0), (0, 0, 180, 288))
+    narrow, wide = square(av.VideoFrame.from_image(image), 100), square(av.VideoFrame.from_image(image), 100, 16 / 9)
+    assert narrow.shape == wide.shape == (100, 100, 3)
+    # The same height shows less of the width: 288 of 640 pixels and not of 360.
+    corner = Image.new("RGB", (360, 288))
+    corner.paste((255, 255, 255), (0, 0, 60, 288))
+    assert square(av.VideoFrame.from_image(corner), 100)[:, 0].mean() > 200
+    assert square(av.VideoFrame.from_image(corner), 100, 16 / 9)[:, 0].mean() < 50
+
+
+def test_every_true_scene_of_the_corpus_has_a_key_frame(corpus, tmp_path):
+    rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "scenes" in row and not row.get("hard")]
+    assert len(rows) == 10
+    for row in rows:
+        pictures = extract_frames(str(corpus / row["file"]), str(tmp_path / "frames"), SAMPLING, Event())
+        assert_each_scene_has_one([(scene["t0"], scene["t1"]) for scene in row["scenes"]], pictures.times)
+        assert pictures.decoded < pictures.packets / 4

@@ -1,0 +1,369 @@
+"""Sound and key frames out of audio and video files: made here for what must come out, and a corpus of real ones."""
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedded.scenes import Scene, Video, photo, still, write
+from ingest.common.errors import ObjectError, worth_another_try
+from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
+
+SETTINGS = MediaSettings(image_size=64)
+RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
+
+
+def beeps(seconds, rate, at=(), hertz=440):
+    """Silence with a tone of a tenth of a second at the given times: int16 of shape (1, n)."""
+    time = np.arange(int(seconds * rate)) / rate
+    loud = np.zeros_like(time)
+    for start in at:
+        loud[(time >= start) & (time < start + 0.1)] = 0.5
+    return (loud * np.sin(2 * np.pi * hertz * time) * 32767).astype(np.int16)[None]
+
+
+def make(path, *, pictures=(), sounds=(), late=(0.0, 0.0), rate=16_000, codec="libx264", sound_codec="aac", pts=None,
+         cover=None, options=None, rotation=None):  # fmt: skip
+    """A file with a video stream for each list of pictures (10 a second), and an audio stream for each array.
+
+    `late`: seconds by which video and audio begin late; `pts`: time stamps of the pictures in hundredths of a second.
+    """
+    with av.open(str(path), "w", options=options or {}) as container:
+        streams = []
+        for images in pictures:
+            stream = container.add_stream(codec, rate=10, options={"threads": "1", "x264-params": "bframes=0"})
+            stream.width, stream.height = images[0].size
+            stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 100)
+            streams.append((stream, images, None))
+        for samples in sounds:
+            streams.append((container.add_stream(sound_codec, rate=rate, layout="mono"), None, samples))
+        if cover is not None:
+            stream = container.add_stream("mjpeg", rate=1)
+            stream.width, stream.height, stream.pix_fmt = *cover.size, "yuvj420p"
+            stream.disposition = av.stream.Disposition.attached_pic
+            streams.append((stream, [cover], None))
+        packets = []
+        for stream, images, samples in streams:
+            if images is not None:
+                frames = [av.VideoFrame.from_image(image) for image in images]
+                for number, frame in enumerate(frames):
+                    frame.pts = (pts or range(0, 10 * len(frames), 10))[number] + round(100 * late[0])
+                    frame.time_base = Fraction(1, 100)
+            else:
+                whole = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+                whole.sample_rate, whole.pts, whole.time_base = rate, round(rate * late[1]), Fraction(1, rate)
+                frames = [whole]
+            for frame in [*frames, None]:
+                packets += [(p.dts * p.time_base, p) for p in stream.encode(frame)]
+        for _, packet in sorted(packets, key=lambda item: item[0]):
+            container.mux(packet)
+    return str(path)
+
+
+def images(*seeds, size=(160, 120)):
+    """A second of each."""
+    return [photo(seed).resize(size) for seed in seeds for _ in range(10)]
+
+
+def onsets(folder):
+    """Seconds at which a tone begins in the extracted sound."""
+    samples = np.abs(np.fromfile(folder / AUDIO_FILE, "<i2").astype(int)) > 3000
+    loud = np.flatnonzero(samples) / 16_000
+    return [float(loud[0]), *(float(b) for a, b in itertools.pairwise(loud) if b - a > 0.05)] if len(loud) else []
+
+
+def failure(path, folder, settings=SETTINGS):
+    with pytest.raises(ObjectError) as caught:
+        extract(str(path), str(folder), settings)
+    error = caught.value
+    assert error.stage == "parse"
+    assert error.message.count("\n") == 0
+    assert str(path) not in error.message
+    return error
+
+
+def test_a_video_gives_sound_and_frames(tmp_path):
+    path = make(tmp_path / "a.mp4", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5, 1.5])])
+    media = extract(path, str(tmp_path), SETTINGS)
+    assert media.duration == pytest.approx(2.0, abs=0.1)
+    assert media.audio_seconds == pytest.approx(2.0, abs=0.1)
+    assert onsets(tmp_path) == pytest.approx([0.5, 1.5], abs=0.02)
+    frames = np.fromfile(tmp_path / FRAMES_FILE, np.uint8).reshape(-1, 64, 64, 3)
+    assert len(frames) == len(media.frame_times) == 2
+    expected = np.asarray(images(2)[0].resize((85, 64), Image.Resampling.BICUBIC).crop((10, 0, 74, 64)), int)
+    assert np.abs(frames[1] - expected).mean() < 6
+    assert media.metadata == {
+        "container": "mov,mp4,m4a,3gp,3g2,mj2", "streams": {"video": 1, "audio": 1}, "width": 160, "height": 120,
+        "fps": 10.0, "rotation": 0, "video_codec": "h264", "audio_codec": "aac",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [("a.mp3", "libmp3lame", 44_100), ("a.flac", "flac", 48_000), ("a.wav", "pcm_s16le", 8_000),
+     ("a.m4a", "aac", 44_100), ("a.ogg", "libopus", 48_000), ("a.aiff", "pcm_s16be", 22_050)],
+)  # fmt: skip
+def test_audio_files_give_sound_at_true_times(name, codec, rate, tmp_path):
+    path = make(tmp_path / name, sounds=[beeps(3, rate, [1.0, 2.5])], rate=rate, sound_codec=codec)
+    media = extract(path, str(tmp_path), SETTINGS)
+    assert media.frame_times == []
+    found = [media.audio_start + time for time in onsets(tmp_path)]
+    assert found == pytest.approx([1.0, 2.5], abs=0.03)
+    assert media.audio_seconds == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_video_without_audio_has_no_sound(tmp_path):
+    media = extract(make(tmp_path / "a.mp4", pictures=[images(1)]), str(tmp_path), SETTINGS)
+    assert (media.audio_seconds, len(media.frame_times)) == (0, 1)
+
+
+def test_a_cover_is_no_video(tmp_path):
+    path = make(tmp_path / "a.mp3", sounds=[beeps(1, 44_100)], rate=44_100, sound_codec="libmp3lame", cover=photo(1))
+    with av.open(path) as container:
+        assert len(container.streams.video) == 1
+    assert extract(path, str(tmp_path), SETTINGS).frame_times == []
+
+
+def test_of_several_streams_the_first_of_each_kind_counts(tmp_path):
+    sounds = [beeps(2, 16_000, [0.5]), beeps(2, 16_000, [1.5])]
+    path = make(tmp_path / "a.mkv", pictures=[images(1, 1), images(2, 3)], sounds=sounds)
+    media = extract(path, str(tmp_path), SETTINGS)
+    assert onsets(tmp_path) == pytest.approx([0.5], abs=0.03)
+    assert len(media.frame_times) == 1
+    assert media.metadata["streams"] == {"video": 2, "audio": 2}
+
+
+def test_times_count_from_the_start_that_players_show(tmp_path):
+    path = make(tmp_path / "a.ts", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5])], late=(5.0, 5.4))
+    with av.open(path) as container:
+        assert container.start_time > 4_000_000
+    media = extract(path, str(tmp_path), SETTINGS)
+    assert media.audio_start == pytest.approx(0.4, abs=0.1)  # AAC begins with silence of its own
+    assert media.audio_start + onsets(tmp_path)[0] == pytest.approx(0.9, abs=0.06)
+    assert media.frame_times[0] == pytest.approx(0.0, abs=0.3)
+    assert 1.0 <= media.frame_times[1] < 2.0
+
+
+def test_a_gap_in_the_sound_is_silence(tmp_path):
+    path = str(tmp_path / "a.mkv")
+    with av.open(path, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for start in (0.0, 3.0):
+            frame = av.AudioFrame.from_ndarray(beeps(1, 16_000, [0.5]), "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 16_000, int(start * 16_000), Fraction(1, 16_000)
+            container.mux(stream.encode(frame))
+    assert extract(path, str(tmp_path), SETTINGS).audio_seconds == pytest.approx(4.0, abs=0.01)
+    assert onsets(tmp_path) == pytest.approx([0.5, 3.5], abs=0.01)
+
+
+def test_of_a_variable_frame_rate_the_times_are_true(tmp_path):
+    stamps = [0, 3, 7, 40, 41, 43, 300, 310, 370, 500]
+    path = make(tmp_path / "a.mkv", pictures=[images(1)[:6] + images(2)[:4]], pts=stamps)
+    first, second = extract(path, str(tmp_path), SETTINGS).frame_times
+    assert first < 3.0 <= second
+
+
+def test_a_rotated_video_is_upright(tmp_path):
+    upright = Image.new("RGB", (120, 160), (20, 20, 200))
+    upright.paste((220, 30, 30), (0, 0, 120, 80))
+    lying = upright.rotate(90, expand=True)
+    plain = Path(make(tmp_path / "a.mp4", pictures=[[lying] * 10])).read_bytes()
+    # The display matrix of the track's header, for a turn to the right: (0, 1, -1, 0) and not the identity.
+    identity = bytes.fromhex("000100000000000000000000000000000001000000000000000000000000000040000000")
+    turned = bytes.fromhex("000000000001000000000000ffff00000000000000000000000000000000000040000000")
+    at = plain.index(identity, plain.index(b"tkhd"))
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(plain[:at] + turned + plain[at + len(identity) :])
+    media = extract(str(path), str(tmp_path), SETTINGS)
+    (frame,) = np.fromfile(tmp_path / FRAMES_FILE, np.uint8).reshape(-1, 64, 64, 3)
+    assert media.metadata["rotation"] in (90, 270)
+    assert frame[5, :, 0].mean() > 150
+    assert frame[-5, :, 2].mean() > 150
+
+
+def test_what_a_cut_off_file_still_holds_is_taken(tmp_path):
+    whole = make(tmp_path / "a.mkv", pictures=[images(1, 2, 3, 4)], sounds=[beeps(4, 16_000, [0.5, 3.5])])
+    path = tmp_path / "cut.mkv"
+    data = Path(whole).read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    media = extract(str(path), str(tmp_path), SETTINGS)
+    assert media.metadata["truncated"] is True
+    assert media.duration < 3.5
+    assert len(media.frame_times) < 4
+    assert onsets(tmp_path) == pytest.approx([0.5], abs=0.03)
+    assert re.match(r"it is cut off at \d s", media.metadata["partly_read"])
+    assert not {"truncated", "partly_read"} & set(extract(whole, str(tmp_path), SETTINGS).metadata)
+
+
+def test_corrupt_packets_are_skipped_and_counted(tmp_path):
+    whole, path = make(tmp_path / "a.mkv", sounds=[beeps(4, 16_000, [0.5, 3.5])]), str(tmp_path / "bad.mkv")
+    with av.open(whole) as source, av.open(path, "w") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for number, packet in enumerate(packet for packet in source.demux() if packet.size):
+            copy = av.Packet(b"\xff" * packet.size) if number in (20, 21, 22) else packet
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.stream = stream
+            target.mux(copy)
+    media = extract(path, str(tmp_path), SETTINGS)
+    assert media.metadata["skipped_packets"] == 3
+    assert media.metadata["partly_read"].startswith("3 of its packets are corrupt; ")
+    assert onsets(tmp_path) == pytest.approx([0.5, 3.5], abs=0.03)
+
+
+def test_a_file_over_the_limit_says_so(tmp_path):
+    path = make(tmp_path / "a.flac", sounds=[beeps(3, 16_000)], sound_codec="flac")
+    error = failure(path, tmp_path, MediaSettings(max_seconds=2.0))
+    assert (error.error_type, error.limit) == ("TooLong", 2.0)
+
+
+def test_a_file_that_does_not_tell_its_length_ends_at_the_limit(tmp_path):
+    path = make(tmp_path / "a.mkv", sounds=[beeps(3, 16_000)], sound_codec="flac", options={"live": "1"})
+    with av.open(path) as container:
+        assert container.duration is None
+    assert failure(path, tmp_path, MediaSettings(max_seconds=2.0)).error_type == "TooLong"
+
+
+def test_an_encrypted_file_says_so(tmp_path):
+    key = "00112233445566778899aabbccddeeff"
+    options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key, "encryption_kid": key}
+    path = make(tmp_path / "a.mp4", pictures=[images(1)], sounds=[beeps(1, 16_000, [0.2])], options=options)
+    assert failure(path, tmp_path).error_type == "Encrypted"
+
+
+def test_a_file_of_subtitles_alone_has_no_media(tmp_path):
+    path = str(tmp_path / "a.mkv")
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ass")
+        stream.codec_context.subtitle_header = b"[Script Info]\n"
+        packet = av.Packet(b"0,0,Default,,0,0,0,,hello")
+        packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = stream, 0, 0, 900, Fraction(1, 1000)
+        container.mux(packet)
+    assert failure(path, tmp_path).error_type == "NoMedia"
+
+
+@pytest.mark.parametrize(
+    ("data", "error_type"),
+    [
+        (b"", "Empty"),
+        (b"minutes of the meeting\n" * 100, "NotMedia"),
+        (b"<html><body>Not found</body></html>", "NotMedia"),
+        (b"\x00" * 5000, "NotMedia"),
+        (b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + b"\x00\x00\x10\x00mdat" + b"x" * 900, "Damaged"),
+        (b"#EXTM3U\n#EXTINF:10,\nsecret.mp4\n#EXT-X-ENDLIST\n", "NotMedia"),
+        (b"ffconcat version 1.0\nfile secret.wav\n", "NotMedia"),
+    ],
+    ids=["empty", "text", "html", "nulls", "no index", "playlist", "list of files"],
+)
+def test_what_is_no_media_says_so(data, error_type, tmp_path):
+    make(tmp_path / "secret.wav", sounds=[beeps(1, 16_000)], sound_codec="pcm_s16le")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(data)
+    assert failure(path, tmp_path).error_type == error_type
+
+
+def test_a_picture_is_no_video(tmp_path):
+    photo(1).save(tmp_path / "a.jpg")
+    assert failure(tmp_path / "a.jpg", tmp_path).error_type == "NotMedia"
+
+
+def test_ffmpeg_keeps_its_complaints_off_the_output(tmp_path, capfd):
+    path = Path(make(tmp_path / "a.mp4", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5])]))
+    data = bytearray(path.read_bytes())
+    data[200:4000:37] = bytes(len(data[200:4000:37]))
+    path.write_bytes(data)
+    try:
+        assert extract(str(path), str(tmp_path), SETTINGS).metadata["skipped_packets"]
+    except ObjectError as error:
+        assert error.error_type == "Damaged"
+    assert capfd.readouterr() == ("", "")
+
+
+MEMORY = """
+import resource, sys
+from ingest.media import MediaSettings, extract
+extract(sys.argv[1], sys.argv[3], MediaSettings())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+media = extract(sys.argv[2], sys.argv[3], MediaSettings())
+print(media.duration, media.audio_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_two_hours_need_no_more_memory_than_ten_seconds(tmp_path):
+    paths = []
+    for seconds in (10, 7200):
+        path = tmp_path / f"{seconds}.mkv"
+        with av.open(str(path), "w") as container:
+            video = container.add_stream("mpeg4", rate=1, options={"g": "10"})
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            audio = container.add_stream("pcm_u8", rate=8000, layout="mono")
+            image = av.VideoFrame.from_image(photo(1).resize((64, 48)))
+            for second in range(seconds):
+                frame = av.AudioFrame.from_ndarray(np.full((1, 8000), 128, np.uint8), "u8", "mono")
+                frame.sample_rate, frame.pts, frame.time_base = 8000, 8000 * second, Fraction(1, 8000)
+                image.pts, image.time_base = second, Fraction(1, 1)
+                container.mux(video.encode(image))
+                container.mux(audio.encode(frame))
+            container.mux(video.encode(None))
+        paths.append(str(path))
+    child = subprocess.run(
+        [sys.executable, "-c", MEMORY, *paths, str(tmp_path)],
+        env={"PYTHONPATH": str(RAY_JOBS), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    duration, audio_seconds, grown = map(float, child.stdout.split())
+    assert (duration, audio_seconds) == pytest.approx((7200, 7200), abs=2)
+    kilobyte = 1 if sys.platform == "linux" else 1024
+    assert grown / kilobyte < 20_000
+
+
+def test_scenes_are_found_beside_the_sound(tmp_path):
+    path = tmp_path / "a.mp4"
+    spans = write(path, [Scene(1.2, still(photo(seed))) for seed in range(3)], Video("libx264", 10))
+    times = extract(str(path), str(tmp_path), SETTINGS).frame_times
+    assert [[start <= time < end for start, end in spans].index(True) for time in times] == [0, 1, 2]
+
+
+def test_all_good_files_of_the_corpus_are_read(corpus, tmp_path):
+    rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
+    spoken = {row["file"] for row in rows}
+    files = [file for folder in ("audio/misc", "video/codec", "video/real")
+             for file in sorted(corpus.glob(f"{folder}/*"))]  # fmt: skip
+    assert len(files) > 35
+    for file in files:
+        media = extract(str(file), str(tmp_path), SETTINGS)
+        name = str(file.relative_to(corpus))
+        assert media.frame_times or name.startswith("audio/"), name
+        assert media.audio_seconds or name not in spoken, name
+        assert "truncated" not in media.metadata, name
+        assert "skipped_packets" not in media.metadata, name
+
+
+def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus, tmp_path):
+    outcomes = {}
+    for file in sorted(corpus.glob("bad/video/*")):
+        try:
+            outcomes[file.name] = extract(str(file), str(tmp_path), SETTINGS).metadata.get("truncated", False)
+        except ObjectError as error:
+            outcomes[file.name] = error.error_type
+    assert outcomes["trunc.mkv"] is True
+    assert outcomes["zero.mp4"] == "Empty"
+    assert outcomes["text.mp4"] == outcomes["jpeg_named.mp4"] == "NotMedia"
+    assert outcomes["bitrot.mkv"] in (True, "Damaged")
+
+
+def test_a_full_disk_is_not_the_files_fault_and_may_pass(tmp_path):
+    (tmp_path / AUDIO_FILE).symlink_to("/dev/full")
+    path = tmp_path / "sound.wav"
+    make(path, sounds=[beeps(5, 16_000)], sound_codec="pcm_s16le")
+    with pytest.raises(ObjectError) as caught:
+        extract(str(path), str(tmp_path), SETTINGS)
+    assert caught.value.error_type == "NoSpace"
+    assert worth_another_try(caught.value.error_type, attempts=1)

@@ -1,0 +1,117 @@
+"""Reaching Milvus: what cannot be reached, what is refused, and literals in filter expressions."""
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from pymilvus.exceptions import MilvusException
+
+from embedded.milvus_lite import MilvusLite
+from embedded.processes import base_environment
+from ingest.common.errors import ConfigurationError, JobError, UnreachableError
+from ingest.milvus.client import check_prefix, connect, errors_as_sentences, is_lite
+from ingest.milvus.expressions import literal, quoted
+
+RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
+TOKEN = "token-that-no-one-may-see"
+
+
+def refusal(kind, uri):
+    with pytest.raises(kind) as caught:
+        connect(uri)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert TOKEN not in sentence
+    return sentence
+
+
+def test_a_server_is_reached_and_known_as_lite(milvus):
+    assert is_lite(connect(milvus.uri))
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_closed_port_is_unreachable_and_the_token_a_suspect_where_there_is_one(monkeypatch, token):
+    monkeypatch.setenv("MILVUS_TOKEN", token)
+    with socket.socket() as reserved:  # bound and not listening: connections are refused
+        reserved.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        sentence = refusal(UnreachableError, uri)
+    assert f"Milvus at {uri} cannot be reached" in sentence
+    assert ("a wrong MILVUS_TOKEN can look the same" in sentence) == bool(token)
+
+
+def test_a_server_that_is_restarting_is_waited_for(tmp_path):
+    with MilvusLite(tmp_path) as server:
+        server.kill()
+        with pytest.raises(UnreachableError):
+            connect(server.uri)
+        restart = threading.Thread(target=server.start)
+        restart.start()
+        connect(server.uri, patience=60).list_collections()
+        restart.join()
+
+
+@pytest.mark.parametrize("uri", ["", "nonsense", "milvus.example:19530", "./data.db", "/tmp/data.db", "file:///x.db"])
+def test_what_is_no_uri_of_a_server_is_a_configuration_error(uri):
+    assert "milvus-lite server" in refusal(ConfigurationError, uri)
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://127.0.0.1:notaport"])
+def test_a_uri_without_host_or_port_ends_in_a_sentence(uri):
+    assert uri in refusal(JobError, uri)
+
+
+def test_a_password_in_the_uri_is_not_shown():
+    assert "hidden" not in refusal(ConfigurationError, "ftp://root:hidden@127.0.0.1:1")
+
+
+@pytest.mark.parametrize("uri", ["http://root:hidden/x@h:1", "http://root:hidden#x@h:1", "root:hidden@h:1"])
+def test_a_password_in_an_odd_uri_is_not_shown(uri):
+    assert "hidden" not in refusal(ConfigurationError, uri)
+
+
+def test_a_variable_that_pymilvus_reads_does_not_break_it(milvus):
+    program = "from ingest.milvus.client import connect; import sys; connect(sys.argv[1])"
+    environment = {**base_environment(), "MILVUS_URI": "./local.db", "PYTHONPATH": str(RAY_JOBS)}
+    subprocess.run([sys.executable, "-c", program, milvus.uri], env=environment, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "_a", "team_1_", "A" * 200])
+def test_prefixes_that_milvus_takes(prefix):
+    check_prefix(prefix)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MilvusException(code=65535, message="auth check failure, please check"), ConfigurationError),
+        (MilvusException(code=1, message="PERMISSION_DENIED: no"), ConfigurationError),
+        (MilvusException(code=2, message="whatever"), UnreachableError),
+        (MilvusException(code=101, message="collection not loaded"), UnreachableError),
+        (MilvusException(code=1, message="Collection 'x' is in state 'released'; call load()"), UnreachableError),
+        (ConnectionResetError("reset by peer"), UnreachableError),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_an_error_of_the_client_becomes_the_sentence_for_its_cause(error, kind):
+    with pytest.raises(kind), errors_as_sentences("http://h:1"):
+        raise error
+
+
+def test_another_error_of_the_server_is_neither_configuration_nor_outage():
+    with pytest.raises(JobError) as caught, errors_as_sentences("http://h:1"):
+        raise MilvusException(code=1100, message="field x does not exist")
+    assert type(caught.value) is JobError
+
+
+def test_errors_of_others_pass():
+    with pytest.raises(KeyError), errors_as_sentences("http://h:1"):
+        raise KeyError("x")
+
+
+def test_literals_escape_what_would_end_them():
+    assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
+    assert quoted(["a", '"']) == '["a", "\\""]'

@@ -1,0 +1,89 @@
+"""What Milvus Lite does not show: a server answers reads from a moment that it chooses."""
+
+import uuid
+
+import numpy as np
+import pytest
+from pymilvus.exceptions import MilvusException
+
+from embedded.milvus_server import TOKEN
+from ingest.common.errors import ConfigurationError, ObjectError
+from ingest.ledger.alias import ensure_ledger, widen
+from ingest.ledger.diff import Change
+from ingest.ledger.entries import ledger_row, read_ledger
+from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.migration.generations import Names, is_staged, publish, switch
+from ingest.milvus.client import behind, connect
+from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
+
+ROUNDS = 5
+
+
+@pytest.fixture
+def client(milvus_server, monkeypatch):
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    return connect(milvus_server.uri)
+
+
+@pytest.fixture
+def ledger(client):
+    name = f"ledger_{uuid.uuid4().hex}"
+    ensure_sources(client, name, 4)
+    yield name
+    client.drop_collection(name)
+
+
+def entry(source):
+    return ledger_row(
+        source=source, pipeline="pdfs", version="v", size=1, fingerprint="f", run_id="r", attempts=1, rows=0,
+        vector=np.zeros(4, np.float32), metadata={}, failure=ObjectError("parse", "Empty", "it is empty"),
+    )  # fmt: skip
+
+
+def test_the_ledger_read_right_after_a_write_shows_what_was_acknowledged(client, ledger):
+    for number in range(ROUNDS):
+        client.upsert(ledger, [entry(f"s3://b/{number}")])
+        assert [known.source for known in read_ledger(client, ledger, "s3://b/", "pdfs")] == [f"s3://b/{number}"]
+        client.delete(ledger, filter=f'source in ["s3://b/{number}"]')
+        assert list(read_ledger(client, ledger, "s3://b/", "pdfs")) == []
+
+
+def test_another_model_waits_behind_the_alias_until_the_switch(client):
+    prefix = f"g{uuid.uuid4().hex[:12]}_"
+    old, new = (Names.of(prefix, "pdfs", ("documents",), model) for model in ("old", "new"))
+    for names, dimension in ((old, 4), (new, 8)):
+        ensure_rows(client, DOCUMENTS, names.rows[0], dimension, model=f"model {dimension}")
+        publish(client, names)
+    ensure_ledger(client, old.ledger, 4)
+    ensure_sources(client, new.staging, 8)
+    client.upsert(old.ledger, [{**entry("s3://b/1"), "vector": np.ones(4, np.float32)}])
+    client.upsert(new.staging, [{**entry("s3://b/1"), "vector": np.ones(8, np.float32)}])
+    with pytest.raises(ConfigurationError, match=r"another model \(model 4\)"):
+        is_staged(client, new, migrate=False)
+    widen(client, new.ledger, 8)
+    switch(client, new)
+    assert behind(client, f"{prefix}documents") == new.rows[0]
+    assert [known.source for known in read_ledger(client, new.ledger, "", "pdfs")] == ["s3://b/1"]
+
+
+def test_a_server_that_limits_the_rate_of_writes_is_waited_for(client):
+    name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
+    ensure_rows(client, DOCUMENTS, name, dimension)
+    ensure_sources(client, ledger, dimension)
+    one = [{"page": 1, "kind": "text", "text": "text", "metadata": {}}] * rows
+    vectors = np.ones((rows, dimension), np.float32)
+    parts = [
+        ObjectPart(f"s3://b/{n}", "v", 1, 0, Change.NEW, totals=(rows,), rows=one, vectors=vectors) for n in range(3)
+    ]  # 1 MB each, which is what a second may bring
+    for part in parts:
+        ObjectWriter(client, Target((name,), ledger, dimension, "pdfs", "f", "run", clean_new=False)).write([part])
+    again = [
+        {"id": str(n), "source": "s", "version": "v", "ordinal": n, "embedding": vectors[n], **one[n]}
+        for n in range(rows)
+    ]
+    with pytest.raises(MilvusException, match="rate limit"):  # so there is one
+        for _ in range(ROUNDS):
+            client.upsert(name, again, retry_on_rate_limit=False)
+    client.delete(name, filter='source == "s"')
+    found = client.query(name, filter='id != ""', output_fields=["source"], limit=16_000, consistency_level="Strong")
+    assert len(found) == 3 * rows

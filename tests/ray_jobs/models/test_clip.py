@@ -1,0 +1,148 @@
+"""A CLIP model by name or folder, its vectors, and what happens where a GPU is too small for a batch."""
+
+import io
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from embedded.images import PHOTOS, make_photos
+from ingest.common.errors import ConfigurationError, JobError
+from ingest.common.square import Square
+from ingest.image.decoder import prepare, read_image
+from ingest.models.clip_encoder import ClipEncoder
+from ingest.models.clip_model import describe_clip, square_of
+from ingest.models.gpu_memory import Batches
+
+
+@pytest.fixture(scope="module")
+def model(clip_path):
+    return describe_clip(clip_path, "")
+
+
+@pytest.fixture(scope="module")
+def encoder(model):
+    return ClipEncoder(model.name, model.pretrained, model.dimension, threads=1, batch_size=3)
+
+
+@pytest.fixture(scope="module")
+def photos(model):
+    prepare()
+    square = square_of(model)
+    made = [read_image(data, square, 1 << 30).pixels for data in make_photos().values()]
+    return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), square.size, square.size, 3)
+
+
+@pytest.fixture(scope="module")
+def vectors(encoder, photos):
+    return encoder.encode_images(photos)
+
+
+def test_a_folder_is_described_with_and_without_its_schema(clip_path, model):
+    assert describe_clip(f"local-dir:{clip_path}", "whatever") == model
+    assert (model.dimension, model.pretrained) == (384, None)
+    assert model.weight_bytes > 50_000_000
+    assert square_of(model) == Square(240)
+
+
+def test_the_default_is_described_without_loading_anything():
+    model = describe_clip("ViT-B-32", "laion2b_s34b_b79k")
+    assert (model.dimension, model.identity) == (512, "ViT-B-32/laion2b_s34b_b79k")
+    assert square_of(model) == Square(224)
+
+
+def test_other_weights_of_the_same_architecture_are_another_model():
+    assert describe_clip("ViT-B-32", "openai").identity != describe_clip("ViT-B-32", "laion2b_s34b_b79k").identity
+
+
+def test_a_model_that_squashes_its_images_says_so():
+    assert square_of(describe_clip("ViT-SO400M-14-SigLIP-384", "webli")) == Square(384, squash=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "words"),
+    [
+        ("ViT-Z-99", "x", "no architecture that open_clip knows"),
+        ("/no/such/folder", "x", "there is no such folder"),
+        ("local-dir:nowhere", "x", "there is no such folder"),
+        ("ViT-B-32", "", "needs --clip-pretrained"),
+        ("hf-hub:no/such-model", "x", "was not found"),
+    ],
+)
+def test_a_model_that_is_not_there_is_said_in_a_sentence(name, pretrained, words):
+    with pytest.raises(ConfigurationError, match=words):
+        describe_clip(name, pretrained)
+
+
+def test_weights_that_open_clip_does_not_know_are_said_in_a_sentence():
+    with pytest.raises(ConfigurationError, match=r"no such weights of ViT-B-32; it knows .*laion2b_s34b_b79k"):
+        square_of(describe_clip("ViT-B-32", "nobody"))
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"it needs open_clip_config\.json"):
+        describe_clip(str(tmp_path), "")
+
+
+def test_vectors_are_those_of_open_clip_by_hand(model, vectors):
+    by_hand, _, preprocess = open_clip.create_model_and_transforms(model.name)
+    images = torch.stack([preprocess(Image.open(io.BytesIO(data))) for data in make_photos().values()])
+    with torch.inference_mode():
+        theirs = by_hand.eval().encode_image(images, normalize=True).numpy()
+    assert (vectors * theirs).sum(axis=1).min() > 0.9999
+
+
+def test_a_text_finds_its_photo(encoder, vectors):
+    found = [int(np.argmax(vectors @ encoder.encode_text(photo.text))) for photo in PHOTOS]
+    assert found == list(range(len(PHOTOS)))
+
+
+def test_vectors_have_length_one(encoder, vectors):
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.isclose(np.linalg.norm(encoder.encode_text("a cat")), 1, atol=1e-5)
+
+
+def test_no_image_gives_no_vector(encoder):
+    assert encoder.encode_images(np.empty((0, 240, 240, 3), np.uint8)).shape == (0, 384)
+
+
+def test_a_model_of_another_dimension_than_expected_is_an_error(model):
+    with pytest.raises(ValueError, match="gives vectors of 384 dimensions; 512 were expected"):
+        ClipEncoder(model.name, model.pretrained, 512)
+
+
+# --- batches
+
+
+def too_large_above(limit, seen):
+    def function(batch):
+        if batch.stop - batch.start > limit:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        seen.append((batch.start, batch.stop))
+        return list(range(batch.start, batch.stop))
+
+    return function
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_left_out():
+    seen = []
+    batches = Batches(16)
+    found = [item for _, items in batches.map(too_large_above(5, seen), 21) for item in items]
+    assert found == list(range(21))
+    assert batches.size == 4
+    assert seen[0] == (0, 4)
+
+
+def test_a_single_input_that_does_not_fit_ends_in_a_sentence():
+    with pytest.raises(JobError, match="not enough memory for this model and a single input"):
+        list(Batches(4).map(too_large_above(0, []), 4))
+
+
+def test_other_errors_are_not_taken_for_it():
+    def function(batch):
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        list(Batches(4).map(function, 4))

@@ -1,0 +1,26 @@
+"""Texts whose batch a GPU does not hold are embedded in smaller ones. (There is no GPU here: its error is raised.)"""
+
+import numpy as np
+import torch
+
+from ingest.models.text_encoder import BATCHES_AT_ONCE, TextEncoder
+
+TEXTS = [f"text number {number} " * (number % 9 + 1) for number in range(40)]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_every_text_has_its_vector(minilm_path, monkeypatch):
+    encoder = TextEncoder(minilm_path, 384, batch_size=8)
+    whole = encoder.encode(TEXTS)
+    forward = encoder._model.encode_document
+
+    def small(texts, batch_size, **options):
+        if batch_size > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return forward(texts, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(encoder._model, "encode_document", small)
+    done = []
+    halved = encoder.encode(TEXTS, lambda indices, vectors: done.extend(indices))
+    assert np.abs(whole - halved).max() < 1e-5
+    assert sorted(done) == list(range(len(TEXTS)))
+    assert encoder._batches.size == 2 * BATCHES_AT_ONCE

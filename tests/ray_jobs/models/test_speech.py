@@ -1,0 +1,178 @@
+"""Speech to text with small real models: what is said, when, in which language, and nothing where nobody speaks."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.common.errors import ConfigurationError
+from ingest.common.speech import SAMPLE_RATE
+from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.models import transcriber as speech
+from ingest.models.transcriber import Transcriber
+from ingest.models.whisper_model import describe_whisper
+
+
+@pytest.fixture(scope="module")
+def english(whisper_path):
+    return Transcriber(whisper_path, threads=2)
+
+
+@pytest.fixture(scope="module")
+def multilingual(whisper_base_path):
+    return Transcriber(whisper_base_path, threads=2)
+
+
+@pytest.fixture(scope="module")
+def pcm(tmp_path_factory):
+    """Samples of a file."""
+    folder = tmp_path_factory.mktemp("pcm")
+
+    def read(path):
+        extract(str(path), str(folder), MediaSettings())
+        return np.fromfile(folder / AUDIO_FILE, "<i2")
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def kennedy(corpus, pcm):
+    """Eleven seconds: "And so, my fellow Americans: ask not what your country can do for you ..."."""
+    return pcm(corpus / "audio/misc/jfk.flac")
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * SAMPLE_RATE), np.int16)
+
+
+def text(transcript):
+    return " ".join(segment.text for segment in transcript.segments)
+
+
+def test_speech_is_written_down(english, kennedy):
+    found = english.transcribe(kennedy)
+    assert "ask what you can do for your country" in text(found)
+    assert (found.language, found.probability) == ("en", 1.0)
+
+
+def test_a_memoryview_is_read_like_an_array(english, kennedy):
+    assert english.transcribe(memoryview(kennedy)) == english.transcribe(kennedy)
+
+
+def test_times_count_from_the_first_sample(english, kennedy):
+    found = english.transcribe(np.concatenate([silence(20), kennedy, silence(15), kennedy]))
+    first = [segment for segment in found.segments if segment.end < 33]
+    second = [segment for segment in found.segments if segment.start > 40]
+    assert [*first, *second] == found.segments
+    assert first[0].start == pytest.approx(20.3, abs=1)
+    assert second[0].start == pytest.approx(46.3, abs=1)
+    assert second[-1].end == pytest.approx(57, abs=1)
+
+
+def test_windows_are_cut_where_nobody_speaks(english, kennedy, monkeypatch):
+    samples = np.concatenate([kennedy, silence(1), kennedy, silence(1), kennedy])
+    whole = english.transcribe(samples)
+    monkeypatch.setattr(speech, "_WINDOW", 16 * SAMPLE_RATE)
+    windows = list(speech._windows(samples))
+    assert len(windows) > 2
+    assert sum(len(window) for _, window, _ in windows) < len(samples) + 2 * speech._WINDOW
+    found = english.transcribe(samples)
+    assert text(found).lower().count("fellow americans") == text(whole).lower().count("fellow americans") == 3
+    starts = [segment.start for segment in found.segments if "fellow" in segment.text]
+    assert starts == pytest.approx([0.3, 12.3, 24.3], abs=1)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "silence", "noise", "tone", "chords"])
+def test_where_nobody_speaks_there_is_no_text(english, kind):
+    time = np.arange(30 * SAMPLE_RATE) / SAMPLE_RATE
+    notes = sum(np.sin(2 * np.pi * hertz * time) * (1 + np.sin(2 * np.pi * time)) for hertz in (220, 277, 330))
+    sounds = {
+        "nothing": silence(0),
+        "silence": silence(30),
+        "noise": np.random.default_rng(0).normal(0, 1500, len(time)).astype(np.int16),
+        "tone": (9000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16),
+        "chords": (3000 * notes).astype(np.int16),
+    }
+    assert english.transcribe(sounds[kind]) == speech.Transcript([], None, 0.0)
+
+
+def test_an_english_model_reads_all_as_english(english, kennedy):
+    assert english.transcribe(kennedy, "de").language == "en"
+
+
+def test_the_language_is_detected(multilingual, corpus, pcm):
+    found = multilingual.transcribe(pcm(corpus / "audio/misc/sr_french.aiff"))
+    assert found.language == "fr"
+    assert found.probability > 0.9
+    assert "dictée" in text(found)
+
+
+def test_a_recording_in_two_languages_is_written_down_in_both(multilingual, corpus, pcm):
+    found = text(multilingual.transcribe(pcm(corpus / "audio/misc/fw_multilingual.mp3")[: 45 * SAMPLE_RATE]))
+    assert "Permission is hereby granted, free of charge, to any person obtaining a copy" in found
+    assert "Jeden, der diese Software" in found
+
+
+def test_a_language_that_is_none_is_a_wrong_argument(multilingual, kennedy):
+    with pytest.raises(ConfigurationError, match="'klingon'"):
+        multilingual.transcribe(kennedy, "klingon")
+
+
+def test_out_of_gpu_memory_halves_the_batch_and_goes_on(whisper_path, kennedy):
+    sizes = []
+
+    class Small(Transcriber):
+        """Holds two clips; the memory of a GPU cannot be filled here."""
+
+        def _batch(self, window, batch, language, mixed):
+            sizes.append(len(batch))
+            if len(batch) > 2:
+                raise RuntimeError("CUDA failed with error out of memory")
+            return super()._batch(window, batch, language, mixed)
+
+    small = Small(whisper_path, threads=2, batch_size=8)
+    samples = np.concatenate([part for _ in range(4) for part in (kennedy, silence(5))])
+    assert text(small.transcribe(samples)).lower().count("fellow americans") == 4
+    assert sizes == [4, 2, 2]
+
+
+def test_speech_starts_where_it_does(english, corpus, pcm):
+    rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "speech" in row and not row.get("hard")][:1]
+    for row in rows:
+        found = english.transcribe(pcm(corpus / row["file"]))
+        assert found.segments[0].start == pytest.approx(row["speech"][0]["t0"], abs=1)
+        assert found.segments[-1].end == pytest.approx(row["speech"][-1]["t1"], abs=1)
+        said, truth = (set(re.findall(r"\w+", words.lower())) for words in (text(found), row["text"]))
+        assert len(said & truth) > 0.8 * len(truth)
+
+
+def test_a_folder_is_described_by_its_files(whisper_path, whisper_base_path):
+    tiny, base = describe_whisper(whisper_path), describe_whisper(whisper_base_path)
+    assert (tiny.multilingual, base.multilingual) == (False, True)
+    assert tiny.name == str(Path(whisper_path).resolve())
+    assert tiny.identity != base.identity
+    assert 70e6 < tiny.weight_bytes < 80e6
+    assert 140e6 < base.weight_bytes < 150e6
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("small", "--whisper-model 'small' was not found: it is no folder, and it is not in the local cache and the "
+         "model hub cannot be reached; check the name or give the path of a local copy"),
+        ("enormous", "--whisper-model 'enormous' is no size of Whisper"),
+        ("/no/such/folder", "--whisper-model '/no/such/folder': there is no such folder"),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_not_there_is_said_in_one_sentence(name, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        describe_whisper(name)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_folder_without_a_model_says_what_it_needs(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"not a Whisper model in CTranslate2 form .* needs model\.bin"):
+        describe_whisper(str(tmp_path))

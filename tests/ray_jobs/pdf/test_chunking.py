@@ -1,0 +1,141 @@
+"""Chunks, sized with the tokenizer of a real model."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from ingest.milvus.schema import TEXT_LENGTH
+from ingest.pdf.chunking import MAX_CHARACTERS, ChunkSettings, chunk_pages
+from ingest.pdf.structure import Block, Page
+
+ENGLISH = "The keeper climbs the tower at dusk. He trims the wick, and he writes the hour into the log.\n\n" * 40
+CHINESE = "云岭绿茶的冲泡水温是八十度，第一泡静置两分钟。第二泡稍长一些；茶叶沉底以后再饮用。" * 60
+
+
+@pytest.fixture(scope="module")
+def tokenizer_json(minilm_path):
+    return (Path(minilm_path) / "tokenizer.json").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def count(tokenizer_json):
+    """How many tokens a text has, the special ones not counted."""
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def split(text, tokenizer_json, tokens=60, overlap=0, number=1):
+    page = Page(number, [Block(text)])
+    return [chunk.text for chunk in chunk_pages([page], tokenizer_json, ChunkSettings(tokens, overlap))]
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE, ENGLISH + CHINESE], ids=["english", "chinese", "both"])
+@pytest.mark.parametrize("tokens", [8, 60, 250])
+def test_no_chunk_has_more_tokens_than_allowed(text, tokens, tokenizer_json, count):
+    chunks = split(text, tokenizer_json, tokens)
+    assert len(chunks) > 1
+    assert max(count(chunk) for chunk in chunks) <= tokens
+
+
+@pytest.mark.parametrize(
+    "text", [ENGLISH, CHINESE, "a-b" * 5000, " x\n\n\ty " * 500], ids=["en", "zh", "long", "space"]
+)
+def test_nothing_is_lost_but_white_space(text, tokenizer_json):
+    assert "".join("".join(split(text, tokenizer_json)).split()) == "".join(text.split())
+
+
+def test_a_chunk_is_filled_well(tokenizer_json, count):
+    sizes = [count(chunk) for chunk in split(ENGLISH, tokenizer_json, 200)]
+    assert sum(sizes[:-1]) / len(sizes[:-1]) > 100
+
+
+def test_a_short_paragraph_is_not_torn(tokenizer_json):
+    paragraphs = [f"Paragraph {number} is about the lamp, the fog signal and the boat." for number in range(20)]
+    chunks = split("\n\n".join(paragraphs), tokenizer_json, 40)
+    assert all(any(paragraph in chunk for chunk in chunks) for paragraph in paragraphs)
+
+
+def test_chunks_keep_their_page_and_never_cross_it(tokenizer_json):
+    pages = [Page(1, [Block("alpha " * 100)]), Page(2, []), Page(3, [Block("gamma " * 100)])]
+    chunks = list(chunk_pages(pages, tokenizer_json, ChunkSettings(60, 0)))
+    assert {(chunk.page, word) for chunk in chunks for word in chunk.text.split()} == {(1, "alpha"), (3, "gamma")}
+    assert [chunk.page for chunk in chunks] == sorted(chunk.page for chunk in chunks)
+
+
+def test_pages_without_text_give_no_chunk(tokenizer_json):
+    assert split(" \n\n \t ", tokenizer_json) == []
+
+
+@pytest.mark.parametrize("letter", ["x", "文", "🙂"])
+def test_a_megabyte_without_spaces_stays_under_the_limit_of_a_varchar(letter, tokenizer_json):
+    text = letter * (1_000_000 // len(letter.encode()))
+    chunks = split(text, tokenizer_json, 200)
+    assert "".join(chunks) == text
+    assert max(len(chunk) for chunk in chunks) <= MAX_CHARACTERS
+    assert max(len(chunk.encode()) for chunk in chunks) <= TEXT_LENGTH
+
+
+def test_overlap_repeats_the_end_of_the_chunk_before(tokenizer_json, count):
+    text = " ".join(f"word{number}" for number in range(400))
+    chunks = split(text, tokenizer_json, 60, overlap=20)
+    for before, after in itertools.pairwise(chunks):
+        shared = [word for word in after.split() if word in before.split()]
+        assert shared == before.split()[-len(shared) :]
+        assert 0 < count(" ".join(shared)) <= 20
+    assert max(count(chunk) for chunk in chunks) <= 60
+
+
+def test_without_overlap_no_word_comes_twice(tokenizer_json):
+    words = [f"word{number}" for number in range(400)]
+    assert " ".join(split(" ".join(words), tokenizer_json)).split() == words
+
+
+def test_a_tokenizer_saved_with_truncation_still_counts_whole_texts(tokenizer_json, count):
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.enable_truncation(16)
+    tokenizer.enable_padding(length=16)
+    chunks = split(ENGLISH, tokenizer.to_str(), 60)
+    assert max(count(chunk) for chunk in chunks) <= 60
+
+
+def test_a_chunk_has_the_headings_that_it_begins_under(tokenizer_json):
+    body = "The keeper climbs the tower at dusk. " * 3
+    blocks = [
+        Block("Lights", ("Lights",)),
+        Block(body, ("Lights",)),
+        Block("Fog", ("Lights", "Fog")),
+        Block(body, ("Lights", "Fog")),
+    ]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(30, 0)))
+    assert [chunk.metadata["headings"] for chunk in chunks] == [["Lights"], ["Lights", "Fog"]]
+    assert chunks[1].text.startswith("Fog")
+
+
+def test_the_headings_are_right_beyond_the_first_piece_of_a_long_page(tokenizer_json):
+    blocks = [Block("alpha " * MAX_CHARACTERS, ("A",)), Block("beta " * 400, ("B",))]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(200, 0)))
+    assert {(chunk.text.split()[0], *chunk.metadata["headings"]) for chunk in chunks} == {("alpha", "A"), ("beta", "B")}
+
+
+def test_a_table_that_fits_is_one_chunk(tokenizer_json):
+    blocks = [Block("Before"), Block("|Port|Depth|\n|---|---|\n|North|9 m|", table=True), Block("After")]
+    chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(60, 0)))
+    assert [(chunk.text, chunk.metadata) for chunk in chunks] == [
+        ("Before", {}),
+        ("|Port|Depth|\n|---|---|\n|North|9 m|", {"table": True}),
+        ("After", {}),
+    ]
+
+
+def test_a_long_table_is_cut_between_rows_under_its_first_row(tokenizer_json, count):
+    rows = [f"|Harbour {number}|{number} m|" for number in range(40)]
+    block = Block("\n".join(["|Port|Depth|", "|---|---|", *rows]), table=True)
+    chunks = [chunk.text for chunk in chunk_pages([Page(1, [block])], tokenizer_json, ChunkSettings(60, 0))]
+    assert len(chunks) > 1
+    assert all(chunk.startswith("|Port|Depth|\n|---|---|\n") for chunk in chunks)
+    assert [row for chunk in chunks for row in chunk.split("\n")[2:]] == rows
+    assert max(count(chunk) for chunk in chunks) <= 60

@@ -1,0 +1,356 @@
+"""What a PDF's pages become: scans are read, columns are in order, tables, headings and figures are found."""
+
+from pathlib import Path
+
+import pymupdf
+import pytest
+
+from ingest.pdf.chunking import ChunkSettings
+from ingest.pdf.document import DocumentSettings, parse_pdf, prepare, read_document
+from ingest.pdf.figures import MAX_FIGURES, MAX_SIDE
+
+PROSE = (
+    "The keeper climbs the tower at dusk and trims the wick before the lamp is lit. He writes the hour into the log, "
+    "and the state of the wind and of the sea. When fog comes in he starts the signal, which sounds twice a minute."
+)
+
+
+def blocks_of(document, **settings):
+    pages, _, _ = parse_pdf(document.tobytes(), **settings)
+    return [block for page in pages for block in page.blocks]
+
+
+def texts_of(document, **settings):
+    return [block.text for block in blocks_of(document, **settings)]
+
+
+def scanned(draw, rotation=0, dpi=120, width=420, height=300):
+    """A PDF whose page is a picture of what `draw` puts on a page."""
+    with pymupdf.open() as paper:
+        sheet = paper.new_page(width=width, height=height)
+        draw(sheet)
+        picture = sheet.get_pixmap(dpi=dpi)
+    scan = pymupdf.open()
+    turned = rotation % 180 == 90
+    page = scan.new_page(width=height if turned else width, height=width if turned else height)
+    page.insert_image(page.rect, pixmap=picture, rotate=rotation)
+    return scan
+
+
+def letter(page):
+    page.insert_text((30, 60), "The ferry to the island", fontsize=16)
+    page.insert_text((30, 90), "leaves the harbour at nine", fontsize=16)
+    page.insert_text((30, 180), "Tickets are sold on board", fontsize=16)
+
+
+PRIVATE_USE = b"""/CIDInit /ProcSet findresource begin 12 dict begin begincmap
+1 begincodespacerange <0000> <ffff> endcodespacerange
+1 beginbfrange <0000> <0fff> <e000> endbfrange
+endcmap end end"""
+"""A map of a font's glyphs to characters that have no meaning."""
+
+
+# --- OCR
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_scanned_page_is_read_whichever_way_up_it_is(rotation):
+    pages, _, metadata = parse_pdf(scanned(letter, rotation).tobytes())
+    assert [(page.kind, page.text) for page in pages] == [
+        ("ocr", "The ferry to the island leaves the harbour at nine\n\nTickets are sold on board")
+    ]
+    assert metadata["ocr_pages"] == 1
+
+
+def test_without_ocr_a_scanned_page_has_no_text():
+    assert texts_of(scanned(letter), ocr=False) == []
+
+
+def test_a_page_whose_letters_have_no_characters_is_read_by_ocr():
+    with pymupdf.open() as document:
+        page = document.new_page(width=420, height=200)
+        page.insert_font(fontname="F", fontbuffer=pymupdf.Font("helv").buffer)
+        page.insert_text((30, 60), "The ferry leaves at nine", fontname="F", fontsize=16)
+        document.subset_fonts()
+        for xref in range(1, document.xref_length()):
+            if b"begincmap" in (document.xref_stream(xref) or b""):
+                document.update_stream(xref, PRIVATE_USE)
+        data = document.tobytes()
+    (page,), _, _ = parse_pdf(data)
+    assert (page.kind, page.text) == ("ocr", "The ferry leaves at nine")
+
+
+def test_a_page_with_text_over_a_picture_is_not_read_by_ocr():
+    document = scanned(letter)
+    document[0].insert_textbox((30, 200, 400, 290), PROSE, fontsize=8)
+    (page,), _, _ = parse_pdf(document.tobytes())
+    assert (page.kind, page.text) == ("text", PROSE)
+
+
+def test_a_scanned_page_with_a_text_layer_is_not_read_again():
+    document = scanned(letter)
+    document[0].insert_textbox((30, 30, 400, 290), PROSE, fontsize=12, render_mode=3)
+    (page,), _, _ = parse_pdf(document.tobytes())
+    assert (page.kind, page.text) == ("text", PROSE)
+
+
+def test_a_scan_of_two_columns_is_read_column_by_column():
+    def columns(page):
+        for x, words in ((30, ("Alpha", "Beta", "Gamma")), (330, ("Delta", "Epsilon", "Zeta"))):
+            for row, word in enumerate(words):
+                page.insert_text((x, 60 + 40 * row), f"{word} is the word of this line", fontsize=16)
+
+    (text,) = ["\n\n".join(texts_of(scanned(columns, width=640)))]
+    words = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta"]
+    assert sorted(words, key=text.index) == words
+
+
+def test_a_page_the_size_of_a_wall_is_read_with_few_pixels():
+    document = scanned(letter)
+    document[0].set_mediabox((0, 0, 14400, 14400))
+    document[0].insert_image((0, 0, 14400, 10285), stream=scanned(letter)[0].get_pixmap(dpi=120).tobytes("png"))
+    assert "leaves the harbour at nine" in "\n".join(texts_of(document))
+
+
+# --- order
+
+
+def test_columns_are_read_one_after_the_other_though_the_file_is_written_across():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((60, 60), "A title that is as wide as the page and stands above both of its columns")
+        rows = PROSE.split()
+        for row in range(12):
+            page.insert_text((60, 100 + 14 * row), f"left {row} " + " ".join(rows[row : row + 6]), fontsize=9)
+            page.insert_text((320, 100 + 14 * row), f"right {row} " + " ".join(rows[row : row + 6]), fontsize=9)
+        text = "\n".join(texts_of(document))
+    order = ["A title", *(f"left {row}" for row in range(12)), *(f"right {row}" for row in range(12))]
+    assert sorted(order, key=text.index) == order
+
+
+def test_a_table_without_rules_stays_row_by_row():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for row in range(6):
+            page.insert_text((60, 100 + 30 * row), f"name {row}")
+            page.insert_text((320, 100 + 30 * row), f"value {row}")
+        text = " ".join(texts_of(document))
+    assert text == " ".join(f"name {row} value {row}" for row in range(6))
+
+
+def test_lines_that_are_set_far_apart_are_one_paragraph():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for row, line in enumerate(("云岭绿茶的冲泡水温", "是八十度第一泡静置", "两分钟")):
+            page.insert_text((60, 100 + 24 * row), line, fontname="china-s", fontsize=12)
+        assert texts_of(document) == ["云岭绿茶的冲泡水温是八十度第一泡静置两分钟"]
+
+
+# --- running heads
+
+
+@pytest.fixture
+def handbook():
+    with pymupdf.open() as document:
+        for number in range(1, 6):
+            page = document.new_page()
+            page.insert_text((60, 40), f"Lighthouse handbook, page {number} of 5", fontsize=8)
+            page.insert_textbox((60, 100, 500, 300), f"Rule {number}. {PROSE}", fontsize=11)
+            page.insert_text((290, 810), str(number), fontsize=8)
+        yield document
+
+
+def test_a_running_head_is_kept_once_and_page_numbers_go(handbook):
+    texts = texts_of(handbook)
+    assert [text for text in texts if "handbook" in text] == ["Lighthouse handbook, page 1 of 5"]
+    assert len([text for text in texts if text.startswith("Rule")]) == 5
+    assert not [text for text in texts if text.isdigit()]
+
+
+def test_a_page_that_has_nothing_else_keeps_what_repeats():
+    with pymupdf.open() as document:
+        for _ in range(4):
+            document.new_page().insert_text((60, 40), "Left blank on purpose")
+        assert texts_of(document) == ["Left blank on purpose"] * 4
+
+
+# --- headings
+
+
+def test_blocks_have_the_headings_above_them():
+    with pymupdf.open() as document:
+        for part in ("Lamp", "Fog signal"):
+            page = document.new_page()
+            page.insert_text((60, 60), part, fontsize=20)
+            for row, section in enumerate(("Duties", "Tools")):
+                page.insert_text((60, 120 + 300 * row), section, fontsize=11, fontname="hebo")
+                page.insert_textbox((60, 130 + 300 * row, 500, 400 + 300 * row), PROSE, fontsize=11)
+        blocks = blocks_of(document)
+    assert [block.headings for block in blocks if block.text == PROSE] == [
+        ("Lamp", "Duties"),
+        ("Lamp", "Tools"),
+        ("Fog signal", "Duties"),
+        ("Fog signal", "Tools"),
+    ]
+
+
+# --- tables
+
+
+def table(page, rows, top=100.0, width=120, height=24):
+    for index, row in enumerate(rows):
+        for column, text in enumerate(row):
+            cell = pymupdf.Rect(60 + width * column, top + height * index, 60 + width * (column + 1), 0)
+            cell.y1 = cell.y0 + height
+            page.draw_rect(cell)
+            page.insert_text((cell.x0 + 4, cell.y1 - 8), text, fontsize=10)
+
+
+def test_a_ruled_table_becomes_markdown_in_its_place():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((60, 80), "Depths of the harbours:")
+        table(page, [["Port", "Depth", "Light"], ["North", "9 m", ""], ["South", "4 m", "red|green"]])
+        page.insert_text((60, 220), "They were measured in spring.")
+        blocks = blocks_of(document)
+    assert [(block.text, block.table) for block in blocks] == [
+        ("Depths of the harbours:", False),
+        ("|Port|Depth|Light|\n|---|---|---|\n|North|9 m||\n|South|4 m|red\\|green|", True),
+        ("They were measured in spring.", False),
+    ]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_page_that_is_turned_for_its_wide_table_reads_like_an_upright_one(rotation):
+    with pymupdf.open() as upright:
+        sheet = upright.new_page(width=842, height=595)
+        table(sheet, [["Port", "Depth", "Light"], ["North", "9 m", "white"], ["South", "4 m", "red"]], width=200)
+        for row in range(12):
+            sheet.insert_text((60, 250 + 14 * row), f"left {row} {PROSE[:50]}", fontsize=9)
+            sheet.insert_text((450, 250 + 14 * row), f"right {row} {PROSE[:50]}", fontsize=9)
+        blocks = blocks_of(upright)
+        sheet.set_rotation(rotation)
+        sheet.remove_rotation()
+        sheet.set_rotation(360 - rotation)
+        assert blocks_of(upright) == blocks
+    assert [block.table for block in blocks].count(True) == 1
+
+
+def test_a_box_around_text_is_no_table():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for inset in range(4):
+            page.draw_rect((60 + 4 * inset, 90 + 4 * inset, 520 - 4 * inset, 300 - 4 * inset))
+        page.insert_textbox((90, 120, 490, 280), PROSE, fontsize=11)
+        assert [block.table for block in blocks_of(document)] == [False]
+
+
+def test_boxes_behind_words_are_no_table():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for row in range(4):
+            for column in range(3):
+                page.draw_rect((60 + 130 * column, 98 + 24 * row, 190 + 130 * column, 122 + 24 * row))
+            page.insert_text((64, 114 + 24 * row), PROSE[20 * row : 20 * row + 55], fontsize=11)
+            page.insert_text((400, 114 + 24 * row), "aside", fontsize=11)
+        assert not [block for block in blocks_of(document) if block.table]
+
+
+# --- figures
+
+
+def picture(seed, width=200, height=160):
+    pixels = bytes((x * seed + y * 3) % 256 for y in range(height) for x in range(width) for _ in range(3))
+    return pymupdf.Pixmap(pymupdf.csRGB, width, height, pixels, False)
+
+
+def figures_of(document):
+    return parse_pdf(document.tobytes(), figures=True)[1]
+
+
+def test_a_figure_is_handed_on_once_with_its_first_page():
+    with pymupdf.open() as document:
+        document.new_page().insert_text((60, 60), PROSE[:60])
+        xref = document.new_page().insert_image((60, 100, 360, 340), pixmap=picture(5))
+        document.new_page().insert_image((60, 100, 360, 340), xref=xref)
+        (figure,) = figures_of(document)
+    assert figure.page == 2
+    assert MAX_SIDE - 2 < max(figure.width, figure.height) <= MAX_SIDE
+    shown = pymupdf.Pixmap(figure.image)
+    assert (shown.width, shown.height) == (figure.width, figure.height)
+
+
+def test_logos_icons_and_rules_are_no_figures():
+    with pymupdf.open() as document:
+        xref = 0
+        for number in range(3):
+            page = document.new_page()
+            xref = page.insert_image((400, 40, 500, 120), pixmap=None if xref else picture(2), xref=xref)
+            page.insert_image((10, 700, 590, 766), pixmap=picture(7 + number), keep_proportion=False)
+            page.insert_image((60, 600, 90, 630), pixmap=picture(20 + number))
+        assert figures_of(document) == []
+
+
+def test_a_document_has_so_many_figures_at_most():
+    with pymupdf.open() as document:
+        for number in range(MAX_FIGURES + 1):
+            document.new_page().insert_image((60, 100, 160, 180), pixmap=picture(number + 2, 80, 64))
+        assert len(figures_of(document)) == MAX_FIGURES
+
+
+def test_the_picture_of_a_scanned_page_is_no_figure():
+    assert figures_of(scanned(letter)) == []
+
+
+# --- metadata and chunks
+
+
+def test_metadata_says_what_is_known_of_the_document():
+    with pymupdf.open() as document:
+        document.new_page().insert_textbox((60, 100, 500, 300), PROSE)
+        document.set_metadata(
+            {"title": " Keeping\nlights ", "author": "A. Keeper", "creationDate": "D:20260102030405Z"}
+        )
+        _, _, metadata = parse_pdf(document.tobytes())
+    assert metadata == {
+        "title": "Keeping lights",
+        "author": "A. Keeper",
+        "created": "2026-01-02T03:04:05+00:00",
+        "pages": 1,
+        "ocr_pages": 0,
+        "language": "en",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "font", "language"),
+    [
+        ("Der Leuchtturmwärter steigt in der Dämmerung auf den Turm und zündet die Lampe an.", "helv", "de"),
+        ("云岭绿茶的冲泡水温是八十度，第一泡静置两分钟，第二泡稍长一些。", "china-s", "zh"),
+    ],
+)
+def test_the_language_is_told_from_the_text(text, font, language):
+    with pymupdf.open() as document:
+        document.new_page().insert_textbox((60, 100, 500, 300), text, fontname=font)
+        assert parse_pdf(document.tobytes())[2]["language"] == language
+
+
+def test_chunks_say_how_their_text_was_had(minilm_path):
+    prepare((Path(minilm_path) / "tokenizer.json").read_text())
+    document = scanned(letter)
+    document.new_page().insert_textbox((60, 100, 500, 300), PROSE)
+    found = read_document(document.tobytes(), DocumentSettings(ChunkSettings(200, 0), 10))
+    assert [(chunk.page, chunk.kind) for chunk in found.chunks] == [(1, "ocr"), (2, "text")]
+    assert found.pages == 2
+
+
+def test_words_of_a_chinese_page_stay_whole_in_its_chunks(minilm_path):
+    """For the full text index, whose analyzer finds words and not their halves."""
+    prepare((Path(minilm_path) / "tokenizer.json").read_text())
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for row, line in enumerate(("云岭绿茶的冲泡水温是八十", "度茶叶沉底后再饮用，第二", "泡稍长一些。")):
+            page.insert_text((60, 100 + 26 * row), line, fontname="china-s", fontsize=12)
+        found = read_document(document.tobytes(), DocumentSettings(ChunkSettings(200, 0), 10))
+    (chunk,) = found.chunks
+    assert all(word in chunk.text for word in ("绿茶", "八十度", "第二泡"))

@@ -1,0 +1,246 @@
+"""SIGKILL at random moments, round after round: the next run leaves what a clean one would, and does nothing twice."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pymupdf
+import pytest
+
+from embedded.milvus_server import TOKEN
+from embedded.object_store import ObjectStore
+from embedded.processes import base_environment, command_line
+from embedded.ray_head import RayHead
+from ingest.common.errors import ObjectError
+from ingest.common.identity import row_ids
+from ingest.ledger.entries import UNFINISHED
+from ingest.ledger.writer import INTERRUPTED
+from ingest.milvus.client import connect
+from ingest.models.text_model import describe
+from ingest.pdf.chunking import ChunkSettings
+from ingest.pdf.document import DocumentSettings, prepare, read_document
+from ingest.run.report import PREFIX
+
+RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
+BUCKET, COLLECTION = "kill-rounds", "kill_"
+TOKENS = 12
+LONG_PAGES = 300  # more chunks than one part of an object has
+TARGETS = ("parse", "sandbox", "embed", "write", "driver", "raylet", "milvus", "store")
+ROUNDS = 7 * len(TARGETS)
+TRIES = 4
+"""Runs after a kill until one has to succeed: the first may meet a part that is still coming up."""
+
+
+def pdf(*pages):
+    with pymupdf.open() as document:
+        for text in pages:
+            document.new_page().insert_textbox(pymupdf.Rect(50, 50, 550, 800), text, fontsize=9)
+        return document.tobytes(no_new_id=True)
+
+
+class World:
+    """The parts of a platform, and what its store holds."""
+
+    def __init__(self, store, head, milvus, model):
+        self.store, self.head, self.milvus = store, head, milvus
+        self.model = model
+        self.source = f"{store.bucket(BUCKET)}/pdfs/"
+        self.random = random.Random(20261125)
+        self.contents = {}
+        self.versions = {}
+        self.fingerprint = ""
+        prepare(describe(model).tokenizer_json)
+
+    def change(self, number):
+        """Let some objects appear, change and go."""
+        names = [f"{n:02}.pdf" for n in range(14)]
+        for name in self.random.sample(names, 6):
+            texts = [f"Round {number} wrote page {page} of {name} anew." for page in range(self.random.randint(1, 4))]
+            self._put(name, pdf(*texts, "A page that all of them share."))
+        if number % 4 == 0:
+            pages = [f"Page {page} of the log, round {number - page % 2}, is quiet." for page in range(LONG_PAGES)]
+            self._put("long.pdf", pdf(*pages))
+            self._put("broken.pdf", b"%PDF-1.7 round " + str(number).encode())
+        self.lose_one()
+
+    def lose_one(self):
+        """Let an object leave the store, or none."""
+        if gone := self.random.choice([None, *sorted(self.contents)]):
+            self.store.client().delete_object(Bucket=BUCKET, Key=f"pdfs/{gone}")
+            del self.contents[gone], self.versions[gone]
+
+    def _put(self, name, data):
+        answer = self.store.client().put_object(Bucket=BUCKET, Key=f"pdfs/{name}", Body=data)
+        self.contents[name], self.versions[name] = data, answer["ETag"].strip('"')
+
+    def launch(self):
+        environment = {**base_environment(), **self.store.environment(), **self.head.client_environment()}
+        return subprocess.Popen(
+            [
+                *(sys.executable, str(RAY_JOBS / "ingest_pdfs.py"), "--source", self.source),
+                *("--milvus-uri", self.milvus.uri, "--collection", COLLECTION, "--embedding-model", self.model),
+                *("--chunk-tokens", str(TOKENS), "--lease-seconds", "5", "--max-failed-fraction", "1"),
+            ],
+            env={**environment, "MILVUS_TOKEN": TOKEN},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def expected(self):
+        """Ids by source that a clean run leaves; none of an object that fails."""
+        ids = {}
+        for name, data in self.contents.items():
+            source = self.source + name
+            try:
+                chunks = read_document(data, DocumentSettings(ChunkSettings(TOKENS, 0), 1000)).chunks
+            except ObjectError:
+                ids[source] = []
+            else:
+                ids[source] = row_ids(source, self.versions[name], self.fingerprint, 0, len(chunks))
+        return ids
+
+    def found(self):
+        """Ids by source, and the ledger by source."""
+        client = connect(self.milvus.uri, patience=120)
+        for name in ("documents", "sources"):  # a server that has just come up is still at it
+            client.load_collection(COLLECTION + name, timeout=120)
+        rows, ledger = (
+            client.query(
+                COLLECTION + name, filter=f'{key} != ""', output_fields=fields, limit=16_000,
+                consistency_level="Strong", timeout=120,
+            )
+            for name, key, fields in (
+                ("documents", "id", ["id", "source"]),
+                ("sources", "source", ["source", "version", "status", "error_type", "fingerprint", "metadata"]),
+            )
+        )  # fmt: skip
+        ids = {row["source"]: [] for row in ledger}
+        for row in rows:
+            ids.setdefault(row["source"], []).append(row["id"])
+        return ids, {row["source"]: row for row in ledger}
+
+    def done(self):
+        """Sources that the next run has nothing to do for."""
+        _, ledger = self.found()
+        return {
+            self.source + name
+            for name, version in self.versions.items()
+            if (entry := ledger.get(self.source + name))
+            and (entry["version"], entry["fingerprint"]) == (version, self.fingerprint)
+            and UNFINISHED not in entry["metadata"]
+            and entry["error_type"] != INTERRUPTED.error_type
+        }
+
+
+def victims(target, world, driver):
+    """The processes of a kind that live now."""
+    if target == "driver":
+        return [psutil.Process(driver.pid)]
+    members = world.head.members()
+    if target == "raylet":
+        return [process for process in members if "raylet/raylet" in " ".join(command_line(process)[:1])]
+    titles = {"parse": "parse_documents", "sandbox": "parse_documents", "embed": "EmbedTexts", "write": "Write"}
+    found = [
+        process
+        for process in members
+        if (words := command_line(process)) and words[0].startswith("ray::") and titles[target] in words[0]
+    ]
+    if target == "sandbox":
+        return [child for process in found for child in process.children() if "spawn" in " ".join(command_line(child))]
+    return found
+
+
+def strike(target, world, driver):
+    """Kill one at a random moment; returns whether there was one to kill before the run had ended."""
+    if target in ("milvus", "store"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(world.random.uniform(0, 20))
+        part = world.milvus if target == "milvus" else world.store
+        hit = driver.poll() is None
+        part.kill()
+        part.start()
+        return hit
+    # From when there is one, or, for what lives long, at any moment of the run.
+    delay = world.random.uniform(0, {"driver": 20, "raylet": 20, "embed": 8}.get(target, 1))
+    while driver.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if found := victims(target, world, driver):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    driver.wait(delay)
+                victim = world.random.choice(victims(target, world, driver) or found)
+                victim.kill()
+                return driver.poll() is None
+        time.sleep(0.02)
+    return False
+
+
+def finish(driver, seconds=400):
+    """Exit code and output; a run that hangs is killed and fails the test with what it said."""
+    hung = threading.Timer(seconds, driver.kill)
+    hung.start()
+    output = driver.communicate()[0]
+    assert hung.is_alive(), f"the run hung\n{output}"
+    hung.cancel()
+    return driver.returncode, output
+
+
+def report(output):
+    return json.loads(output.splitlines()[-1].removeprefix(PREFIX))
+
+
+@pytest.fixture(scope="module")
+def world(milvus_server, minilm_path, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched, ObjectStore(tmp_path_factory.mktemp("s3")) as store:
+        patched.setenv("MILVUS_TOKEN", TOKEN)
+        environment = {**store.environment(), "MILVUS_TOKEN": TOKEN}
+        with RayHead(tmp_path_factory.mktemp("ray"), environment=environment) as head:
+            yield World(store, head, milvus_server, minilm_path)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3 * 3600)
+def test_after_any_kill_the_next_run_leaves_what_a_clean_one_would_and_does_nothing_twice(world):
+    world.change(0)
+    code, output = finish(world.launch())
+    assert code == 0, output
+    world.fingerprint = report(output)["fingerprint"]
+    hits, survived = Counter(), Counter()
+    for number in range(1, int(os.environ.get("KILL_ROUNDS", ROUNDS)) + 1):
+        target = TARGETS[number % len(TARGETS)]
+        world.change(number)
+        driver = world.launch()
+        hit = strike(target, world, driver)
+        code, output = finish(driver)
+        hits[target] += hit
+        survived[target] += hit and code == 0
+        print(f"round {number}: {target} {'killed' if hit else 'missed'}, exit code {code}", flush=True)
+        if target == "raylet" and hit:  # also after a run that was all but over, and ended well
+            world.head.kill()
+            world.head.start()
+        for _ in range(TRIES):
+            if code == 0:
+                break
+            assert code in (-9, 1, 4), output
+            world.lose_one()  # its rows may be there without a word of the run that was cut off
+            done = world.done()
+            code, output = finish(world.launch())
+            print(f"  next run: exit code {code}, {len(done)} objects were done before it", flush=True)
+            if code == 0:
+                assert report(output)["unchanged"] == len(done), output
+        assert code == 0, output
+        ids, ledger = world.found()
+        assert {source: sorted(found) for source, found in ids.items()} == {
+            source: sorted(wanted) for source, wanted in world.expected().items()
+        }, f"after round {number} ({target})"
+        assert not [entry for entry in ledger.values() if UNFINISHED in entry["metadata"]]
+    print(f"killed {dict(hits)}; the run went on and succeeded after {dict(survived)}")
+    assert all(hits[target] for target in TARGETS[: int(os.environ.get("KILL_ROUNDS", ROUNDS))]), hits

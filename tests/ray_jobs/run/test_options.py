@@ -1,0 +1,111 @@
+"""Bad flags: exit code 2 and one line that says what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.common.errors import ConfigurationError
+from ingest.run.options import Parser, add_common_flags, options_from
+
+SCRIPT = Path(__file__).parents[3] / "ray_jobs" / "ingest_pdfs.py"
+GOOD = ["--source", "s3://bucket/prefix/", "--milvus-uri", "http://127.0.0.1:1"]
+
+
+def options(*flags):
+    parser = Parser()
+    add_common_flags(parser)
+    return options_from(parser.parse_args([*GOOD, *flags]))
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ([], "--source"),
+        (["--source", "s3://bucket/"], "--milvus-uri"),
+        ([*GOOD, "--nonsense"], "--nonsense"),
+        ([*GOOD, "--max-failed-fraction", "1.5"], "1.5 is not between 0 and 1"),
+        ([*GOOD, "--limit", "-1"], "-1 is negative"),
+        ([*GOOD, "--index-type", "IVF_PQ"], "IVF_PQ"),
+        ([*GOOD, "--collection", "bad-name"], "'bad-name' cannot begin a collection's name"),
+        ([*GOOD, "--chunk-tokens", "0"], "--chunk-tokens must be above --chunk-overlap"),
+        ([*GOOD, "--chunk-tokens", "50", "--chunk-overlap", "50"], "--chunk-tokens must be above --chunk-overlap"),
+        ([*GOOD, "--report", "/no/such/folder/report.json"], "its folder does not exist"),
+        ([*GOOD, "--report", "/"], "'/' is a folder"),
+        ([*GOOD, "--only-failed", "Crashed", "--full-refresh"], "--only-failed and --full-refresh contradict"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
+)
+def test_a_bad_flag_is_one_line_and_exit_code_2(flags, names):
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("ERROR: ")
+    assert names in line
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--max-failed-fraction", "nan"],
+        ["--max-failed-fraction", "-0.1"],
+        ["--max-failed-fraction", "many"],
+        ["--limit", "1.5"],
+        ["--max-object-mb", "0"],
+        ["--max-object-mb", "nan"],
+        ["--max-object-mb", "inf"],
+        ["--index-params", "[1]"],
+        ["--index-params", '{"M": "16"}'],
+        ["--index-params", '{"M": true}'],
+        ["--index-params", "{"],
+    ],
+    ids=" ".join,
+)
+def test_values_out_of_range_end_the_program_with_2(flags, capsys):
+    with pytest.raises(SystemExit) as caught:
+        options(*flags)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR: bad arguments: ")
+
+
+@pytest.mark.parametrize("prefix", ["a-b", "1a", "a b", "a.b", "文", "a\n", "x" * 300])
+def test_a_prefix_that_milvus_would_not_take_is_a_configuration_error(prefix):
+    with pytest.raises(ConfigurationError, match="cannot begin a collection's name"):
+        options("--collection", prefix)
+
+
+def test_defaults_are_the_documented_ones():
+    got = options()
+    assert (got.collection, got.max_failed_fraction, got.limit, got.analyzer) == ("", 0.1, 0, "auto")
+    assert (got.index.kind, got.index.params) == ("HNSW", {"M": 16, "efConstruction": 200})
+    assert not (got.dry_run or got.full_refresh or got.keep_missing)
+    assert got.max_object_bytes == 512_000_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], None), (["--only-failed"], ""), (["--only-failed="], ""), (["--only-failed", "Crashed"], "Crashed"),
+        (["--only-failed=parse/Crashed"], "parse/Crashed"),
+    ],
+)  # fmt: skip
+def test_failed_objects_alone_can_be_asked_for_with_or_without_a_reason(flags, expected):
+    assert options(*flags).only_failed == expected
+
+
+def test_another_index_gets_no_parameters_of_hnsw():
+    assert options("--index-type", "FLAT").index.params == {}
+    assert options("--index-params", '{"M": 8}').index.params == {"M": 8}
+
+
+def test_the_run_id_is_the_ray_jobs_or_the_given_one(monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"metadata": {"job_submission_id": "raysubmit_7"}}')
+    assert options().run_id == "raysubmit_7"
+    assert options("--run-id", "mine").run_id == "mine"
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{broken")
+    assert options().run_id.startswith("manual-")

@@ -1,0 +1,82 @@
+"""What comes back of an error that a stage of a real Ray Data pipeline raises."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.run.ray_session import job_error
+
+SENTENCE = "the object store cannot be reached; check that it runs"
+PROGRAM = f"""
+import ray
+from ingest.errors import UnreachableError
+from ingest.ray_session import connect_ray, job_error
+
+def fail(block):
+    yield from ()
+    raise UnreachableError({SENTENCE!r})
+
+connect_ray(lambda line: None, 1 << 20)
+try:
+    ray.data.range(1).map_batches(fail).materialize()
+except Exception as error:
+    found = job_error(error)
+    print(type(found).__name__, str(found), sep=": ")
+"""
+
+
+def test_a_job_error_keeps_its_one_sentence_on_its_way_through_ray_data(jobs):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout == f"UnreachableError: {SENTENCE}\n", done.stderr
+
+
+INTERRUPTED = """
+import os, signal, sys
+from ingest.ray_session import connect_ray
+from ingest.script import finish
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
+
+def interrupt(block, pid=os.getpid()):
+    os.kill(pid, SIGNUM)
+    signal.pause()
+
+def work():
+    import ray
+    connect_ray(lambda line: None, 1 << 20)
+    ray.data.range(1).map_batches(interrupt).materialize()
+
+sys.exit(finish(work, ""))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_interrupted_while_ray_works_ends_in_one_sentence(jobs, signum):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.replace("SIGNUM", str(int(signum)))],
+        env={**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    # Ray's core says which log level it was given.
+    (line,) = [line for line in done.stderr.splitlines() if "logging.cc" not in line]
+    assert line.startswith(f"ERROR: the run was interrupted ({signum.name})")
+    assert done.returncode == 128 + signum
+
+
+def test_other_errors_come_back_as_they_are():
+    error = ValueError("two\nlines")
+    assert job_error(error) is error
+    assert str(error) == "two\nlines"

@@ -1,0 +1,149 @@
+"""The cache of vectors: who embeds what, and what is forgotten first."""
+
+import numpy as np
+import pytest
+
+from ingest.stages.known_vectors import SILENT_SECONDS, KnownVectors, VectorCache, digest
+
+DIMENSION = 4
+A, B, C = (digest(text) for text in "abc")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def cache(clock):
+    return VectorCache(DIMENSION, clock=clock)
+
+
+def vectors(*values):
+    return np.array([[value] * DIMENSION for value in values], np.float32)
+
+
+def test_what_nobody_knows_is_claimed_and_then_known_to_others(cache):
+    answer = cache.ask("one", [A, B])
+    assert (answer.known, answer.claimed) == ([], [0, 1])
+    cache.put("one", [A, B], vectors(1, 2))
+    answer = cache.ask("two", [B, C, A])
+    assert (answer.known, answer.claimed) == ([0, 2], [1])
+    np.testing.assert_array_equal(answer.vectors, vectors(2, 1))
+
+
+def test_what_another_one_is_embedding_is_neither_known_nor_claimed(cache):
+    cache.ask("one", [A])
+    answer = cache.ask("two", [A, B])
+    assert (answer.known, answer.claimed) == ([], [1])
+
+
+def test_an_actor_that_begins_again_gets_its_own_claims(cache):
+    cache.ask("one", [A])
+    assert cache.ask("one", [A]).claimed == [0]
+
+
+def test_the_claims_of_one_that_is_silent_are_taken_over(cache, clock):
+    cache.ask("one", [A])
+    clock.now = SILENT_SECONDS - 1
+    assert cache.ask("two", [A]).claimed == []
+    clock.now = SILENT_SECONDS
+    assert cache.ask("two", [A]).claimed == [0]
+    assert cache.ask("three", [A]).claimed == []
+
+
+def test_one_that_goes_on_is_not_silent(cache, clock):
+    cache.ask("one", [A, B])
+    clock.now = SILENT_SECONDS - 1
+    cache.put("one", [A], vectors(1))
+    clock.now = SILENT_SECONDS + 1
+    answer = cache.ask("two", [A, B])
+    assert (answer.known, answer.claimed) == ([0], [])
+
+
+def test_the_oldest_go_first_where_there_is_no_more_room(clock):
+    cache = VectorCache(DIMENSION, max_bytes=2 * 4 * DIMENSION, clock=clock)
+    cache.put("one", [A, B, C], vectors(1, 2, 3))
+    answer = cache.ask("one", [A, B, C])
+    assert (answer.known, answer.claimed) == ([1, 2], [0])
+    np.testing.assert_array_equal(answer.vectors, vectors(2, 3))
+
+
+def test_a_full_disk_costs_memory_of_some_and_nothing_else(cache, monkeypatch):
+    cache.put("one", [A], vectors(1))
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.pwrite", full)
+        cache.put("one", [B], vectors(2))
+    cache.put("one", [C], vectors(3))
+    answer = cache.ask("one", [A, B, C])
+    assert len(answer.known) <= 1
+    np.testing.assert_array_equal(answer.vectors, vectors(*[[1, 2, 3][index] for index in answer.known]))
+
+
+class Call:
+    """A method as an actor's handle has it, called at once."""
+
+    def __init__(self, method):
+        self._method = method
+
+    def remote(self, *arguments):
+        return self._method(*arguments)
+
+
+@pytest.fixture
+def known(cache, monkeypatch):
+    """The handle on a real cache, called in this process."""
+    handle = type("Handle", (), {"ask": Call(cache.ask), "put": Call(cache.put)})()
+    monkeypatch.setattr("ray.get", lambda result: result)
+    return KnownVectors(handle)
+
+
+def encode(asked):
+    def run(texts, done):
+        asked.append(list(texts))
+        found = vectors(*[float(ord(text)) for text in texts])
+        done(range(len(texts)), found)
+        return found
+
+    return run
+
+
+def test_each_text_is_embedded_once_and_every_vector_is_in_its_place(known):
+    asked = []
+    matrix, reused = known.embed("one", ["b", "a", "b", "b"], encode(asked), DIMENSION)
+    assert (asked, reused) == ([["b", "a"]], 2)
+    np.testing.assert_array_equal(matrix, vectors(98, 97, 98, 98))
+    matrix, reused = known.embed("two", ["a", "c"], encode(asked), DIMENSION)
+    assert (asked[1:], reused) == ([["c"]], 1)
+    np.testing.assert_array_equal(matrix, vectors(97, 99))
+
+
+def test_no_texts_are_no_vectors(known):
+    matrix, reused = known.embed("one", [], encode([]), DIMENSION)
+    assert (matrix.shape, reused) == ((0, DIMENSION), 0)
+
+
+def test_what_another_one_is_embedding_is_waited_for(known, cache, monkeypatch):
+    cache.ask("other", [digest("a")])
+    waits = []
+
+    def other_is_done(seconds):
+        waits.append(seconds)
+        cache.put("other", [digest("a")], vectors(7))
+
+    monkeypatch.setattr("time.sleep", other_is_done)
+    asked = []
+    matrix, reused = known.embed("one", ["a", "b"], encode(asked), DIMENSION)
+    assert (asked, len(waits), reused) == ([["b"]], 1, 1)
+    np.testing.assert_array_equal(matrix, vectors(7, 98))

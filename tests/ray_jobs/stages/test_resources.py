@@ -1,0 +1,145 @@
+"""The rule that keeps a cluster from hanging: all actors, a parse task and a write task fit at once."""
+
+import pytest
+
+from ingest.common.errors import ConfigurationError
+from ingest.stages.resources import (
+    ACTOR_BYTES,
+    MAX_THREADS,
+    Cluster,
+    ModelStage,
+    Node,
+    Pool,
+    Resources,
+    check_wanted,
+    cluster_of,
+    share,
+)
+
+SIZES = [0.5, 1, 1.5, 1.75, *range(2, 257)]
+CLUSTERS = [(cpus, gpus) for cpus in SIZES for gpus in (0, 1, 2, 8, 300)]
+MODEL_BYTES = 500_000_000
+ONE = (ModelStage("embed", MODEL_BYTES),)
+THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", MODEL_BYTES, 6), ModelStage("embed", 1000, 1))
+
+
+def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, wanted=None) -> Resources:
+    return share(Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory), stages, single_writer, wanted or {})
+
+
+@pytest.mark.parametrize("stages", [ONE, THREE])
+@pytest.mark.parametrize("memory", [0, 8e9, 1e15])
+def test_all_actors_leave_room_for_what_feeds_them(stages, memory):
+    for cpus, gpus in CLUSTERS:
+        got = shared(cpus, gpus, memory=memory, stages=stages)
+        pools = got.pools.values()
+        actors = sum(pool.max_actors * pool.cpus for pool in pools)
+        assert actors + got.parse_cpus + got.write_cpus <= cpus + 1e-9, (cpus, gpus, got)
+        assert sum(pool.max_actors * pool.gpus for pool in pools) <= gpus, (cpus, gpus, got)
+
+
+@pytest.mark.parametrize("stages", [ONE, THREE])
+def test_every_stage_gets_something(stages):
+    for cpus, gpus in CLUSTERS:
+        got = shared(cpus, gpus, single_writer=False, stages=stages)
+        assert set(got.pools) == {stage.name for stage in stages}
+        for pool in got.pools.values():
+            assert min(pool.min_actors, pool.threads, got.write_tasks) >= 1, (cpus, gpus, got)
+            assert pool.cpus > 0, (cpus, gpus, got)
+            assert (pool.gpus > 0) == (gpus > 0), (cpus, gpus, got)
+        assert min(got.parse_cpus, got.write_cpus) > 0, (cpus, gpus, got)
+
+
+def test_on_several_nodes_what_is_left_is_a_whole_cpu_of_one_of_them():
+    for cpus in range(4, 257, 2):
+        pool = shared(cpus, 0, nodes=2).pools["embed"]
+        assert pool.cpus == int(pool.cpus)
+        assert cpus - pool.max_actors * pool.cpus >= 1
+
+
+def test_lite_gets_one_writer_and_a_server_several():
+    assert {shared(cpus, gpus).write_tasks for cpus, gpus in CLUSTERS} == {1}
+    assert [shared(cpus, 0, single_writer=False).write_tasks for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
+        *(1, 1, 1, 2, 4, 4, 4)
+    ]
+
+
+def test_on_cpus_every_core_has_a_thread_of_a_model():
+    for cpus in range(2, 5):
+        pool = shared(cpus, 0).pools["embed"]
+        assert pool.max_actors * pool.threads == cpus
+    for cpus in range(5, 257):
+        pool = shared(cpus, 0).pools["embed"]
+        assert pool.max_actors * pool.threads == cpus - 1
+
+
+def test_memory_bounds_the_copies_of_the_model():
+    room_for_two = 2 * (ACTOR_BYTES + MODEL_BYTES) + 1
+    pool = shared(16, 0, memory=room_for_two).pools["embed"]
+    assert (pool.max_actors, pool.threads) == (2, MAX_THREADS)
+    assert shared(16, 0, memory=0).pools["embed"].max_actors == 1
+    assert shared(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": Pool(1, 1, 1, 0, 2, 32)})
+
+
+def test_the_stage_with_most_work_gets_most_actors():
+    for cpus, gpus in ((64, 0), (64, 16)):
+        actors = {name: pool.max_actors for name, pool in shared(cpus, gpus, stages=THREE).pools.items()}
+        assert actors["transcribe"] > 4 * actors["embed"]
+
+
+def test_few_gpus_hold_a_part_of_every_stage():
+    pools = shared(16, 1, stages=THREE).pools
+    assert {pool.gpus for pool in pools.values()} == {0.3333}
+    assert {pool.max_actors for pool in pools.values()} == {1}
+
+
+def test_nodes_that_died_do_not_count():
+    alive, dead = {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}, {"Alive": False, "Resources": {"CPU": 8.0}}
+    assert cluster_of([alive, dead], {"memory": 7.0}) == Cluster((Node(4.0, 1.0),), 7.0)
+
+
+# --- what the user wants
+
+
+def test_what_is_wanted_goes_before_what_the_cluster_suggests():
+    wanted = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
+    got = shared(16, 1, wanted=wanted)
+    assert got.pools["embed"] == Pool(1, 3, 2, 0.25, 5, 7)
+    assert got.parse_cpus == 4
+
+
+def test_a_pool_of_one_size_is_wanted_with_a_number():
+    pool = shared(16, 0, wanted={"embed": {"actors": 2}}).pools["embed"]
+    assert (pool.min_actors, pool.max_actors) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"embed": {"gpus": 2}}, "'embed' asks for 2 GPUs and the largest node of the Ray cluster has 1"),
+        ({"embed": {"cpus": 32}}, "'embed' asks for 32 CPUs and the largest node of the Ray cluster has 16"),
+        ({"embed": {"actors": 40}}, "all stages ask for 40 CPUs and their tasks for 1, and the Ray cluster has 16"),
+        ({"embed": {"actors": 3, "gpus": 0.5}}, "all stages ask for 1.5 GPUs, and the Ray cluster has 1"),
+    ],
+)
+def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(wanted, words):
+    with pytest.raises(ConfigurationError, match=words):
+        shared(16, 1, wanted=wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ([], "is not a JSON object"),
+        ({"caption": {"cpus": 1}}, "there is no stage 'caption'; there are parse, embed"),
+        ({"embed": 3}, "embed cannot have the value 3"),
+        ({"embed": {"cpu": 1}}, "embed cannot have cpu 1"),
+        ({"embed": {"actors": 0}}, "embed cannot have actors 0"),
+        ({"embed": {"actors": [3, 2]}}, r"embed cannot have actors \[3, 2\]"),
+        ({"embed": {"gpus": True}}, "embed cannot have gpus True"),
+        ({"parse": {"gpus": 1}}, "parse cannot have gpus 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error(wanted, words):
+    with pytest.raises(ConfigurationError, match=words):
+        check_wanted(wanted, ["embed"])

@@ -1,0 +1,73 @@
+"""An object store that answers 500 and 503, resets, cuts bodies off and stalls: a proxy before the real one."""
+
+import os
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from embedded.fault_proxy import FaultProxy
+from ingest import object_store as store_module
+from ingest.common.errors import ObjectError, UnreachableError
+from ingest.store.object_reading import read_object
+from ingest.store.object_store import list_objects, s3_client
+
+BUCKET = "ray-jobs-faults"
+BODY = bytes(range(256)) * 2000
+
+
+@pytest.fixture
+def proxy(object_store, monkeypatch):
+    """The proxy that the code under test takes for the store; bucket and object are there."""
+    object_store.bucket(BUCKET)
+    object_store.client().put_object(Bucket=BUCKET, Key="a.pdf", Body=BODY)
+    address = urlsplit(object_store.endpoint_url)
+    with FaultProxy(address.hostname, address.port) as proxy:
+        for name, value in {**object_store.environment(), "AWS_ENDPOINT_URL": proxy.url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setattr(store_module, "READ_TIMEOUT", 2)
+        s3_client.cache_clear()
+        yield proxy
+        s3_client.cache_clear()
+
+
+def listed():
+    return list(list_objects(f"s3://{BUCKET}/", (".pdf",)))
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate", "stall"])
+def test_a_read_that_fails_twice_is_made_again(proxy, fault):
+    (entry,) = listed()
+    proxy.add("GET .*a.pdf", fault, times=2)
+    assert read_object(entry.source, entry.version, sleep=lambda seconds: None) == BODY
+    assert sum("a.pdf" in request for request in proxy.requests) == 3
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate"])
+def test_a_listing_that_fails_twice_is_made_again(proxy, fault):
+    proxy.add("list-type=2", fault, times=2)
+    assert [entry.source for entry in listed()] == [f"s3://{BUCKET}/a.pdf"]
+
+
+@pytest.mark.parametrize("fault", ["503", "reset", "truncate"])
+def test_a_read_that_keeps_failing_ends_the_run_and_not_the_object(proxy, fault):
+    (entry,) = listed()
+    proxy.add("GET .*a.pdf", fault)
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        read_object(entry.source, entry.version, sleep=lambda seconds: None)
+
+
+def test_a_listing_that_keeps_failing_is_not_an_empty_one(proxy):
+    proxy.add("list-type=2", "503")
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        listed()
+
+
+def test_an_object_that_was_deleted_is_no_fault_of_the_store(proxy, object_store):
+    (entry,) = listed()
+    object_store.client().delete_object(Bucket=BUCKET, Key="a.pdf")
+    with pytest.raises(ObjectError, match="deleted after it was listed"):
+        read_object(entry.source, entry.version)
