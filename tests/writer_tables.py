@@ -5,6 +5,7 @@ import uuid
 import numpy as np
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, diff
 from ingest.ledger.entries import read_ledger
@@ -14,8 +15,8 @@ from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 DIMENSION = 4
 FINGERPRINT = "f1"
 ROOT = "s3://bucket/day/"
-BROKEN = ObjectError("parse", "Encrypted", "the PDF needs a password")
-CRASHED = ObjectError("parse", "Crashed", "the file crashed its parser (SIGSEGV)")
+BROKEN = ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
+CRASHED = ObjectError(Failure.CRASHED, "the file crashed its parser (SIGSEGV)")
 A, B, C, D, E = (f"{ROOT}{letter}.pdf" for letter in "abcde")
 
 

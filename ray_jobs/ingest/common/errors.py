@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ingest.common.failures import Failure
 from ingest.common.redaction import redact
 
 
@@ -41,45 +42,26 @@ class UnreachableError(JobError):
     exit_code = ExitCode.UNREACHABLE
 
 
-MAY_PASS = frozenset(
-    {
-        "Vanished",
-        "Unreadable",
-        "ChangedDuringRun",
-        "Forbidden",
-        "Crashed",
-        "TimeLimit",
-        "MemoryLimit",
-        "Interrupted",
-        "NoSpace",
-        "ModelError",
-    }
-)
-"""Types of failure that another try may not meet again. All others are the object's own: it has to change first."""
-
-MAX_ATTEMPTS = 3
-"""How often an object that keeps failing like that is tried before it has to change first."""
-
-
-def worth_another_try(error_type: str, attempts: int) -> bool:
-    """Whether an object that failed like this, at its try number `attempts`, is tried again as it is."""
-    return error_type in MAY_PASS and attempts < MAX_ATTEMPTS
-
-
 class ObjectError(Exception):
     """Costs one object, never the run.
 
     Args:
-        stage: where it failed: `read`, `parse`, `embed` or `write`.
-        error_type: a short stable name to group by, such as `Encrypted`.
-        message: one sentence for the object's owner; secrets in it are hidden.
-        limit: the value of the limit that the object went over, if it was one: with a higher one it is tried again.
+        failure: its type.
+        problem: the facts of this case, as the beginning of a sentence; secrets in it are hidden.
+        limit: the limit that the object exceeded, if it did; a run with a higher one tries the object again.
     """
 
-    def __init__(self, stage: str, error_type: str, message: str, limit: float | None = None) -> None:
-        message = redact(message)
-        super().__init__(stage, error_type, message, limit)
+    def __init__(self, failure: Failure, problem: str, limit: float | None = None) -> None:
+        problem = redact(problem)
+        super().__init__(failure, problem, limit)
+        self.failure = failure
+        self.problem = problem
         self.limit = limit
-        self.stage = stage
-        self.error_type = error_type
-        self.message = message
+
+    @property
+    def message(self) -> str:
+        """One sentence for the object's owner."""
+        return f"{self.problem}; {self.failure.advice}"
+
+    def __str__(self) -> str:
+        return self.message

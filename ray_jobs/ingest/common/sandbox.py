@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.common.errors import JobError, ObjectError
+from ingest.common.failures import Failure
 from ingest.common.limits import Limits
 from ingest.common.text import one_line
 
@@ -79,9 +80,8 @@ class Sandbox:
         """Call a module-level function in the child.
 
         Raises:
-            ObjectError: the function's own; or of stage `parse` and type `TimeLimit`, `MemoryLimit`, `Crashed` (the
-                child died), `TooMuchText` (the result is too large to hand on) or `ParserError` (any other exception
-                of the function).
+            ObjectError: the function's own; or TIME_LIMIT, MEMORY_LIMIT, CRASHED (the child died), TOO_MUCH_TEXT (the
+                result is too large to hand on) or PARSER_ERROR (any other exception of the function).
             JobError: there is no child any more, and a new one cannot be started.
         """
         try:
@@ -96,10 +96,8 @@ class Sandbox:
             raise error.as_failure() from None
         if answer is None:
             raise ObjectError(
-                "parse",
-                "MemoryLimit",
-                f"parsing needs more than {self._limits.memory_bytes / 1e6:.0f} MB of memory; raise "
-                "--max-object-memory-mb to take the file",
+                Failure.MEMORY_LIMIT,
+                f"parsing needs more than {self._limits.memory_bytes / 1e6:.0f} MB of memory",
                 limit=self._limits.memory_bytes,
             )
         result = pickle.loads(answer)
@@ -129,10 +127,8 @@ class Sandbox:
         if not answered:
             self._end()
             raise ObjectError(
-                "parse",
-                "TimeLimit",
-                f"parsing went on for {self._limits.seconds:g} s without getting any further and was ended; raise "
-                "--max-object-seconds to take the file",
+                Failure.TIME_LIMIT,
+                f"parsing was ended after {self._limits.seconds:g} s without progress",
                 limit=self._limits.seconds,
             )
         return answer
@@ -164,7 +160,7 @@ class _DiedError(Exception):
     """The child died."""
 
     def as_failure(self) -> ObjectError:
-        return ObjectError("parse", "Crashed", f"the file crashed its parser ({self}); it may be damaged")
+        return ObjectError(Failure.CRASHED, f"the file crashed its parser ({self})")
 
 
 class _KilledError(_DiedError):
@@ -297,13 +293,12 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
         return None
     except Exception as error:
         answer = pickle.dumps(
-            ObjectError("parse", "ParserError", f"the parser's result cannot be sent ({type(error).__name__})")
+            ObjectError(Failure.PARSER_ERROR, f"the parser's result cannot be sent ({type(error).__name__})")
         )
     if len(answer) > _RESULT_BYTES:
         answer = pickle.dumps(
             ObjectError(
-                "parse",
-                "TooMuchText",
+                Failure.TOO_MUCH_TEXT,
                 f"the file holds {len(answer) / 1e6:.0f} MB of text, over the limit of {_RESULT_BYTES / 1e6:.0f} MB",
             )
         )
@@ -322,4 +317,4 @@ def _result(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             text = one_line(error)
         except Exception:  # its text is the parser's code as well
             text = "no text"
-        return ObjectError("parse", "ParserError", f"the parser failed on this file ({type(error).__name__}: {text})")
+        return ObjectError(Failure.PARSER_ERROR, f"the parser failed on this file ({type(error).__name__}: {text})")

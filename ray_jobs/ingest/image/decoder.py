@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.square import Square
 from ingest.common.text import one_line
 
@@ -87,15 +88,13 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
-        raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
+        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=[name for name in Image.ID if name not in FOREIGN])
     except UnidentifiedImageError as error:
         if data.startswith(SIGNATURES):
             raise _damaged(error) from None
-        raise ObjectError(
-            "parse", "NotAnImage", "this is not an image, or of no format that is read here; export it as JPEG or PNG"
-        ) from None
+        raise ObjectError(Failure.NOT_AN_IMAGE, "this is not an image, or its format is not supported") from None
     except MemoryError:
         raise
     except Exception as error:  # decoders raise whatever they like
@@ -104,10 +103,8 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
         width, height = image.size
         if width * height > max_pixels:
             raise ObjectError(
-                "parse",
-                "TooManyPixels",
-                f"the image has {width} x {height} pixels, over the limit of {max_pixels / 1e6:g} million; "
-                "raise --max-megapixels to take it",
+                Failure.TOO_MANY_PIXELS,
+                f"the image has {width} x {height} pixels, over the limit of {max_pixels / 1e6:g} million",
                 limit=max_pixels,
             )
         try:
@@ -133,7 +130,7 @@ def pixels_of_file(path: Path, square: Square) -> np.ndarray:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
+        raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
     prepare()
     pixels = np.frombuffer(read_image(data, square, max_pixels=1 << 40).pixels, np.uint8)
     return pixels.reshape(1, square.size, square.size, 3)
@@ -215,4 +212,4 @@ def _text(value: object) -> str:
 def _damaged(error: Exception) -> ObjectError:
     # Pillow's sentence for a file that it cannot even open ends in the address of a buffer.
     reason = one_line(error, 80).partition(" <")[0]
-    return ObjectError("parse", "Damaged", f"the image cannot be decoded; upload it again ({reason})")
+    return ObjectError(Failure.DAMAGED, f"the image cannot be decoded ({reason})")

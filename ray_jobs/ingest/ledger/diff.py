@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from ingest.common.errors import worth_another_try
+from ingest.common.failures import is_retried
 from ingest.common.objects import StoredObject
 from ingest.ledger.entries import LedgerEntry
 
@@ -82,7 +82,7 @@ def _compare(
         change, attempts = Change.RETRY, known.attempts - 1
     elif not known.ok and known.limit is not None and limits.get(known.error_type, 0) > known.limit:
         change, attempts = Change.RETRY, 0
-    elif not known.ok and worth_another_try(known.error_type, known.attempts):
+    elif not known.ok and is_retried(known.error_type, known.attempts):
         change, attempts = Change.RETRY, known.attempts
     else:
         return Difference(Change.UNCHANGED, listed.source, listed.version, listed.size, known.attempts, not known.ok)
@@ -94,7 +94,7 @@ def _compare_failed(difference: Difference, known: LedgerEntry | None, only_fail
     if known is not None and only_failed.chooses(known):
         if difference.change is Change.CHANGED:
             return difference
-        attempts = known.attempts if worth_another_try(known.error_type, known.attempts) else 0
+        attempts = known.attempts if is_retried(known.error_type, known.attempts) else 0
         return replace(difference, change=Change.RETRY, attempts=attempts, failed=False)
     return difference if difference.change is Change.UNCHANGED else replace(difference, change=Change.SKIPPED)
 

@@ -48,13 +48,13 @@ class Outcome:
         self.failed += 1
         shown = {
             "source": source,
-            "stage": failure.stage,
-            "error_type": failure.error_type,
+            "stage": failure.failure.stage,
+            "error_type": failure.failure,
             "message": failure.message,
         }
         if len(self.failures) < MAX_FAILURES:
             self.failures.append(shown)
-        self._group((failure.stage, failure.error_type), 1, shown)
+        self._group((failure.failure.stage, failure.failure), 1, shown)
 
     def grouped(self) -> list[dict[str, Any]]:
         """`stage, error_type, count, example`, the most frequent first."""

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.errors import ObjectError, worth_another_try
+from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_ids
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import UNFINISHED, ledger_row
@@ -51,9 +52,7 @@ SOURCES_PER_QUERY = 200
 _Found = list[tuple[int, str]]
 """Rows of an object: index of the collection, and id."""
 
-INTERRUPTED = ObjectError(
-    "write", "Interrupted", "the object is being written, or was when its run was cut off; the next run does it again"
-)
+INTERRUPTED = ObjectError(Failure.INTERRUPTED, "the object is being written, or was when its run was cut off")
 """What the ledger says of an object whose rows are about to be written for the first time."""
 
 
@@ -132,7 +131,7 @@ def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, 
 
 
 def _tried_again(part: ObjectPart) -> bool:
-    return part.failure is not None and worth_another_try(part.failure.error_type, part.attempts + 1)
+    return part.failure is not None and is_retried(part.failure.failure, part.attempts + 1)
 
 
 class ObjectWriter:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.errors import ConfigurationError, ObjectError, worth_another_try
+from ingest.common.errors import ConfigurationError, ObjectError
+from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_id
 from ingest.common.text import printable
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.lease import Lease
 from ingest.ledger.outcome import Outcome
-from ingest.ledger.writer import BATCH_ROWS, INTERRUPTED, SOURCES_PER_QUERY
+from ingest.ledger.writer import BATCH_ROWS, SOURCES_PER_QUERY
 from ingest.maintenance.report import ORPHANS_IN_WORDS, MaintenanceOptions, MaintenanceReport, Orphan
 from ingest.milvus.client import PAGE, TIMEOUT, query_pages
 from ingest.milvus.expressions import literal, quoted
@@ -38,9 +39,7 @@ _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "row
 
 
 _ENTRY_LOST = ObjectError(
-    INTERRUPTED.stage,
-    INTERRUPTED.error_type,
-    "the ledger had lost its entry for the object, whose rows are there; the next run over it does it again",
+    Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows are there"
 )
 """What the ledger is told of an object that it did not know: the same as before its rows were written at first."""
 
@@ -133,7 +132,7 @@ class LedgerCheck:
             return None
         if entry["status"] == "ok":
             return Orphan.SUPERSEDED
-        return None if worth_another_try(entry["error_type"], entry["attempts"]) else Orphan.FAILED
+        return None if is_retried(entry["error_type"], entry["attempts"]) else Orphan.FAILED
 
     def _found(self, name: str, row: dict[str, Any], reason: Orphan) -> None:
         self._report.orphans[reason] = self._report.orphans.get(reason, 0) + 1
@@ -166,20 +165,20 @@ class LedgerCheck:
             if present < entry["rows"]:
                 lost.append(entry["source"])
                 self._report.rows_lost += entry["rows"] - present
-                self._lost(entry["source"], "RowsLost", f"{present} of {entry['rows']} rows are there")
+                self._lost(entry["source"], Failure.ROWS_LOST, f"{present} of {entry['rows']} rows are there")
         self._mend(lost, self._mark)
 
     def _entries_lost(self, unknown: Counter[str]) -> None:
         """See to the objects that have rows and no entry."""
         for source, count in unknown.items():
             self._report.rows_unknown += count
-            self._lost(source, "EntryLost", f"{count} rows are there, and the ledger does not know the object")
+            self._lost(source, Failure.ENTRY_LOST, f"{count} rows are there, and the ledger does not know the object")
         self._mend(list(unknown), self._announce)
 
-    def _lost(self, source: str, error_type: str, message: str) -> None:
+    def _lost(self, source: str, failure: Failure, problem: str) -> None:
         if self._options.dry_run:
-            self._say(f"lost     {printable(source)}: {message}")
-        self._losses.fail(source, ObjectError("maintain", error_type, message))
+            self._say(f"lost     {printable(source)}: {problem}")
+        self._losses.fail(source, ObjectError(failure, problem))
         self._report.lost_under = _folder(source, self._report.lost_under)
 
     def _mend(self, sources: list[str], mend: Callable[[list[str]], None]) -> None:

@@ -12,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.speech import SAMPLE_RATE
 from ingest.media.container import Damage, attempt, decodable, opened, packets, seconds, start_seconds
 
@@ -45,12 +46,7 @@ class Sound:
 
 def too_long(limit: float) -> ObjectError:
     """The error for a file that is longer than `limit` seconds."""
-    return ObjectError(
-        "parse",
-        "TooLong",
-        f"the file is longer than the limit of {limit:g} s; raise --max-media-seconds to take it",
-        limit=limit,
-    )
+    return ObjectError(Failure.TOO_LONG, f"the file is longer than the limit of {limit:g} s", limit=limit)
 
 
 def extract_audio(path: str, target: str, max_seconds: float, stop: Event) -> Sound:

@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.text import one_line
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def opened(path: str) -> Iterator[InputContainer]:
     """
     size = Path(path).stat().st_size
     if size == 0:
-        raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
+        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     # Its complaints about damaged files go to stderr otherwise, past any logger.
     av.logging.set_level(None)
     try:
@@ -84,16 +85,13 @@ def _not_opened(path: str, error: av.FFmpegError) -> ObjectError:
         head = file.read(16)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC"):
         return ObjectError(
-            "parse",
-            "Damaged",
-            "the file begins as audio or video but cannot be opened, since its index or header is missing; it may be "
-            "cut off, so upload it again",
+            Failure.DAMAGED,
+            "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
+            "file that was cut off",
         )
     return ObjectError(
-        "parse",
-        "NotMedia",
-        f"this is no audio or video file of a known kind, or it is damaged beyond repair ({_reason(error)}); "
-        "upload it again or convert it",
+        Failure.NOT_MEDIA,
+        f"this is no audio or video file of a known kind, or it is damaged beyond repair ({_reason(error)})",
     )
 
 
@@ -190,22 +188,16 @@ def unusable(container: InputContainer, damages: list[Damage]) -> ObjectError:
     wanted = [stream for stream in container.streams if stream.type in ("audio", "video", "unknown", "data")]
     tags = [stream.codec_context.codec_tag.lower() for stream in wanted if stream.codec_context is not None]
     if any(damage.encrypted for damage in damages) or any(tag in _UNKNOWN_TAGS for tag in tags):
-        return ObjectError(
-            "parse", "Encrypted", "the file is protected (encrypted or with DRM); upload it without protection"
-        )
+        return ObjectError(Failure.ENCRYPTED, "the file is protected (encrypted or with DRM)")
     if not has(container, "audio") and not has(container, "video"):
-        return ObjectError("parse", "NoMedia", "the file holds neither audio nor video; check that it is the right one")
+        return ObjectError(Failure.NO_MEDIA, "the file holds neither audio nor video")
     if not decodable(container, "audio") and not decodable(container, "video"):
         return ObjectError(
-            "parse",
-            "UnknownCodec",
-            "the file's audio and video are of kinds that FFmpeg cannot decode; convert it, to MP4 with H.264 and AAC "
-            "for example",
+            Failure.UNKNOWN_CODEC, "the file's audio and video are of kinds that FFmpeg cannot decode"
         )
     skipped = sum(damage.skipped for damage in damages)
     return ObjectError(
-        "parse",
-        "Damaged",
-        f"nothing of the file's audio or video can be decoded ({skipped} corrupt packets); it may be damaged or cut "
-        "off, so upload it again",
+        Failure.DAMAGED,
+        f"nothing of the file's audio or video can be decoded ({skipped} corrupt packets), as in a file that was cut "
+        "off",
     )

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.objects import PARTLY_READ
 from ingest.media.audio import Sound, extract_audio, too_long
 from ingest.media.container import decodable, describe, duration_seconds, has, opened, unusable
@@ -112,9 +113,7 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise ObjectError(
-            "parse", "NoSpace", "the node had no space for the file's sound and frames; free some, or set TMPDIR there"
-        ) from None
+        raise ObjectError(Failure.NO_SPACE, "the node had no space for the file's sound and frames") from None
     if not sound.samples and not pictures.times:
         with opened(path) as container:
             raise unusable(container, [sound.damage, pictures.damage])

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ingest.common.errors import ConfigurationError, JobError, worth_another_try
+from ingest.common.errors import ConfigurationError, JobError
+from ingest.common.failures import is_retried
 from ingest.common.identity import model_key
 from ingest.ledger.alias import COPY_ROWS, copy_ledger
 from ingest.ledger.entries import LedgerEntry, read_ledger
@@ -196,7 +197,7 @@ def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all
     if twin is None:
         return listed_all
     # A new version that is bad would have cost the object its rows anyway; the same one must not.
-    return twin.ok or (twin.version != known.version and not worth_another_try(twin.error_type, twin.attempts))
+    return twin.ok or (twin.version != known.version and not is_retried(twin.error_type, twin.attempts))
 
 
 def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None) -> bool:

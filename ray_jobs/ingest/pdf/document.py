@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.sandbox import progress
 from ingest.pdf.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.pdf.columns import reading_order
@@ -109,7 +110,7 @@ def parse_pdf(
             characters += sum(len(line.text) for paragraph in raw[-1].paragraphs for line in paragraph.lines)
             if characters > MAX_TEXT:
                 raise ObjectError(
-                    "parse", "TooMuchText", f"the PDF's text has more than {MAX_TEXT / 1e6:.0f} million characters"
+                    Failure.TOO_MUCH_TEXT, f"the PDF's text has more than {MAX_TEXT / 1e6:.0f} million characters"
                 )
         pages = structure(raw)
         metadata = {**pdf_metadata(document), "pages": len(pages)}

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.text import one_line
 
 if TYPE_CHECKING:
@@ -37,37 +38,28 @@ def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     if not data:
-        raise ObjectError("parse", "Empty", "the file is empty (0 bytes); upload it again")
+        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors share no narrower base class
         check_memory(error)
         if b"%PDF-" in data[:1024]:  # where readers look for it, says ISO 32000-1's Annex H
-            raise ObjectError(
-                "parse", "Damaged", "the PDF is truncated, or damaged beyond repair; upload it again"
-            ) from None
-        raise ObjectError(
-            "parse", "NotAPdf", f"this is not a PDF; upload it again, or export it as PDF ({one_line(error, 80)})"
-        ) from None
+            raise ObjectError(Failure.DAMAGED, "the PDF is truncated, or damaged beyond repair") from None
+        raise ObjectError(Failure.NOT_A_PDF, f"this is not a PDF ({one_line(error, 80)})") from None
     with document:
         if not document.is_pdf:  # MuPDF looks at the content and opens other formats too, an HTML error page above all
-            raise ObjectError("parse", "NotAPdf", "this is not a PDF but another kind of document; export it as PDF")
+            raise ObjectError(Failure.NOT_A_PDF, "this is not a PDF but another kind of document")
         if document.needs_pass:
-            raise ObjectError("parse", "Encrypted", "the PDF needs a password; upload it without one")
+            raise ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
         try:
             count = document.page_count
         except Exception as error:
             raise damaged(error) from None
         if count < 1:
-            raise ObjectError(
-                "parse", "NoPages", "the PDF has no readable page; it may be truncated, so upload it again"
-            )
+            raise ObjectError(Failure.NO_PAGES, "the PDF has no readable page")
         if max_pages is not None and count > max_pages:
             raise ObjectError(
-                "parse",
-                "TooManyPages",
-                f"the PDF has {count} pages, over the limit of {max_pages}; raise --max-pages to take it",
-                limit=max_pages,
+                Failure.TOO_MANY_PAGES, f"the PDF has {count} pages, over the limit of {max_pages}", limit=max_pages
             )
         yield document
 
@@ -84,9 +76,7 @@ def damaged(error: Exception, page: int | None = None) -> ObjectError:
     """The failure for an error of MuPDF on a page, or on the page tree. Raises MemoryError if it is one."""
     check_memory(error)
     where = f"page {page}" if page else "the page tree"
-    return ObjectError(
-        "parse", "Damaged", f"{where} of the PDF cannot be read; repair it or upload it again ({one_line(error, 80)})"
-    )
+    return ObjectError(Failure.DAMAGED, f"{where} of the PDF cannot be read ({one_line(error, 80)})")
 
 
 def pdf_metadata(document: Document) -> dict[str, Any]:

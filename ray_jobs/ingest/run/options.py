@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ingest.common.errors import ConfigurationError, ExitCode
+from ingest.common.failures import Failure
 from ingest.common.limits import Limits
 from ingest.milvus.client import check_prefix
 from ingest.milvus.schema import VECTOR_INDEXES, IndexSettings
@@ -47,12 +48,12 @@ class Options:
     def limits_by_failure(self) -> dict[str, float]:
         """The limits by the type of failure of an object that goes over one."""
         return {
-            "TooLarge": self.max_object_bytes,
-            "TimeLimit": self.limits.seconds,
-            "MemoryLimit": self.limits.memory_bytes,
-            "TooManyPages": self.limits.pages,
-            "TooManyPixels": self.limits.pixels,
-            "TooLong": self.limits.media_seconds,
+            Failure.TOO_LARGE: self.max_object_bytes,
+            Failure.TIME_LIMIT: self.limits.seconds,
+            Failure.MEMORY_LIMIT: self.limits.memory_bytes,
+            Failure.TOO_MANY_PAGES: self.limits.pages,
+            Failure.TOO_MANY_PIXELS: self.limits.pixels,
+            Failure.TOO_LONG: self.limits.media_seconds,
         }
 
 

@@ -19,10 +19,8 @@ TASK_RETRIES = 10
 """How often Ray runs one task again whose process died. Its default is for ever, so that a batch that kills its process
 would hold up the run till somebody looks; with a bound the run fails, and says which stage it was."""
 
-FAILURE = pa.schema(
-    [("stage", pa.string()), ("error_type", pa.string()), ("error_message", pa.string()), ("limit", pa.float64())]
-)
-"""An object's failure; nulls where there is none."""
+FAILURE = pa.schema([("error_type", pa.string()), ("problem", pa.string()), ("limit", pa.float64())])
+"""An object's failure, as `ObjectError` takes it; nulls where there is none."""
 
 READ = pa.schema([*DIFFERENCE, ("metadata", pa.string()), *FAILURE])
 """An object that was read: `metadata` is a JSON object for the ledger."""
@@ -52,12 +50,7 @@ WRITABLE = PART.append(VECTORS)
 
 def failure_of(error: ObjectError) -> dict[str, Any]:
     """The columns of FAILURE."""
-    return {
-        "stage": error.stage,
-        "error_type": error.error_type,
-        "error_message": error.message,
-        "limit": error.limit,
-    }
+    return {"error_type": error.failure, "problem": error.problem, "limit": error.limit}
 
 
 def failed_part(entry: Mapping[str, Any], failure: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ray.data.block import Block, BlockAccessor
 from ray.data.datasource.datasink import WriteResult
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import FAILURES
 from ingest.common.progress import Observe
 from ingest.ledger.diff import Change
 from ingest.ledger.outcome import Outcome
@@ -38,7 +39,7 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None
         if row["error_type"]:
-            failure = ObjectError(row["stage"], row["error_type"], row["error_message"], row["limit"])
+            failure = ObjectError(FAILURES[row["error_type"]], row["problem"], row["limit"])
         rows = [json.loads(fields) for fields in row["fields"]]
         for fields, text in zip(rows, row["texts"], strict=False):  # a collection without texts has none
             fields["text"] = text

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.progress import Observe
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import is_s3, s3_client
@@ -21,10 +22,8 @@ def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
     """Raises ObjectError for a difference whose object is larger than what is read."""
     if entry["size"] > max_bytes:
         raise ObjectError(
-            "read",
-            "TooLarge",
-            f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB; "
-            "raise --max-object-mb to take it",
+            Failure.TOO_LARGE,
+            f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB",
             limit=max_bytes,
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.common.errors import JobError, ObjectError
+from ingest.common.failures import Failure
 from ingest.common.limits import Limits
 from ingest.common.progress import Observe
 from ingest.common.sandbox import Sandbox
@@ -177,7 +178,7 @@ class Transcribe:
                     raise
                 except Exception as error:
                     heard |= failure_of(
-                        ObjectError("transcribe", "ModelError", f"its speech cannot be transcribed: {one_line(error)}")
+                        ObjectError(Failure.MODEL_ERROR, f"its speech cannot be transcribed ({one_line(error)})")
                     )
             rows.append({**row, **heard})
         return pa.Table.from_pylist(rows, HEARD)

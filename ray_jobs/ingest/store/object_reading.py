@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.common.errors import JobError, ObjectError
+from ingest.common.failures import Failure
 from ingest.store.object_store import UNREADABLE, explain, file_version, is_s3, s3_client, split_s3
 
 T = TypeVar("T")
@@ -81,24 +82,20 @@ def _listed(source: str, version: str) -> Iterator[Path]:
     """The path of a local file, which is the one that was listed before and after the block."""
     path = Path(source.removeprefix("file://"))
     if version == UNREADABLE:
-        raise ObjectError(
-            "read", "NoSuchFile", "its name is not UTF-8, or it is a link to nothing; rename it, or mend the link"
-        )
+        raise ObjectError(Failure.NO_SUCH_FILE, "its name is not UTF-8, or it is a link to nothing")
     try:
         yield path
         changed = file_version(path.stat()) != version
     except FileNotFoundError:
-        raise ObjectError("read", "Vanished", "the file was removed after it was listed") from None
+        raise ObjectError(Failure.VANISHED, "the file was removed after it was listed") from None
     except OSError as error:
-        raise ObjectError("read", "Unreadable", f"the file cannot be read: {error.strerror}") from None
+        raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
     if changed:
         raise _changed()
 
 
 def _changed() -> ObjectError:
-    return ObjectError(
-        "read", "ChangedDuringRun", "the object changed after it was listed; the next run will take it up"
-    )
+    return ObjectError(Failure.CHANGED_DURING_RUN, "the object changed after it was listed")
 
 
 def _read_s3(source: str, version: str, consume: Callable[[Any], T], sleep: Callable[[float], None]) -> T:
@@ -113,12 +110,11 @@ def _read_s3(source: str, version: str, consume: Callable[[Any], T], sleep: Call
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in GONE:
-                raise ObjectError("read", "Vanished", "the object was deleted after it was listed") from None
+                raise ObjectError(Failure.VANISHED, "the object was deleted after it was listed") from None
             if code in CHANGED:
                 raise _changed() from None
             if code in FORBIDDEN:
-                message = f"the object store does not hand it out ({code}); check its policy, key or archive tier"
-                raise ObjectError("read", "Forbidden", message) from None
+                raise ObjectError(Failure.FORBIDDEN, f"the object store does not hand it out ({code})") from None
             raise explain(error, bucket) from None
         except (HTTPClientError, HTTPError, ConnectionError) as error:
             if attempt == READ_ATTEMPTS:

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.common.redaction import hide, redact
 from ingest.common.text import one_line, printable
 from ingest.run.script import finish
@@ -83,7 +84,7 @@ def test_a_terminated_run_ends_in_one_sentence_and_the_next_signal_is_the_caller
 
 
 def test_an_objects_failure_holds_no_secret():
-    assert SECRET not in ObjectError("read", "Unreadable", f"the URL has {SECRET} in it").message
+    assert SECRET not in ObjectError(Failure.UNREADABLE, f"the URL has {SECRET} in it").message
     assert SECRET not in one_line(ValueError(SECRET))
 
 

@@ -52,7 +52,7 @@ def sandbox(bad):
 def failure(sandbox, function, *args):
     with pytest.raises(ObjectError) as caught:
         sandbox.run(function, *args)
-    assert caught.value.stage == "parse"
+    assert caught.value.failure.stage == "parse"
     assert "\n" not in caught.value.message
     return caught.value
 
@@ -78,20 +78,20 @@ def test_results_come_back_from_one_child_that_is_kept(sandbox, bad):
 )
 def test_what_kills_a_parser_costs_one_file_and_the_next_one_is_parsed(sandbox, bad, name, args, error_type, words):
     error = failure(sandbox, getattr(bad, name), *args)
-    assert (error.error_type, words in error.message) == (error_type, True), error.message
+    assert (error.failure, words in error.message) == (error_type, True), error.message
     assert sandbox.run(bad.kept) == "kept"  # a new child was prepared like the first
 
 
 def test_a_result_too_large_to_hand_on_costs_one_file(bad):
     with Sandbox(bad.keep, Limits(memory_bytes=3000 * MEGABYTE), "kept") as sandbox:
-        assert failure(sandbox, bad.give_too_much).error_type == "TooMuchText"
+        assert failure(sandbox, bad.give_too_much).failure == "TooMuchText"
 
 
 @pytest.mark.parametrize("name", ["loop_in_python", "loop_in_c"])
 def test_a_parser_that_never_ends_costs_its_time_limit(bad, name):
     with Sandbox(bad.keep, Limits(seconds=1), "kept") as sandbox:
         error = failure(sandbox, getattr(bad, name))
-        assert (error.error_type, error.limit) == ("TimeLimit", 1)
+        assert (error.failure, error.limit) == ("TimeLimit", 1)
         assert "--max-object-seconds" in error.message
         assert sandbox.run(bad.kept) == "kept"
 
@@ -103,7 +103,7 @@ def test_a_parser_that_shows_progress_is_given_its_time_limit_anew(bad):
 
 def test_a_parser_that_stops_getting_further_costs_its_time_limit(bad):
     with Sandbox(bad.keep, Limits(seconds=1), "kept") as sandbox:
-        assert failure(sandbox, bad.begin_and_never_end).error_type == "TimeLimit"
+        assert failure(sandbox, bad.begin_and_never_end).failure == "TimeLimit"
         assert sandbox.run(bad.kept) == "kept"
 
 
@@ -133,7 +133,7 @@ def test_a_file_whose_child_is_killed_twice_has_crashed_it(sandbox, bad, tmp_pat
     thread = killing(tmp_path / "pid", 2)
     error = failure(sandbox, bad.wait_for_ever, str(tmp_path / "pid"))
     thread.join()
-    assert (error.error_type, "SIGKILL" in error.message) == ("Crashed", True)
+    assert (error.failure, "SIGKILL" in error.message) == ("Crashed", True)
     assert sandbox.run(bad.echo, 1) == 1
 
 
@@ -236,7 +236,7 @@ def test_a_hundred_thousand_pages_are_too_many_and_the_limit_is_named(documents)
     )
     with pytest.raises(ObjectError) as caught:
         documents(data)
-    assert (caught.value.error_type, caught.value.limit) == ("TooManyPages", 20_000)
+    assert (caught.value.failure, caught.value.limit) == ("TooManyPages", 20_000)
     assert "100000 pages" in caught.value.message
 
 
@@ -258,7 +258,7 @@ def test_a_page_tree_that_goes_round_in_circles_ends(documents, kids):
     try:
         assert documents(data).pages >= 1
     except ObjectError as error:
-        assert error.error_type in ("NoPages", "Damaged", "NotAPdf"), error
+        assert error.failure in ("NoPages", "Damaged", "NotAPdf"), error
 
 
 def test_every_bad_file_of_the_corpus_ends_with_a_reason_for_its_owner(documents, corpus):
@@ -270,8 +270,8 @@ def test_every_bad_file_of_the_corpus_ends_with_a_reason_for_its_owner(documents
             reasons[file.name] = error
     assert reasons
     for name, error in reasons.items():
-        assert error.stage == "parse", name
-        assert error.error_type in (
+        assert error.failure.stage == "parse", name
+        assert error.failure in (
             "Empty", "NotAPdf", "Encrypted", "NoPages", "Damaged", "TimeLimit", "MemoryLimit", "Crashed"
         ), f"{name}: {error}"  # fmt: skip
         assert 10 < len(error.message) <= 500, name

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ingest.common.errors import MAX_ATTEMPTS
+from ingest.common.failures import MAX_ATTEMPTS
 from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, Difference, OnlyFailed, diff
 from ingest.ledger.entries import LedgerEntry

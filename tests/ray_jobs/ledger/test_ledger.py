@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
 from ingest.ledger.entries import UNFINISHED, ledger_row, read_ledger
 from ingest.milvus.client import PAGE
 from ingest.milvus.expressions import literal, under
@@ -96,7 +97,7 @@ def test_any_key_can_be_the_last_of_a_page(client, monkeypatch):
 def test_an_entry_says_whether_the_object_is_done(client):
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
-    failed = row("s3://b/b", failure=ObjectError("parse", "Empty", "the file is empty"))
+    failed = row("s3://b/b", failure=ObjectError(Failure.EMPTY, "the file is empty"))
     client.upsert(name, [row("s3://b/a"), failed, row("s3://b/c", metadata={"pages": 1, UNFINISHED: True})])
     entries = list(read_ledger(client, name, "s3://b/", "pdfs"))
     client.drop_collection(name)

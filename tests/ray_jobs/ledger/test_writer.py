@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ingest.common.errors import MAX_ATTEMPTS, ObjectError
+from ingest.common.errors import ObjectError
+from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.common.identity import row_id
 from ingest.ledger.outcome import MAX_FAILURES, Outcome
 from ingest.ledger.writer import BATCH_ROWS, batched_by_bytes
@@ -64,7 +65,7 @@ def test_the_outcome_counts_objects_and_rows(tables):
     outcome = tables.writer().write([part(A, "v1", ["one", "two"]), part(B, "v1", BROKEN), part(C, "v1", [])])
     assert (outcome.ok, outcome.failed, outcome.rows_written, outcome.rows_deleted) == (2, 1, 2, 0)
     assert outcome.failures == [
-        {"source": B, "stage": "parse", "error_type": "Encrypted", "message": "the PDF needs a password"}
+        {"source": B, "stage": "parse", "error_type": "Encrypted", "message": BROKEN.message}
     ]
 
 
@@ -112,7 +113,7 @@ def test_a_failed_object_is_in_the_ledger_and_loses_the_rows_it_had(tables):
     assert tables.rows() == []
     shown = {name: row[name] for name in ("status", "stage", "error_type", "error_message", "rows", "attempts")}
     assert shown == {
-        "status": "failed", "stage": "parse", "error_type": "Encrypted", "error_message": "the PDF needs a password",
+        "status": "failed", "stage": "parse", "error_type": "Encrypted", "error_message": BROKEN.message,
         "rows": 0, "attempts": 1,
     }  # fmt: skip
     assert row["vector"] == [0.0] * DIMENSION
@@ -129,7 +130,7 @@ def test_old_rows_stay_while_a_failure_may_pass_and_go_with_the_last_attempt(tab
 
 
 def test_the_limit_that_an_object_went_over_is_in_the_ledger(tables):
-    tables.run({A: ("v1", ObjectError("parse", "TooManyPages", "too many", limit=10))})
+    tables.run({A: ("v1", ObjectError(Failure.TOO_MANY_PAGES, "too many", limit=10))})
     assert [row["metadata"]["limit"] for row in tables.ledger()] == [10]
 
 
@@ -150,7 +151,7 @@ def test_an_object_without_text_is_done(tables):
 
 
 def test_a_long_error_message_is_cut_and_the_object_still_recorded(tables):
-    tables.run({A: ("v1", ObjectError("parse", "Damaged", "文" * 5000))})
+    tables.run({A: ("v1", ObjectError(Failure.DAMAGED, "文" * 5000))})
     (row,) = tables.ledger()
     assert 600 < len(row["error_message"]) < 700
 

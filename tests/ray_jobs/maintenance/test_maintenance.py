@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from embedded.processes import poll
-from ingest.common.errors import MAX_ATTEMPTS, ConfigurationError, ObjectError, TooManyFailedError
+from ingest.common.errors import ConfigurationError, ObjectError, TooManyFailedError
+from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, diff
 from ingest.ledger.entries import read_ledger
@@ -23,8 +24,8 @@ from ingest.milvus.schema import COLLECTIONS, DOCUMENTS, ensure_rows, ensure_sou
 FINGERPRINT = "f1"
 ROOT = "s3://bucket/day/"
 A, B, C, D = (f"{ROOT}{letter}.pdf" for letter in "abcd")
-ENCRYPTED = ObjectError("parse", "Encrypted", "the PDF needs a password")
-CRASHED = ObjectError("parse", "Crashed", "the file crashed its parser")
+ENCRYPTED = ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
+CRASHED = ObjectError(Failure.CRASHED, "the file crashed its parser")
 
 
 class Site:

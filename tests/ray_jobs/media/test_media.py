@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from embedded.scenes import Scene, Video, photo, still, write
-from ingest.common.errors import ObjectError, worth_another_try
+from ingest.common.errors import ObjectError
+from ingest.common.failures import is_retried
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
 
 SETTINGS = MediaSettings(image_size=64)
@@ -84,7 +85,7 @@ def failure(path, folder, settings=SETTINGS):
     with pytest.raises(ObjectError) as caught:
         extract(str(path), str(folder), settings)
     error = caught.value
-    assert error.stage == "parse"
+    assert error.failure.stage == "parse"
     assert error.message.count("\n") == 0
     assert str(path) not in error.message
     return error
@@ -221,21 +222,21 @@ def test_corrupt_packets_are_skipped_and_counted(tmp_path):
 def test_a_file_over_the_limit_says_so(tmp_path):
     path = make(tmp_path / "a.flac", sounds=[beeps(3, 16_000)], sound_codec="flac")
     error = failure(path, tmp_path, MediaSettings(max_seconds=2.0))
-    assert (error.error_type, error.limit) == ("TooLong", 2.0)
+    assert (error.failure, error.limit) == ("TooLong", 2.0)
 
 
 def test_a_file_that_does_not_tell_its_length_ends_at_the_limit(tmp_path):
     path = make(tmp_path / "a.mkv", sounds=[beeps(3, 16_000)], sound_codec="flac", options={"live": "1"})
     with av.open(path) as container:
         assert container.duration is None
-    assert failure(path, tmp_path, MediaSettings(max_seconds=2.0)).error_type == "TooLong"
+    assert failure(path, tmp_path, MediaSettings(max_seconds=2.0)).failure == "TooLong"
 
 
 def test_an_encrypted_file_says_so(tmp_path):
     key = "00112233445566778899aabbccddeeff"
     options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key, "encryption_kid": key}
     path = make(tmp_path / "a.mp4", pictures=[images(1)], sounds=[beeps(1, 16_000, [0.2])], options=options)
-    assert failure(path, tmp_path).error_type == "Encrypted"
+    assert failure(path, tmp_path).failure == "Encrypted"
 
 
 def test_a_file_of_subtitles_alone_has_no_media(tmp_path):
@@ -246,7 +247,7 @@ def test_a_file_of_subtitles_alone_has_no_media(tmp_path):
         packet = av.Packet(b"0,0,Default,,0,0,0,,hello")
         packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = stream, 0, 0, 900, Fraction(1, 1000)
         container.mux(packet)
-    assert failure(path, tmp_path).error_type == "NoMedia"
+    assert failure(path, tmp_path).failure == "NoMedia"
 
 
 @pytest.mark.parametrize(
@@ -266,12 +267,12 @@ def test_what_is_no_media_says_so(data, error_type, tmp_path):
     make(tmp_path / "secret.wav", sounds=[beeps(1, 16_000)], sound_codec="pcm_s16le")
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
-    assert failure(path, tmp_path).error_type == error_type
+    assert failure(path, tmp_path).failure == error_type
 
 
 def test_a_picture_is_no_video(tmp_path):
     photo(1).save(tmp_path / "a.jpg")
-    assert failure(tmp_path / "a.jpg", tmp_path).error_type == "NotMedia"
+    assert failure(tmp_path / "a.jpg", tmp_path).failure == "NotMedia"
 
 
 def test_ffmpeg_keeps_its_complaints_off_the_output(tmp_path, capfd):
@@ -282,7 +283,7 @@ def test_ffmpeg_keeps_its_complaints_off_the_output(tmp_path, capfd):
     try:
         assert extract(str(path), str(tmp_path), SETTINGS).metadata["skipped_packets"]
     except ObjectError as error:
-        assert error.error_type == "Damaged"
+        assert error.failure == "Damaged"
     assert capfd.readouterr() == ("", "")
 
 
@@ -352,7 +353,7 @@ def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus, tmp
         try:
             outcomes[file.name] = extract(str(file), str(tmp_path), SETTINGS).metadata.get("truncated", False)
         except ObjectError as error:
-            outcomes[file.name] = error.error_type
+            outcomes[file.name] = error.failure
     assert outcomes["trunc.mkv"] is True
     assert outcomes["zero.mp4"] == "Empty"
     assert outcomes["text.mp4"] == outcomes["jpeg_named.mp4"] == "NotMedia"
@@ -365,5 +366,5 @@ def test_a_full_disk_is_not_the_files_fault_and_may_pass(tmp_path):
     make(path, sounds=[beeps(5, 16_000)], sound_codec="pcm_s16le")
     with pytest.raises(ObjectError) as caught:
         extract(str(path), str(tmp_path), SETTINGS)
-    assert caught.value.error_type == "NoSpace"
-    assert worth_another_try(caught.value.error_type, attempts=1)
+    assert caught.value.failure == "NoSpace"
+    assert is_retried(caught.value.failure, attempts=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ingest.common.errors import ConfigurationError, JobError, ObjectError
+from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, is_too_short, widen
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import read_ledger
@@ -31,8 +32,8 @@ OLD, NEW = 4, 8
 ROOT = "s3://b/"
 A, B, C = f"{ROOT}a/1.pdf", f"{ROOT}b/2.pdf", f"{ROOT}c/3.pdf"
 D = f"{ROOT}d/4.pdf"
-BROKEN = ObjectError("parse", "Damaged", "it is damaged")
-CRASHED = ObjectError("parse", "Crashed", "it crashed its parser")
+BROKEN = ObjectError(Failure.DAMAGED, "it is damaged")
+CRASHED = ObjectError(Failure.CRASHED, "it crashed its parser")
 
 
 class CutOff(Exception):

@@ -8,6 +8,7 @@ from pymilvus.exceptions import MilvusException
 
 from embedded.milvus_server import TOKEN
 from ingest.common.errors import ConfigurationError, ObjectError
+from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, widen
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import ledger_row, read_ledger
@@ -36,7 +37,7 @@ def ledger(client):
 def entry(source):
     return ledger_row(
         source=source, pipeline="pdfs", version="v", size=1, fingerprint="f", run_id="r", attempts=1, rows=0,
-        vector=np.zeros(4, np.float32), metadata={}, failure=ObjectError("parse", "Empty", "it is empty"),
+        vector=np.zeros(4, np.float32), metadata={}, failure=ObjectError(Failure.EMPTY, "it is empty"),
     )  # fmt: skip
 
 

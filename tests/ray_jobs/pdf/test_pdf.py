@@ -29,7 +29,7 @@ def failure(data):
     with pytest.raises(ObjectError) as caught:
         parse_pdf(data)
     error = caught.value
-    assert error.stage == "parse"
+    assert error.failure.stage == "parse"
     assert error.message.count("\n") == 0
     assert 10 < len(error.message) <= 500
     return error
@@ -108,7 +108,7 @@ def test_dates_become_iso_8601(said, date):
 
 def test_an_encrypted_pdf_says_so():
     data = pdf("secret", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="reader", owner_pw="owner")
-    assert failure(data).error_type == "Encrypted"
+    assert failure(data).failure == "Encrypted"
 
 
 def test_a_pdf_that_only_its_owner_may_change_is_read():
@@ -117,7 +117,7 @@ def test_a_pdf_that_only_its_owner_may_change_is_read():
 
 
 def test_an_empty_file_says_so():
-    assert failure(b"").error_type == "Empty"
+    assert failure(b"").failure == "Empty"
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_an_empty_file_says_so():
     ids=["html", "nulls", "header", "truncated"],
 )
 def test_what_holds_no_page_is_no_pdf_or_has_no_pages(data):
-    assert failure(data).error_type in ("NotAPdf", "NoPages", "Damaged")
+    assert failure(data).failure in ("NotAPdf", "NoPages", "Damaged")
 
 
 def test_html_under_the_name_of_a_pdf_is_no_pdf():
-    assert failure(b"<html><body>Not found</body></html>").error_type == "NotAPdf"
+    assert failure(b"<html><body>Not found</body></html>").failure == "NotAPdf"
 
 
 def test_a_pdf_of_which_only_the_beginning_arrived_is_called_truncated():
@@ -143,7 +143,7 @@ def test_a_pdf_without_pages_says_so():
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
         b"trailer<</Root 1 0 R/Size 3>>\n%%EOF\n"
     )
-    assert failure(data).error_type == "NoPages"
+    assert failure(data).failure == "NoPages"
 
 
 def test_mupdf_keeps_its_complaints_off_the_output(capfd):
@@ -169,7 +169,7 @@ def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus):
         try:
             parse_pdf(file.read_bytes(), ocr=False)
         except ObjectError as error:
-            types[file.name] = error.error_type
+            types[file.name] = error.failure
             assert "\n" not in error.message
     assert set(types.values()) <= {"Empty", "NotAPdf", "Encrypted", "NoPages", "Damaged"}
     assert types["zero.pdf"] == "Empty"

@@ -10,7 +10,7 @@ import pymupdf
 import pytest
 
 from embedded.pdfs import DAYS, make_pdfs
-from ingest.common.errors import MAY_PASS
+from ingest.common.failures import FAILURES
 
 SCRIPT = "ingest_pdfs.py"
 BUCKET = "ray-jobs-ingest"
@@ -313,7 +313,7 @@ def test_every_bad_file_is_in_the_ledger_and_the_report_with_stage_and_error_typ
 def test_only_failures_that_may_pass_would_be_tried_again(bad, plain_jobs):
     folder, first, _ = bad
     result = plain_jobs.run(SCRIPT, "--source", str(folder), "--collection", "bad_", "--dry-run")
-    assert result.report["changed"] == sum(f["error_type"] in MAY_PASS for f in first.report["failures"])
+    assert result.report["changed"] == sum(FAILURES[f["error_type"]].may_pass for f in first.report["failures"])
 
 
 # --- what ends before any work is done

@@ -4,7 +4,8 @@ import numpy as np
 import pymupdf
 import pytest
 
-from ingest.common.errors import MAX_ATTEMPTS, ObjectError
+from ingest.common.errors import ObjectError
+from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.ledger.entries import ledger_row
 from ingest.milvus.schema import ensure_sources
 from ingest.store.object_store import list_objects, normalise_source
@@ -44,8 +45,8 @@ class Folder:
                 failure=failure,
             )  # fmt: skip
 
-        crashed = ObjectError("parse", "Crashed", "the file crashed its parser")
-        encrypted = ObjectError("parse", "Encrypted", "the PDF needs a password")
+        crashed = ObjectError(Failure.CRASHED, "the file crashed its parser")
+        encrypted = ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
         client.upsert(
             f"{PREFIX}sources",
             [

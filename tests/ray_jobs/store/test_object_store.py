@@ -53,8 +53,8 @@ def sources(prefix, suffixes=()):
 def failed_read(source, version):
     with pytest.raises(ObjectError) as caught:
         read_object(source, version)
-    assert caught.value.stage == "read"
-    return caught.value.error_type
+    assert caught.value.failure.stage == "read"
+    return caught.value.failure
 
 
 def listing_error(kind, source=f"s3://{BUCKET}/"):

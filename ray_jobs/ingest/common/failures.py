@@ -1,0 +1,83 @@
+"""The ways in which one object can fail: the stage, whether a retry may help, and the advice for the object's owner."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The part of a run in which an object failed."""
+
+    READ = "read"
+    PARSE = "parse"
+    TRANSCRIBE = "transcribe"
+    WRITE = "write"
+    MAINTAIN = "maintain"
+
+
+class Failure(StrEnum):
+    """A type of failure, by the name that the ledger and the report give it.
+
+    Attributes:
+        stage: where it happens.
+        may_pass: whether another try at the same version may succeed. After any other failure the object fails
+            permanently: it is tried again when it has changed, or when the limit that it exceeded has been raised.
+        advice: what the object's owner can do, as the end of a sentence.
+    """
+
+    stage: Stage
+    may_pass: bool
+    advice: str
+
+    def __new__(cls, name: str, stage: Stage, may_pass: bool, advice: str) -> Failure:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.stage, member.may_pass, member.advice = stage, may_pass, advice
+        return member
+
+    VANISHED = "Vanished", Stage.READ, True, "upload it again if it should be found"
+    UNREADABLE = "Unreadable", Stage.READ, True, "check its permissions and its disk"
+    CHANGED_DURING_RUN = "ChangedDuringRun", Stage.READ, True, "the next run processes the new version"
+    FORBIDDEN = "Forbidden", Stage.READ, True, "check its policy, its key and its archive tier"
+    NO_SUCH_FILE = "NoSuchFile", Stage.READ, False, "rename it, or mend the link"
+    TOO_LARGE = "TooLarge", Stage.READ, False, "raise --max-object-mb to process it"
+    EMPTY = "Empty", Stage.PARSE, False, "upload it again"
+    DAMAGED = "Damaged", Stage.PARSE, False, "repair it or upload it again"
+    ENCRYPTED = "Encrypted", Stage.PARSE, False, "upload it without a password or other protection"
+    CRASHED = "Crashed", Stage.PARSE, True, "it may be damaged, so export or upload it again"
+    PARSER_ERROR = "ParserError", Stage.PARSE, False, "export it again with another program"
+    TIME_LIMIT = "TimeLimit", Stage.PARSE, True, "raise --max-object-seconds to process it"
+    MEMORY_LIMIT = "MemoryLimit", Stage.PARSE, True, "raise --max-object-memory-mb to process it"
+    NO_SPACE = "NoSpace", Stage.PARSE, True, "free some space on the Ray nodes, or set TMPDIR there"
+    TOO_MUCH_TEXT = "TooMuchText", Stage.PARSE, False, "split it into several files"
+    NOT_A_PDF = "NotAPdf", Stage.PARSE, False, "export it as PDF, or upload it again"
+    NO_PAGES = "NoPages", Stage.PARSE, False, "it may be truncated, so upload it again"
+    TOO_MANY_PAGES = "TooManyPages", Stage.PARSE, False, "raise --max-pages to process it"
+    NOT_AN_IMAGE = "NotAnImage", Stage.PARSE, False, "export it as JPEG or PNG"
+    TOO_MANY_PIXELS = "TooManyPixels", Stage.PARSE, False, "raise --max-megapixels to process it"
+    NOT_MEDIA = "NotMedia", Stage.PARSE, False, "upload it again or convert it"
+    NO_MEDIA = "NoMedia", Stage.PARSE, False, "check that it is the right file"
+    UNKNOWN_CODEC = "UnknownCodec", Stage.PARSE, False, "convert it, for example to MP4 with H.264 and AAC"
+    TOO_LONG = "TooLong", Stage.PARSE, False, "raise --max-media-seconds to process it"
+    MODEL_ERROR = "ModelError", Stage.TRANSCRIBE, True, "check the model and the log of its node"
+    INTERRUPTED = "Interrupted", Stage.WRITE, True, "the next run processes it again"
+    ROWS_LOST = "RowsLost", Stage.MAINTAIN, False, "run maintain.py with --mend, and then the pipeline"
+    ENTRY_LOST = "EntryLost", Stage.MAINTAIN, False, "run maintain.py with --mend, and then the pipeline"
+
+
+FAILURES = {failure.value: failure for failure in Failure}
+"""Every failure by its name."""
+
+MAX_ATTEMPTS = 3
+"""Tries at one version of an object whose failure may pass."""
+
+
+def is_retried(error_type: str, attempts: int) -> bool:
+    """Whether the next run tries an object again at the same version.
+
+    Args:
+        error_type: as the ledger has it; a name that this revision does not know fails permanently.
+        attempts: the tries at this version so far.
+    """
+    failure = FAILURES.get(error_type)
+    return failure is not None and failure.may_pass and attempts < MAX_ATTEMPTS
