@@ -137,7 +137,7 @@ class World:
             if (entry := ledger.get(self.source + name))
             and (entry["version"], entry["fingerprint"]) == (version, self.fingerprint)
             and UNFINISHED not in entry["metadata"]
-            and entry["error_type"] != INTERRUPTED.error_type
+            and entry["error_type"] != INTERRUPTED.failure
         }
 
 
