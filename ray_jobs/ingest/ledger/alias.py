@@ -20,22 +20,28 @@ COPY_ROWS = 500
 """Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
 
 
-def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
-    """Create the ledger behind the alias `name` if it is not there, and load it; returns its dimension.
-
-    Raises:
-        ConfigurationError: it is there with a smaller dimension.
-    """
+def create_ledger(client: MilvusClient, name: str, dimension: int) -> None:
+    """Create the ledger and its alias `name` unless they exist. Another run may create them with another dimension."""
     from pymilvus.exceptions import MilvusException
 
-    if behind(client, name) is None:
-        made = _of_dimension(name, dimension)
-        ensure_sources(client, made, dimension)
-        try:
-            client.create_alias(made, name, timeout=TIMEOUT)
-        except MilvusException:
-            if behind(client, name) is None:
-                raise
+    if behind(client, name) is not None:
+        return
+    created = _of_dimension(name, dimension)
+    ensure_sources(client, created, dimension)
+    try:
+        client.create_alias(created, name, timeout=TIMEOUT)
+    except MilvusException:
+        if behind(client, name) is None:
+            raise
+
+
+def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
+    """Create the ledger and its alias `name` unless they exist, and load it; returns the ledger's dimension.
+
+    Raises:
+        ConfigurationError: the ledger exists with a smaller dimension.
+    """
+    create_ledger(client, name, dimension)
     return ensure_sources(client, name, dimension)
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from ingest.common.text import printable
-from ingest.ledger.alias import is_too_short, widen
+from ingest.ledger.alias import create_ledger, is_too_short, widen
 from ingest.ledger.lease import Lease
 from ingest.migration.generations import (
     PIPELINES,
@@ -32,22 +32,25 @@ Leases = Callable[[str, str], AbstractContextManager[Lease]]
 def complete(
     client: MilvusClient, names: Names, dimension: int, wanted: bool, leases: Leases, say: Callable[[str], None]
 ) -> None:
-    """Complete what a run before was cut off in, begin a migration, and give the ledger room for longer vectors.
+    """Complete a switch that was cut off, begin a migration, and make a ledger with room for this model's vectors.
 
-    Before this run has a lease of its own: whoever holds one and waits for all could wait for ever.
+    The caller holds no lease yet: a run that holds one and waits for all others could wait for ever. So the ledger is
+    created here and not with the first rows: where another pipeline's first run has just made one that is too short,
+    it can still be widened.
     """
-    if is_too_short(client, names.ledger, dimension):
-        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
-        with ExitStack() as stack:
-            for pipeline in PIPELINES:
-                stack.enter_context(leases(pipeline, ""))
-            widen(client, names.ledger, dimension)
     if is_in_the_way(client, names):
         with leases(names.pipeline, ""):
             clear(client, names)
     if is_staged(client, names, wanted):
         with leases(names.pipeline, ""):
             begin(client, names, dimension)
+    create_ledger(client, names.ledger, dimension)
+    if is_too_short(client, names.ledger, dimension):
+        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
+        with ExitStack() as stack:
+            for pipeline in PIPELINES:
+                stack.enter_context(leases(pipeline, ""))
+            widen(client, names.ledger, dimension)
     if is_cut_off(client, names):
         say(f"completing the switch to {names}")
         with leases(names.pipeline, ""):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
+
 from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
 from ingest.milvus.client import TIMEOUT, is_lite, server_version
@@ -36,6 +38,9 @@ MESSAGE_LENGTH = 2048
 
 VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
 """What both Milvus and Milvus Lite build. Lite accepts others in silence and answers wrongly."""
+
+CREATION_SECONDS = 10.0
+"""How long a run waits for a collection that another run is creating."""
 
 FULL_TEXT_SINCE = (2, 5)
 """First Milvus server with BM25 functions. Older ones get the collection without `sparse`, and no search by words."""
@@ -160,7 +165,7 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
 
 
 def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
-    """Create a collection that another run may be creating too.
+    """Create a collection, which another run may be creating at the same moment, and load it.
 
     Its default consistency is Strong: pymilvus's query iterator ignores the level it is given and reads at the
     collection's own (`construct_guarantee_ts` returns before it looks), and at Milvus's default of Bounded it would
@@ -168,17 +173,26 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
     """
     from pymilvus.exceptions import MilvusException
 
-    try:
-        client.create_collection(
-            name,
-            schema=schema,
-            consistency_level="Strong",
-            properties={MODEL_PROPERTY: model} if model else {},
-            timeout=TIMEOUT,
-        )
-    except MilvusException:
-        if not client.has_collection(name, timeout=TIMEOUT):
-            raise
+    # Milvus Lite makes a collection's folder some milliseconds before the collection is there; a second run that
+    # comes in between gets an error that names the folder, and no collection.
+    for attempt in Retrying(
+        retry=retry_if_exception_message(match=r".*File exists"),
+        stop=stop_after_delay(CREATION_SECONDS),
+        wait=wait_fixed(0.05),
+        reraise=True,
+    ):
+        with attempt:
+            try:
+                client.create_collection(
+                    name,
+                    schema=schema,
+                    consistency_level="Strong",
+                    properties={MODEL_PROPERTY: model} if model else {},
+                    timeout=TIMEOUT,
+                )
+            except MilvusException:
+                if not client.has_collection(name, timeout=TIMEOUT):
+                    raise
     _load(client, name, indexes)
 
 
