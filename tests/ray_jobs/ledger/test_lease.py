@@ -15,8 +15,8 @@ from ingest.ledger.lease import LeaseLostError, lease, overlap
 
 HOLDER = """
 import sys
-from ingest.lease import lease
-from ingest.milvus import connect
+from ingest.ledger.lease import lease
+from ingest.milvus.client import connect
 uri, prefix, source, seconds = sys.argv[1:]
 client = connect(uri)
 with lease(client, prefix, "pdfs", source, "other-run", print, float(seconds)) as held:

@@ -12,8 +12,8 @@ from ingest.run.ray_session import job_error
 SENTENCE = "the object store cannot be reached; check that it runs"
 PROGRAM = f"""
 import ray
-from ingest.errors import UnreachableError
-from ingest.ray_session import connect_ray, job_error
+from ingest.common.errors import UnreachableError
+from ingest.run.ray_session import connect_ray, job_error
 
 def fail(block):
     yield from ()
@@ -42,8 +42,8 @@ def test_a_job_error_keeps_its_one_sentence_on_its_way_through_ray_data(jobs):
 
 INTERRUPTED = """
 import os, signal, sys
-from ingest.ray_session import connect_ray
-from ingest.script import finish
+from ingest.run.ray_session import connect_ray
+from ingest.run.script import finish
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
 
