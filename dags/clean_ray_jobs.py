@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
-from airflow_ray.cleanup import RayJobCleanupOperator
+from airflow_ray.operators.cleanup import RayJobCleanupOperator
 
 DOC = """
 ### Clean up jobs in Ray

@@ -6,7 +6,10 @@ from datetime import datetime
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from airflow_ray.ingest import MACROS, day_document, day_form, ingest_day
+from ray_ingest.documents import day_document
+from ray_ingest.factory import ingest_day
+from ray_ingest.forms import day_form
+from ray_ingest.templates import MACROS
 
 DOC = """
 ### Ingest videos and recordings into Milvus

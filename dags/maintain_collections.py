@@ -6,7 +6,8 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Param
 
-from airflow_ray.ingest import MACROS, run_script
+from ray_ingest.factory import run_script
+from ray_ingest.templates import MACROS
 
 DOC = """
 ### Keep the collections in Milvus true to the ledger

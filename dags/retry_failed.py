@@ -6,7 +6,10 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Asset, Param
 
-from airflow_ray.ingest import MACROS, OUTLETS, model_flags, model_form, run_script, skip_unless
+from ray_ingest.factory import run_script, skip_unless
+from ray_ingest.forms import model_form
+from ray_ingest.job_scripts import OUTLETS
+from ray_ingest.templates import MACROS, model_flags
 
 DOC = """
 ### Process failed objects again

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from airflow_ray.client import RayJobsClient
 from airflow_ray.job_ids import Attempt
-from airflow_ray.packages import pack
-from airflow_ray.settings import ClusterSettings
-from airflow_ray.submission import command_line, job_request, place
-from airflow_ray.watch import JobWatch, Limits, Outcome
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.job_request import command_line, job_request
+from ray_jobs_api.packages import pack
+from ray_jobs_api.placement import Placement, place
+from ray_jobs_api.settings import ClusterSettings
+from ray_jobs_api.watch import JobWatch, Limits
 
 JOBS = Path(__file__).parent / "jobs"
 
@@ -37,7 +39,7 @@ class Cluster:
         """Submit a job that behaves so and watch it to its end; returns the outcome and its lines."""
 
         async def all_of_it(client: RayJobsClient) -> tuple[Outcome, list[str]]:
-            placed = await place(client, attempt, behaving(*behave), packages=[pack(JOBS)])
+            placed = await place_attempt(client, attempt, behaving(*behave), packages=[pack(JOBS)])
             return await watched(client, placed.submission_id, **options)
 
         result: tuple[Outcome, list[str]] = self.ask(all_of_it)
@@ -51,6 +53,14 @@ def behaving(*behave: Any, metadata: dict[str, str] | None = None) -> dict[str, 
         runtime_env={"working_dir": pack(JOBS).uri},
         metadata=metadata or {},
     )
+
+
+async def place_attempt(
+    client: RayJobsClient, attempt: Attempt, request: dict[str, Any], *, adopt: bool = True, **options: Any
+) -> Placement:
+    """Place an attempt's job as ``RayOperator`` does."""
+    earlier = [each.submission_id for each in attempt.predecessors()] if adopt else []
+    return await place(client, attempt.submission_id, request, earlier=earlier, **options)
 
 
 async def watched(client: RayJobsClient, submission_id: str, **options: Any) -> tuple[Outcome, list[str]]:

@@ -206,7 +206,7 @@ MUTATIONS: list[Mutation] = [
     (scripts_compile, "compose", "      - -euc\n", "      - -c\n"),
     (dags_exist, "compose", "dags unpause ingest_pdfs", "dags unpause ingest_pdf"),
     (copied_files_exist, "compose", "COPY pyproject.toml ./", "COPY requirements.txt ./"),
-    (copied_files_exist, "ignore", "!plugins/airflow_ray\n", ""),
+    (copied_files_exist, "ignore", "!plugins\n", ""),
     (copied_files_exist, "ignore", "*\n!pyproject", "!pyproject"),
     (versions_match, "compose", 'ray.__version__ == "2.60.0"', 'ray.__version__ == "2.59.0"'),
     (versions_match, "compose", "apache/airflow:3.3.2-python3.11", "apache/airflow:3.3.1-python3.11"),

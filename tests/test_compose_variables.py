@@ -79,8 +79,8 @@ def both_ends_share_a_secret(d: Deployment) -> list[str]:
 
 def connection_fits_the_provider(d: Deployment) -> list[str]:
     """Type and extras are those of airflow_ray, which also reads the address from it."""
+    from airflow_ray.hooks.connection import settings_from_connection
     from airflow_ray.provider_info import DEFAULT_CONN_ID, get_provider_info
-    from airflow_ray.settings import settings_from_connection
 
     environment = d.services["airflow-triggerer"]["environment"]
     fields = json.loads(environment["AIRFLOW_CONN_RAY_DEFAULT"])

@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client import JobInfo
-from .job_ids import ON_KILL, Attempt, start_text
-from .triggerer import TaskKey
+from airflow_ray.job_ids import ON_KILL, Attempt, start_text
+from airflow_ray.supervisor import TaskKey
+from ray_jobs_api.client import JobInfo
 
 _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed"})
 #: States in which a task waits for nothing but its run: the end of the run is its end.

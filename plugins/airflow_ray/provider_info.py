@@ -14,14 +14,19 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Ray",
         "description": "Runs jobs on Ray clusters over the Ray Jobs API.",
         "integrations": [{"integration-name": "Ray", "external-doc-url": "https://docs.ray.io/", "tags": ["software"]}],
-        "operators": [{"integration-name": "Ray", "python-modules": ["airflow_ray.operator"]}],
-        "hooks": [{"integration-name": "Ray", "python-modules": ["airflow_ray.hook"]}],
-        "triggers": [{"integration-name": "Ray", "python-modules": ["airflow_ray.trigger"]}],
-        "extra-links": ["airflow_ray.links.RayJobLink"],
+        "operators": [
+            {
+                "integration-name": "Ray",
+                "python-modules": ["airflow_ray.operators.job", "airflow_ray.operators.cleanup"],
+            }
+        ],
+        "hooks": [{"integration-name": "Ray", "python-modules": ["airflow_ray.hooks.cluster"]}],
+        "triggers": [{"integration-name": "Ray", "python-modules": ["airflow_ray.triggers.job"]}],
+        "extra-links": ["airflow_ray.links.job.RayJobLink"],
         "connection-types": [
             {
                 "connection-type": "ray",
-                "hook-class-name": "airflow_ray.hook.RayHook",
+                "hook-class-name": "airflow_ray.hooks.cluster.RayHook",
                 "hook-name": "Ray",
                 "conn-fields": {
                     "verify": {

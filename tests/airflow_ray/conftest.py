@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from airflow_ray.job_ids import Attempt
-from airflow_ray.settings import ClusterSettings
 from conversations import Cluster
+from ray_jobs_api.settings import ClusterSettings
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_ray.client import RayJobsClient
-from airflow_ray.crowd import Crowd
-from airflow_ray.errors import FailureReason, RayApiError
-from airflow_ray.packages import pack
-from airflow_ray.submission import place
-from airflow_ray.watch import Limits
-from conversations import JOBS, behaving, watched
+from conversations import JOBS, behaving, place_attempt, watched
 from embedded.gateway import Gateway
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.cluster_throttle import Crowd
+from ray_jobs_api.failures import FailureReason, RayApiError
+from ray_jobs_api.packages import pack
+from ray_jobs_api.watch import Limits
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster,
                 (tmp_path / "end").touch()
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
         return await watched(client, attempt.submission_id, emit=emit)
 
     outcome, _ = cluster.at(gateway.url).ask(story)
@@ -64,7 +63,7 @@ def test_a_watcher_that_may_not_stream_fetches_the_log(cluster, gateway, attempt
             (tmp_path / "end").touch()
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
         with Crowd(log_streams=0).joined("here") as member:
             return await watched(client, attempt.submission_id, emit=emit, crowd=member)
 
@@ -84,7 +83,7 @@ def test_a_head_that_answers_503_for_a_while_is_asked_again(cluster, gateway, at
 
 def test_a_head_that_stays_away_is_given_up_with_its_last_words(cluster, gateway, attempt):
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("ok"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("ok"), packages=[pack(JOBS)])
         with gateway.answers("GET /api/jobs", 503, "the dashboard restarts"):
             return await watched(client, attempt.submission_id, limits=Limits(unreachable_timeout=1), stream_logs=False)
 
@@ -96,10 +95,10 @@ def test_a_head_that_stays_away_is_given_up_with_its_last_words(cluster, gateway
 def test_a_lost_answer_to_the_submit_does_not_double_the_job(cluster, gateway, attempt):
     async def story(client: RayJobsClient) -> Any:
         with gateway.hold("POST /api/jobs/$", "answer") as held:
-            submit = asyncio.create_task(place(client, attempt, behaving("ok"), packages=[pack(JOBS)]))
+            submit = asyncio.create_task(place_attempt(client, attempt, behaving("ok"), packages=[pack(JOBS)]))
             await asyncio.to_thread(held.reached.wait)
             submit.cancel()
-        again = await place(client, attempt, behaving("ok"))
+        again = await place_attempt(client, attempt, behaving("ok"))
         outcome, _ = await watched(client, attempt.submission_id)
         return again, outcome
 
@@ -183,13 +182,13 @@ def test_another_server_is_no_ray_dashboard_and_no_lost_cluster(cluster, gateway
         gateway.answers("GET /api/", 404, "Not Found"),
         pytest.raises(RayApiError, match="is no Ray dashboard") as caught,
     ):
-        cluster.at(gateway.url).ask(lambda client: place(client, attempt, behaving("ok")))
+        cluster.at(gateway.url).ask(lambda client: place_attempt(client, attempt, behaving("ok")))
     assert (caught.value.reason, caught.value.transient) == (FailureReason.UNREACHABLE, True)
 
 
 def test_a_proxy_that_loses_its_backend_for_a_moment_is_no_lost_cluster(cluster, gateway, attempt):
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("ok"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("ok"), packages=[pack(JOBS)])
         with (
             gateway.answers("GET /api/version", 404, "no backend", times=2),
             gateway.answers("GET /api/jobs/", 404, "no backend", times=2),
@@ -229,13 +228,13 @@ def test_a_limit_that_passes_while_ray_is_away_does_not_double_the_job(cluster, 
     second = replace(attempt, try_number=2)
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("sleep", 120), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("sleep", 120), packages=[pack(JOBS)])
         with gateway.answers("(GET|POST) /api/jobs/.", 503, "away"):
             outcome, _ = await watched(
                 client, attempt.submission_id, limits=Limits(deadline=time.time() + 1), stream_logs=False
             )
         # What the operator does with a job that was given up.
-        placed = await place(client, second, behaving("ok"), superseded=attempt.submission_id, adopt=False)
+        placed = await place_attempt(client, second, behaving("ok"), superseded=attempt.submission_id, adopt=False)
         return outcome, placed, await client.job(attempt.submission_id)
 
     outcome, placed, first = cluster.at(gateway.url).ask(story, first_pause=0.05)

@@ -10,11 +10,10 @@ import pytest
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import SetXCom, XComResult
 
-from airflow_ray.client import RayJobsClient
-from airflow_ray.packages import pack
-from airflow_ray.submission import place
-from airflow_ray.triggerer import TaskKey, XComLogPosition
-from conversations import JOBS, behaving, watched
+from airflow_ray.supervisor import TaskKey, XComLogPosition
+from conversations import JOBS, behaving, place_attempt, watched
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.packages import pack
 
 TASK = TaskKey("dag", "run", "task", -1)
 
@@ -58,7 +57,7 @@ def test_a_successor_shows_the_rest_and_its_predecessor_nothing_more(cluster, at
     second: list[str] = []
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
         enough, more = asyncio.Event(), asyncio.Event()
 
         def show_first(line: str) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from airflow_ray.outcome import complete_output
 from conversations import behaving, watched
 from embedded.gateway import Gateway
+from ray_jobs_api.job_outcome import complete_output
 
 NUMBERED = [f"line {number} of the job" for number in range(31)]
 

@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetDagRun, TaskStatesResult
 
-from airflow_ray.client import JobInfo
 from airflow_ray.job_ids import Attempt, start_text
 from airflow_ray.orphans import find_orphans
+from ray_jobs_api.client import JobInfo
 
 STARTED = datetime(2026, 2, 1, 0, 0, 1, 42, tzinfo=UTC)
 ATTEMPT = Attempt("dag", "run", "task", 3, epoch=0, try_number=2, run_started=start_text(STARTED))

@@ -2,8 +2,8 @@
 
 import json
 
-from airflow_ray.logs import MAX_LINE_LENGTH, LineSplitter
-from airflow_ray.report import OutputDigest, parse_report
+from ray_jobs_api.job_output import OutputDigest, parse_report
+from ray_jobs_api.log_lines import MAX_LINE_LENGTH, LineSplitter
 
 LOG = "first\nsecond 数据\nprogress 1%\rprogress 2%\n\nlast without a break"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ray.packages import MAX_PACKAGE_BYTES, pack, resolve_code
+from ray_jobs_api.packages import MAX_PACKAGE_BYTES, pack, resolve_code
 
 
 def names(folder: Path, **options) -> list[str]:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from airflow_ray import job_task
-from airflow_ray.errors import FailureReason, RayApiError, RayJobError
-from airflow_ray.operator import RayOperator
-from airflow_ray.settings import ClusterSettings
+from airflow_ray.exceptions import RayJobError
+from airflow_ray.operators import base
+from airflow_ray.operators.job import RayOperator
+from ray_jobs_api.failures import FailureReason, RayApiError
+from ray_jobs_api.settings import ClusterSettings
 
 
 class Away:
@@ -23,7 +24,7 @@ class Away:
 
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> RayOperator:
-    monkeypatch.setattr(job_task, "_PATIENT_PAUSE", 0.01)
+    monkeypatch.setattr(base, "_PATIENT_PAUSE", 0.01)
     task = RayOperator(task_id="t", entrypoint="x")
     task._settings = ClusterSettings("http://ray.invalid:8265", "test")
     return task

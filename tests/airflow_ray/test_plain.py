@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from airflow.sdk.serde import deserialize, serialize
 
-from airflow_ray.plain import MAX_DEPTH, load_json, plain_text
-from airflow_ray.report import MAX_REPORT_LENGTH, OutputDigest
-from airflow_ray.watch import Outcome
+from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.job_output import MAX_REPORT_LENGTH, OutputDigest
+from ray_jobs_api.storable import MAX_DEPTH, load_json, plain_text
 
 
 def reported(behind: str) -> Any:

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from airflow_ray.cleanup import delete_old_jobs, jobs_of
-from airflow_ray.client import RayJobsClient
-from airflow_ray.errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
 from airflow_ray.job_ids import Attempt
-from airflow_ray.outcome import complete_output
-from airflow_ray.packages import pack, resolve_code
-from airflow_ray.settings import ClusterSettings
-from airflow_ray.submission import command_line, job_request, place
-from airflow_ray.watch import Limits, Outcome, stop_and_wait
-from conversations import JOBS, Cluster, behaving, watched
+from airflow_ray.operators.cleanup import delete_old_jobs, jobs_of
+from conversations import JOBS, Cluster, behaving, place_attempt, watched
 from embedded.ports import free_ports
 from embedded.ray_head import RayHead
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
+from ray_jobs_api.job_outcome import Outcome, complete_output
+from ray_jobs_api.job_request import command_line, job_request
+from ray_jobs_api.packages import pack, resolve_code
+from ray_jobs_api.settings import ClusterSettings
+from ray_jobs_api.stopping import stop_and_wait
+from ray_jobs_api.watch import Limits
 
 
 def test_a_job_with_its_lines_once_and_its_report(cluster, attempt):
@@ -49,10 +50,10 @@ def test_a_submit_under_a_taken_id_is_refused_and_place_attaches(cluster, attemp
     wanted = {**behaving("sleep", 20), "submission_id": attempt.submission_id}
 
     async def twice(client: RayJobsClient) -> Any:
-        first = await place(client, attempt, behaving("sleep", 20), packages=[pack(JOBS)])
+        first = await place_attempt(client, attempt, behaving("sleep", 20), packages=[pack(JOBS)])
         with pytest.raises(JobExistsError, match="already exists"):
             await client.submit(wanted)
-        second = await place(client, attempt, behaving("sleep", 20))
+        second = await place_attempt(client, attempt, behaving("sleep", 20))
         await stop_and_wait(client, attempt.submission_id)
         return first, second
 
@@ -65,10 +66,10 @@ def test_a_retry_adopts_a_living_job_and_replaces_a_dead_one(cluster, attempt):
     second, third = replace(attempt, try_number=2), replace(attempt, try_number=3)
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
-        adopted = await place(client, second, behaving("sleep", 60))
+        await place_attempt(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
+        adopted = await place_attempt(client, second, behaving("sleep", 60))
         stopped = await stop_and_wait(client, attempt.submission_id)
-        fresh = await place(client, third, behaving("ok"))
+        fresh = await place_attempt(client, third, behaving("ok"))
         return adopted, stopped, fresh
 
     adopted, stopped, fresh = cluster.ask(story)
@@ -81,8 +82,8 @@ def test_a_superseded_job_has_stopped_before_the_new_one_starts(cluster, attempt
     cleared = replace(attempt, epoch=1, try_number=2)
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
-        placed = await place(client, cleared, behaving("ok"), superseded=attempt.submission_id)
+        await place_attempt(client, attempt, behaving("sleep", 60), packages=[pack(JOBS)])
+        placed = await place_attempt(client, cleared, behaving("ok"), superseded=attempt.submission_id)
         return placed, await client.job(attempt.submission_id)
 
     placed, old = cluster.ask(story)
@@ -102,10 +103,10 @@ def test_a_job_that_cannot_be_placed_is_given_up_and_ends_when_it_would_begin(cl
     holder = replace(attempt, task_id="holder")
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, holder, {**behaving("sleep", 120), "entrypoint_num_cpus": 2}, packages=[pack(JOBS)])
+        await place_attempt(client, holder, {**behaving("sleep", 120), "entrypoint_num_cpus": 2}, packages=[pack(JOBS)])
         while (await client.job(holder.submission_id)).status == "PENDING":
             await asyncio.sleep(0.2)
-        await place(client, attempt, {**behaving("sleep", 60), "entrypoint_num_cpus": 1})
+        await place_attempt(client, attempt, {**behaving("sleep", 60), "entrypoint_num_cpus": 1})
         outcome, _ = await watched(client, attempt.submission_id, limits=Limits(pending_timeout=2))
         await stop_and_wait(client, holder.submission_id)
         while not (job := await client.job(attempt.submission_id)).finished:
@@ -119,7 +120,7 @@ def test_a_job_that_cannot_be_placed_is_given_up_and_ends_when_it_would_begin(cl
 
 def test_cancelling_a_watch_leaves_the_job_alone(cluster, attempt):
     async def story(client: RayJobsClient) -> Any:
-        placed = await place(client, attempt, behaving("sleep", 30), packages=[pack(JOBS)])
+        placed = await place_attempt(client, attempt, behaving("sleep", 30), packages=[pack(JOBS)])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(watched(client, placed.submission_id), 4)
         job = await client.job(placed.submission_id)
@@ -166,7 +167,7 @@ def test_a_retry_uses_the_id_under_which_a_lost_submit_may_still_arrive(cluster,
     noted: list[str] = []
 
     async def story(client: RayJobsClient) -> Any:
-        placed = await place(
+        placed = await place_attempt(
             client,
             second,
             behaving("ok"),
@@ -200,9 +201,9 @@ def test_old_records_of_ours_are_deleted_and_nothing_else(cluster, attempt):
 
     async def story(client: RayJobsClient) -> Any:
         for each in (ours, other):
-            await place(client, each, behaving("ok", metadata=each.metadata), packages=[pack(JOBS)])
+            await place_attempt(client, each, behaving("ok", metadata=each.metadata), packages=[pack(JOBS)])
             await watched(client, each.submission_id, stream_logs=False)
-        await place(client, living, behaving("sleep", 60, metadata=living.metadata), adopt=False)
+        await place_attempt(client, living, behaving("sleep", 60, metadata=living.metadata), adopt=False)
         found = await jobs_of(client, "tidy")
         young = await delete_old_jobs(client, found, 3600)
         old = await delete_old_jobs(client, found, 0)
@@ -226,7 +227,7 @@ def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
     request = job_request(entrypoint=command, runtime_env=environment, metadata={})
 
     async def story(client: RayJobsClient) -> Any:
-        await place(client, attempt, request, packages=packages)
+        await place_attempt(client, attempt, request, packages=packages)
         return await watched(client, attempt.submission_id)
 
     _, lines = cluster.ask(story)
@@ -236,7 +237,7 @@ def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
 def test_a_guarded_head_wants_its_token(tmp_path_factory):
     from airflow.sdk import Connection
 
-    from airflow_ray.hook import RayHook
+    from airflow_ray.hooks.cluster import RayHook
 
     with RayHead(tmp_path_factory.mktemp("guarded"), auth_token="the-right-token", num_cpus=1) as head:
         guarded = Cluster(ClusterSettings(head.dashboard_url, "test", token=head.auth_token))

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
-from airflow_ray.errors import FailureReason, task_error
-from airflow_ray.retry import RayRetryPolicy
+from airflow_ray.exceptions import task_error
+from airflow_ray.retry_policy import RayRetryPolicy
+from ray_jobs_api.failures import FailureReason
 
 POLICY = RayRetryPolicy(delays={"not_placed": timedelta(minutes=15)}, fail={FailureReason.KILLED})
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from airflow.sdk import Connection
 
+from airflow_ray.hooks.connection import settings_from_connection
 from airflow_ray.provider_info import get_provider_info
-from airflow_ray.settings import settings_from_connection
 
 
 def read(**fields):
@@ -65,7 +65,7 @@ def test_airflow_knows_the_connection_type():
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
     manager = ProvidersManager()
-    assert ProvidersManagerTaskRuntime().hooks["ray"].hook_class_name == "airflow_ray.hook.RayHook"
+    assert ProvidersManagerTaskRuntime().hooks["ray"].hook_class_name == "airflow_ray.hooks.cluster.RayHook"
     fields = get_provider_info()["connection-types"][0]["conn-fields"]
     for name in fields:
         assert f"extra__ray__{name}" in manager.connection_form_widgets

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_ray import log_stream, watch
-from airflow_ray.client import JobInfo
-from airflow_ray.errors import FailureReason, RayApiError
-from airflow_ray.watch import JobWatch, Limits, Outcome
+from ray_jobs_api import log_stream, watch
+from ray_jobs_api.client import JobInfo
+from ray_jobs_api.failures import FailureReason, RayApiError
+from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.watch import JobWatch, Limits
 
 LINES = [f"line {number}" for number in range(200)]
 LOG = "".join(f"{line}\n" for line in LINES) + 'REPORT {"listed": 200}\n'

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from airflow_ray.submission import command_line, job_request
+from ray_jobs_api.job_request import command_line, job_request
 
 ODD = ["with space", "quote'\"", "$HOME `id`", "a;b|c&d", "数据", "--dash", "*", "line\nbreak", "back\\slash"]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import TaskStatesResult
 
-from airflow_ray.trigger import RayJobTrigger
+from airflow_ray.triggers.job import RayJobTrigger
 
 
 class Supervisor:

@@ -16,7 +16,7 @@ ROUNDS = 11
 FILES = {
     "bash": "from airflow.providers.standard.operators.bash import BashOperator as Operator\n"
     "words = {'bash_command': 'x'}",
-    "ray": "from airflow_ray.operator import RayOperator as Operator\nwords = {'entrypoint': 'x'}",
+    "ray": "from airflow_ray.operators.job import RayOperator as Operator\nwords = {'entrypoint': 'x'}",
 }
 PROGRAM = """
 import time

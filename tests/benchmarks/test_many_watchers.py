@@ -64,13 +64,13 @@ def tell(what: Any) -> None:
 
 @pytest.mark.timeout(900)
 def test_watchers_of_one_triggerer(tmp_path: Path):
-    from airflow_ray.client import RayJobsClient
-    from airflow_ray.packages import pack
-    from airflow_ray.settings import ClusterSettings
-    from airflow_ray.submission import command_line
     from embedded.http import request_json
     from embedded.processes import poll
     from embedded.ray_head import RayHead
+    from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.job_request import command_line
+    from ray_jobs_api.packages import pack
+    from ray_jobs_api.settings import ClusterSettings
 
     package = pack(FOLDER)
     ids = [f"bench-{number}" for number in range(JOBS)]
@@ -121,8 +121,8 @@ async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> No
     """The watcher's side: prints `steady`, the figures of the steady state, and those of the end."""
     from airflow.sdk.execution_time import task_runner
 
-    from airflow_ray.client import RayJobsClient
-    from airflow_ray.trigger import RayJobTrigger
+    from airflow_ray.triggers.job import RayJobTrigger
+    from ray_jobs_api.client import RayJobsClient
 
     supervisor = Supervisor()
     task_runner.SUPERVISOR_COMMS = supervisor

@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_ray.ingest import OUTLETS
 from embedded.airflow_standalone import AirflowComponent, AirflowStandalone
 from embedded.gateway import Gateway
 from embedded.http import request_json
 from embedded.ports import free_ports
 from embedded.processes import poll, send
 from embedded.ray_head import RayHead
+from ray_ingest.job_scripts import OUTLETS
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = REPOSITORY / "tests" / "jobs"

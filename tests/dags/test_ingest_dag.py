@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_ray.submission import command_line
+from ray_jobs_api.job_request import command_line
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, Param
 
-from airflow_ray.cleanup import RayJobCleanupOperator
-from airflow_ray.operator import RayOperator
+from airflow_ray.operators.cleanup import RayJobCleanupOperator
+from airflow_ray.operators.job import RayOperator
+from ray_ingest.job_scripts import EXIT_CODES
 
 JOBS = os.environ["TEST_JOBS_DIR"]
 
@@ -32,6 +33,7 @@ def case(name: str, operator: type[RayOperator] = RayOperator, **options) -> Non
             entrypoint="python behave.py {% for word in params.behave %}'{{ word }}' {% endfor %}",
             working_dir=JOBS,
             poll_interval=1,
+            exit_codes=EXIT_CODES,
             retry_delay=timedelta(seconds=1),
             **{"retries": 0, **options},
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
-from .errors import FailureReason, RayJobError
+from airflow_ray.exceptions import RayJobError
+from ray_jobs_api.failures import FailureReason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from .client import RayJobsClient
-from .crowd import Member
-from .errors import JobNotFoundError, RayApiError
-from .logs import LineSplitter
-from .report import OutputDigest
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.cluster_throttle import Member
+from ray_jobs_api.failures import JobNotFoundError, RayApiError
+from ray_jobs_api.job_output import OutputDigest
+from ray_jobs_api.log_lines import LineSplitter
 
 #: Connections in a row without a new line after which the reader is told.
 _MAX_FAILURES = 8

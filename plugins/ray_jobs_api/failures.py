@@ -11,8 +11,6 @@ import signal
 from collections.abc import Mapping
 from enum import StrEnum
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
-
 
 class FailureReason(StrEnum):
     """The class of a failure. ``retry`` says whether Airflow should try again, ``advice`` what a person can do."""
@@ -69,13 +67,6 @@ _ADVICE = {
     FailureReason.TIMEOUT: "Raise the limit, or find out why the job was slow.",
 }
 
-#: What the driver's exit codes mean unless the operator is told otherwise: the contract of the job scripts.
-DEFAULT_EXIT_CODES: Mapping[int, FailureReason] = {
-    2: FailureReason.CONFIGURATION,
-    3: FailureReason.TOO_MANY_FAILED,
-    4: FailureReason.DEPENDENCY,
-}
-
 # ray/dashboard/modules/job/common.py, JobErrorType (Ray 2.60). JOB_ENTRYPOINT_COMMAND_ERROR is absent on purpose: the
 # exit code says more.
 _ERROR_TYPES = {
@@ -116,7 +107,7 @@ def classify(
     status: str,
     error_type: str | None,
     exit_code: int | None,
-    exit_codes: Mapping[int, FailureReason] = DEFAULT_EXIT_CODES,
+    exit_codes: Mapping[int, FailureReason] | None = None,
     message: str = "",
 ) -> FailureReason:
     """Map the end of a job that did not succeed to its reason.
@@ -128,7 +119,7 @@ def classify(
     if status == "STOPPED":
         return FailureReason.STOPPED
     if exit_code is not None and exit_code != 0:
-        if exit_code in exit_codes:
+        if exit_codes and exit_code in exit_codes:
             return exit_codes[exit_code]
         return FailureReason.KILLED if signal_name(exit_code) else FailureReason.JOB_ERROR
     if error_type == "JOB_SUPERVISOR_ACTOR_START_FAILURE" and _ENVIRONMENT_REFUSED in message:
@@ -159,29 +150,3 @@ class JobNotFoundError(RayApiError):
 
 class JobExistsError(RayApiError):
     """The submission id is taken: an earlier attempt got through, so the caller attaches to that job."""
-
-
-class RayJobError(AirflowException):
-    """The task failed and may be retried. ``reason`` is usable in an Airflow ``retry_policy``."""
-
-    def __init__(self, sentence: str, reason: FailureReason):
-        super().__init__(sentence)
-        self.reason = reason
-
-
-class RayJobFatalError(AirflowFailException):
-    """The task failed for a reason that a retry would only repeat; Airflow does not retry it."""
-
-    def __init__(self, sentence: str, reason: FailureReason):
-        super().__init__(sentence)
-        self.reason = reason
-
-
-def early_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
-    """As ``task_error``, for a task that failed before it had a job; the sentence gets the reason's name."""
-    return task_error(f"Failed ({reason}): {sentence}", reason)
-
-
-def task_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
-    """The exception to raise in a task: its type carries the decision to retry or to fail."""
-    return RayJobError(sentence, reason) if reason.retry else RayJobFatalError(sentence, reason)

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from .client import RayJobsClient
-from .errors import FailureReason, RayApiError, RayJobError, RayJobFatalError, classify, signal_name, task_error
-from .logs import LineSplitter
-from .report import OutputDigest
-from .watch import Outcome
+from airflow_ray.exceptions import RayJobError, RayJobFatalError, task_error
+from ray_jobs_api.failures import FailureReason, classify, signal_name
+from ray_jobs_api.job_outcome import Outcome
 
-#: Lines of a finished job's log among which its report is looked for.
-_LAST_LINES = 10_000
 _LIMITS = {
     "execution_timeout": ("it ran into the task's execution_timeout", FailureReason.TIMEOUT),
     "job_timeout": ("it ran into job_timeout", FailureReason.TIMEOUT),
     "pending_timeout": ("it was still pending after pending_timeout", FailureReason.NOT_PLACED),
 }
-
-
-async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
-    """Read report, error sentence and last lines from the end of the job's log.
-
-    For a job whose log was not seen to its end. One that cannot be read (its node is gone) changes nothing but
-    ``report_problem``.
-    """
-    lines, digest = LineSplitter(), OutputDigest()
-    try:
-        async for text in client.whole_log(outcome.submission_id, last_lines=_LAST_LINES):
-            digest.add_all(lines.feed(text))
-    except RayApiError as error:
-        return replace(outcome, report_problem=f"A REPORT in it may be missing, for its log cannot be read: {error}")
-    digest.add_all(lines.flush())
-    return replace(
-        outcome,
-        report=digest.report or outcome.report,
-        report_problem=digest.report_problem,
-        error=digest.error or outcome.error,
-        tail=digest.tail or outcome.tail,
-    )
 
 
 def judge(

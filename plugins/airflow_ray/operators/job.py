@@ -14,19 +14,20 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .errors import DEFAULT_EXIT_CODES, FailureReason, RayApiError, RayJobError, early_error
-from .job_ids import ON_KILL, Attempt, attempt_of
-from .job_task import RayJobTask
-from .links import RayJobLink, job_url
-from .memory import JobMemory
-from .provider_info import DEFAULT_CONN_ID
+from airflow_ray.exceptions import RayJobError, early_error
+from airflow_ray.job_ids import ON_KILL, Attempt, attempt_of
+from airflow_ray.job_record import JobMemory
+from airflow_ray.links.job import RayJobLink, job_url
+from airflow_ray.operators.base import RayJobTask
+from airflow_ray.provider_info import DEFAULT_CONN_ID
+from ray_jobs_api.failures import FailureReason, RayApiError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from .client import RayJobsClient
-    from .submission import Placement
-    from .watch import Outcome
+    from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.job_outcome import Outcome
+    from ray_jobs_api.placement import Placement
 
 Seconds = timedelta | float
 
@@ -56,10 +57,9 @@ class RayOperator(RayJobTask):
     :param pending_timeout: stop a job that is still pending after this long.
     :param unreachable_timeout: fail when Ray has not answered for this long, at the submit or later.
     :param stream_logs: show the job's log in the task's log.
-    :param exit_codes: what the driver's exit codes mean, as a mapping to names of ``FailureReason``. The default,
-        ``errors.DEFAULT_EXIT_CODES``, is the contract of this project's job scripts and holds for **any** script: 2
-        ``configuration`` and 3 ``too_many_failed``, which are not retried, 4 ``dependency_unreachable``. ``{}`` gives
-        no code a meaning: every exit but 0 is a ``job_error``, or ``killed`` by a signal.
+    :param exit_codes: the meaning of the driver's exit codes, as a mapping to names of ``FailureReason``, such as
+        ``{2: "configuration"}``. By default no code has one: every exit but 0 is a ``job_error``, or ``killed`` by a
+        signal, and is retried as ``retries`` says.
 
     ``execution_timeout`` bounds the whole task, the deferred time included, and stops the job.
     """
@@ -129,8 +129,7 @@ class RayOperator(RayJobTask):
         self.pending_timeout = _seconds(pending_timeout)
         self.unreachable_timeout = _seconds(unreachable_timeout) or 0.0
         self.stream_logs = stream_logs
-        codes = DEFAULT_EXIT_CODES if exit_codes is None else exit_codes
-        self.exit_codes = {int(code): FailureReason(reason).value for code, reason in codes.items()}
+        self.exit_codes = {int(code): FailureReason(reason).value for code, reason in (exit_codes or {}).items()}
 
     def execute(self, context: Context) -> Any:
         """Place the job and wait for it, here or in the triggerer."""
@@ -146,7 +145,7 @@ class RayOperator(RayJobTask):
 
     def resume(self, context: Context, event: dict[str, Any], attached: bool, deadline: float | None) -> Any:
         """Continue after the trigger's event; the job has ended, or could not be watched to its end."""
-        from .watch import Outcome
+        from ray_jobs_api.job_outcome import Outcome
 
         outcome = Outcome(**event)
         self._connect(outcome.submission_id)
@@ -170,7 +169,7 @@ class RayOperator(RayJobTask):
 
     def _timed_out(self, context: Context) -> Any:
         """Stop the job and see it stop, as the trigger does at its deadline."""
-        from .submission import Placement
+        from ray_jobs_api.placement import Placement
 
         if self._submission_id is None:
             sentence = "The task ran into its execution_timeout before it had a job."
@@ -182,8 +181,9 @@ class RayOperator(RayJobTask):
         return self._finish(context, outcome, attached=False, deadline=0.0)
 
     def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
-        from .packages import resolve_code
-        from .submission import command_line, job_request, place
+        from ray_jobs_api.job_request import command_line, job_request
+        from ray_jobs_api.packages import resolve_code
+        from ray_jobs_api.placement import place
 
         ti = context["ti"]
         settings = self._connect(None)
@@ -209,6 +209,7 @@ class RayOperator(RayJobTask):
         if superseded is None and self.on_kill_action == "stop":
             superseded = memory.superseded(attempt)
         in_doubt = memory.in_doubt(attempt)
+        earlier = [each.submission_id for each in attempt.predecessors()] if adopt and not given_up else []
 
         def submitting(submission_id: str) -> None:
             if self._killed:  # while packages were on their way
@@ -220,13 +221,13 @@ class RayOperator(RayJobTask):
         placement: Placement = self._call(
             lambda client: place(
                 client,
-                attempt,
+                attempt.submission_id,
                 request,
+                earlier=earlier,
                 packages=packages,
                 superseded=superseded,
                 in_doubt=in_doubt,
                 submitting=submitting,
-                adopt=adopt and not given_up,
             ),
             patience=self.unreachable_timeout,
         )
@@ -246,8 +247,8 @@ class RayOperator(RayJobTask):
         return self._finish(context, outcome, attached=_elsewhere(attempt, placement), deadline=deadline)
 
     def _defer(self, ti: Any, attempt: Attempt, placement: Placement, deadline: float | None) -> None:
-        from .trigger import RayJobTrigger
-        from .triggerer import LOG_KEY
+        from airflow_ray.supervisor import LOG_KEY
+        from airflow_ray.triggers.job import RayJobTrigger
 
         if self.stream_logs:
             ti.xcom_push(key=LOG_KEY, value={})
@@ -269,7 +270,7 @@ class RayOperator(RayJobTask):
         )
 
     def _watch(self, placement: Placement, deadline: float | None) -> Outcome:
-        from .watch import JobWatch, Limits
+        from ray_jobs_api.watch import JobWatch, Limits
 
         async def watch(client: RayJobsClient) -> Outcome:
             return await JobWatch(
@@ -285,7 +286,8 @@ class RayOperator(RayJobTask):
         return self._call(watch)
 
     def _finish(self, context: Context, outcome: Outcome, *, attached: bool, deadline: float | None) -> Any:
-        from .outcome import complete_output, judge
+        from airflow_ray.job_failure import judge
+        from ray_jobs_api.job_outcome import complete_output
 
         if outcome.status == "STOPPED" and attached and outcome.limit is None and not self._killed:
             # An earlier attempt was killed and its job was still stopping when this attempt found it.

@@ -15,13 +15,14 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from .client import RayJobsClient
-from .crowd import Crowd
-from .errors import FailureReason, RayApiError
-from .hook import RayHook
-from .settings import ClusterSettings
-from .triggerer import TaskKey, XComLogPosition
-from .watch import JobWatch, Limits, Outcome
+from airflow_ray.hooks.cluster import RayHook
+from airflow_ray.supervisor import TaskKey, XComLogPosition
+from ray_jobs_api.client import RayJobsClient
+from ray_jobs_api.cluster_throttle import Crowd
+from ray_jobs_api.failures import FailureReason, RayApiError
+from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.settings import ClusterSettings
+from ray_jobs_api.watch import JobWatch, Limits
 
 #: The watchers of this triggerer process.
 _crowd = Crowd()
@@ -69,7 +70,7 @@ class RayJobTrigger(BaseTrigger):
             "stop_on_kill",
             "session",
         )
-        return "airflow_ray.trigger.RayJobTrigger", {name: getattr(self, name) for name in names}
+        return "airflow_ray.triggers.job.RayJobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the job and fire its ``Outcome``, also when the connection is wrong: the worker raises the error."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from .job_ids import Attempt
+    from airflow_ray.job_ids import Attempt
 
 _KEY = "airflow_ray_job"
 

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from .errors import FailureReason, JobNotFoundError, early_error
-from .job_ids import readable
-from .job_task import RayJobTask
+from airflow_ray.exceptions import early_error
+from airflow_ray.job_ids import readable
+from airflow_ray.operators.base import RayJobTask
+from ray_jobs_api.failures import FailureReason, JobNotFoundError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from .client import JobInfo, RayJobsClient
+    from ray_jobs_api.client import JobInfo, RayJobsClient
 
 
 class RayJobCleanupOperator(RayJobTask):
@@ -44,7 +45,7 @@ class RayJobCleanupOperator(RayJobTask):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Ask Ray for all jobs once, then Airflow for the tasks of live ones, then stop and delete one by one."""
-        from .orphans import find_orphans
+        from airflow_ray.orphans import find_orphans
 
         try:
             age = timedelta(days=float(self.keep_days))

@@ -1,38 +1,15 @@
-"""How to reach one Ray cluster: the fields of an Airflow connection of type ``ray``, read and checked."""
+"""Reads and checks the fields of an Airflow connection of type ``ray``."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ray_jobs_api.settings import DEFAULT_PORT, DEFAULT_REQUEST_TIMEOUT, ClusterSettings
+
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-#: ray/_private/ray_constants.py, DEFAULT_DASHBOARD_PORT
-DEFAULT_PORT = 8265
-DEFAULT_REQUEST_TIMEOUT = 30.0
-
-
-@dataclass(frozen=True)
-class ClusterSettings:
-    """Everything a client needs. Secrets stay out of ``repr``, so that a traceback or a log cannot show them."""
-
-    base_url: str
-    conn_id: str
-    token: str | None = field(default=None, repr=False)
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    verify: bool = True
-    ca_file: str | None = None
-    dashboard_url: str = ""
-    request_timeout: float = DEFAULT_REQUEST_TIMEOUT
-    job_prefix: str = "airflow"
-
-    @property
-    def secrets(self) -> list[str]:
-        """Values that must never appear in a log."""
-        return [value for value in (self.token, *self.headers.values()) if value]
 
 
 def settings_from_connection(connection: Connection) -> ClusterSettings:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator
 
-from .errors import FailureReason, RayApiError, early_error
-from .links import job_url
-from .provider_info import DEFAULT_CONN_ID
+from airflow_ray.exceptions import early_error
+from airflow_ray.links.job import job_url
+from airflow_ray.provider_info import DEFAULT_CONN_ID
+from ray_jobs_api.failures import FailureReason, RayApiError
 
 if TYPE_CHECKING:
-    from .client import RayJobsClient
-    from .settings import ClusterSettings
+    from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.settings import ClusterSettings
 
 #: Seconds between two beginnings of a conversation with a Ray that is away.
 _PATIENT_PAUSE = 5.0
@@ -55,7 +56,7 @@ class RayJobTask(BaseOperator):
         if self.on_kill_action == "detach":
             self.log.info("The task was killed; its Ray job %s goes on (on_kill='detach').", self._submission_id)
             return
-        from .hook import stop_from_signal_handler
+        from airflow_ray.hooks.cluster import stop_from_signal_handler
 
         failure = stop_from_signal_handler(self._settings, self._submission_id)
         if failure:
@@ -67,7 +68,7 @@ class RayJobTask(BaseOperator):
         """Resolve the connection while no request is under way: a signal handler could not."""
         from airflow.sdk.exceptions import AirflowNotFoundException
 
-        from .hook import RayHook
+        from airflow_ray.hooks.cluster import RayHook
 
         try:
             self._settings = RayHook(self.conn_id).settings()
@@ -86,7 +87,7 @@ class RayJobTask(BaseOperator):
 
         While Ray is away it is begun again, for ``patience`` seconds: it must be one that may be repeated.
         """
-        from .client import RayJobsClient
+        from ray_jobs_api.client import RayJobsClient
 
         settings = self._settings or self._connect(None)
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from .client import JobInfo, RayJobsClient
-from .crowd import Member
-from .errors import JobNotFoundError, RayApiError
-from .log_stream import LogPosition, LogStream
+from ray_jobs_api.client import JobInfo, RayJobsClient
+from ray_jobs_api.cluster_throttle import Member
+from ray_jobs_api.failures import JobNotFoundError, RayApiError
+from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.log_stream import LogPosition, LogStream
+from ray_jobs_api.stopping import STOP_SECONDS, stop_and_wait
 
 #: Seconds without a new line after the job's end until the stream is given up; Ray looks at its file once per second.
 _DRAIN_SECONDS = 10.0
 #: Seconds in all for which a job's log is shown after its end.
 _DRAIN_LIMIT = 300.0
-#: Seconds to wait until a stopped job is seen to stop; Ray takes 3 s to SIGKILL and up to 5 s in all.
-_STOP_SECONDS = 30.0
 #: The same for a job that waited for resources in vain: it cannot hear of it before it is placed.
 _STOP_PENDING_SECONDS = 5.0
 _FIRST_POLL = 0.5
@@ -53,34 +53,6 @@ class Limits:
         if self.job_timeout is not None and age >= self.job_timeout:
             return "job_timeout"
         return None
-
-
-@dataclass
-class Outcome:
-    """How a job ended, as plain data that fits into a trigger event.
-
-    ``limit`` names the limit for which the watcher stopped the job. ``api_error`` is set instead of a final ``status``
-    when Ray could not be asked any more. ``log_complete`` is False when the output was not seen to its end, so that
-    ``report``, ``error`` and ``tail`` may miss something.
-    """
-
-    submission_id: str
-    status: str
-    error_type: str | None = None
-    exit_code: int | None = None
-    message: str = ""
-    limit: str | None = None
-    api_error: str | None = None
-    api_reason: str | None = None
-    log_complete: bool = False
-    report: dict[str, Any] | None = None
-    report_problem: str | None = None
-    error: str | None = None
-    tail: list[str] = field(default_factory=list)
-
-    def to_event(self) -> dict[str, Any]:
-        """A dict of JSON types, for a ``TriggerEvent``."""
-        return asdict(self)
 
 
 class JobWatch:
@@ -211,7 +183,7 @@ class JobWatch:
 
     async def _end_for(self, limit: str, job: JobInfo | None) -> Outcome:
         try:
-            pending_seconds = _STOP_PENDING_SECONDS if limit == "pending_timeout" else _STOP_SECONDS
+            pending_seconds = _STOP_PENDING_SECONDS if limit == "pending_timeout" else STOP_SECONDS
             outcome = _ended(await stop_and_wait(self._client, self._id, pending_seconds))
         except RayApiError as error:
             outcome = self._lost(error)
@@ -244,22 +216,6 @@ class JobWatch:
         for wait in waits:
             wait.cancel()
         return self._finished.is_set()
-
-
-async def stop_and_wait(client: RayJobsClient, submission_id: str, pending_seconds: float = _STOP_SECONDS) -> JobInfo:
-    """Stop a job and wait until Ray reports its end, for half a minute at most. Returns the last state seen.
-
-    A job that is still PENDING after ``pending_seconds`` counts as stopped: Ray has queued the request behind the job's
-    start, so the job ends when it would begin, or when Ray gives it up (``job_manager.py``; 15 minutes by default).
-    """
-    await client.stop(submission_id)
-    began = time.monotonic()
-    while True:
-        job = await client.job(submission_id)
-        waited = time.monotonic() - began
-        if job.finished or waited >= (pending_seconds if job.status == "PENDING" else _STOP_SECONDS):
-            return job
-        await asyncio.sleep(0.5)
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

@@ -7,7 +7,7 @@ are skipped on the next connection.
 
 from __future__ import annotations
 
-from .report import MAX_REPORT_LENGTH, REPORT_PREFIX
+from ray_jobs_api.job_output import MAX_REPORT_LENGTH, REPORT_PREFIX
 
 #: A longer line is cut for the task log. Airflow's log reader and UI suffer from megabyte lines.
 MAX_LINE_LENGTH = 8_000

@@ -21,9 +21,9 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
-from .plain import plain_text
-from .settings import ClusterSettings
+from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
+from ray_jobs_api.settings import ClusterSettings
+from ray_jobs_api.storable import plain_text
 
 T = TypeVar("T")
 

@@ -5,30 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from .client import JobInfo, RayJobsClient
-from .errors import FailureReason, JobExistsError, JobNotFoundError, RayApiError
-from .job_ids import Attempt
-from .packages import Package
-from .watch import stop_and_wait
 
 #: Rendered values that mean "leave this flag out".
 _ABSENT = frozenset({"", "None", "False"})
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The job that does the work. ``attached``: an earlier attempt, or a lost answer, had submitted it before.
-
-    ``session`` is the cluster's ``session_name`` at that time.
-    """
-
-    submission_id: str
-    attached: bool
-    session: str
 
 
 def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] | None = None) -> str:
@@ -82,70 +63,6 @@ def job_request(
         "entrypoint_label_selector": dict(label_selector or {}),
     }
     return {name: value for name, value in request.items() if value not in (None, {})}
-
-
-async def place(
-    client: RayJobsClient,
-    attempt: Attempt,
-    request: Mapping[str, Any],
-    *,
-    packages: Sequence[Package] = (),
-    superseded: str | None = None,
-    in_doubt: str | None = None,
-    submitting: Callable[[str], None] = lambda submission_id: None,
-    adopt: bool = True,
-) -> Placement:
-    """Make sure that exactly one job does this work, and say which.
-
-    ``superseded`` is a job of an epoch before the last clear: it is stopped first, and seen to stop. Then the job of
-    an earlier attempt of the same epoch is adopted if it is pending, running or done (its worker died, the job did
-    not). Otherwise a new job is submitted under this attempt's id; when that is taken, this attempt had submitted it
-    before. ``in_doubt`` is an id under which an earlier attempt may have submitted: where Ray does not know it, the
-    new job gets that id, so that a request that is still under way somewhere is refused when it arrives.
-    ``submitting`` is called with the id just before the submit.
-    """
-    session = (await client.version())["session_name"]
-    if superseded is not None:
-        await _stop_if_alive(client, superseded)
-    own = attempt.submission_id
-    earlier = [each.submission_id for each in attempt.predecessors()] if adopt else []
-    for submission_id in earlier:
-        job = await _find(client, submission_id)
-        if job is not None and job.status in ("PENDING", "RUNNING", "SUCCEEDED"):
-            return Placement(submission_id, attached=True, session=session)
-        if job is not None:
-            break
-        if submission_id == in_doubt:
-            own = submission_id
-            break
-    if await _find(client, own) is not None:
-        return Placement(own, attached=True, session=session)
-    for package in packages:
-        if not await client.has_package(package.name):
-            await client.upload_package(package.name, package.content)
-    submitting(own)
-    try:
-        await client.submit({**request, "submission_id": own})
-    except JobExistsError:
-        await client.job(own)  # confirms that the refusal was about this id
-        return Placement(own, attached=True, session=session)
-    return Placement(own, attached=False, session=session)
-
-
-async def _find(client: RayJobsClient, submission_id: str) -> JobInfo | None:
-    try:
-        return await client.job(submission_id)
-    except JobNotFoundError:
-        return None
-
-
-async def _stop_if_alive(client: RayJobsClient, submission_id: str) -> None:
-    job = await _find(client, submission_id)
-    if job is None or job.finished:
-        return
-    job = await stop_and_wait(client, submission_id)
-    if not job.finished and job.status != "PENDING":
-        raise RayApiError(f"The superseded job {submission_id} does not stop.", FailureReason.INFRASTRUCTURE)
 
 
 def _environment(runtime_env: Mapping[str, Any]) -> dict[str, Any]:

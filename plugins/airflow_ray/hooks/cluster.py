@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
-from .provider_info import DEFAULT_CONN_ID
-from .settings import ClusterSettings, settings_from_connection
+from airflow_ray.hooks.connection import settings_from_connection
+from airflow_ray.provider_info import DEFAULT_CONN_ID
+from ray_jobs_api.settings import ClusterSettings
 
 if TYPE_CHECKING:
-    from .client import RayJobsClient
+    from ray_jobs_api.client import RayJobsClient
 
 
 class RayHook(BaseHook):
@@ -44,13 +45,13 @@ class RayHook(BaseHook):
 
     def get_conn(self) -> RayJobsClient:
         """A client for ``async with``."""
-        from .client import RayJobsClient
+        from ray_jobs_api.client import RayJobsClient
 
         return RayJobsClient(self.settings())
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the version and for a job that cannot exist, which proves address, TLS and token."""
-        from .errors import JobNotFoundError, RayApiError
+        from ray_jobs_api.failures import JobNotFoundError, RayApiError
 
         async def ask() -> str:
             async with self.get_conn() as client:
@@ -75,8 +76,8 @@ def stop_from_signal_handler(settings: ClusterSettings, submission_id: str, time
     Airflow calls ``on_kill`` in its SIGTERM handler, 5 s before SIGKILL, and perhaps in the middle of an event loop of
     ours. So one short request, no retries, in a thread with a loop of its own.
     """
-    from .client import RayJobsClient
-    from .errors import JobNotFoundError, RayApiError
+    from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.failures import JobNotFoundError, RayApiError
 
     failure: list[str] = [f"Ray did not answer within {timeout:g} s."]
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from .plain import load_json
+from ray_jobs_api.storable import load_json
 
 REPORT_PREFIX = "REPORT "
 ERROR_PREFIX = "ERROR: "

@@ -1,0 +1,1 @@
+"""Hooks: access to a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Operators: tasks with a Ray job."""

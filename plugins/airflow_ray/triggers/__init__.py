@@ -1,0 +1,1 @@
+"""Triggers: watch a Ray job while its task is deferred."""

@@ -1,0 +1,1 @@
+"""This platform inside Airflow: the factory, the forms and the documents of its Dags, and its plugin."""

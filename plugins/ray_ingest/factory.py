@@ -1,0 +1,86 @@
+"""Makes the tasks of this platform's Dags: one job script each, with the site's Milvus and collections.
+
+It is installed, and not a file beside the Dags, so that Airflow can import it wherever it reads a Dag file from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_ray.operators.job import RayOperator
+from ray_ingest.job_scripts import EXIT_CODES, OUTLETS
+from ray_ingest.templates import model_flags
+
+
+def ingest_day(pipeline: str, dag_file: str) -> RayOperator:
+    """The task of a pipeline's daily Dag: the partition's prefix, or the form's ``source``."""
+    return run_script(
+        "ingest",
+        f"ingest_{pipeline}.py",
+        {
+            "source": "{{ params.source or (required(partition_key, NO_PARTITION) and "
+            "required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') "
+            f"~ '/{pipeline}/' ~ partition_key ~ '/') }}}}",
+            **model_flags(pipeline),
+            "max-failed-fraction": "{{ params.max_failed_fraction }}",
+            "limit": "{{ params.limit }}",
+            "full-refresh": "{{ params.full_refresh }}",
+            "keep-missing": "{{ params.keep_missing }}",
+            "migrate": "{{ params.migrate }}",
+            "dry-run": "{{ params.dry_run }}",
+        },
+        dag_file,
+        outlets=[Asset(name) for name in OUTLETS[pipeline]],
+    )
+
+
+def skip_unless(pipeline: str) -> Callable[[Any], None]:
+    """A ``pre_execute`` hook that skips the task when the form's ``pipeline`` is another."""
+
+    def check(context: Any) -> None:
+        if context["params"]["pipeline"] != pipeline:
+            raise AirflowSkipException(f"This run is about {context['params']['pipeline']}.")
+
+    return check
+
+
+def run_script(
+    task_id: str,
+    script: str,
+    arguments: Mapping[str, Any],
+    dag_file: str,
+    outlets: Sequence[Asset] = (),
+    pre_execute: Callable[[Any], None] | None = None,
+) -> RayOperator:
+    """A task that runs a job script with the site's Milvus and collections, in the pool ``ray``, with retries.
+
+    :param script: file name in ``ray_jobs/``; templated.
+    :param arguments: the script's other flags; templated.
+    :param dag_file: ``__file__`` of the Dag; ``ray_jobs`` is beside its folder, or where ``ingest_jobs_dir`` says.
+    :param pre_execute: called with the task's context before it runs.
+    """
+    jobs = Path(dag_file).resolve().parent.parent / "ray_jobs"
+    return RayOperator(
+        task_id=task_id,
+        entrypoint=f"python {script}",
+        arguments={
+            "milvus-uri": "{{ required(var.value.get('ingest_milvus_uri', ''), NO_MILVUS) }}",
+            "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
+            **arguments,
+        },
+        exit_codes=EXIT_CODES,
+        working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(jobs)!r}) }}}}",
+        pool="ray",
+        retries=3,
+        retry_delay=timedelta(minutes=1),
+        retry_exponential_backoff=True,
+        max_retry_delay=timedelta(minutes=30),
+        outlets=list(outlets),
+        pre_execute=pre_execute,
+    )

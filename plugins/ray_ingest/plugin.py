@@ -1,0 +1,16 @@
+"""The Airflow plugin of this platform."""
+
+from __future__ import annotations
+
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+from airflow_ray.links.job import RayJobLink
+
+
+class RayIngestPlugin(AirflowPlugin):
+    """Registers the link from a task to its Ray job, which the UI needs to show it."""
+
+    name = "ray_ingest"
+
+
+RayIngestPlugin.operator_extra_links = [RayJobLink()]

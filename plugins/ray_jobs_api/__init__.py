@@ -1,0 +1,4 @@
+"""Asynchronous client of the Ray Jobs API: submits jobs, watches them to their end, shows their logs, stops them.
+
+Plain HTTP: it needs neither Ray nor Airflow.
+"""
