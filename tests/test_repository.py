@@ -26,6 +26,12 @@ def test_checker_has_no_complaint(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_imports_point_one_way():
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint_imports, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_top_level_is_the_agreed_one():
     names = {name.split("/")[0] for name in tracked()}
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
