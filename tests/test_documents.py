@@ -259,3 +259,23 @@ def test_the_table_of_failures_is_that_of_the_code() -> None:
         for failure in Failure
     ]
     assert re.findall(r"^\| `[A-Z]\w+` \| .*$", page, re.MULTILINE) == rows
+
+
+def test_the_pipelines_of_images_and_videos_do_without_pymupdf() -> None:
+    """As the README's section on licences says: it is imported below ingest.pdf, and for thumbnails of search hits."""
+    packages = {
+        path.relative_to(ROOT / "ray_jobs").parts[1]
+        for path in (ROOT / "ray_jobs").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if "pymupdf" in _imported(node)
+    }
+    assert packages == {"pdf", "search"}
+
+
+def _imported(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom():
+            return [node.module or ""]
+    return []
