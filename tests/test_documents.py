@@ -22,6 +22,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ingest.common.failures import Failure
+from ray_ingest.job_scripts import OUTLETS
+from ray_ingest.templates import model_flags
 
 ROOT = Path(__file__).resolve().parents[1]
 GITHUB_PAGES = "../../actions/"
@@ -259,6 +261,18 @@ def test_the_table_of_failures_is_that_of_the_code() -> None:
         for failure in Failure
     ]
     assert re.findall(r"^\| `[A-Z]\w+` \| .*$", page, re.MULTILINE) == rows
+
+
+def test_the_dags_page_lists_the_variables_that_the_dags_read() -> None:
+    texts = [path.read_text() for folder in ("dags", "plugins/ray_ingest") for path in (ROOT / folder).glob("*.py")]
+    texts += [template for pipeline in OUTLETS for template in model_flags(pipeline).values()]
+    read = {name for text in texts for name in re.findall(r"var\.value\.get\('(\w+)'", text)}
+    rows = re.findall(r"^\| (`(?:ingest|ray_jobs)_.*?) \|", (ROOT / "dags" / "README.md").read_text(), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row) if name not in _dags()} == read
+
+
+def _dags() -> set[str]:
+    return {path.stem for path in (ROOT / "dags").glob("*.py")}
 
 
 def test_the_pipelines_of_images_and_videos_do_without_pymupdf() -> None:
