@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.redaction import hide
@@ -100,22 +101,17 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
             raise ValueError("it names no host and port")
     except ValueError:
         raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not of the form http://HOST:PORT") from None
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            with errors_as_sentences(uri):
-                client = MilvusClient(
-                    uri=uri,
-                    token=os.environ.get("MILVUS_TOKEN", ""),
-                    timeout=CONNECT_TIMEOUT,
-                    grpc_options=GRPC_OPTIONS,
-                )
-                client.list_collections(timeout=CONNECT_TIMEOUT)
-                return client
-        except UnreachableError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(1)
+    for attempt in Retrying(
+        retry=retry_if_exception_type(UnreachableError),
+        stop=stop_after_delay(patience),
+        wait=wait_fixed(1),
+        reraise=True,
+    ):
+        with attempt, errors_as_sentences(uri):
+            token = os.environ.get("MILVUS_TOKEN", "")
+            client = MilvusClient(uri=uri, token=token, timeout=CONNECT_TIMEOUT, grpc_options=GRPC_OPTIONS)
+            client.list_collections(timeout=CONNECT_TIMEOUT)
+    return client
 
 
 @contextmanager

@@ -5,12 +5,13 @@ That keeps the work deterministic: a task that Ray runs twice gives the same row
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
@@ -99,27 +100,28 @@ def _changed() -> ObjectError:
 
 
 def _read_s3(source: str, version: str, consume: Callable[[Any], T], sleep: Callable[[float], None]) -> T:
-    """What `consume` makes of the object's body, which is a stream."""
+    """Pass the object's body, which is a stream, to `consume`, and return the result."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from urllib3.exceptions import HTTPError
 
     bucket, key = split_s3(source)
-    for attempt in range(1, READ_ATTEMPTS + 1):
-        try:
-            return consume(s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"])
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in GONE:
-                raise ObjectError(Failure.VANISHED, "the object was deleted after it was listed") from None
-            if code in CHANGED:
-                raise _changed() from None
-            if code in FORBIDDEN:
-                raise ObjectError(Failure.FORBIDDEN, f"the object store does not hand it out ({code})") from None
-            raise explain(error, bucket) from None
-        except (HTTPClientError, HTTPError, ConnectionError) as error:
-            if attempt == READ_ATTEMPTS:
-                raise explain(error, bucket) from None
-            sleep(random.uniform(0, 0.5 * 2**attempt))
-        except BotoCoreError as error:
-            raise explain(error, bucket) from None
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    retrying = Retrying(
+        retry=retry_if_exception_type((HTTPClientError, HTTPError, ConnectionError)),
+        stop=stop_after_attempt(READ_ATTEMPTS),
+        wait=wait_random_exponential(),  # up to 1, 2 and 4 s
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return retrying(lambda: consume(s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"]))
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in GONE:
+            raise ObjectError(Failure.VANISHED, "the object was deleted after it was listed") from None
+        if code in CHANGED:
+            raise _changed() from None
+        if code in FORBIDDEN:
+            raise ObjectError(Failure.FORBIDDEN, f"the object store does not hand it out ({code})") from None
+        raise explain(error, bucket) from None
+    except (BotoCoreError, HTTPError, ConnectionError) as error:
+        raise explain(error, bucket) from None

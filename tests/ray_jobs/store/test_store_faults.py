@@ -7,8 +7,8 @@ import boto3
 import pytest
 
 from embedded.fault_proxy import FaultProxy
-from ingest import object_store as store_module
 from ingest.common.errors import ObjectError, UnreachableError
+from ingest.store import object_store as store_module
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import list_objects, s3_client
 
