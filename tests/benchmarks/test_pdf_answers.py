@@ -37,7 +37,7 @@ def test_pages_per_second(corpus):
 
 def test_questions_find_their_page_among_the_first_hits(corpus, minilm_path):
     from ingest.models.text_encoder import TextEncoder
-    from ingest.models.text_model import describe
+    from ingest.models.text_model import find_text_model
 
     questions = [json.loads(line) for line in (corpus / "truth_pdf.jsonl").read_text().splitlines()]
     asked = {answer["file"] for question in questions for answer in question["answers"]}
@@ -50,7 +50,7 @@ def test_questions_find_their_page_among_the_first_hits(corpus, minilm_path):
         for chunk in read_document((corpus / name).read_bytes(), settings).chunks:
             places.append((name, chunk.page))
             texts.append(chunk.text)
-    encoder = TextEncoder(minilm_path, describe(minilm_path).dimension, threads=os.cpu_count() or 1)
+    encoder = TextEncoder(minilm_path, find_text_model(minilm_path).dimension, threads=os.cpu_count() or 1)
     vectors = encoder.encode(texts)
 
     def found(question):

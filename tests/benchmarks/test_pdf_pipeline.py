@@ -90,9 +90,9 @@ def test_questions_find_their_page(corpus, milvus, minilm_path, report):
 
     from ingest.milvus.client import connect
     from ingest.models.text_encoder import TextEncoder
-    from ingest.models.text_model import describe
+    from ingest.models.text_model import find_text_model
 
-    model = describe(minilm_path)
+    model = find_text_model(minilm_path)
     encoder = TextEncoder(model.name, model.dimension, threads=CORES)
     client = connect(milvus.uri)
 
@@ -174,11 +174,11 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
     from embedded.milvus_lite import MilvusLite
     from ingest.milvus.client import connect
     from ingest.milvus.schema import DOCUMENTS, ensure_rows
-    from ingest.models.text_model import describe
+    from ingest.models.text_model import find_text_model
     from ingest.pdf.chunking import ChunkSettings, chunk_pages
     from ingest.pdf.document import parse_pdf
 
-    model = describe(model_path)
+    model = find_text_model(model_path)
     contents = {file: file.read_bytes() for file in files}
     started = time.process_time()
     pages = {file: parse_pdf(content)[0] for file, content in contents.items()}
@@ -218,11 +218,11 @@ def _measure_loop(model_path: str, folder: Path, files: list[Path]) -> dict:
     from embedded.milvus_lite import MilvusLite
     from ingest.milvus.client import connect
     from ingest.milvus.schema import DOCUMENTS, ensure_rows
-    from ingest.models.text_model import describe
+    from ingest.models.text_model import find_text_model
     from ingest.pdf.chunking import ChunkSettings, chunk_pages
     from ingest.pdf.document import parse_pdf
 
-    model = describe(model_path)
+    model = find_text_model(model_path)
     encoder = SentenceTransformer(model_path, device="cpu")
     encoder.encode(["warm up"] * BATCH)
     settings = ChunkSettings(CHUNK_TOKENS, 0)

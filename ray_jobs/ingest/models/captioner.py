@@ -42,7 +42,7 @@ class CaptionModel:
     weight_bytes: int
 
 
-def describe_captioner(name: str) -> CaptionModel:
+def find_captioner(name: str) -> CaptionModel:
     """Find the model `name`, a hub name or a folder.
 
     Raises:

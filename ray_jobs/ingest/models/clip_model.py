@@ -48,7 +48,7 @@ class ClipModel:
         return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
 
 
-def describe_clip(name: str, pretrained: str) -> ClipModel:
+def find_clip_model(name: str, pretrained: str) -> ClipModel:
     """Find the model and read its dimension.
 
     Args:
@@ -76,12 +76,12 @@ def describe_clip(name: str, pretrained: str) -> ClipModel:
     return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
 
 
-def describe_label(label: str) -> ClipModel:
-    """The model of a `ClipModel.label`. Raises what `describe_clip` raises."""
+def clip_model_of(label: str) -> ClipModel:
+    """The model of a `ClipModel.label`. Raises what `find_clip_model` raises."""
     if label.startswith((LOCAL, HUB)):
-        return describe_clip(label, "")
+        return find_clip_model(label, "")
     name, _, pretrained = label.partition("/")
-    return describe_clip(name, pretrained)
+    return find_clip_model(name, pretrained)
 
 
 def square_of(model: ClipModel) -> Square:

@@ -57,7 +57,7 @@ class TextModel:
         return self.name
 
 
-def describe(name: str) -> TextModel:
+def find_text_model(name: str) -> TextModel:
     """Find the model `name` and read its dimension, limit and tokenizer.
 
     Raises:

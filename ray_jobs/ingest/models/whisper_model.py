@@ -39,7 +39,7 @@ class SpeechModel:
     multilingual: bool
 
 
-def describe_whisper(name: str) -> SpeechModel:
+def find_whisper_model(name: str) -> SpeechModel:
     """Find the model `name` and read what it is.
 
     Raises:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingest.common.text import printable
+from ingest.ledger.outcome import Outcome
 
 PREFIX = "REPORT "
 """Begins the last line of a job's output."""
@@ -59,6 +60,14 @@ class Report:
     ignored: int = 0
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)
+
+    def record(self, outcome: Outcome) -> None:
+        """Take over the outcome of the objects that were processed and removed."""
+        self.failed, self.empty, self.partly = outcome.failed, outcome.empty, outcome.partly
+        self.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])
+        self.failure_counts = outcome.grouped()
+        self.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
+        self.rows_written, self.rows_deleted = outcome.rows_written, outcome.rows_deleted
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

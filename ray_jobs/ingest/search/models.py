@@ -17,9 +17,9 @@ from ingest.common.text import one_line
 from ingest.migration.generations import UNKNOWN, made_with
 from ingest.milvus.client import behind
 from ingest.milvus.schema import dimension_of
-from ingest.models.clip_model import ClipModel, check_weights, describe_clip, describe_label, square_of
-from ingest.models.text_model import TextModel, describe
-from ingest.search.query import COLLECTION, OF_TEXT, Kind
+from ingest.models.clip_model import ClipModel, check_weights, clip_model_of, find_clip_model, square_of
+from ingest.models.text_model import TextModel, find_text_model
+from ingest.search.query import COLLECTION, OF_TEXT, HitKind
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -42,11 +42,11 @@ class QueryModels:
         self._client = client
         self._prefix = prefix
         self._text, self._clip, self._pretrained = text, clip, pretrained
-        self._models: dict[Kind, TextModel | ClipModel] = {}
+        self._models: dict[HitKind, TextModel | ClipModel] = {}
         self._text_encoders: dict[str, TextEncoder] = {}
         self._clip_encoders: dict[str, ClipEncoder] = {}
 
-    def of_question(self, kind: Kind, question: str) -> np.ndarray:
+    def of_question(self, kind: HitKind, question: str) -> np.ndarray:
         """The embedding of a question for a collection, float32 of shape (dimension,).
 
         Raises:
@@ -57,7 +57,7 @@ class QueryModels:
             return self._text_encoder(model).encode_query(question)
         return self._clip_encoder(model).encode_text(question)
 
-    def of_image(self, kind: Kind, path: Path) -> np.ndarray:
+    def of_image(self, kind: HitKind, path: Path) -> np.ndarray:
         """The embedding of an image for a collection of images or frames, float32 of shape (dimension,).
 
         Raises:
@@ -73,7 +73,7 @@ class QueryModels:
             raise ConfigurationError(f"--image {str(path)!r}: {error.message}") from None
         return self._clip_encoder(model).encode_images(pixels)[0]
 
-    def _model(self, kind: Kind) -> TextModel | ClipModel:
+    def _model(self, kind: HitKind) -> TextModel | ClipModel:
         if kind not in self._models:
             name = self._prefix + COLLECTION[kind]
             ingested = made_with(self._client, name)
@@ -81,9 +81,9 @@ class QueryModels:
             if not named and ingested == UNKNOWN:
                 raise ConfigurationError(f"{name!r} does not say which model it was made with; give {flag}")
             if kind in OF_TEXT:
-                self._models[kind] = describe(named or ingested)
+                self._models[kind] = find_text_model(named or ingested)
             else:
-                self._models[kind] = describe_clip(named, self._pretrained) if named else describe_label(ingested)
+                self._models[kind] = find_clip_model(named, self._pretrained) if named else clip_model_of(ingested)
             self._check(name, ingested, self._models[kind], flag)
         return self._models[kind]
 

@@ -41,7 +41,7 @@ class Mode(StrEnum):
     WORDS = "words"
 
 
-class Kind(StrEnum):
+class HitKind(StrEnum):
     """What is looked for."""
 
     PAGES = "pages"
@@ -51,13 +51,13 @@ class Kind(StrEnum):
 
 
 COLLECTION = {
-    Kind.PAGES: DOCUMENTS,
-    Kind.IMAGES: IMAGES,
-    Kind.SPOKEN: VIDEO_SEGMENTS,
-    Kind.FRAMES: VIDEO_FRAMES,
+    HitKind.PAGES: DOCUMENTS,
+    HitKind.IMAGES: IMAGES,
+    HitKind.SPOKEN: VIDEO_SEGMENTS,
+    HitKind.FRAMES: VIDEO_FRAMES,
 }
 
-OF_TEXT = (Kind.PAGES, Kind.SPOKEN)
+OF_TEXT = (HitKind.PAGES, HitKind.SPOKEN)
 """Kinds whose vectors are of a text model; those of the others are of a CLIP model."""
 
 

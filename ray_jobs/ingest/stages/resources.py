@@ -108,14 +108,14 @@ def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -
     return Cluster(tuple(Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive), total.get("memory", 0))
 
 
-def share(
+def allocate(
     cluster: Cluster, stages: Sequence[ModelStage], single_writer: bool, wanted: Mapping[str, Mapping[str, Any]]
 ) -> Resources:
     """Share out a cluster.
 
     Args:
         single_writer: the server takes one writer per collection (Milvus Lite).
-        wanted: what `check_wanted` has checked: it goes before what the cluster suggests.
+        wanted: what `check_resources` has checked: it goes before what the cluster suggests.
 
     With GPUs each of them holds an actor of every stage, or, where there are enough of them, each actor has one to
     itself. Without, the models are what takes the time, so they get nearly all CPUs, in actors of one thread as far as
@@ -194,7 +194,7 @@ def _floor(value: float) -> float:
 # --- what the user wants
 
 
-def check_wanted(wanted: Any, stages: Sequence[str]) -> None:
+def check_resources(wanted: Any, stages: Sequence[str]) -> None:
     """Check what `--resources` says.
 
     Args:

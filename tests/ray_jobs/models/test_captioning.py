@@ -9,7 +9,7 @@ import pytest
 from embedded.chat_stand_in import build_chat_stand_in
 from embedded.images import photo
 from ingest.common.errors import ConfigurationError
-from ingest.models.captioner import MAX_TOKENS, PROMPT, Captioner, describe_captioner
+from ingest.models.captioner import MAX_TOKENS, PROMPT, Captioner, find_captioner
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def copy(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def captioner(folder):
-    return Captioner(describe_captioner(str(folder)).name, batch_size=4, device="cpu")
+    return Captioner(find_captioner(str(folder)).name, batch_size=4, device="cpu")
 
 
 def encoded(image, size, mode="RGB"):
@@ -67,10 +67,10 @@ def test_a_caption_is_what_follows_a_prompt_that_begins_once(captioner, folder):
 
 
 def test_another_chat_template_is_another_model(copy):
-    before = describe_captioner(str(copy)).identity
+    before = find_captioner(str(copy)).identity
     template = copy / "chat_template.jinja"
     template.write_text(template.read_text().replace("assistant", "model"))
-    assert describe_captioner(str(copy)).identity != before
+    assert find_captioner(str(copy)).identity != before
 
 
 def test_a_template_is_found_in_the_settings_of_the_processor(copy):
@@ -78,13 +78,13 @@ def test_a_template_is_found_in_the_settings_of_the_processor(copy):
     settings["chat_template"] = (copy / "chat_template.jinja").read_text()
     (copy / "processor_config.json").write_text(json.dumps(settings))
     (copy / "chat_template.jinja").unlink()
-    assert describe_captioner(str(copy)).name == str(copy)
+    assert find_captioner(str(copy)).name == str(copy)
 
 
 def test_a_model_that_must_be_asked_and_has_no_template_is_refused(copy):
     (copy / "chat_template.jinja").unlink()
     with pytest.raises(ConfigurationError, match=r"of the type 'qwen2_vl' and its processor has no chat template"):
-        describe_captioner(str(copy))
+        find_captioner(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_a_model_that_must_be_asked_and_has_no_template_is_refused(copy):
 def test_a_folder_without_a_processor_or_a_model_is_refused(copy, lost, named):
     (copy / lost).unlink()
     with pytest.raises(ConfigurationError, match=f"is not a vision-language model .* it has no {named};"):
-        describe_captioner(str(copy))
+        find_captioner(str(copy))
 
 
 def test_settings_that_were_cut_off_are_refused(copy):
     (copy / "config.json").write_text('{"model_type": "qwen2')
     with pytest.raises(ConfigurationError, match=r"its files cannot be read \(Unterminated string"):
-        describe_captioner(str(copy))
+        find_captioner(str(copy))

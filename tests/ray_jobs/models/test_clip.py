@@ -13,13 +13,13 @@ from ingest.common.errors import ConfigurationError, JobError
 from ingest.common.square import Square
 from ingest.image.decoder import prepare, read_image
 from ingest.models.clip_encoder import ClipEncoder
-from ingest.models.clip_model import describe_clip, square_of
+from ingest.models.clip_model import find_clip_model, square_of
 from ingest.models.gpu_memory import Batches
 
 
 @pytest.fixture(scope="module")
 def model(clip_path):
-    return describe_clip(clip_path, "")
+    return find_clip_model(clip_path, "")
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +41,24 @@ def vectors(encoder, photos):
 
 
 def test_a_folder_is_described_with_and_without_its_schema(clip_path, model):
-    assert describe_clip(f"local-dir:{clip_path}", "whatever") == model
+    assert find_clip_model(f"local-dir:{clip_path}", "whatever") == model
     assert (model.dimension, model.pretrained) == (384, None)
     assert model.weight_bytes > 50_000_000
     assert square_of(model) == Square(240)
 
 
 def test_the_default_is_described_without_loading_anything():
-    model = describe_clip("ViT-B-32", "laion2b_s34b_b79k")
+    model = find_clip_model("ViT-B-32", "laion2b_s34b_b79k")
     assert (model.dimension, model.identity) == (512, "ViT-B-32/laion2b_s34b_b79k")
     assert square_of(model) == Square(224)
 
 
 def test_other_weights_of_the_same_architecture_are_another_model():
-    assert describe_clip("ViT-B-32", "openai").identity != describe_clip("ViT-B-32", "laion2b_s34b_b79k").identity
+    assert find_clip_model("ViT-B-32", "openai").identity != find_clip_model("ViT-B-32", "laion2b_s34b_b79k").identity
 
 
 def test_a_model_that_squashes_its_images_says_so():
-    assert square_of(describe_clip("ViT-SO400M-14-SigLIP-384", "webli")) == Square(384, squash=True)
+    assert square_of(find_clip_model("ViT-SO400M-14-SigLIP-384", "webli")) == Square(384, squash=True)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_a_model_that_squashes_its_images_says_so():
 )
 def test_a_model_that_is_not_there_is_said_in_a_sentence(name, pretrained, words):
     with pytest.raises(ConfigurationError, match=words):
-        describe_clip(name, pretrained)
+        find_clip_model(name, pretrained)
 
 
 def test_weights_that_open_clip_does_not_know_are_said_in_a_sentence():
     with pytest.raises(ConfigurationError, match=r"no such weights of ViT-B-32; it knows .*laion2b_s34b_b79k"):
-        square_of(describe_clip("ViT-B-32", "nobody"))
+        square_of(find_clip_model("ViT-B-32", "nobody"))
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"it needs open_clip_config\.json"):
-        describe_clip(str(tmp_path), "")
+        find_clip_model(str(tmp_path), "")
 
 
 def test_vectors_are_those_of_open_clip_by_hand(model, vectors):

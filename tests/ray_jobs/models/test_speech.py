@@ -12,7 +12,7 @@ from ingest.common.speech import SAMPLE_RATE
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
 from ingest.models import transcriber as speech
 from ingest.models.transcriber import Transcriber
-from ingest.models.whisper_model import describe_whisper
+from ingest.models.whisper_model import find_whisper_model
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_speech_starts_where_it_does(english, corpus, pcm):
 
 
 def test_a_folder_is_described_by_its_files(whisper_path, whisper_base_path):
-    tiny, base = describe_whisper(whisper_path), describe_whisper(whisper_base_path)
+    tiny, base = find_whisper_model(whisper_path), find_whisper_model(whisper_base_path)
     assert (tiny.multilingual, base.multilingual) == (False, True)
     assert tiny.name == str(Path(whisper_path).resolve())
     assert tiny.identity != base.identity
@@ -169,10 +169,10 @@ def test_a_folder_is_described_by_its_files(whisper_path, whisper_base_path):
 )  # fmt: skip
 def test_a_model_that_is_not_there_is_said_in_one_sentence(name, sentence):
     with pytest.raises(ConfigurationError) as caught:
-        describe_whisper(name)
+        find_whisper_model(name)
     assert str(caught.value).startswith(sentence)
 
 
 def test_a_folder_without_a_model_says_what_it_needs(tmp_path):
     with pytest.raises(ConfigurationError, match=r"not a Whisper model in CTranslate2 form .* needs model\.bin"):
-        describe_whisper(str(tmp_path))
+        find_whisper_model(str(tmp_path))

@@ -24,7 +24,7 @@ from ingest.common.identity import row_ids
 from ingest.ledger.entries import UNFINISHED
 from ingest.ledger.writer import INTERRUPTED
 from ingest.milvus.client import connect
-from ingest.models.text_model import describe
+from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, prepare, read_document
 from ingest.run.report import PREFIX
@@ -57,7 +57,7 @@ class World:
         self.contents = {}
         self.versions = {}
         self.fingerprint = ""
-        prepare(describe(model).tokenizer_json)
+        prepare(find_text_model(model).tokenizer_json)
 
     def change(self, number):
         """Let some objects appear, change and go."""

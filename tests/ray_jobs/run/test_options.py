@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 
 from ingest.common.errors import ConfigurationError
-from ingest.run.options import Parser, add_common_flags, options_from
+from ingest.run.flags import Parser
+from ingest.run.options import RUN_FLAGS, options_from
 
 SCRIPT = Path(__file__).parents[3] / "ray_jobs" / "ingest_pdfs.py"
 GOOD = ["--source", "s3://bucket/prefix/", "--milvus-uri", "http://127.0.0.1:1"]
 
 
 def options(*flags):
-    parser = Parser()
-    add_common_flags(parser)
-    return options_from(parser.parse_args([*GOOD, *flags]))
+    return options_from(Parser("", RUN_FLAGS).parse_args([*GOOD, *flags]))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ def options(*flags):
         ([*GOOD, "--limit", "-1"], "-1 is negative"),
         ([*GOOD, "--index-type", "IVF_PQ"], "IVF_PQ"),
         ([*GOOD, "--collection", "bad-name"], "'bad-name' cannot begin a collection's name"),
-        ([*GOOD, "--chunk-tokens", "0"], "--chunk-tokens must be above --chunk-overlap"),
+        ([*GOOD, "--chunk-tokens", "0"], "0 is not positive"),
         ([*GOOD, "--chunk-tokens", "50", "--chunk-overlap", "50"], "--chunk-tokens must be above --chunk-overlap"),
         ([*GOOD, "--report", "/no/such/folder/report.json"], "its folder does not exist"),
         ([*GOOD, "--report", "/"], "'/' is a folder"),

@@ -11,9 +11,9 @@ from ingest.stages.resources import (
     Node,
     Pool,
     Resources,
-    check_wanted,
+    allocate,
+    check_resources,
     cluster_of,
-    share,
 )
 
 SIZES = [0.5, 1, 1.5, 1.75, *range(2, 257)]
@@ -24,7 +24,7 @@ THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", MODEL_BYTES, 6)
 
 
 def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, wanted=None) -> Resources:
-    return share(Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory), stages, single_writer, wanted or {})
+    return allocate(Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory), stages, single_writer, wanted or {})
 
 
 @pytest.mark.parametrize("stages", [ONE, THREE])
@@ -142,4 +142,4 @@ def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(wanted, wor
 )
 def test_what_cannot_be_meant_is_an_error(wanted, words):
     with pytest.raises(ConfigurationError, match=words):
-        check_wanted(wanted, ["embed"])
+        check_resources(wanted, ["embed"])

@@ -1,0 +1,25 @@
+"""The flags that name a CLIP model, for the pipelines that have one."""
+
+from __future__ import annotations
+
+from ingest.run.flags import COUNT, Flag
+
+CLIP_FLAGS = (
+    Flag(
+        "clip-model",
+        "CLIP model: an architecture of open_clip, hf-hub:org/name, or a model's folder.",
+        metavar="NAME",
+        default="ViT-B-32",
+        in_form=True,
+        site_default=True,
+    ),
+    Flag(
+        "clip-pretrained",
+        "Weights of an architecture, by open_clip's tag.",
+        metavar="TAG",
+        default="laion2b_s34b_b79k",
+        in_form=True,
+        site_default=True,
+    ),
+    Flag("clip-batch-size", "Images per forward pass.", COUNT, metavar="N", default=32),
+)

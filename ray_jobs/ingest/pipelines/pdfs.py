@@ -1,0 +1,127 @@
+"""The PDF pipeline: parse, caption figures if asked to, embed the chunks."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from ingest.common.errors import ConfigurationError
+from ingest.common.identity import fingerprint
+from ingest.milvus.schema import DOCUMENTS
+from ingest.models.captioner import PROMPT, find_captioner
+from ingest.models.text_model import find_text_model
+from ingest.pdf.chunking import ChunkSettings
+from ingest.pdf.document import DocumentSettings
+from ingest.pdf.figures import REVISION as FIGURES_REVISION
+from ingest.pipelines.text_flags import EMBEDDING_MODEL, check_length
+from ingest.run.flags import COUNT, COUNT_OR_ZERO, Flag
+from ingest.run.options import Options
+from ingest.stages.captions import CaptionFigures
+from ingest.stages.pdfs import ParseSettings, parse_documents
+from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.resources import ModelStage
+from ingest.stages.texts import EmbedTexts
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+    from ingest.stages.progress import Reporter
+    from ingest.stages.resources import Resources
+
+REVISION = 3
+"""Raise it when the same PDF gives other rows than before: every object is then processed anew."""
+
+SUFFIXES = (".pdf",)
+"""Endings of the objects that are read, in lower case."""
+
+GPU_PARTS = 64
+"""Parts of objects per call of the text model on a GPU: thousands of chunks, to sort by length before batching."""
+
+GPU_FIGURES = 4
+"""Parts of objects per call of the captioning model on a GPU: some fifty figures."""
+
+FLAGS = (
+    EMBEDDING_MODEL,
+    Flag("embedding-batch-size", "Chunks per forward pass.", COUNT, metavar="N", default=32),
+    Flag("chunk-tokens", "Largest chunk, in tokens of the model.", COUNT, metavar="N", default=200, in_form=True),
+    Flag(
+        "chunk-overlap",
+        "Tokens that a chunk repeats of the one before.",
+        COUNT_OR_ZERO,
+        metavar="N",
+        default=0,
+        in_form=True,
+    ),
+    Flag(
+        "ocr",
+        "Whether pages without a usable text layer are read from their picture.",
+        choices=("auto", "off"),
+        default="auto",
+        in_form=True,
+    ),
+    Flag(
+        "caption-model",
+        "Vision-language model of transformers that describes figures, by hub name, or a folder. By default, figures "
+        "are left out.",
+        metavar="NAME",
+        default="",
+        in_form=True,
+        site_default=True,
+    ),
+    Flag("caption-batch-size", "Figures per forward pass.", COUNT, metavar="N", default=8),
+)
+
+
+def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
+    """The pipeline that the flags describe; whatever shapes its rows is in its fingerprint.
+
+    Raises:
+        ConfigurationError: a model cannot be used, or flags contradict each other.
+    """
+    if arguments.chunk_overlap >= arguments.chunk_tokens:
+        raise ConfigurationError("--chunk-tokens must be above --chunk-overlap")
+    model = find_text_model(arguments.embedding_model)
+    check_length("--chunk-tokens", arguments.chunk_tokens, model, arguments.embedding_model, "chunk")
+    captioner = find_captioner(arguments.caption_model) if arguments.caption_model else None
+    chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
+    document = DocumentSettings(chunks, options.limits.pages, arguments.ocr == "auto", captioner is not None)
+
+    def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
+        parsed = map_objects(
+            differences,
+            parse_documents,
+            resources,
+            tokenizer_json=model.tokenizer_json,
+            settings=ParseSettings(document, options.max_object_bytes, options.limits),
+            observe=observe,
+            before_embedding=reuse.stored,
+        )
+        if captioner is not None:
+            pool = resources.pools["caption"]
+            parsed = map_model(parsed, CaptionFigures, pool, GPU_FIGURES, model=captioner.name, observe=observe)
+        return map_model(
+            parsed,
+            EmbedTexts,
+            resources.pools["embed"],
+            GPU_PARTS,
+            model=model.name,
+            dimension=model.dimension,
+            observe=observe,
+            known=reuse.known,
+        )
+
+    shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}
+    models = [ModelStage("embed", model.weight_bytes, batch_size=arguments.embedding_batch_size)]
+    if captioner is not None:
+        shape["captions"] = f"{captioner.identity} {PROMPT} {FIGURES_REVISION}"
+        models.append(ModelStage("caption", captioner.weight_bytes, 2.0, arguments.caption_batch_size))
+    return Pipeline(
+        name="pdfs",
+        unit="chunks",
+        suffixes=SUFFIXES,
+        collections=(Collection(DOCUMENTS, model.dimension, model.name),),
+        model=model.identity,
+        models=tuple(models),
+        fingerprint=fingerprint("pdfs", REVISION, shape),
+        build=build,
+    )

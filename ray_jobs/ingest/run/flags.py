@@ -1,0 +1,159 @@
+"""Flags as data: one declaration gives scripts their parsers, Dags their forms and documents their tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ingest.common.errors import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """The type of a flag's value.
+
+    Attributes:
+        parse: a flag's text to its value; raises ValueError or argparse.ArgumentTypeError.
+        schema: the value in a Dag's form, as JSON Schema without `null`.
+    """
+
+    parse: Callable[[str], Any]
+    schema: Mapping[str, Any]
+
+
+def _number(parse: Callable[[str], float], valid: Callable[[float], bool], complaint: str) -> Callable[[str], Any]:
+    def checked(text: str) -> float:
+        value = parse(text)
+        if not valid(value):
+            raise argparse.ArgumentTypeError(f"{text} {complaint}")
+        return value
+
+    return checked
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON") from None
+
+
+def _integers(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict) or not all(type(number) is int for number in value.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object of integers")
+    return value
+
+
+TEXT = ValueType(str, {"type": "string"})
+SWITCH = ValueType(bool, {"type": "boolean"})
+COUNT = ValueType(_number(int, lambda value: value >= 1, "is not positive"), {"type": "integer", "minimum": 1})
+COUNT_OR_ZERO = ValueType(_number(int, lambda value: value >= 0, "is negative"), {"type": "integer", "minimum": 0})
+POSITIVE = ValueType(
+    _number(float, lambda value: 0 < value < math.inf, "is not a positive number"),
+    {"type": "number", "exclusiveMinimum": 0},
+)
+FRACTION = ValueType(
+    _number(float, lambda value: 0 <= value <= 1, "is not between 0 and 1"),
+    {"type": "number", "minimum": 0, "maximum": 1},
+)
+JSON_OBJECT = ValueType(_json, {"type": "object"})
+INTEGERS = ValueType(_integers, {"type": "object"})
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag of a script.
+
+    Attributes:
+        name: without its dashes.
+        help: whole sentences, without the default.
+        type: of its value; `SWITCH` for a flag without one.
+        default: of the script.
+        metavar: how documents name the value.
+        choices: the only values it takes.
+        bare: its value when it is given without one.
+        required: whether it must be given.
+        repeated: whether it may be given several times; its value is then a list.
+        in_form: whether the form of a Dag has a field for it.
+        site_default: whether an Airflow Variable, `ingest_` and the flag's name, may hold another default for a site.
+    """
+
+    name: str
+    help: str
+    type: ValueType = TEXT
+    default: Any = None
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    bare: str | None = None
+    required: bool = False
+    repeated: bool = False
+    in_form: bool = False
+    site_default: bool = False
+
+    @property
+    def described(self) -> str:
+        """The help with the default, as `--help` and the documents show it."""
+        if self.default in (None, "", False) or self.required:
+            return self.help
+        shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
+        return f"{self.help} Default: {shown}."
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the flag to argparse."""
+        text = self.described.replace("%", "%%")
+        if self.type is SWITCH:
+            parser.add_argument(f"--{self.name}", action="store_true", help=text)
+            return
+        more: dict[str, Any] = {"choices": self.choices} if self.choices else {"metavar": self.metavar}
+        if self.bare is not None:
+            more |= {"nargs": "?", "const": self.bare}
+        if self.repeated:
+            more["action"] = "append"
+        parser.add_argument(
+            f"--{self.name}", type=self.type.parse, default=self.default, required=self.required, help=text, **more
+        )
+
+    def form_field(self) -> dict[str, Any]:
+        """What a Dag's form needs to know, as plain JSON."""
+        schema = dict(self.type.schema)
+        if self.choices:
+            schema["enum"] = list(self.choices)
+        return {
+            "flag": self.name,
+            "help": self.help,
+            "schema": schema,
+            "default": self.default,
+            "site_default": self.site_default,
+        }
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong flag as one sentence behind `ERROR: `, as all errors of a job, and not as usage text."""
+
+    def __init__(self, description: str, flags: Iterable[Flag] = ()) -> None:
+        super().__init__(description=description)
+        for flag in flags:
+            flag.add_to(self)
+
+    def error(self, message: str) -> NoReturn:
+        print(f"ERROR: bad arguments: {message}; see --help", file=sys.stderr, flush=True)
+        sys.exit(ExitCode.CONFIGURATION)
+
+
+def table(flags: Iterable[Flag]) -> str:
+    """A Markdown table of flags."""
+    rows = ["| flag | meaning |", "|---|---|"]
+    for flag in flags:
+        value = f" {flag.metavar}" if flag.metavar and flag.type is not SWITCH else ""
+        if flag.choices:
+            value = " " + "\\|".join(flag.choices)
+        value = f"[{value}]" if flag.bare is not None else value
+        meaning = flag.described.replace("|", "\\|")
+        rows.append(f"| `--{flag.name}{value}` | {meaning} |")
+    return "\n".join(rows)

@@ -1,0 +1,89 @@
+"""The part of a run that Ray does: the stages of a pipeline over its work list, into Milvus."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ingest.ledger.outcome import Outcome
+from ingest.ledger.spool import Spool
+from ingest.ledger.writer import Target
+from ingest.run.options import Options
+from ingest.run.ray_session import connect_ray, job_error
+from ingest.stages.known_vectors import KnownVectors, VectorCache
+from ingest.stages.pipeline import Pipeline, Reuse
+from ingest.stages.progress import Counts, Reporter, Ticker
+from ingest.stages.resources import Resources, allocate, cluster_of
+
+
+def process(
+    pipeline: Pipeline,
+    options: Options,
+    target: Target,
+    work: Spool,
+    single_writer: bool,
+    say: Callable[[str], None],
+) -> tuple[Outcome, dict[str, Any]]:
+    """Read, parse, embed and write the objects of a work list.
+
+    Args:
+        single_writer: the server takes one writer per collection (Milvus Lite).
+        say: prints a line for a person.
+
+    Returns:
+        The outcome of the objects, and the seconds and items of each stage.
+
+    Raises:
+        JobError: a dependency failed, or a stage could not start.
+    """
+    import ray
+
+    started = time.monotonic()
+    connect_ray(say, pipeline.block_bytes)
+    from ingest.stages.milvus_sink import MilvusDatasink
+    from ingest.stages.stored_vectors import StoredVectors
+
+    resources = _resources(pipeline, options, work.count, single_writer, say)
+    counts = ray.remote(Counts).options(num_cpus=0).remote()
+    ray.get(counts.get.remote())
+    cache = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    known = KnownVectors(cache.remote(pipeline.collections[0].dimension))
+    stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, known)
+    # A full refresh may be asked for because the vectors are in doubt.
+    reuse = Reuse(known, None if options.full_refresh else stored)
+    connecting = time.monotonic() - started
+    observe = Reporter(counts)
+    sink = MilvusDatasink(options.milvus_uri, target, observe)
+    try:
+        with Ticker(counts, work.count, list(resources.pools), pipeline.unit, say):
+            differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
+            pipeline.build(differences, resources, observe, reuse).write_datasink(
+                sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
+            )
+        stages, until_loaded = ray.get([counts.get.remote(), counts.first.remote("load")])
+    except Exception as error:
+        raise job_error(error) from error
+    # Wall time until the models were loaded: most of a daily run of few objects.
+    stages["start"] = {"seconds": until_loaded + connecting, "items": stages.get("load", {}).get("items", 0)}
+    return sink.outcome, {
+        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
+    }
+
+
+def _resources(
+    pipeline: Pipeline, options: Options, objects: int, single_writer: bool, say: Callable[[str], None]
+) -> Resources:
+    import ray
+
+    # A small run is over before a second model would be loaded.
+    enough = math.ceil(objects / pipeline.objects_per_actor)
+    cluster = cluster_of(ray.nodes(), ray.cluster_resources())
+    resources = allocate(cluster, pipeline.models, single_writer, options.resources).at_most(enough)
+    pools = ", ".join(
+        f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
+        for name, pool in resources.pools.items()
+    )
+    say(f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading models ({pools})")
+    return resources
