@@ -12,6 +12,7 @@ from ingest.common.objects import PARTLY_READ
 MAX_FAILURES = 100
 """Failures that a report lists; all of them are in the ledger."""
 
+
 @dataclass(slots=True)
 class Outcome:
     """What was written: counts of objects and rows, and the failures as a report shows them.

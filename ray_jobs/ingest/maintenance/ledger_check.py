@@ -38,9 +38,7 @@ _ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
 
 
-_ENTRY_LOST = ObjectError(
-    Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows are there"
-)
+_ENTRY_LOST = ObjectError(Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows are there")
 """What the ledger is told of an object that it did not know: the same as before its rows were written at first."""
 
 

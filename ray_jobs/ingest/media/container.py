@@ -192,9 +192,7 @@ def unusable(container: InputContainer, damages: list[Damage]) -> ObjectError:
     if not has(container, "audio") and not has(container, "video"):
         return ObjectError(Failure.NO_MEDIA, "the file holds neither audio nor video")
     if not decodable(container, "audio") and not decodable(container, "video"):
-        return ObjectError(
-            Failure.UNKNOWN_CODEC, "the file's audio and video are of kinds that FFmpeg cannot decode"
-        )
+        return ObjectError(Failure.UNKNOWN_CODEC, "the file's audio and video are of kinds that FFmpeg cannot decode")
     skipped = sum(damage.skipped for damage in damages)
     return ObjectError(
         Failure.DAMAGED,

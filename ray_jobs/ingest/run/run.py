@@ -107,9 +107,7 @@ class Run:
             target = self._target(ledger)
             outcome = Outcome()
             if work.count:
-                outcome, stages = process(
-                    self._pipeline, self._options, target, work, is_lite(self._client), self._say
-                )
+                outcome, stages = process(self._pipeline, self._options, target, work, is_lite(self._client), self._say)
                 self._report.stages.update(stages)
             if missing.count:
                 self._report.deleted, rows_deleted = ObjectWriter(self._client, target).remove(missing.sources())

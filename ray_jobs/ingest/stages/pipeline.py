@@ -85,9 +85,7 @@ class Pipeline:
     def prepare(self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings) -> None:
         """Create its collections if they are not there, and load them. Arguments as for `ensure_rows`."""
         for collection, rows in zip(self.collections, names.rows, strict=True):
-            ensure_rows(
-                client, collection.name, rows, collection.dimension, analyzer, index, collection.model
-            )
+            ensure_rows(client, collection.name, rows, collection.dimension, analyzer, index, collection.model)
 
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:

@@ -64,9 +64,7 @@ def test_writing_twice_changes_nothing(tables):
 def test_the_outcome_counts_objects_and_rows(tables):
     outcome = tables.writer().write([part(A, "v1", ["one", "two"]), part(B, "v1", BROKEN), part(C, "v1", [])])
     assert (outcome.ok, outcome.failed, outcome.rows_written, outcome.rows_deleted) == (2, 1, 2, 0)
-    assert outcome.failures == [
-        {"source": B, "stage": "parse", "error_type": "Encrypted", "message": BROKEN.message}
-    ]
+    assert outcome.failures == [{"source": B, "stage": "parse", "error_type": "Encrypted", "message": BROKEN.message}]
 
 
 def test_failures_are_grouped_over_all_objects_and_writers():
