@@ -145,15 +145,3 @@ class Parser(argparse.ArgumentParser):
         print(f"ERROR: bad arguments: {message}; see --help", file=sys.stderr, flush=True)
         sys.exit(ExitCode.CONFIGURATION)
 
-
-def table(flags: Iterable[Flag]) -> str:
-    """A Markdown table of flags."""
-    rows = ["| flag | meaning |", "|---|---|"]
-    for flag in flags:
-        value = f" {flag.metavar}" if flag.metavar and flag.type is not SWITCH else ""
-        if flag.choices:
-            value = " " + "\\|".join(flag.choices)
-        value = f"[{value}]" if flag.bare is not None else value
-        meaning = flag.described.replace("|", "\\|")
-        rows.append(f"| `--{flag.name}{value}` | {meaning} |")
-    return "\n".join(rows)

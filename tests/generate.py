@@ -1,0 +1,87 @@
+"""Write the files that repeat declarations of the job scripts: `uv run python tests/generate.py`.
+
+The flags of the scripts are declared once, as `ingest.run.flags.Flag`, and the failures as
+`ingest.common.failures.Failure`. From these come the tables in ray_jobs/README.md and the fields of the Dags' forms,
+which Airflow reads without importing anything of the Ray side.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "ray_jobs"))
+
+from ingest.common.failures import Failure  # noqa: E402 (the path comes first)
+from ingest.maintenance import command_line as maintenance  # noqa: E402
+from ingest.pipelines import images, pdfs, videos  # noqa: E402
+from ingest.run.flags import SWITCH, Flag  # noqa: E402
+from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS  # noqa: E402
+from ingest.search import command_line as search  # noqa: E402
+
+PIPELINES = {"pdfs": pdfs.FLAGS, "images": images.FLAGS, "videos": videos.FLAGS}
+
+FORMS = REPOSITORY / "plugins" / "ray_ingest" / "flags.json"
+REFERENCE = REPOSITORY / "ray_jobs" / "README.md"
+
+
+def flag_table(flags: Iterable[Flag]) -> str:
+    """A Markdown table of flags."""
+    rows = ["| flag | meaning |", "|---|---|"]
+    for flag in flags:
+        value = " " + "\\|".join(flag.choices) if flag.choices else f" {flag.metavar}" if flag.metavar else ""
+        name = f"--{flag.name}" + ("" if flag.type is SWITCH else f" [{value.strip()}]" if flag.bare == "" else value)
+        rows.append(f"| `{name}` | {flag.described.replace('|', '/')} |")
+    return "\n".join(rows)
+
+
+def failure_table() -> str:
+    """A Markdown table of the failures."""
+    rows = ["| type | stage | may pass | what to do |", "|---|---|---|---|"]
+    rows += [
+        f"| `{failure}` | {failure.stage} | {'yes' if failure.may_pass else 'no'} | {failure.advice} |"
+        for failure in Failure
+    ]
+    return "\n".join(rows)
+
+
+def flags_section() -> str:
+    """The flags of all scripts, in one section per script."""
+    parts = [("Flags of the three ingest scripts:", RUN_FLAGS)]
+    parts += [(f"Flags of `ingest_{name}.py` beside these:", flags) for name, flags in PIPELINES.items()]
+    parts.append(("Flags of `search.py`, beside one or more questions:", search.FLAGS))
+    shared = {flag.name for flag in CHANGE_FLAGS}
+    own = [flag for flag in maintenance.FLAGS if flag.name not in shared]
+    names = ", ".join(f"`--{flag.name}`" for flag in CHANGE_FLAGS)
+    parts.append((f"Flags of `maintain.py`, beside {names}:", own))
+    return "\n\n".join(f"{title}\n\n{flag_table(flags)}" for title, flags in parts)
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """A document with other content between the two comments that name a generated part."""
+    begin, end = f"<!-- {name}: made by tests/generate.py -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"there is no part {name!r} between {begin} and {end}")
+    return f"{before}{begin}\n\n{content}\n\n{end}{after}"
+
+
+def generated() -> dict[Path, str]:
+    """The content of every generated file."""
+    forms = {
+        name: [flag.form_field() for flag in (*RUN_FLAGS, *flags) if flag.in_form] for name, flags in PIPELINES.items()
+    }
+    reference = replaced(REFERENCE.read_text(encoding="utf-8"), "flags", flags_section())
+    return {
+        FORMS: json.dumps(forms, indent=2) + "\n",
+        REFERENCE: replaced(reference, "failures", failure_table()),
+    }
+
+
+if __name__ == "__main__":
+    for path, content in generated().items():
+        path.write_text(content, encoding="utf-8")
