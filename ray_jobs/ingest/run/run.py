@@ -46,6 +46,7 @@ class Run:
     """
 
     def __init__(self, pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> None:
+        self._started = time.monotonic()
         self._pipeline = pipeline
         self._options = options
         self._say = say
@@ -67,13 +68,12 @@ class Run:
             JobError: it could not be finished. Its writes stay, and the next run resumes from there.
             TooManyFailedError: it was finished, and more objects failed than allowed; the report is in its arguments.
         """
-        started = time.monotonic()
         with errors_as_sentences(self._options.milvus_uri):
             if self._options.dry_run:
                 self._update()
             else:
                 self._update_under_lease()
-        self._report.seconds = round(time.monotonic() - started, 3)
+        self._report.seconds = round(time.monotonic() - self._started, 3)
         self._check_failed()
         return self._report
 
