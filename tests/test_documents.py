@@ -21,7 +21,6 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ingest.common.failures import Failure
 from ray_ingest.job_scripts import OUTLETS
 from ray_ingest.templates import model_flags
 
@@ -252,15 +251,6 @@ def test_the_dags_pages_name_the_same_pool() -> None:
     sources = [path for folder in ("dags", "plugins") for path in (ROOT / folder).rglob("*.py")]
     assert any("airflow pools set ray" in path.read_text() for path in sources)
     assert [path.name for path in sources if other_pool_sizes(Page(path.name, path.read_text()))] == []
-
-
-def test_the_table_of_failures_is_that_of_the_code() -> None:
-    page = (ROOT / "ray_jobs" / "README.md").read_text()
-    rows = [
-        f"| `{failure.value}` | {failure.stage} | {'yes' if failure.may_pass else 'no'} | {failure.advice} |"
-        for failure in Failure
-    ]
-    assert re.findall(r"^\| `[A-Z]\w+` \| .*$", page, re.MULTILINE) == rows
 
 
 def test_the_dags_page_lists_the_variables_that_the_dags_read() -> None:
