@@ -110,6 +110,9 @@ class Transcriber:
         self._model: WhisperModel = WhisperModel(
             name, device=device, compute_type="int8" if device == "cpu" else "float16", cpu_threads=threads
         )
+        if device != "cpu":
+            # CTranslate2 loads CUDA's libraries with its first batch; a node that lacks one must not fail every file.
+            self._model.detect_language(np.zeros(SAMPLE_RATE, np.float32))
         self._pipeline: BatchedInferencePipeline = BatchedInferencePipeline(self._model)
         self._unfinished: list[bool] = []
         generate = self._pipeline.generate_segment_batched

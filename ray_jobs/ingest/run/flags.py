@@ -144,4 +144,3 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"ERROR: bad arguments: {message}; see --help", file=sys.stderr, flush=True)
         sys.exit(ExitCode.CONFIGURATION)
-

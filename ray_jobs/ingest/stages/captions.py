@@ -17,11 +17,11 @@ PICTURED = PART.append(pa.field("pictures", pa.list_(pa.binary())))
 class CaptionFigures:
     """The actor that holds the vision-language model: tables of PICTURED in, tables of PART out."""
 
-    def __init__(self, model: str, threads: int, batch_size: int, observe: Observe) -> None:
+    def __init__(self, model: str, threads: int, batch_size: int, device: str, observe: Observe) -> None:
         from ingest.models.captioner import Captioner
 
         started = time.perf_counter()
-        self._captioner = Captioner(model, threads, batch_size)
+        self._captioner = Captioner(model, threads, batch_size, device)
         self._observe = observe
         observe("load", 1, time.perf_counter() - started)
 

@@ -15,7 +15,7 @@ class ClipStage:
     Args:
         model, pretrained, dimension: as `ClipModel` has them.
         size: side of the pictures in pixels, as `square_of` says.
-        threads, batch_size: as `ClipEncoder` takes them.
+        threads, batch_size, device: as `ClipEncoder` takes them.
         observe: told of the loading, and of each batch.
     """
 
@@ -27,12 +27,13 @@ class ClipStage:
         size: int,
         threads: int,
         batch_size: int,
+        device: str,
         observe: Observe,
     ) -> None:
         from ingest.models.clip_encoder import ClipEncoder
 
         started = time.perf_counter()
-        self._encoder = ClipEncoder(model, pretrained, dimension, threads, batch_size)
+        self._encoder = ClipEncoder(model, pretrained, dimension, threads, batch_size, device)
         self.size = size
         self._observe = observe
         observe("load", 1, time.perf_counter() - started)

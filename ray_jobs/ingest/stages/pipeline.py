@@ -113,7 +113,13 @@ def map_model(dataset: Dataset, actor: type, pool: Pool, rows: int | None, **arg
         batch_size=rows if pool.gpus else None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.max_actors),
-        fn_constructor_kwargs={"threads": pool.threads, "batch_size": pool.batch_size, **arguments},
+        fn_constructor_kwargs={
+            "threads": pool.threads,
+            "batch_size": pool.batch_size,
+            # An actor that asks for no GPU still sees all GPUs of its node.
+            "device": "cuda" if pool.gpus else "cpu",
+            **arguments,
+        },
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
         max_task_retries=TASK_RETRIES,

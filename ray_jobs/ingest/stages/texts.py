@@ -18,14 +18,21 @@ class EmbedTexts:
     """The actor that holds the model: adds `vectors` to tables of PART."""
 
     def __init__(
-        self, model: str, dimension: int, threads: int, batch_size: int, observe: Observe, known: KnownVectors
+        self,
+        model: str,
+        dimension: int,
+        threads: int,
+        batch_size: int,
+        device: str,
+        observe: Observe,
+        known: KnownVectors,
     ) -> None:
         import ray
 
         from ingest.models.text_encoder import TextEncoder
 
         started = time.perf_counter()
-        self._encoder = TextEncoder(model, dimension, threads, batch_size)
+        self._encoder = TextEncoder(model, dimension, threads, batch_size, device)
         self._observe = observe
         self._known = known
         self._name = ray.get_runtime_context().get_actor_id()

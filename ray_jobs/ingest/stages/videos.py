@@ -153,13 +153,14 @@ class Transcribe:
         settings: PassageSettings,
         threads: int,
         batch_size: int,
+        device: str,
         observe: Observe,
         before_embedding: Callable[[Mapping[str, Any]], None] | None,
     ) -> None:
         from ingest.models.transcriber import Transcriber
 
         started = time.perf_counter()
-        self._transcriber = Transcriber(model, threads, batch_size=batch_size)
+        self._transcriber = Transcriber(model, threads, device, batch_size)
         self._settings = settings
         self._tokenizer = tokenizer_of(settings.tokenizer_json)
         self._observe = observe
