@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,23 +79,23 @@ def as_blocks(picture: Image) -> str:
 
 def as_html(answers: Iterable[tuple[str, Iterable[Hit]]]) -> str:
     """A page with all answers and their thumbnails, which needs no other file."""
-    parts = [_HEAD]
-    for question, hits in answers:
-        parts.append(f"<h1>{escape(question)}</h1><div>")
-        for hit in hits:
-            picture = thumbnail(hit)
-            image = f'<img src="{_data_uri(picture)}" alt="">' if picture is not None else ""
-            text = f"<p>{escape(hit.text)}</p>" if isinstance(hit, (PageHit, SpokenHit)) else ""
-            parts.append(f"<figure>{image}<figcaption><b>{escape(title(hit))}</b>{text}</figcaption></figure>")
-        parts.append("</div>")
-    return "\n".join(parts)
+    from jinja2 import Environment
+
+    page = Environment(autoescape=True).from_string(_PAGE)
+    return page.render(answers=answers, title=title, image=_data_uri)
 
 
-_HEAD = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
+_PAGE = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
 h1 { font-size: 1.2em; margin-top: 2em } div { display: flex; flex-wrap: wrap; gap: 1em }
 figure { width: 20em; margin: 0; overflow-wrap: anywhere } img { max-width: 100%; border: 1px solid #ccc }
-p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>"""
+p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>
+{% for question, hits in answers %}<h1>{{ question }}</h1><div>
+{% for hit in hits %}{% set src = image(hit) %}<figure>
+{% if src %}<img src="{{ src }}" alt="">{% endif %}<figcaption><b>{{ title(hit) }}</b>
+{% if hit.text is defined %}<p>{{ hit.text }}</p>{% endif %}</figcaption></figure>
+{% endfor %}</div>
+{% endfor %}"""
 
 
 def title(hit: Hit) -> str:
@@ -119,7 +118,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _data_uri(picture: Image) -> str:
+def _data_uri(hit: Hit) -> str:
+    """The thumbnail of a hit as a `data:` URI; empty where it has none."""
+    picture = thumbnail(hit)
+    if picture is None:
+        return ""
     file = io.BytesIO()
     picture.convert("RGB").save(file, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
