@@ -7,7 +7,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import SetXCom, XComResult
 
 from airflow_ray.supervisor import TaskKey, XComLogPosition
@@ -32,9 +31,9 @@ class Supervisor:
 
 
 @pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+def supervisor(supervise: Any) -> Supervisor:
     supervisor = Supervisor()
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    supervise(supervisor)
     return supervisor
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetDagRun, TaskStatesResult
 
 from airflow_ray.job_ids import Attempt, start_text
@@ -43,10 +42,10 @@ def run(state: str = "running", started: datetime = STARTED) -> Any:
 
 
 @pytest.fixture
-def verdict(monkeypatch: pytest.MonkeyPatch) -> Any:
+def verdict(supervise: Any) -> Any:
     def of(state: str | None, dag_run: Any, job: JobInfo = JOB) -> tuple[int, int]:
         """How many orphaned and unknown jobs the one makes."""
-        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(state, dag_run), raising=False)
+        supervise(Supervisor(state, dag_run))
         found = find_orphans([job], "airflow")
         return len(found.orphaned), len(found.unknown)
 

@@ -70,7 +70,7 @@ def test_a_stream_that_still_moves_is_shown_to_its_end(monkeypatch, position):
 
 @pytest.mark.parametrize("position", [None, Position()])
 def test_what_takes_too_long_is_counted_and_its_report_read(monkeypatch, position):
-    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5, raising=False)
+    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5)
     monkeypatch.setattr(log_stream, "_BATCH_SECONDS", 0.05)
     outcome, lines = follow(Finished(pause=0.02), position=position)
     shown = [line for line in lines if line.startswith("line")]
@@ -85,14 +85,14 @@ def test_what_takes_too_long_is_counted_and_its_report_read(monkeypatch, positio
 
 
 def test_what_cannot_even_be_counted_is_said_to_be_missing(monkeypatch):
-    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5, raising=False)
+    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5)
     outcome, lines = follow(Finished(pause=0.02, readable=False))
     assert "at least" in lines[-1]
     assert not outcome.log_complete
 
 
 def test_others_in_the_event_loop_get_their_turn_between_lines(monkeypatch):
-    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0, raising=False)
+    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0)
     shown: list[str] = []
     steps: list[int] = []
 
@@ -113,7 +113,7 @@ def test_others_in_the_event_loop_get_their_turn_between_lines(monkeypatch):
 
 
 def test_a_cancel_between_two_lines_loses_none(monkeypatch):
-    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0, raising=False)
+    monkeypatch.setattr(log_stream, "_TURN_SECONDS", -1.0)
     shown: list[str] = []
 
     async def story() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import TaskStatesResult
 
 from airflow_ray.triggers.job import RayJobTrigger
@@ -28,7 +27,10 @@ class Supervisor:
         return TaskStatesResult(task_states={"run": {"task": self.state}})
 
 
-async def kill(monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, *, cancel_after: float | None) -> list[str]:
+async def kill(
+    monkeypatch: pytest.MonkeyPatch, supervise: Any, supervisor: Supervisor, *, cancel_after: float | None
+) -> list[str]:
+    supervise(supervisor)
     stopped = []
 
     async def stop(request: web.Request) -> web.Response:
@@ -42,7 +44,6 @@ async def kill(monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, *, cance
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     monkeypatch.setenv("AIRFLOW_CONN_RAY_KILL", f"ray://127.0.0.1:{port}")
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     trigger = RayJobTrigger(conn_id="ray_kill", submission_id="the-job", task_key=["dag", "run", "task", -1], limits={})
     killing = asyncio.create_task(trigger.on_kill())
     if cancel_after is not None:
@@ -54,15 +55,15 @@ async def kill(monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, *, cance
     return stopped
 
 
-def test_a_second_cancel_does_not_lose_the_stop(monkeypatch):
-    stopped = asyncio.run(kill(monkeypatch, Supervisor("failed", pause=0.5), cancel_after=0.1))
+def test_a_second_cancel_does_not_lose_the_stop(monkeypatch, supervise):
+    stopped = asyncio.run(kill(monkeypatch, supervise, Supervisor("failed", pause=0.5), cancel_after=0.1))
     assert stopped == ["the-job"]
 
 
 @pytest.mark.parametrize("state", ["failed", "success", None])
-def test_a_task_that_is_no_longer_deferred_stops_its_job(monkeypatch, state):
-    assert asyncio.run(kill(monkeypatch, Supervisor(state, pause=0), cancel_after=None)) == ["the-job"]
+def test_a_task_that_is_no_longer_deferred_stops_its_job(monkeypatch, supervise, state):
+    assert asyncio.run(kill(monkeypatch, supervise, Supervisor(state, pause=0), cancel_after=None)) == ["the-job"]
 
 
-def test_a_trigger_that_another_triggerer_took_over_leaves_the_job_alone(monkeypatch):
-    assert asyncio.run(kill(monkeypatch, Supervisor("deferred", pause=0), cancel_after=None)) == []
+def test_a_trigger_that_another_triggerer_took_over_leaves_the_job_alone(monkeypatch, supervise):
+    assert asyncio.run(kill(monkeypatch, supervise, Supervisor("deferred", pause=0), cancel_after=None)) == []

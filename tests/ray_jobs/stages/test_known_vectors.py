@@ -6,7 +6,7 @@ import pytest
 from ingest.stages.known_vectors import SILENT_SECONDS, KnownVectors, VectorCache, digest
 
 DIMENSION = 4
-A, B, C = (digest(text) for text in "abc")
+A, B, C, D = (digest(text) for text in "abcd")
 
 
 class Clock:
@@ -77,18 +77,19 @@ def test_the_oldest_go_first_where_there_is_no_more_room(clock):
 
 
 def test_a_full_disk_costs_memory_of_some_and_nothing_else(cache, monkeypatch):
-    cache.put("one", [A], vectors(1))
+    cache.put("one", [A, B], vectors(1, 2))
 
     def full(*_):
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr("os.pwrite", full)
-        cache.put("one", [B], vectors(2))
-    cache.put("one", [C], vectors(3))
-    answer = cache.ask("one", [A, B, C])
-    assert len(answer.known) <= 1
-    np.testing.assert_array_equal(answer.vectors, vectors(*[[1, 2, 3][index] for index in answer.known]))
+        cache.put("one", [C], vectors(3))
+    assert cache.ask("two", [A, B, C]).known == [0, 1]
+    cache.put("one", [D], vectors(4))  # there is room for two: the oldest makes way
+    answer = cache.ask("three", [A, B, C, D])
+    assert answer.known == [1, 3]
+    np.testing.assert_array_equal(answer.vectors, vectors(2, 4))
 
 
 class Call:
