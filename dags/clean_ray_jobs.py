@@ -1,4 +1,4 @@
-"""Stop jobs in Ray whose task has ended, and remove the records of old ones: Ray keeps each in its head's memory."""
+"""Stop jobs in Ray whose task has ended, and delete the records of old jobs, which Ray keeps in its head's memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from airflow_ray.operators.cleanup import RayJobCleanupOperator
 DOC = """
 ### Clean up jobs in Ray
 
-Every five minutes, on the Ray cluster of `ray_default`, for jobs that this Airflow submitted:
+Every five minutes, this Dag looks at the jobs that this Airflow submitted to the Ray cluster of `ray_default`:
 
-- stops those whose task has ended. A task that is marked while no triggerer watches its job leaves it running, since
-  Airflow runs no code of the task then. Jobs with `on_kill="detach"` are left alone. A job whose Dag run is unknown (it
-  was deleted) is named in the log.
-- deletes the records of those that ended more than `ray_jobs_keep_days` days ago (an Airflow Variable; default 7, at
-  least 1). What the jobs wrote stays, and so do their logs in Airflow.
+- It stops jobs whose task has ended. A task that is marked while no triggerer watches its job leaves the job running,
+  because Airflow runs no code of the task then. Jobs with `on_kill="detach"` are left alone. The log names jobs whose
+  Dag run is unknown because it was deleted.
+- It deletes the records of jobs that ended more than `ray_jobs_keep_days` days ago (an Airflow Variable; default 7, at
+  least 1). The results of the jobs stay, and so do their logs in Airflow.
 """
 
 with DAG(

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from ray_ingest.documents import day_document
-from ray_ingest.factory import ingest_day
-from ray_ingest.forms import day_form
+from ray_ingest.documents import daily_document
+from ray_ingest.factory import daily_task
+from ray_ingest.forms import daily_form
 from ray_ingest.templates import MACROS
 
 DOC = """
 ### Ingest images into Milvus
 
-Each run makes the images of one prefix searchable, by a text or another image, in the collection `images`.
+Each run makes the images of one prefix searchable, by text or by another image, in the collection `images`.
 """
 
 with DAG(
@@ -23,9 +23,9 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=2,
-    doc_md=DOC + day_document("images"),
+    doc_md=DOC + daily_document("images"),
     tags=["ingest", "ray", "milvus"],
     user_defined_macros=MACROS,
-    params=day_form("images"),
+    params=daily_form("images"),
 ):
-    ingest_day("images", __file__)
+    daily_task("images", __file__)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from ray_ingest.documents import day_document
-from ray_ingest.factory import ingest_day
-from ray_ingest.forms import day_form
+from ray_ingest.documents import daily_document
+from ray_ingest.factory import daily_task
+from ray_ingest.forms import daily_form
 from ray_ingest.templates import MACROS
 
 DOC = """
@@ -23,9 +23,9 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=2,
-    doc_md=DOC + day_document("pdfs"),
+    doc_md=DOC + daily_document("pdfs"),
     tags=["ingest", "ray", "milvus"],
     user_defined_macros=MACROS,
-    params=day_form("pdfs"),
+    params=daily_form("pdfs"),
 ):
-    ingest_day("pdfs", __file__)
+    daily_task("pdfs", __file__)

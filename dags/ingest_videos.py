@@ -6,16 +6,16 @@ from datetime import datetime
 
 from airflow.sdk import DAG, CronPartitionTimetable
 
-from ray_ingest.documents import day_document
-from ray_ingest.factory import ingest_day
-from ray_ingest.forms import day_form
+from ray_ingest.documents import daily_document
+from ray_ingest.factory import daily_task
+from ray_ingest.forms import daily_form
 from ray_ingest.templates import MACROS
 
 DOC = """
 ### Ingest videos and recordings into Milvus
 
-Each run makes the videos and recordings of one prefix searchable: what is said in the collection `video_segments`, what
-is seen in `video_frames`.
+Each run makes the videos and recordings of one prefix searchable: their speech in the collection `video_segments`,
+their key frames in `video_frames`.
 """
 
 with DAG(
@@ -24,9 +24,9 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=2,
-    doc_md=DOC + day_document("videos"),
+    doc_md=DOC + daily_document("videos"),
     tags=["ingest", "ray", "milvus"],
     user_defined_macros=MACROS,
-    params=day_form("videos"),
+    params=daily_form("videos"),
 ):
-    ingest_day("videos", __file__)
+    daily_task("videos", __file__)

@@ -6,21 +6,22 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Param
 
-from ray_ingest.factory import run_script
+from ray_ingest.factory import script_task
 from ray_ingest.templates import MACROS
 
 DOC = """
 ### Keep the collections in Milvus true to the ledger
 
-Removes rows that no run will ask for again (their object has another version by now, or has failed for good), looks for
-rows that the ledger claims and that are not there, and for rows of objects that the ledger does not know, then flushes
-and compacts. Ingest runs wait while the rows are compared.
+Each run removes orphaned rows (their object has another version by now, or has failed permanently). It finds rows
+that the ledger claims but that do not exist, and rows of objects that the ledger does not know. Then it flushes and
+compacts. Ingest runs wait while the rows are compared.
 
-* **Exit code 3: rows, or entries of the ledger, are lost.** The sentence names the first object and the prefix of all;
+* **Exit code 3: rows, or entries of the ledger, are lost.** The sentence names the first object and the common prefix;
   the report lists 100. Find out who deleted them, trigger this Dag with *mend*, and then the Dag of the pipeline with
-  that prefix as `source`: it does the marked objects again, and removes the rows of those that left the store.
+  that prefix as `source`: it processes the marked objects again, and removes the rows of those that left the store.
 * **Exit code 2, "none in the ledger".** The ledger was dropped or emptied. Nothing was deleted.
-* **Look first:** trigger with *dry run*. It does not wait for runs, and shows what one is writing as orphaned or lost.
+* **Look first:** trigger with *dry run*. It does not wait for ingest runs, so rows that a run is just writing may
+  appear as orphaned or lost.
 """
 
 with DAG(
@@ -33,20 +34,22 @@ with DAG(
     tags=["ray", "milvus", "on call"],
     user_defined_macros=MACROS,
     params={
-        "dry_run": Param(False, type="boolean", description="Only print what would be done."),
+        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
         "mend": Param(
-            False, type="boolean", description="Mark objects with lost rows or ledger entries to be done again."
+            False,
+            type="boolean",
+            description="Mark objects with lost rows or ledger entries, so that the next run processes them.",
         ),
         "drop_old": Param(
             False, type="boolean", description="Drop the collections of models that are no longer searched."
         ),
         "drop_staged": Param(
-            False, type="boolean", description="Drop migrations to another model that are not completed, as given up."
+            False, type="boolean", description="Drop migrations to another model that are not complete, as abandoned."
         ),
         "compact": Param(True, type="boolean", description="Compact after the flush."),
     },
 ):
-    run_script(
+    script_task(
         "maintain",
         "maintain.py",
         {

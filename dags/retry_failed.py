@@ -1,4 +1,4 @@
-"""Process again the objects under a prefix that failed before: for whoever has mended the cause."""
+"""Process the failed objects under a prefix again, once somebody has fixed the cause."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Asset, Param
 
-from ray_ingest.factory import run_script, skip_unless
+from ray_ingest.factory import script_task, skip_unless
 from ray_ingest.forms import model_form
-from ray_ingest.job_scripts import OUTLETS
+from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.templates import MACROS, model_flags
 
 DOC = """
 ### Process failed objects again
 
-By hand only. Takes the objects under `source` that the ledger (collection `sources`) has as `failed`, also those that
-the daily runs have given up: bad files after their first try, others after the third. Their tries start anew. Nothing
-else is processed and nothing is removed. Of the three tasks, the one of the chosen *pipeline* runs.
+Only by a manual trigger. A run processes the objects under `source` that the ledger (collection `sources`) has as
+`failed`. This includes those that the daily runs no longer retry: bad files after their first try, others after the
+third. Their tries start anew. Nothing else is processed and nothing is removed. Of the three tasks, the one of the
+chosen *pipeline* runs.
 
 * **Which reasons are there?** Trigger with *dry run*: the log counts the failures by reason. So does the report of
   every run (`failure_counts`).
 * **reason** is a type of failure (`Encrypted`) or a stage and a type (`parse/Encrypted`); empty takes all.
-* **Models and chunking** must be those that the prefix was ingested with, or the objects are done with others than
-  their neighbours until the next ordinary run.
+* **Models and chunking** must be those with which the prefix was ingested. Otherwise these objects differ from their
+  neighbours until the next ordinary run.
 * **A run failed.** As in the daily Dags: one sentence at the end of the task's log. Exit code 3 means that too many
-  failed again; the ledger says why.
+  objects failed again; the ledger has the reasons.
 """
 
-# RayOperator leaves a flag out whose value is None or False, and this run would then be an ordinary one.
+# RayOperator omits a flag whose value is None or False, which would make this an ordinary run.
 REASON = "^([a-z]+/)?(?!None$|False$)[A-Za-z]+$"
 
 with DAG(
@@ -42,19 +43,19 @@ with DAG(
         "source": Param(
             type="string", minLength=1, description="Prefix or folder to look under, such as s3://bucket/any/prefix/."
         ),
-        "pipeline": Param("pdfs", type="string", enum=list(OUTLETS), description="Whose objects."),
+        "pipeline": Param("pdfs", type="string", enum=list(COLLECTIONS), description="The pipeline of the objects."),
         "reason": Param(
             None,
             type=["null", "string"],
             pattern=REASON,
-            description="Such as Encrypted or parse/Encrypted; empty: any reason.",
+            description="A reason such as Encrypted or parse/Encrypted; empty: any reason.",
         ),
-        "dry_run": Param(False, type="boolean", description="Only print what would be done."),
-        **model_form(*OUTLETS),
+        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
+        **model_form(*COLLECTIONS),
     },
 ):
-    for pipeline, collections in OUTLETS.items():
-        run_script(
+    for pipeline, collections in COLLECTIONS.items():
+        script_task(
             f"retry_{pipeline}",
             f"ingest_{pipeline}.py",
             {

@@ -1,4 +1,4 @@
-"""The exceptions that end a task with a Ray job. Their type carries the decision to retry."""
+"""The exceptions that end a task with a Ray job. Their type tells Airflow whether to retry the task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ray_jobs_api.failures import FailureReason
 
 
 class RayJobError(AirflowException):
-    """The task failed and may be retried. ``reason`` is usable in an Airflow ``retry_policy``."""
+    """The task failed and may be retried. An Airflow ``retry_policy`` can use its ``reason``."""
 
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)
@@ -16,18 +16,18 @@ class RayJobError(AirflowException):
 
 
 class RayJobFatalError(AirflowFailException):
-    """The task failed for a reason that a retry would only repeat; Airflow does not retry it."""
+    """The task failed permanently: Airflow does not retry it, because a retry would only repeat the failure."""
 
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)
         self.reason = reason
 
 
-def early_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
+def task_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
+    """The exception for a failure with this reason."""
+    return RayJobError(sentence, reason) if reason.retryable else RayJobFatalError(sentence, reason)
+
+
+def no_job_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
     """As ``task_error``, for a task that failed before it had a job; the sentence gets the reason's name."""
     return task_error(f"Failed ({reason}): {sentence}", reason)
-
-
-def task_error(sentence: str, reason: FailureReason) -> RayJobError | RayJobFatalError:
-    """The exception to raise in a task: its type carries the decision to retry or to fail."""
-    return RayJobError(sentence, reason) if reason.retry else RayJobFatalError(sentence, reason)

@@ -1,14 +1,14 @@
 """The submission id of a job, derived from the task instance so that it is known before the submit.
 
 The invariant: whoever runs attempt N of a piece of work computes the same id, whatever died in between. Ray refuses a
-second job under a taken id, so the same attempt cannot start two jobs, and an attempt can ask after its predecessors.
+second job under a taken id, so the same attempt cannot start two jobs, and an attempt can look for its predecessors'.
 
-The *epoch* counts how often the task was cleared, as the number of tries used up before: clearing sets
+The *epoch* counts how often the task was cleared, as the number of tries that were used up before: clearing sets
 ``max_tries = try_number + retries`` (airflow/models/taskinstance.py), so ``max_tries - retries`` is stable over retries
 and grows with a clear. A cleared task therefore never finds, and never adopts, a job of an earlier epoch.
 
-A run that was deleted and made again has the same ``run_id`` where that follows from a schedule. ``run_started`` tells
-the two apart: Airflow sets a run's ``start_date`` once, and again only when a run that has ended is cleared.
+A run that was deleted and made again has the same ``run_id`` if that follows from a schedule. ``run_started``
+distinguishes the two: Airflow sets a run's ``start_date`` once, and again only when a run that has ended is cleared.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: The key of a job's metadata under which its task's ``on_kill`` stands.
-ON_KILL = "airflow_on_kill"
-_SLUG_LENGTH = 40
+#: The key of a job's metadata that holds the task's ``on_kill``.
+ON_KILL_KEY = "airflow_on_kill"
+_MAX_NAME_LENGTH = 40
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -45,21 +45,21 @@ class Attempt:
     @property
     def submission_id(self) -> str:
         """``<prefix>-<dag>-<task>-<16 hex digits>-e<epoch>-t<try>``, at most 150 characters of ``[A-Za-z0-9_-]``."""
-        return f"{self.work}-e{self.epoch}-t{self.try_number}"
+        return f"{self.work_id}-e{self.epoch}-t{self.try_number}"
 
     @property
-    def work(self) -> str:
-        """The part of the id that all attempts at the same task instance share.
+    def work_id(self) -> str:
+        """The part of the id that all attempts at the same task instance have in common.
 
         The digest covers the full names, so names that differ only in replaced or cut characters stay apart.
         """
         identity = json.dumps([self.dag_id, self.run_id, self.run_started, self.task_id, self.map_index])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return f"{readable(self.prefix, self.dag_id, self.task_id)}-{digest}"
+        return f"{readable_id(self.prefix, self.dag_id, self.task_id)}-{digest}"
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Who submitted the job, for people who look at it in Ray. Ray takes strings only."""
+        """The origin of the job, for people who look at it in Ray. Ray takes strings only."""
         return {
             "airflow_dag_id": self.dag_id,
             "airflow_run_id": self.run_id,
@@ -69,12 +69,12 @@ class Attempt:
         }
 
     def predecessors(self) -> list[Attempt]:
-        """Earlier attempts of the same epoch, the latest first: the jobs that a retry may find running."""
+        """Earlier attempts of the same epoch, the latest first: a retry may find their jobs running."""
         return [replace(self, try_number=number) for number in range(self.try_number - 1, self.epoch, -1)]
 
 
 def attempt_of(context: Context, retries: int, prefix: str) -> Attempt:
-    """The attempt that a running task instance is."""
+    """The attempt of a running task instance."""
     ti = context["ti"]
     return Attempt(
         dag_id=ti.dag_id,
@@ -94,14 +94,10 @@ def start_text(started: datetime | None) -> str:
 
 
 def clear_epoch(max_tries: int, retries: int) -> int:
-    """The number of tries used up before the last clear; 0 for a task that was never cleared."""
+    """The number of tries that were used up before the last clear; 0 for a task that was never cleared."""
     return max(0, max_tries - retries)
 
 
-def readable(*names: str) -> str:
-    """The part of an id that is for people: names with what Ray does not take replaced, each cut to 40 characters."""
-    return "-".join(_slug(name) for name in names)
-
-
-def _slug(name: str) -> str:
-    return _NOT_ALLOWED.sub("_", name)[:_SLUG_LENGTH]
+def readable_id(*names: str) -> str:
+    """The readable part of an id: the names, each cut to 40 characters and without those that Ray does not take."""
+    return "-".join(_NOT_ALLOWED.sub("_", name)[:_MAX_NAME_LENGTH] for name in names)

@@ -1,11 +1,12 @@
-"""What a task remembers about its job between attempts, in Airflow's task state store.
+"""Keeps a task's record of its job between attempts, in Airflow's task state store.
 
-The store outlives retries *and* clears (apache/airflow#72100). So it never says whether work is done, only which
-job may still be running and must be stopped before a cleared task starts afresh.
+The store outlives retries *and* clears (apache/airflow#72100). So the record never says whether work is done; it says
+which job may still be running and must be stopped before a cleared task starts afresh.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,11 +17,20 @@ if TYPE_CHECKING:
 _KEY = "airflow_ray_job"
 
 
-class JobMemory:
+@dataclass(frozen=True)
+class EarlierJobs:
+    """Ids of jobs of earlier attempts, as ``ray_jobs_api.placement.place`` takes them."""
+
+    earlier: list[str]
+    in_doubt: str | None
+    superseded: str | None
+
+
+class JobRecord:
     """One key of the store: ``{"submission_id", "epoch", "state"}``.
 
     ``state`` is ``submitting`` from just before a submit until Ray's answer has arrived, then ``placed``, and
-    ``given_up`` once the job was asked to stop although nobody wanted the work to end.
+    ``given_up`` once the job was stopped for a limit although nobody wanted the work to end.
     """
 
     def __init__(self, context: Context) -> None:
@@ -29,38 +39,36 @@ class JobMemory:
     @property
     def submission_id(self) -> str | None:
         """The job that this task waits for, or last waited for."""
-        found = self._read().get("submission_id")
-        return str(found) if found else None
+        submission_id = self._read().get("submission_id")
+        return str(submission_id) if submission_id else None
 
-    def superseded(self, attempt: Attempt) -> str | None:
-        """The job of an epoch before the last clear, which must be stopped before this attempt submits."""
-        return self.submission_id if self._read().get("epoch") != attempt.epoch else None
+    def earlier_jobs(self, attempt: Attempt, *, adopt: bool, stop_superseded: bool) -> EarlierJobs:
+        """The jobs that an attempt may adopt, and the one that it must stop first.
 
-    def in_doubt(self, attempt: Attempt) -> str | None:
-        """The id under which an earlier attempt of this epoch may have submitted, without living to know."""
-        stored = self._read()
-        if stored.get("epoch") != attempt.epoch or stored.get("state") != "submitting":
-            return None
-        return self.submission_id
-
-    def given_up(self, attempt: Attempt) -> bool:
-        """Whether the job of the attempt before this one must not be adopted, even if it is still pending."""
-        stored = self._read()
-        return stored.get("epoch") == attempt.epoch and stored.get("state") == "given_up"
+        :param adopt: False for an attempt that must submit a job of its own.
+        :param stop_superseded: whether the job of an epoch before the last clear is stopped.
+        """
+        record, recorded = self._read(), self.submission_id
+        same_epoch = record.get("epoch") == attempt.epoch
+        given_up = same_epoch and record.get("state") == "given_up"
+        # A job that was given up may be alive: the API that was to stop it may have failed.
+        superseded = recorded if given_up or (stop_superseded and not same_epoch) else None
+        in_doubt = recorded if same_epoch and record.get("state") == "submitting" else None
+        earlier = [each.submission_id for each in attempt.predecessors()] if adopt and not given_up else []
+        return EarlierJobs(earlier, in_doubt, superseded)
 
     def submitting(self, attempt: Attempt, submission_id: str) -> None:
-        """Note the job before it exists."""
+        """Record the job before it exists."""
         self._write(attempt.epoch, submission_id, "submitting")
 
     def placed(self, attempt: Attempt, submission_id: str) -> None:
-        """Note which job does the work."""
+        """Record the job that does the work."""
         self._write(attempt.epoch, submission_id, "placed")
 
     def give_up(self) -> None:
-        """Note that the job was stopped for a limit: the next attempt submits its own."""
-        stored = self._read()
-        if stored:
-            self._write(stored["epoch"], stored["submission_id"], "given_up")
+        """Record that the job was stopped for a limit: the next attempt submits its own."""
+        if record := self._read():
+            self._write(record["epoch"], record["submission_id"], "given_up")
 
     def _read(self) -> dict[str, Any]:
         stored = self._store.get(_KEY)

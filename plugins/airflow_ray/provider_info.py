@@ -1,4 +1,4 @@
-"""What Airflow learns about this provider through the entry point ``apache_airflow_provider``."""
+"""The metadata of this provider, which Airflow reads through the entry point ``apache_airflow_provider``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DEFAULT_CONN_ID = "ray_default"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Provider metadata: the connection type ``ray`` with its form fields, the hook, the trigger and the link."""
+    """The connection type ``ray`` with its form fields, the hook, the operators, the trigger and the link."""
     return {
         "package-name": "airflow-ray-ingest",
         "name": "Ray",
@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                     "verify": {
                         "label": "Verify TLS certificate",
                         "schema": {"type": ["boolean", "null"], "default": True},
-                        "description": "For https only. Turn off for self-signed test clusters, nowhere else.",
+                        "description": "For https. Turn it off only for test clusters with a self-signed certificate.",
                     },
                     "ca_file": {
                         "label": "CA file",
@@ -47,7 +47,7 @@ def get_provider_info() -> dict[str, Any]:
                     "dashboard_url": {
                         "label": "Dashboard address for people",
                         "schema": {"type": ["string", "null"]},
-                        "description": "Used in links when browsers reach the dashboard under another address.",
+                        "description": "Used in links where browsers reach the dashboard under another address.",
                     },
                     "request_timeout": {
                         "label": "Request timeout (seconds)",

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 class RayRetryPolicy(RetryPolicy):
-    """Other pauses for some reasons, and no retry for others; the rest as without a policy.
+    """Retries some reasons after other delays, and fails for others at once; the rest as without a policy.
 
         retry_policy=RayRetryPolicy(delays={"not_placed": timedelta(minutes=15)}, fail={"killed"})
 
-    Reasons that never pass by themselves (``FailureReason.retry`` is False) fail before Airflow asks a policy.
+    Tasks that fail permanently (``FailureReason.retryable`` is False) fail before Airflow asks a policy.
+
+    Raises ``ValueError`` for a name that is not a ``FailureReason``.
     """
 
     def __init__(
@@ -40,5 +42,5 @@ class RayRetryPolicy(RetryPolicy):
         if exception.reason in self.fail:
             return RetryDecision.fail(f"'{exception.reason}' is not retried")
         if (delay := self.delays.get(exception.reason)) is not None:
-            return RetryDecision.retry(delay, f"'{exception.reason}' waits {delay}")
+            return RetryDecision.retry(delay, f"'{exception.reason}' is retried after {delay}")
         return RetryDecision.default()

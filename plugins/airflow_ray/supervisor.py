@@ -1,15 +1,19 @@
-"""What a trigger asks of Airflow, through the triggerer's supervisor: it has no database and no task context."""
+"""Requests of a trigger to Airflow through the triggerer's supervisor: it has no database and no task context."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_incrementing
+
+T = TypeVar("T")
 
 _ATTEMPTS = 5
-#: The XCom of ``XComLogPosition``. The operator stores ``{}`` before it defers: a trigger that asks for an XCom that is
-#: not there makes Airflow log an error.
+#: The XCom of ``XComLogPosition``. The operator stores ``{}`` before it defers, because Airflow logs an error when a
+#: trigger asks for an XCom that does not exist.
 LOG_KEY = "ray_log_position"
 
 
@@ -23,16 +27,15 @@ class TaskKey:
     map_index: int
 
     async def state(self) -> str:
-        """The task's state now; ``none`` when it was cleared or removed, ``unknown`` when Airflow does not say."""
-        for attempt in range(_ATTEMPTS):
-            state = self.state_in(await _ask(self.states_request()))
-            if state != "unknown":
-                return state
-            await asyncio.sleep(attempt + 1)
-        return "unknown"
+        """The task's state now; ``none`` for a cleared or removed task, ``unknown`` when Airflow does not tell it."""
+
+        async def ask_once() -> str:
+            return self.state_in(await _ask(self.states_request()))
+
+        return await _retry(ask_once, lambda state: state != "unknown", "unknown")
 
     def states_request(self) -> Any:
-        """The question for the state, as a supervisor takes it."""
+        """The request for the state, as a supervisor takes it."""
         from airflow.sdk.execution_time.comms import GetTaskStates
 
         return GetTaskStates(
@@ -40,7 +43,7 @@ class TaskKey:
         )
 
     def state_in(self, answer: Any) -> str:
-        """The state in the answer to ``states_request``, in the words of ``state``."""
+        """The state in the answer to ``states_request``, as ``state`` returns it."""
         from airflow.sdk.execution_time.comms import TaskStatesResult
 
         if not isinstance(answer, TaskStatesResult):
@@ -56,7 +59,7 @@ class TaskKey:
         return answer.value if isinstance(answer, XComResult) else None
 
     async def set_xcom(self, key: str, value: Any) -> None:
-        """Store a value of JSON types under ``key``. A failure is not reported: nothing here is worth a task."""
+        """Store a value of JSON types under ``key``. A failure is ignored: no value here is worth a failed task."""
         from airflow.sdk.execution_time.comms import SetXCom
 
         await _ask(SetXCom(key=key, value=value, **self._fields()))
@@ -68,8 +71,9 @@ class TaskKey:
 class XComLogPosition:
     """A ``LogPosition`` in an XCom of the task: it lives as long as the try, and is cleared before the next one.
 
-    A trigger has no other place that outlives its process (facts of Airflow 3.3: no task state store here). The value
-    also names the watcher that wrote it, so that a triggerer that hung and comes back sees that it was replaced.
+    A trigger has no other place that outlives its process (in Airflow 3.3, it has no task state store). The value also
+    names the watcher that wrote it, so that the watcher in a triggerer that hung and comes back sees that it was
+    replaced.
     """
 
     def __init__(self, task: TaskKey, submission_id: str) -> None:
@@ -79,32 +83,38 @@ class XComLogPosition:
 
     async def load(self) -> int:
         """The position that an earlier watcher of the same job left, or 0."""
-        stored: Any = None
-        for attempt in range(_ATTEMPTS):
-            # The operator stored something, so nothing means that Airflow could not say.
-            if isinstance(stored := await self._task.get_xcom(LOG_KEY), dict):
-                break
-            await asyncio.sleep(attempt + 1)
-        stored = stored or {}
+
+        async def ask_once() -> Any:
+            return await self._task.get_xcom(LOG_KEY)
+
+        # The operator stored a dict, so another answer means that Airflow could not tell.
+        stored: dict[str, Any] = await _retry(ask_once, lambda stored: isinstance(stored, dict), {})
         offset = int(stored["offset"]) if stored.get("job") == self._submission_id else 0
         await self.save(offset)
         return offset
 
-    async def mine(self) -> bool:
+    async def is_current(self) -> bool:
         """False once another watcher has loaded the position."""
-        return (await self._stored()).get("watcher", self._watcher) == self._watcher
+        stored = await self._task.get_xcom(LOG_KEY)
+        return not isinstance(stored, dict) or stored.get("watcher", self._watcher) == self._watcher
 
     async def save(self, offset: int) -> None:
         """Store the position under this watcher's name."""
         await self._task.set_xcom(LOG_KEY, {"job": self._submission_id, "offset": offset, "watcher": self._watcher})
 
-    async def _stored(self) -> dict[str, Any]:
-        stored = await self._task.get_xcom(LOG_KEY)
-        return stored if isinstance(stored, dict) else {}
+
+async def _retry(ask: Callable[[], Awaitable[T]], is_answer: Callable[[T], bool], otherwise: T) -> T:
+    """Ask until there is an answer, with delays of 1, 2, 3 and 4 s; ``otherwise`` when there is none in the end."""
+    return await AsyncRetrying(
+        retry=retry_if_result(lambda answer: not is_answer(answer)),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_incrementing(start=1, increment=1),
+        retry_error_callback=lambda state: otherwise,
+    )(ask)
 
 
 async def _ask(request: Any) -> Any:
-    """One question to the supervisor; None when it answers with an error."""
+    """Send one request to the supervisor. Returns None when it answers with an error."""
     from airflow.sdk.exceptions import AirflowRuntimeError
     from airflow.sdk.execution_time import task_runner
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from ray_ingest.settings import SETTINGS
+from ray_ingest.settings import settings_of
 
 
-def day_document(pipeline: str) -> str:
-    """What the document of a pipeline's daily Dag says beside what it makes: when it runs, and what to do."""
-    variables = [f"ingest_{each.name}" for each in SETTINGS if pipeline in each.pipelines and each.default is not None]
+def daily_document(pipeline: str) -> str:
+    """The common part of the documents of the daily Dags, in Markdown: schedule, advice for on call, Variables."""
+    variables = [f"ingest_{setting.name}" for setting in settings_of(pipeline) if setting.default is not None]
     names = ", ".join(f"`{name}`" for name in (*variables, f"ingest_resources_{pipeline}"))
     return f"""
 Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` reads
 `<ingest_source_root>/{pipeline}/2026-01-31/`.
 
-* **A run failed.** The last lines of the task's log hold one sentence with the reason and what to do. Exit code 4 (a
+* **A run failed.** The last lines of the task's log hold one sentence with the reason and the remedy. Exit code 4 (a
   store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad files) are not.
-* **Files failed, and the cause is mended:** trigger the Dag `retry_failed` with their prefix.
+* **Files failed, and the cause is fixed:** trigger the Dag `retry_failed` with their prefix.
 * **Run a day again:** clear its task. Unchanged files are skipped, so it costs little; nothing is doubled.
 * **Run past days:** `airflow backfill create --dag-id ingest_{pipeline} --from-date 2026-01-01 --to-date 2026-01-31`
 * **Run any prefix:** trigger with the param `source`.
-* **Stop it:** mark the task failed. Its Ray job is stopped; what it wrote is completed by the next run.
+* **Stop a run:** mark its task failed. Its Ray job is stopped; the next run completes its work.
 * **Look inside:** the button *Ray job* of the task; the report is the task's XCom and the `extra` of the asset event.
 
 Site settings are Airflow Variables: `ingest_source_root`, `ingest_milvus_uri`, `ingest_collection_prefix`,
 `ingest_jobs_dir`, {names}. The connection `ray_default` names the cluster. Credentials of the object store and of
 Milvus belong in the environment of the Ray nodes, not here. The pool `ray` bounds how many jobs the cluster gets at a
-time. Give it one slot, because each job plans for the whole cluster:
+time. Give it one slot, because each job plans for the whole cluster: two at once could each hold CPUs for their models
+and leave none to feed them.
 `airflow pools set ray 1 "Ray jobs at a time" --include-deferred`
 """

@@ -1,6 +1,6 @@
-"""Makes the tasks of this platform's Dags: one job script each, with the site's Milvus and collections.
+"""Makes the tasks of this platform's Dags: each runs one job script with the site's Milvus and collections.
 
-It is installed, and not a file beside the Dags, so that Airflow can import it wherever it reads a Dag file from.
+The module is installed with its package, so that Airflow can import it wherever it reads a Dag file from.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
-from ray_ingest.job_scripts import EXIT_CODES, OUTLETS
+from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
 from ray_ingest.templates import model_flags
 
 
-def ingest_day(pipeline: str, dag_file: str) -> RayOperator:
-    """The task of a pipeline's daily Dag: the partition's prefix, or the form's ``source``."""
-    return run_script(
+def daily_task(pipeline: str, dag_file: str) -> RayOperator:
+    """The task of a pipeline's daily Dag. It ingests the partition's prefix, or the form's ``source``."""
+    return script_task(
         "ingest",
         f"ingest_{pipeline}.py",
         {
@@ -36,7 +36,7 @@ def ingest_day(pipeline: str, dag_file: str) -> RayOperator:
             "dry-run": "{{ params.dry_run }}",
         },
         dag_file,
-        outlets=[Asset(name) for name in OUTLETS[pipeline]],
+        outlets=[Asset(name) for name in COLLECTIONS[pipeline]],
     )
 
 
@@ -50,7 +50,7 @@ def skip_unless(pipeline: str) -> Callable[[Any], None]:
     return check
 
 
-def run_script(
+def script_task(
     task_id: str,
     script: str,
     arguments: Mapping[str, Any],
@@ -62,8 +62,8 @@ def run_script(
 
     :param script: file name in ``ray_jobs/``; templated.
     :param arguments: the script's other flags; templated.
-    :param dag_file: ``__file__`` of the Dag; ``ray_jobs`` is beside its folder, or where ``ingest_jobs_dir`` says.
-    :param pre_execute: called with the task's context before it runs.
+    :param dag_file: ``__file__`` of the Dag. ``ray_jobs`` is beside its folder, or where ``ingest_jobs_dir`` says.
+    :param pre_execute: called with the task's context before the task runs.
     """
     jobs = Path(dag_file).resolve().parent.parent / "ray_jobs"
     return RayOperator(
@@ -74,8 +74,8 @@ def run_script(
             "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
             **arguments,
         },
-        exit_codes=EXIT_CODES,
         working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(jobs)!r}) }}}}",
+        exit_codes=EXIT_CODES,
         pool="ray",
         retries=3,
         retry_delay=timedelta(minutes=1),

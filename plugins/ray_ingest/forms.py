@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from ray_ingest.settings import SETTINGS, Setting
+from ray_ingest.settings import Setting, settings_of
 
 
 def model_form(*pipelines: str) -> dict[str, Param]:
-    """The fields for the settings of pipelines, and for their resources."""
-    fields = {each.name: _field(each) for each in SETTINGS if set(each.pipelines) & set(pipelines)}
+    """The fields for the settings of these pipelines and for their resources."""
+    fields = {setting.name: _field(setting) for setting in settings_of(*pipelines)}
     fields["resources"] = Param(
         None,
         type=["null", "object"],
-        description='What the stages take of the cluster, such as {"embed": {"actors": [1, 4]}}. '
-        "Empty: the Variable ingest_resources_<pipeline>, or else shared out by what there is.",
+        description='Resources of the stages, such as {"embed": {"actors": [1, 4]}}. '
+        "Empty: the Variable ingest_resources_<pipeline>; by default, the stages share the cluster.",
     )
     return fields
 
 
-def day_form(pipeline: str) -> dict[str, Param]:
+def daily_form(pipeline: str) -> dict[str, Param]:
     """The form of a pipeline's daily Dag."""
     return {
         "source": Param(
@@ -34,10 +34,10 @@ def day_form(pipeline: str) -> dict[str, Param]:
             type="boolean",
             description="With another model: build its collection beside the present one; switch when it is complete.",
         ),
-        "dry_run": Param(False, type="boolean", description="Only print what would be done."),
+        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
         "limit": Param(None, type=["null", "integer"], minimum=1, description="Process at most this many files."),
         "max_failed_fraction": Param(
-            0.1, type="number", minimum=0, maximum=1, description="Fail when a larger share of the files fails."
+            0.1, type="number", minimum=0, maximum=1, description="Fail when a larger fraction of the files fails."
         ),
         **model_form(pipeline),
     }

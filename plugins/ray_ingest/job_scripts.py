@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ray_jobs_api.failures import FailureReason
 
-OUTLETS = {"pdfs": ("documents",), "images": ("images",), "videos": ("video_segments", "video_frames")}
-"""The collections that each pipeline writes; assets have their names."""
+COLLECTIONS = {"pdfs": ("documents",), "images": ("images",), "videos": ("video_segments", "video_frames")}
+"""The collections of each pipeline. The outlet assets of its tasks have their names."""
 
 EXIT_CODES: Mapping[int, FailureReason] = {
     2: FailureReason.CONFIGURATION,

@@ -1,4 +1,4 @@
-"""The flags of the job scripts that a run's form can set, as data."""
+"""The flags of the job scripts that the form of a run can set, as data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Setting:
-    """A flag of some pipelines' scripts that a run's form can set.
+    """A flag of some pipelines' scripts that the form of a run can set.
 
-    :param flag: its name without dashes; the form's field has underscores in it.
-    :param pipelines: those whose script has the flag.
-    :param description: of the field.
-    :param schema: of the field's value, in JSON Schema beside the type.
-    :param default: what stands for an empty field: the Airflow Variable ``ingest_<name>``, or else this; without one,
-        the script's own default.
+    :param flag: its name without leading dashes; the name of the form's field has underscores instead of dashes.
+    :param pipelines: the pipelines whose script has the flag.
+    :param description: shown beside the field.
+    :param type: of the field's value, in JSON Schema.
+    :param schema: the other JSON Schema keywords of the field's value.
+    :param default: replaces an empty field where the Airflow Variable ``ingest_<name>`` does not exist either. None:
+        there is no such Variable, and an empty field leaves the script its own default.
     """
 
     flag: str
@@ -45,5 +46,10 @@ SETTINGS = (
         default="laion2b_s34b_b79k",
     ),
     Setting("whisper-model", ("videos",), "A faster-whisper model or a local path.", default="small"),
-    Setting("language", ("videos",), "Of the speech, such as en or zh; empty: detected."),
+    Setting("language", ("videos",), "Language of the speech, such as en or zh; empty: detected."),
 )  # fmt: skip
+
+
+def settings_of(*pipelines: str) -> list[Setting]:
+    """The settings of the scripts of these pipelines."""
+    return [setting for setting in SETTINGS if set(setting.pipelines) & set(pipelines)]

@@ -7,21 +7,21 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from ray_ingest.settings import SETTINGS, Setting
+from ray_ingest.settings import Setting, settings_of
 
 
 def model_flags(pipeline: str) -> dict[str, str]:
-    """The templates of those fields' flags, for the script of one pipeline."""
-    flags = {each.flag: _value(each) for each in SETTINGS if pipeline in each.pipelines}
-    stored = f"var.value.get('ingest_resources_{pipeline}', '')"
-    return {**flags, "resources": f"{{{{ params.resources | tojson if params.resources else {stored} }}}}"}
+    """The templates of the flags that the fields of ``forms.model_form`` set, for the script of one pipeline."""
+    flags = {setting.flag: _template(setting) for setting in settings_of(pipeline)}
+    variable = f"var.value.get('ingest_resources_{pipeline}', '')"
+    return {**flags, "resources": f"{{{{ params.resources | tojson if params.resources else {variable} }}}}"}
 
 
 def required(value: Any, sentence: str) -> Any:
-    """The value, or the end of the task with that one sentence when it is None or empty.
+    """The value; when it is None or empty, the task fails permanently with that one sentence.
 
-    For templates: ``{{ required(partition_key, 'Trigger this Dag with a partition key.') }}``. A retry would render
-    the same, so the task fails at once.
+    For templates: ``{{ required(partition_key, 'Trigger this Dag with a partition key.') }}``. A retry would render the
+    same value.
     """
     if value is None or value == "":
         logging.getLogger("airflow.task").error("%s", sentence)
@@ -38,10 +38,10 @@ MACROS = {
     ),
     "NO_ROOT": "Set the Airflow Variable ingest_source_root (such as s3://bucket), or give the param 'source'.",
 }
-"""``user_defined_macros`` of a Dag with a task of this module."""
+"""``user_defined_macros`` of a Dag with a task of ``ray_ingest.factory``."""
 
 
-def _value(setting: Setting) -> str:
+def _template(setting: Setting) -> str:
     if setting.default is None:
         return f"{{{{ params.{setting.name} }}}}"
     return f"{{{{ params.{setting.name} or var.value.get('ingest_{setting.name}', {setting.default!r}) }}}}"

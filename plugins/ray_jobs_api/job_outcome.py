@@ -1,4 +1,4 @@
-"""How a job ended, as plain data, with the gaps of its output filled from the end of its log."""
+"""The outcome of a job as plain data, and the part of it that comes from the end of the job's log."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ray_jobs_api.failures import RayApiError
 from ray_jobs_api.job_output import OutputDigest
 from ray_jobs_api.log_lines import LineSplitter
 
-#: Lines of a finished job's log among which its report is looked for.
+#: Lines at the end of a finished job's log that are searched for its report.
 _LAST_LINES = 10_000
 
 
 @dataclass
-class Outcome:
-    """How a job ended, as plain data that fits into a trigger event.
+class JobOutcome:
+    """How a job ended, as plain data that fits into the event of an Airflow trigger.
 
     ``limit`` names the limit for which the watcher stopped the job. ``api_error`` is set instead of a final ``status``
-    when Ray could not be asked any more. ``log_complete`` is False when the output was not seen to its end, so that
-    ``report``, ``error`` and ``tail`` may miss something.
+    when Ray no longer answered. ``log_complete`` is False when the output was not read to its end, so that ``report``,
+    ``error`` and ``tail`` may be incomplete.
     """
 
     submission_id: str
@@ -38,22 +38,21 @@ class Outcome:
     tail: list[str] = field(default_factory=list)
 
     def to_event(self) -> dict[str, Any]:
-        """A dict of JSON types, for a ``TriggerEvent``."""
+        """A dict of JSON types."""
         return asdict(self)
 
 
-async def complete_output(client: RayJobsClient, outcome: Outcome) -> Outcome:
-    """Read report, error sentence and last lines from the end of the job's log.
+async def complete_output(client: RayJobsClient, outcome: JobOutcome) -> JobOutcome:
+    """Read report, error sentence and last lines from the end of a finished job's log.
 
-    For a job whose log was not seen to its end. One that cannot be read (its node is gone) changes nothing but
-    ``report_problem``.
+    A log that cannot be read (its node is gone) changes nothing but ``report_problem``.
     """
     lines, digest = LineSplitter(), OutputDigest()
     try:
         async for text in client.whole_log(outcome.submission_id, last_lines=_LAST_LINES):
             digest.add_all(lines.feed(text))
     except RayApiError as error:
-        return replace(outcome, report_problem=f"A REPORT in it may be missing, for its log cannot be read: {error}")
+        return replace(outcome, report_problem=f"Its log cannot be read, so a REPORT in it may be missing: {error}")
     digest.add_all(lines.flush())
     return replace(
         outcome,

@@ -1,4 +1,4 @@
-"""What a job says about itself on its own output: the ``REPORT {json}`` line and the ``ERROR: ...`` sentence."""
+"""Reads the statements of a job about itself from its output: ``REPORT {json}`` lines and ``ERROR: ...`` sentences."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from ray_jobs_api.storable import load_json
+from ray_jobs_api.storable import load_storable_json
 
 REPORT_PREFIX = "REPORT "
 ERROR_PREFIX = "ERROR: "
 #: Lines kept for the failure message; Ray itself keeps 10 (NUM_LOG_LINES_ON_ERROR in job_log_storage_client.py).
 TAIL_LINES = 30
-#: A longer report does not count (100 failures with long messages stay far below).
+#: In characters. A longer report does not count (100 failures with long messages stay far below).
 MAX_REPORT_LENGTH = 1_000_000
 _TAIL_LINE_LENGTH = 1000
 
 
 def parse_report(line: str) -> dict[str, Any] | None:
-    """The object behind ``REPORT ``, safe for Airflow, or None when the line is no report.
+    """The storable object behind ``REPORT ``, or None when the line is not a report.
 
-    Raises ``ValueError``, which says why, when what is behind it is no JSON object.
+    Raises ``ValueError`` with the reason when the text behind ``REPORT `` is not a JSON object.
     """
     if not line.startswith(REPORT_PREFIX):
         return None
     try:
-        report = load_json(line[len(REPORT_PREFIX) :]) if len(line) <= MAX_REPORT_LENGTH else None
+        report = load_storable_json(line[len(REPORT_PREFIX) :]) if len(line) <= MAX_REPORT_LENGTH else None
     except json.JSONDecodeError:
         report = None
     if not isinstance(report, dict):
-        raise ValueError(f"it is no JSON object of at most {MAX_REPORT_LENGTH:,} characters")
+        raise ValueError(f"it is not a JSON object of at most {MAX_REPORT_LENGTH:,} characters")
     return report
 
 
 class OutputDigest:
-    """Keeps of a job's output what the task needs at the end, in bounded memory: last report, last error, last lines.
+    """Keeps the last report, the last error and the last lines of a job's output, in bounded memory.
 
-    Feed it every line once, in order. A report or an error sentence that is followed by others is replaced by them.
-    ``report_problem`` is a sentence about a last report that does not count.
+    Feed it every line once, in order. ``report_problem`` is a sentence about a last report that does not count.
     """
 
     def __init__(self) -> None:
@@ -61,12 +60,12 @@ class OutputDigest:
         self._tail.append(line[:_TAIL_LINE_LENGTH])
 
     def add_all(self, lines: Iterable[str]) -> OutputDigest:
-        """Take many lines; returns itself."""
+        """Take many lines and return itself."""
         for line in lines:
             self.add(line)
         return self
 
     @property
     def tail(self) -> list[str]:
-        """The last ``TAIL_LINES`` lines without reports, each at most 1,000 characters."""
+        """The last ``TAIL_LINES`` lines without reports, each at most 1,000 characters long."""
         return list(self._tail)

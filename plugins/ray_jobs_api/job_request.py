@@ -1,4 +1,4 @@
-"""Brings one piece of work onto the cluster exactly once: find the job of an earlier attempt, or submit a new one."""
+"""Builds the request of a submit: the command line for Ray's shell, and the other fields of ``JobSubmitRequest``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: Rendered values that mean "leave this flag out".
+#: Rendered values that omit their flag.
 _ABSENT = frozenset({"", "None", "False"})
 
 
 def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] | None = None) -> str:
     """The shell command for Ray, which runs entrypoints through a shell (``job_supervisor.py``).
 
-    A string is passed as it is, a list is quoted item by item. ``arguments`` become flags behind it, quoted:
-    ``{"limit": 5, "dry-run": True}`` gives ``--limit=5 --dry-run``. A value that renders to nothing, ``None`` or
-    ``False`` leaves its flag out; a list repeats it; a mapping becomes JSON. A name may come with or without leading
-    dashes.
+    A string is passed on unchanged; a list is quoted item by item. ``arguments`` become quoted flags behind it:
+    ``{"limit": 5, "dry-run": True}`` gives ``--limit=5 --dry-run``. A value that renders to an empty string, ``None``
+    or ``False`` omits its flag; a list repeats it; a mapping becomes JSON. Leading dashes of a name are optional.
+
+    Raises ``ValueError`` for an empty entrypoint.
     """
     command = entrypoint.strip() if isinstance(entrypoint, str) else shlex.join(str(item) for item in entrypoint)
     if not command:
@@ -45,9 +46,10 @@ def job_request(
     resources: Mapping[str, Any] | None = None,
     label_selector: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The fields of Ray's ``JobSubmitRequest`` without the id. Numbers may come as rendered strings.
+    """The fields of Ray's ``JobSubmitRequest`` without the id.
 
-    Raises ``ValueError`` with one sentence when a number is none. ``memory`` is in bytes.
+    Numbers may be rendered strings; ``memory`` is in bytes. Raises ``ValueError`` with one sentence for a value that is
+    not a number.
     """
     whole_memory = _number("entrypoint_memory", memory)
     request: dict[str, Any] = {
@@ -66,7 +68,7 @@ def job_request(
 
 
 def _environment(runtime_env: Mapping[str, Any]) -> dict[str, Any]:
-    """With numbers in ``env_vars`` as text, which native rendering makes of it; Ray fails the job for them."""
+    """The environment with all ``env_vars`` as text: native rendering makes numbers of them, for which Ray fails."""
     variables = runtime_env.get("env_vars")
     if variables is None:
         return dict(runtime_env)

@@ -1,6 +1,6 @@
 """Shows the log of one job while it runs, each line once, over reconnects and over watchers that die.
 
-Ray's log stream starts at byte 0 on every connection, so what counts is how far the log was *shown*. In the triggerer
+Ray's log stream starts at byte 0 on every connection, so the stream counts how far the log was *shown*. In a triggerer
 that position outlives the process (``LogPosition``): lines are shown in batches, and each batch is followed by the new
 position. A watcher that dies in between leaves one batch that its successor shows again, never a gap.
 """
@@ -14,35 +14,36 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ray_jobs_api.client import RayJobsClient
-from ray_jobs_api.cluster_throttle import Member
+from ray_jobs_api.cluster_throttle import WatcherQuota
 from ray_jobs_api.failures import JobNotFoundError, RayApiError
 from ray_jobs_api.job_output import OutputDigest
 from ray_jobs_api.log_lines import LineSplitter
 
-#: Connections in a row without a new line after which the reader is told.
+#: Connections in a row without a new line after which the log says so.
 _MAX_FAILURES = 8
 #: Seconds between two batches where the shown position is saved: one small write to Airflow's database.
 _BATCH_SECONDS = 2.0
-#: How much of a log a watcher without a stream may read again, on average; and its longest pause, in seconds.
-_CHARACTERS_PER_SECOND = 100_000
-_LONGEST_PAUSE = 120.0
-#: Characters that may wait for the next batch; a job that prints faster is shown at once.
-_MAX_HELD = 1_000_000
-#: Seconds for which lines are shown before others in the event loop get a turn.
+#: How much of a log a watcher without a stream may read again, on average.
+_REREAD_CHARACTERS_PER_SECOND = 100_000
+#: The longest delay between two such reads, in seconds.
+_MAX_REREAD_DELAY = 120.0
+#: Characters that may wait for the next batch; more are shown at once.
+_MAX_WAITING = 1_000_000
+#: Seconds for which lines are shown before other tasks of the event loop get a turn.
 _TURN_SECONDS = 0.02
-#: Characters of a fetched log that are taken at once.
+#: Characters of a fetched log that are split at once.
 _PIECE = 1 << 16
-#: Seconds to count what is left out of a log.
-_SKIM_SECONDS = 30.0
+#: Seconds for counting the rest of a log that is not shown.
+_COUNT_SECONDS = 30.0
 
 
 class LogPosition(Protocol):
-    """How many characters of a job's log were shown, kept where the next watcher finds it."""
+    """The number of characters of a job's log that were shown, kept where the next watcher finds it."""
 
     async def load(self) -> int:
-        """The position to continue at; from here on this watcher is the one that shows the log."""
+        """The position to continue at. From here on this watcher is the one that shows the log."""
 
-    async def mine(self) -> bool:
+    async def is_current(self) -> bool:
         """False once another watcher has taken over."""
 
     async def save(self, offset: int) -> None:
@@ -50,10 +51,14 @@ class LogPosition(Protocol):
 
 
 class LogStream:
-    """``emit`` gets each line. ``has_ended`` looks afresh whether the job has ended, ``ended`` is set when it has.
+    """The log of one job, from its start or from a saved position.
 
-    Without a ``position`` lines are shown as they come. With one they are shown in batches, some seconds apart. In a
-    ``crowd`` that has no stream to spare, the log is fetched from time to time.
+    Without a ``position``, lines are shown as they arrive; with one, in batches some seconds apart. While the ``quota``
+    has no stream to spare, the log is fetched from time to time instead.
+
+    :param emit: gets each line.
+    :param has_ended: asks Ray anew whether the job has ended.
+    :param ended: set when the job has ended.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class LogStream:
         has_ended: Callable[[], Awaitable[bool]],
         ended: asyncio.Event,
         position: LogPosition | None = None,
-        crowd: Member | None = None,
+        quota: WatcherQuota | None = None,
     ) -> None:
         self._client = client
         self._id = submission_id
@@ -73,10 +78,10 @@ class LogStream:
         self._has_ended = has_ended
         self._ended = ended
         self._position = position
-        self._crowd = crowd or Member()
+        self._quota = quota or WatcherQuota()
         self._lines = LineSplitter()
-        self._held: deque[tuple[deque[str], int]] = deque()  # lines, and the position after them
-        self._held_length = 0
+        self._waiting: deque[tuple[deque[str], int]] = deque()  # lines, and the position after them
+        self._waiting_length = 0
         self._last: list[str] = []
         self._muted = False
         self._failure = ""
@@ -86,10 +91,10 @@ class LogStream:
         self.digest = OutputDigest()
         self.seen_from_start = True
         self.lines_shown = 0
-        self.elsewhere = f"Read them with 'ray job logs {submission_id}' or in the Ray dashboard."
+        self.hint = f"Read them with 'ray job logs {submission_id}' or in the Ray dashboard."
 
     async def resume(self) -> None:
-        """Go on where an earlier watcher stopped. Call it before ``run``: Airflow's answer may take a while."""
+        """Continue where an earlier watcher stopped. Call it before ``run``: Airflow's answer may take a while."""
         if self._position is not None:
             self._lines = LineSplitter(await self._position.load())
             self.seen_from_start = self._lines.offset == 0
@@ -97,7 +102,7 @@ class LogStream:
     async def run(self) -> bool:
         """Show the log until the job has ended and its log was read to the end (True), or nothing more comes (False).
 
-        Cancelling drops the batch that waits: whoever comes next shows it, or ``finish`` does.
+        Cancelling drops the batch that waits: the next watcher shows it, or ``finish`` does.
         """
         if self._position is None:
             return await self._follow()
@@ -108,55 +113,55 @@ class LogStream:
             batches.cancel()
             await asyncio.gather(batches, return_exceptions=True)
 
-    async def finish(self, whole: bool) -> bool:
-        """Show what is left, the last line without a line break included. For a job that has ended.
+    async def finish(self, complete: bool) -> bool:
+        """Show the rest of an ended job's log, including a last line without a line break.
 
-        ``whole`` says whether ``run`` came to the log's end. Returns whether the log was read to its end.
+        ``complete`` is the result of ``run``. Returns whether the log was read to its end.
         """
-        if not whole:
-            whole = await self._catch_up()
+        if not complete:
+            complete = await self._catch_up()
         await self._take(self._lines.flush())
         await self._show()
-        if not whole and not self._replaced:
-            self._emit(f"(The rest of the job's log could not be read: {self._failure} {self.elsewhere})")
-        return whole
+        if not complete and not self._replaced:
+            self._emit(f"(The rest of the job's log could not be read: {self._failure} {self.hint})")
+        return complete
 
-    async def skim(self) -> bool:
-        """Read what is left without showing it, and say how much that is. Returns whether it was read to its end."""
+    async def count_rest(self) -> bool:
+        """Count the rest of the log instead of showing it, and say so. Returns whether the log was read to its end."""
         self._muted = True
-        left = sum(len(line) + 1 for lines, _ in self._held for line in lines)
-        self._held.clear()
+        rest = sum(len(line) + 1 for lines, _ in self._waiting for line in lines)
+        self._waiting.clear()
         before = self._lines.offset
         try:
-            async with asyncio.timeout(_SKIM_SECONDS):
-                whole = await self._catch_up()
+            async with asyncio.timeout(_COUNT_SECONDS):
+                complete = await self._catch_up()
         except TimeoutError:
-            whole = False
+            complete = False
         await self._take(self._lines.flush())
-        left += self._lines.offset - before
+        rest += self._lines.offset - before
         if not self._replaced:
-            least = "" if whole else "at least "
-            self._emit(f"({least}{left:,} characters of the job's log are left out here. {self.elsewhere})")
-        return whole
+            least = "" if complete else "at least "
+            self._emit(f"({least}{rest:,} characters of the job's log are omitted here. {self.hint})")
+        return complete
 
     async def _follow(self) -> bool:
-        async with self._crowd.stream() as free:
+        async with self._quota.stream() as free:
             while not (free.done() or self._ended.is_set()):
                 await self._fetch()
-                often = max(_BATCH_SECONDS, self._crowd.log_seconds)
-                pause = min(_LONGEST_PAUSE, often + self._lines.offset / _CHARACTERS_PER_SECOND)
+                least = max(_BATCH_SECONDS, self._quota.log_seconds)
+                delay = min(_MAX_REREAD_DELAY, least + self._lines.offset / _REREAD_CHARACTERS_PER_SECOND)
                 ended = asyncio.create_task(self._ended.wait())
-                await asyncio.wait({free, ended}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({free, ended}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
             return await self._stream() if free.done() else await self._fetch()
 
     async def _fetch(self) -> bool:
-        """Show what is new in the whole log by one request; whether it could be had."""
+        """Fetch the whole log with one request and show its new part. Returns whether it could be fetched."""
         self._lines.reconnected()
         try:
             text = await self._client.log(self._id)
         except RayApiError:
-            text = ""  # the polls find out what that means
+            text = ""  # the polls find out the reason
         if not text:
             return await self._catch_up()
         for start in range(0, len(text), _PIECE):
@@ -164,7 +169,7 @@ class LogStream:
         return True
 
     async def _catch_up(self) -> bool:
-        """Show what is new in a log that Ray's Jobs API cannot give: very long lines, bytes that are not UTF-8."""
+        """Show the new part of a log that Ray's Jobs API cannot give: very long lines, bytes that are not UTF-8."""
         self._lines.reconnected()
         try:
             async with contextlib.aclosing(self._client.whole_log(self._id)) as log:
@@ -177,8 +182,8 @@ class LogStream:
 
     async def _stream(self) -> bool:
         self._lines.reconnected()
-        # A stream that ends while the job runs is opened again, and what is known already is skipped. Ray closes a
-        # stream properly only after it saw the job's end, so an end that a fresh look confirms is the log's end.
+        # A stream that ends while the job runs is opened again, and the known part is skipped. Ray closes a stream
+        # properly only after it saw the job's end, so an end that a fresh request confirms is the log's end.
         failures = 0
         while True:
             before = self._lines.offset
@@ -197,22 +202,22 @@ class LogStream:
             if failures > 0 and await self._has_ended():
                 return False
             if failures > 1 and not await self._catch_up() and failures == _MAX_FAILURES:
-                self._emit(f"(The job's log cannot be streamed: {self._failure} {self.elsewhere} Trying on.)")
-            pause = min(0.5 * 2 ** min(failures, 5), 15)
+                self._emit(f"(The job's log cannot be streamed: {self._failure} {self.hint} Retrying.)")
+            delay = min(0.5 * 2 ** min(failures, 5), 15)
             if failures > 1:
-                pause += min(_LONGEST_PAUSE, self._lines.offset / _CHARACTERS_PER_SECOND)
-            await asyncio.sleep(pause)
+                delay += min(_MAX_REREAD_DELAY, self._lines.offset / _REREAD_CHARACTERS_PER_SECOND)
+            await asyncio.sleep(delay)
             self._lines.reconnected()
 
     async def _saw_last_line(self) -> bool:
-        """Whether the stream went to the log's end: at a line of 4 MiB Ray ends it as if that were the end."""
+        """Whether the stream reached the log's end: Ray ends it at a line of 4 MiB as if the log ended there."""
         last, lines = LineSplitter(), []
         try:
             async with contextlib.aclosing(self._client.whole_log(self._id, last_lines=1)) as log:
                 async for text in log:
                     lines += last.feed(text)
         except RayApiError:
-            return True  # nothing speaks against it
+            return True  # nothing contradicts it
         lines += last.flush()
         return lines[-1:] == ([self._lines.unfinished] if self._lines.unfinished else self._last)
 
@@ -221,10 +226,10 @@ class LogStream:
         self._last = lines[-1:] or self._last
         if not lines or self._muted or self._replaced:
             return
-        self._held.append((deque(lines), self._lines.offset))
-        self._held_length += sum(map(len, lines))
+        self._waiting.append((deque(lines), self._lines.offset))
+        self._waiting_length += sum(map(len, lines))
         self._more.set()
-        if self._position is None or self._held_length > _MAX_HELD:
+        if self._position is None or self._waiting_length > _MAX_WAITING:
             await self._show()
 
     async def _show_in_batches(self) -> None:
@@ -232,33 +237,36 @@ class LogStream:
             await self._more.wait()
             self._more.clear()
             await self._show()
-            await asyncio.sleep(max(_BATCH_SECONDS, self._crowd.log_seconds))
+            await asyncio.sleep(max(_BATCH_SECONDS, self._quota.log_seconds))
 
     async def _show(self) -> None:
         async with self._showing:
-            while self._held:
-                if self._position is not None and not await self._position.mine():
+            while self._waiting:
+                if self._position is not None and not await self._position.is_current():
                     self._replaced = True  # another watcher shows them; this one is about to be ended
-                    self._held.clear()
+                    self._waiting.clear()
                     return
                 offset = await self._show_batch()
                 if self._position is not None:
                     await self._position.save(offset)
 
     async def _show_batch(self) -> int:
-        """Show what is held, for some seconds at most; the position after it. A line is either held or shown."""
+        """Show waiting lines, for some seconds at most, and return the position after them.
+
+        A line either waits or was shown, at any moment at which this may be cancelled.
+        """
         loop = asyncio.get_running_loop()
-        began = turn = loop.time()
-        offset = self._held[0][1]
-        while self._held and turn < began + _BATCH_SECONDS:
-            lines, offset = self._held[0]
+        batch_start = turn_start = loop.time()
+        offset = self._waiting[0][1]
+        while self._waiting and turn_start < batch_start + _BATCH_SECONDS:
+            lines, offset = self._waiting[0]
             while lines:
                 line = lines.popleft()
-                self._held_length -= len(line)
+                self._waiting_length -= len(line)
                 self._emit(line)
                 self.lines_shown += 1
-                if loop.time() > turn + _TURN_SECONDS:
+                if loop.time() > turn_start + _TURN_SECONDS:
                     await asyncio.sleep(0)  # hundreds of triggers share this loop
-                    turn = loop.time()
-            self._held.popleft()
+                    turn_start = loop.time()
+            self._waiting.popleft()
         return offset

@@ -1,7 +1,7 @@
-"""Code for a job: a local folder becomes a zip that is uploaded once per content.
+"""Packs the code of a job: a local folder becomes a zip that is uploaded once per content.
 
-The name of a package is a digest of its files (names, contents, executable bits), and the zip has fixed times and an
-order of its own, so that the same folder gives the same package on every worker.
+The name of a package is a digest of its files (names, contents, executable bits). The zip has fixed times and a fixed
+order, so that the same folder gives the same package on every worker.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class Package:
 def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tuple[list[Package], dict[str, Any]]:
     """The packages to upload, and the ``runtime_env`` that names them.
 
-    Local are ``working_dir`` (here or in ``runtime_env``) and the entries of ``py_modules``: folders, ``.py`` files and
-    wheels. Remote addresses such as ``s3://bucket/code.zip`` pass through; Ray fetches them itself. ``excludes`` are
-    used here and not sent where something is packed. Raises ``ValueError`` with one sentence.
+    ``working_dir`` (the argument or the entry of ``runtime_env``) and the entries of ``py_modules`` may be local
+    folders; the latter also ``.py`` files and wheels. Remote addresses such as ``s3://bucket/code.zip`` pass through,
+    because Ray fetches them itself. Where something is packed, ``excludes`` apply here and are not sent to Ray. Raises
+    ``ValueError`` with one sentence.
     """
     resolved = {name: value for name, value in runtime_env.items() if name not in ("working_dir", "excludes")}
     if working_dir and runtime_env.get("working_dir"):
@@ -76,7 +77,7 @@ def _pack_module(path: Path, excludes: Iterable[str]) -> Package:
         return Package(path.name, path.read_bytes())  # a wheel's name says project, version and platform
     if path.suffix == ".py" and path.is_file():
         return _zip("py_modules entry", path, [(path.name, path)], MAX_PACKAGE_BYTES)
-    return pack(path, excludes, what="py_modules entry", inside=f"{path.name}/")
+    return pack(path, excludes, role="py_modules entry", prefix=f"{path.name}/")
 
 
 def pack(
@@ -84,24 +85,24 @@ def pack(
     excludes: Iterable[str] = (),
     limit: int = MAX_PACKAGE_BYTES,
     *,
-    what: str = "working_dir",
-    inside: str = "",
+    role: str = "working_dir",
+    prefix: str = "",
 ) -> Package:
     """Zip a folder. ``excludes`` are patterns as in ``.gitignore``; the folder's own ignore files count as well.
 
-    ``inside`` is put before each name in the zip; ``what`` is the folder's role in messages. Raises ``ValueError`` with
+    ``prefix`` is put before each name in the zip; ``role`` is the folder's role in messages. Raises ``ValueError`` with
     one sentence when the folder is missing or empty, or its zip is larger than ``limit`` bytes.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ValueError(f"{what} {root} is not a folder on the Airflow worker.")
+        raise ValueError(f"{role} {root} is not a folder on the machine that submits the job.")
     files = sorted(_files(root, excludes))
     if not files:
-        raise ValueError(f"{what} {root} holds no files once the excluded ones are left out.")
-    return _zip(what, root, [(inside + name, path) for name, path in files], limit)
+        raise ValueError(f"{role} {root} holds no files that are not excluded.")
+    return _zip(role, root, [(prefix + name, path) for name, path in files], limit)
 
 
-def _zip(what: str, root: Path, files: Iterable[tuple[str, Path]], limit: int) -> Package:
+def _zip(role: str, root: Path, files: Iterable[tuple[str, Path]], limit: int) -> Package:
     digest = hashlib.sha256()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -115,15 +116,15 @@ def _zip(what: str, root: Path, files: Iterable[tuple[str, Path]], limit: int) -
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
             if buffer.tell() > limit:  # before the next file is read into memory
-                raise ValueError(_too_large(what, root, limit))
+                raise ValueError(_too_large(role, root, limit))
     if buffer.tell() > limit:
-        raise ValueError(_too_large(what, root, limit))
+        raise ValueError(_too_large(role, root, limit))
     return Package(f"_ray_pkg_{digest.hexdigest()[:40]}.zip", buffer.getvalue())
 
 
-def _too_large(what: str, root: Path, limit: int) -> str:
+def _too_large(role: str, root: Path, limit: int) -> str:
     return (
-        f"{what} {root} is larger than the {limit / 1024**2:.3g} MiB that the Ray dashboard takes: exclude data and "
+        f"{role} {root} is larger than the {limit / 1024**2:.3g} MiB that the Ray dashboard takes: exclude data and "
         "models (runtime_env 'excludes' or a .rayignore file), or put a zip into an object store and give its address."
     )
 

@@ -1,4 +1,4 @@
-"""Brings one piece of work onto the cluster exactly once: find the job of an earlier attempt, or submit a new one."""
+"""Places one piece of work on the cluster exactly once: adopts the job of an earlier attempt, or submits a new one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ray_jobs_api.stopping import stop_and_wait
 
 @dataclass(frozen=True)
 class Placement:
-    """The job that does the work. ``attached``: an earlier attempt, or a lost answer, had submitted it before.
+    """The job that does the work. ``attached``: it had been submitted before, by an earlier attempt or by this one.
 
-    ``session`` is the cluster's ``session_name`` at that time.
+    ``session`` is the ``session_name`` of the cluster at that time.
     """
 
     submission_id: str
@@ -29,25 +29,27 @@ async def place(
     submission_id: str,
     request: Mapping[str, Any],
     *,
-    earlier: Sequence[str] = (),
     packages: Sequence[Package] = (),
-    superseded: str | None = None,
+    earlier: Sequence[str] = (),
     in_doubt: str | None = None,
-    submitting: Callable[[str], None] = lambda submission_id: None,
+    superseded: str | None = None,
+    on_submit: Callable[[str], None] = lambda submission_id: None,
 ) -> Placement:
-    """Make sure that exactly one job does this work, and say which.
+    """Make sure that exactly one job does this work, and return which.
 
-    ``superseded`` is a job that nobody wants any more: it is stopped first, and seen to stop. Then the job of an
-    earlier attempt (``earlier`` holds their ids, the latest first) is adopted if it is pending, running or done (its
-    worker died, the job did not). Otherwise a new job is submitted under ``submission_id``; when that is taken, this
-    attempt had submitted it before. ``in_doubt`` is one of the earlier ids, under which a submit may still be under
-    way: where Ray does not know it, the new job gets that id, so that the late request is refused when it arrives.
-    ``submitting`` is called with the id just before the submit.
+    :param submission_id: the id of this attempt's job. When it is taken, this attempt had submitted the job before.
+    :param request: the other fields of Ray's ``JobSubmitRequest``.
+    :param packages: uploaded before the submit where the cluster does not hold them.
+    :param earlier: ids of the earlier attempts' jobs, the latest first. A job among them that is pending, running or
+        done is adopted: its worker died, the job did not.
+    :param in_doubt: the id among ``earlier`` under which a submit may still be under way. Where Ray does not know it,
+        the new job gets this id, so that Ray refuses the late request.
+    :param superseded: the id of a job that nobody wants any more. It is stopped, and has stopped, before the submit.
+    :param on_submit: called with the job's id just before the submit.
     """
     session = (await client.version())["session_name"]
     if superseded is not None:
         await _stop_if_alive(client, superseded)
-    own = submission_id
     for earlier_id in earlier:
         job = await _find(client, earlier_id)
         if job is not None and job.status in ("PENDING", "RUNNING", "SUCCEEDED"):
@@ -55,20 +57,20 @@ async def place(
         if job is not None:
             break
         if earlier_id == in_doubt:
-            own = earlier_id
+            submission_id = earlier_id
             break
-    if await _find(client, own) is not None:
-        return Placement(own, attached=True, session=session)
+    if await _find(client, submission_id) is not None:
+        return Placement(submission_id, attached=True, session=session)
     for package in packages:
         if not await client.has_package(package.name):
             await client.upload_package(package.name, package.content)
-    submitting(own)
+    on_submit(submission_id)
     try:
-        await client.submit({**request, "submission_id": own})
+        await client.submit({**request, "submission_id": submission_id})
     except JobExistsError:
-        await client.job(own)  # confirms that the refusal was about this id
-        return Placement(own, attached=True, session=session)
-    return Placement(own, attached=False, session=session)
+        await client.job(submission_id)  # confirms that the refusal was about this id
+        return Placement(submission_id, attached=True, session=session)
+    return Placement(submission_id, attached=False, session=session)
 
 
 async def _find(client: RayJobsClient, submission_id: str) -> JobInfo | None:

@@ -1,7 +1,7 @@
-"""Follows one job to its end: polls its state, streams its log, enforces the limits. Used by task and trigger alike.
+"""Watches one job to its end: polls its state, streams its log, enforces the limits.
 
-The rule: only ``GET /api/jobs/{id}`` decides how a job ended. The log stream is shown as well as it can be, and its
-end, its errors and its gaps decide nothing. The watcher never stops a job except when a limit has passed.
+The rule: only ``GET /api/jobs/{id}`` decides how a job ended. The log stream is shown as well as possible; its end, its
+errors and its gaps decide nothing. A watch never stops its job except when a limit has passed.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_jobs_api.client import JobInfo, RayJobsClient
-from ray_jobs_api.cluster_throttle import Member
+from ray_jobs_api.cluster_throttle import WatcherQuota
 from ray_jobs_api.failures import JobNotFoundError, RayApiError
-from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.job_outcome import JobOutcome
 from ray_jobs_api.log_stream import LogPosition, LogStream
 from ray_jobs_api.stopping import STOP_SECONDS, stop_and_wait
 
-#: Seconds without a new line after the job's end until the stream is given up; Ray looks at its file once per second.
+#: Seconds without a new line after the job's end after which the stream is given up; Ray reads its file once a second.
 _DRAIN_SECONDS = 10.0
-#: Seconds in all for which a job's log is shown after its end.
-_DRAIN_LIMIT = 300.0
-#: The same for a job that waited for resources in vain: it cannot hear of it before it is placed.
+#: The longest time in seconds for which a job's log is shown after the job's end.
+_MAX_DRAIN_SECONDS = 300.0
+#: Seconds for the same after the deadline, so that the caller still gets the outcome.
+_DRAIN_AFTER_DEADLINE = 30.0
+#: Seconds to wait for the stop of a job that waits for resources: it cannot learn of the stop before it is placed.
 _STOP_PENDING_SECONDS = 5.0
 _FIRST_POLL = 0.5
 _MESSAGE_LENGTH = 2_000
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When to give up. ``deadline`` is seconds since 1970 on Airflow's clock; the others are seconds.
+class JobLimits:
+    """When to give up. ``deadline`` is in seconds since 1970, by this machine's clock; the others are durations in s.
 
-    ``pending_timeout`` and ``job_timeout`` count from the submit as Ray's head saw it.
+    ``pending_timeout`` and ``job_timeout`` count from the submit, as Ray's head recorded it. ``unreachable_timeout``
+    counts from Ray's last answer.
     """
 
     deadline: float | None = None
@@ -42,9 +45,9 @@ class Limits:
     unreachable_timeout: float = 300.0
 
     def exceeded(self, job: JobInfo | None, now: float) -> str | None:
-        """The name of the limit that has passed, or None."""
+        """The name of the limit for which to stop the job, or None."""
         if self.deadline is not None and now >= self.deadline:
-            return "execution_timeout"
+            return "deadline"
         if job is None or job.started is None:
             return None
         age = now - job.started
@@ -59,10 +62,11 @@ class JobWatch:
     """One watch over one job.
 
     :param emit: gets each line of the log.
-    :param interval: the longest pause between two polls, in seconds.
-    :param session: ``session_name`` of the cluster that took the job, to tell a replaced cluster from a deleted record.
-    :param position: where the shown part of the log is remembered, if a successor may have to go on.
-    :param crowd: the other watchers of the cluster in this process, if there are any.
+    :param interval: the longest delay between two polls, in seconds.
+    :param session: ``session_name`` of the cluster that took the job. It distinguishes a replaced cluster from a
+        deleted record.
+    :param position: keeps how far the log was shown, where a successor may have to continue.
+    :param quota: the limits of this watch where the process has other watchers of the cluster.
     """
 
     def __init__(
@@ -70,13 +74,13 @@ class JobWatch:
         client: RayJobsClient,
         submission_id: str,
         *,
-        limits: Limits,
+        limits: JobLimits,
         emit: Callable[[str], None],
         interval: float = 5.0,
         stream_logs: bool = True,
         session: str | None = None,
         position: LogPosition | None = None,
-        crowd: Member | None = None,
+        quota: WatcherQuota | None = None,
     ) -> None:
         self._client = client
         self._id = submission_id
@@ -85,7 +89,7 @@ class JobWatch:
         self._interval = interval
         self._stream_logs = stream_logs
         self._session = session
-        self._crowd = crowd or Member()
+        self._quota = quota or WatcherQuota()
         self._finished = asyncio.Event()
         self._poll_now = asyncio.Event()
         self._still_running = asyncio.Event()
@@ -96,10 +100,10 @@ class JobWatch:
             has_ended=self._has_ended,
             ended=self._finished,
             position=position,
-            crowd=self._crowd,
+            quota=self._quota,
         )
 
-    async def run(self) -> Outcome:
+    async def run(self) -> JobOutcome:
         """Wait for the end. Cancelling this coroutine leaves the job alone."""
         streamer = None
         if self._stream_logs:
@@ -112,67 +116,69 @@ class JobWatch:
                 outcome.log_complete = await self._end_log(streamer, outcome) and self._log.seen_from_start
         finally:
             if streamer is not None:
-                await _cancelled(streamer)
+                await _cancel(streamer)
         digest = self._log.digest
         outcome.report, outcome.report_problem = digest.report, digest.report_problem
         outcome.error, outcome.tail = digest.error, digest.tail
         return outcome
 
-    async def _end_log(self, streamer: asyncio.Task[bool], outcome: Outcome) -> bool:
-        """Show the rest of the log, for some minutes at most; whether the log was read to its end.
+    async def _end_log(self, streamer: asyncio.Task[bool], outcome: JobOutcome) -> bool:
+        """Show the rest of the log, for some minutes at most. Returns whether the log was read to its end.
 
-        Whatever goes wrong with it is said in the log and decides nothing: the job has ended.
+        The log mentions any failure of it, which decides nothing: the job has ended.
         """
-        seconds = _DRAIN_LIMIT
-        if self._limits.deadline is not None:  # Airflow's own timeout strikes ``deferral_grace`` after the deadline
-            seconds = max(_DRAIN_SECONDS, min(seconds, self._limits.deadline + 30 - time.time()))
+        seconds = _MAX_DRAIN_SECONDS
+        if self._limits.deadline is not None:
+            until_deadline = self._limits.deadline - time.time()
+            seconds = max(_DRAIN_SECONDS, min(seconds, until_deadline + _DRAIN_AFTER_DEADLINE))
         try:
             async with asyncio.timeout(seconds):
-                whole = await self._drained(streamer) if outcome.api_error is None else True
-                await _cancelled(streamer)
-                return await self._log.finish(whole)
+                complete = await self._drain(streamer) if outcome.api_error is None else True
+                await _cancel(streamer)
+                return await self._log.finish(complete)
         except TimeoutError:
-            await _cancelled(streamer)
-            return await self._log.skim()
+            await _cancel(streamer)
+            return await self._log.count_rest()
         except Exception as error:
-            self._emit(f"(The end of the job's log could not be shown: {error!r}. {self._log.elsewhere})")
+            self._emit(f"(The end of the job's log could not be shown: {error!r}. {self._log.hint})")
             return False
 
-    async def _drained(self, streamer: asyncio.Task[bool]) -> bool:
-        """Wait for the stream's end as long as it moves; whether it has come."""
+    async def _drain(self, streamer: asyncio.Task[bool]) -> bool:
+        """Wait for the stream's end as long as new lines arrive. Returns whether the end was reached."""
         while True:
             before = self._log.lines_shown
             done, _ = await asyncio.wait({streamer}, timeout=_DRAIN_SECONDS)
             if done and (error := streamer.exception()) is not None:
-                self._emit(f"(The job's log could not be shown as it came: {error!r}.)")
+                self._emit(f"(The job's log could not be shown while it ran: {error!r}.)")
             elif done:
                 return streamer.result()
             if done or self._log.lines_shown == before:
                 return False
 
-    async def _poll(self) -> Outcome:
-        pause, last_answer, job = min(_FIRST_POLL, self._interval), time.monotonic(), None
+    async def _poll(self) -> JobOutcome:
+        delay, last_answer, job = min(_FIRST_POLL, self._interval), time.monotonic(), None
         while True:
             try:
                 found = await self._job()
-                if isinstance(found, Outcome):
+                if isinstance(found, JobOutcome):
                     return found
                 job, last_answer = found, time.monotonic()
             except RayApiError as error:
-                # A head that restarts is away for a while, and its job goes on or is reported lost afterwards.
+                # A head that restarts is away for a while; its job continues, or is reported lost afterwards.
                 away = time.monotonic() - last_answer
-                # What was answered before may be answered again: a token is being rotated, a proxy restarts.
+                # A request that succeeded before may succeed again: a token is being rotated, a proxy restarts.
                 if (not error.transient and job is None) or away >= self._limits.unreachable_timeout:
                     return self._lost(error)
             if job is not None and job.finished:
                 return _ended(job)
             if limit := self._limits.exceeded(job, time.time()):
-                return await self._end_for(limit, job)
+                return await self._stop_for(limit)
             self._still_running.set()
-            await self._pause(pause)
-            pause = max(min(pause * 1.5, self._interval), self._crowd.poll_seconds)
+            await self._wait(delay)
+            delay = max(min(delay * 1.5, self._interval), self._quota.poll_seconds)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _wait(self, seconds: float) -> None:
+        """Wait for the next poll, which the deadline or a question of the log stream may bring forward."""
         if self._limits.deadline is not None:
             seconds = min(seconds, max(0.05, self._limits.deadline - time.time()))
         try:
@@ -181,7 +187,7 @@ class JobWatch:
             return
         self._poll_now.clear()
 
-    async def _end_for(self, limit: str, job: JobInfo | None) -> Outcome:
+    async def _stop_for(self, limit: str) -> JobOutcome:
         try:
             pending_seconds = _STOP_PENDING_SECONDS if limit == "pending_timeout" else STOP_SECONDS
             outcome = _ended(await stop_and_wait(self._client, self._id, pending_seconds))
@@ -191,12 +197,12 @@ class JobWatch:
             outcome.limit = limit
         return outcome
 
-    async def _job(self) -> JobInfo | Outcome:
-        """The job, or the outcome of one that the cluster does not know."""
+    async def _job(self) -> JobInfo | JobOutcome:
+        """The job, or the outcome of a job that the cluster does not know."""
         try:
             return await self._client.job(self._id)
         except JobNotFoundError as error:
-            # A proxy without its backend says the same, so the cluster must be there to be believed.
+            # A proxy without its backend answers the same, so only a cluster that is there is believed.
             session = (await self._client.version())["session_name"]
             outcome = self._lost(error)
         if self._session and session != self._session:
@@ -205,10 +211,11 @@ class JobWatch:
             outcome.api_error = f"the cluster is the same (session {session}), but the job's record was deleted."
         return outcome
 
-    def _lost(self, error: RayApiError) -> Outcome:
-        return Outcome(self._id, "UNKNOWN", api_error=str(error), api_reason=error.reason.value)
+    def _lost(self, error: RayApiError) -> JobOutcome:
+        return JobOutcome(self._id, "UNKNOWN", api_error=str(error), api_reason=error.reason.value)
 
     async def _has_ended(self) -> bool:
+        """Poll at once. Returns whether the job has ended."""
         self._still_running.clear()
         self._poll_now.set()
         waits = [asyncio.create_task(event.wait()) for event in (self._finished, self._still_running)]
@@ -218,10 +225,10 @@ class JobWatch:
         return self._finished.is_set()
 
 
-async def _cancelled(task: asyncio.Task[Any]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _ended(job: JobInfo) -> Outcome:
-    return Outcome(job.submission_id, job.status, job.error_type, job.exit_code, job.message[:_MESSAGE_LENGTH])
+def _ended(job: JobInfo) -> JobOutcome:
+    return JobOutcome(job.submission_id, job.status, job.error_type, job.exit_code, job.message[:_MESSAGE_LENGTH])

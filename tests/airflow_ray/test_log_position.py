@@ -1,4 +1,4 @@
-"""A watcher that follows another one, as triggers do when their triggerer dies: the log goes on where it stopped.
+"""A watcher that follows another one, as triggers do when their triggerer dies: the log continues where it stopped.
 
 Airflow's supervisor is a stand-in that keeps XComs in memory; the real one is in ``tests/dags/test_kills.py``.
 """
@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.execution_time.comms import SetXCom, XComResult
 
 from airflow_ray.supervisor import TaskKey, XComLogPosition
-from conversations import JOBS, behaving, place_attempt, watched
+from ray_head_client import JOBS, behaving, place_attempt, watched
 from ray_jobs_api.client import RayJobsClient
 from ray_jobs_api.packages import pack
 
@@ -43,9 +43,9 @@ def test_the_position_belongs_to_one_job_and_one_watcher(supervisor):
         assert await first.load() == 0
         await first.save(120)
         second = XComLogPosition(TASK, "job-1")
-        assert await first.mine()
+        assert await first.is_current()
         assert await second.load() == 120
-        assert (await first.mine(), await second.mine()) == (False, True)
+        assert (await first.is_current(), await second.is_current()) == (False, True)
         assert await XComLogPosition(TASK, "job-2").load() == 0
 
     asyncio.run(story())
@@ -73,7 +73,7 @@ def test_a_successor_shows_the_rest_and_its_predecessor_nothing_more(cluster, at
             position = XComLogPosition(TASK, attempt.submission_id)
             return asyncio.create_task(watched(client, attempt.submission_id, emit=emit, position=position))
 
-        hung = follow(show_first)  # goes on in vain, like a trigger whose triggerer was believed dead
+        hung = follow(show_first)  # continues in vain, like a trigger whose triggerer was believed dead
         await enough.wait()
         successor = follow(show_second)
         await more.wait()

@@ -1,4 +1,4 @@
-"""Which live jobs may be stopped, by what Airflow says of their tasks.
+"""Which live jobs may be stopped, according to Airflow's states of their tasks.
 
 The supervisor is a stand-in: it gives every state on demand. A real Airflow is asked in ``tests/dags/test_orphans.py``.
 """
@@ -93,5 +93,5 @@ def test_an_airflow_that_does_not_answer_is_an_error(verdict: Any):
     ],
     ids=["detached", "does not say", "garbled", "finished"],
 )
-def test_a_job_that_is_not_said_to_be_stopped_is_left_alone(verdict: Any, job: JobInfo):
+def test_a_job_without_on_kill_stop_is_left_alone(verdict: Any, job: JobInfo):
     assert verdict("failed", run("failed"), job) == (0, 0)

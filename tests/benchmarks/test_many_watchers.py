@@ -112,7 +112,7 @@ def test_watchers_of_one_triggerer(tmp_path: Path):
     everything = {"head_cores_idle": round(idle, 3), "head_cores_watched": round(busy, 3), **result, **ended}
     print("\n" + json.dumps(everything, indent=1))
     assert ended["succeeded"] == WATCHERS
-    # The budget of crowd.py: 25 polls and 10 requests for logs.
+    # The limits of cluster_throttle.py: 25 polls and 10 requests for logs.
     assert result["requests_per_second"] < 40
     assert result["log_streams"] < 100
 
@@ -123,11 +123,12 @@ async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> No
 
     from airflow_ray.triggers.job import RayJobTrigger
     from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.transport import HttpTransport
 
     supervisor = Supervisor()
     task_runner.SUPERVISOR_COMMS = supervisor
     requests: Counter[str] = Counter()
-    open_request, tail = RayJobsClient._open, RayJobsClient.tail
+    open_request, tail = HttpTransport.open, RayJobsClient.tail
 
     def counted_open(self: Any, method: str, path: str, **options: Any) -> Any:
         requests["http"] += 1
@@ -137,7 +138,7 @@ async def watch_all(count: int, seconds: float, end: Path, ids: list[str]) -> No
         requests["websocket"] += 1
         return tail(self, submission_id)
 
-    RayJobsClient._open, RayJobsClient.tail = counted_open, counted_tail
+    HttpTransport.open, RayJobsClient.tail = counted_open, counted_tail
     process = psutil.Process()
     memory = process.memory_info().rss
 

@@ -18,7 +18,7 @@ from embedded.http import request_json
 from embedded.ports import free_ports
 from embedded.processes import poll, send
 from embedded.ray_head import RayHead
-from ray_ingest.job_scripts import OUTLETS
+from ray_ingest.job_scripts import COLLECTIONS
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = REPOSITORY / "tests" / "jobs"
@@ -131,7 +131,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
-    for name in (*(f"ingest_{pipeline}.py" for pipeline in OUTLETS), "retry_failed.py", "maintain_collections.py"):
+    for name in (*(f"ingest_{pipeline}.py" for pipeline in COLLECTIONS), "retry_failed.py", "maintain_collections.py"):
         shutil.copy(REPOSITORY / "dags" / name, dags)
     source = (dags / "ingest_pdfs.py").read_text()
     # The same file on a schedule that a test can wait for. Its partitions are the minutes of a day: keys repeat, runs

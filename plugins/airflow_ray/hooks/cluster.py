@@ -11,14 +11,14 @@ from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_ray.hooks.connection import settings_from_connection
 from airflow_ray.provider_info import DEFAULT_CONN_ID
-from ray_jobs_api.settings import ClusterSettings
 
 if TYPE_CHECKING:
     from ray_jobs_api.client import RayJobsClient
+    from ray_jobs_api.settings import ClusterSettings
 
 
 class RayHook(BaseHook):
-    """Access to one Ray cluster. Its secrets are masked in every log before they leave this class."""
+    """Access to one Ray cluster. It masks the connection's secrets in every log before it returns them."""
 
     conn_name_attr = "conn_id"
     default_conn_name = DEFAULT_CONN_ID
@@ -37,7 +37,7 @@ class RayHook(BaseHook):
         return settings
 
     async def asettings(self) -> ClusterSettings:
-        """As ``settings``, for code that runs in an event loop such as a trigger."""
+        """As ``settings``, for code that runs in an event loop, such as a trigger."""
         settings = settings_from_connection(await self.aget_connection(self.conn_id))
         for secret in settings.secrets:
             await amask_secret(secret)
@@ -71,10 +71,10 @@ class RayHook(BaseHook):
 
 
 def stop_from_signal_handler(settings: ClusterSettings, submission_id: str, timeout: float = 4.0) -> str | None:
-    """Stop a job from inside a signal handler: None when Ray took the request, else one sentence.
+    """Stop a job from inside a signal handler. Returns None when Ray took the request, otherwise one sentence.
 
-    Airflow calls ``on_kill`` in its SIGTERM handler, 5 s before SIGKILL, and perhaps in the middle of an event loop of
-    ours. So one short request, no retries, in a thread with a loop of its own.
+    Airflow calls ``on_kill`` in its SIGTERM handler, 5 s before SIGKILL, and possibly while one of our event loops
+    runs. Hence one short request without retries, in a thread with an event loop of its own.
     """
     from ray_jobs_api.client import RayJobsClient
     from ray_jobs_api.failures import JobNotFoundError, RayApiError

@@ -30,7 +30,7 @@ def settings_from_connection(connection: Connection) -> ClusterSettings:
     base_url = _base_url(connection, where)
     return ClusterSettings(
         base_url=base_url,
-        conn_id=connection.conn_id,
+        name=connection.conn_id,
         token=(connection.password or "").strip() or None,
         headers=_headers(extra.get("headers"), where),
         verify=_boolean(extra.get("verify"), where),

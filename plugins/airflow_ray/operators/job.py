@@ -1,10 +1,11 @@
 """``RayOperator``: one Airflow task, one Ray job.
 
-Order matters here, and each step says why: the id is known before the submit, so that a worker that dies at any moment
-leaves a job that the next attempt finds; the link is pushed right after the submit, so that it works while the job
-runs; the job's end is read from Ray alone, never from its log.
+The order of steps matters. The id is known before the submit, so that a worker that dies at any moment leaves a job
+that the next attempt finds. The link is pushed right after the submit, so that it works while the job runs. The job's
+end is read from Ray alone, never from its log.
 
-Nothing heavy is imported with this module: parsing a Dag must not pay for an HTTP client.
+Nothing heavy is imported with this module: parsing a Dag must not pay for an HTTP client. The module is longer than 300
+lines because an operator is one class, of which a third declares and documents its parameters.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_ray.exceptions import RayJobError, early_error
-from airflow_ray.job_ids import ON_KILL, Attempt, attempt_of
-from airflow_ray.job_record import JobMemory
+from airflow_ray.exceptions import RayJobError, no_job_error
+from airflow_ray.job_ids import ON_KILL_KEY, Attempt, attempt_of
+from airflow_ray.job_record import JobRecord
 from airflow_ray.links.job import RayJobLink, job_url
-from airflow_ray.operators.base import RayJobTask
+from airflow_ray.operators.base import RayBaseOperator
 from airflow_ray.provider_info import DEFAULT_CONN_ID
 from ray_jobs_api.failures import FailureReason, RayApiError
 
@@ -26,42 +27,42 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from ray_jobs_api.client import RayJobsClient
-    from ray_jobs_api.job_outcome import Outcome
+    from ray_jobs_api.job_outcome import JobOutcome
     from ray_jobs_api.placement import Placement
 
 Seconds = timedelta | float
 
 
-class RayOperator(RayJobTask):
+class RayOperator(RayBaseOperator):
     """Run a command on a Ray cluster as a Ray job and wait for it.
 
     The result (XCom ``return_value``, and ``extra`` of the outlets' asset events) is the JSON object of the last line
     ``REPORT {...}`` of the job's output, or None. XCom ``submission_id`` holds the job's id while it runs.
 
     :param entrypoint: shell command, or a list of words that is quoted for the shell.
-    :param arguments: flags behind the entrypoint, quoted; a value that renders to nothing, ``None`` or ``False``
-        leaves its flag out and ``True`` gives a bare flag.
+    :param arguments: flags behind the entrypoint, quoted; a value that renders to an empty string, ``None`` or
+        ``False`` omits its flag and ``True`` gives a bare flag.
     :param working_dir: a local folder, zipped and uploaded once per content, or a remote address for Ray.
-    :param runtime_env: Ray's runtime environment. Readable by every client of the cluster: no secrets.
+    :param runtime_env: Ray's runtime environment. Every client of the cluster can read it: no secrets.
     :param conn_id: connection of type ``ray``.
-    :param deferrable: wait in the triggerer (default) or in the worker.
-    :param entrypoint_num_cpus: CPUs for the driver. With any of these four set, it may run off the head node.
+    :param deferrable: wait in the triggerer (the default) or in the worker.
+    :param entrypoint_num_cpus: CPUs for the driver. With any of these five set, it may run off the head node.
     :param entrypoint_num_gpus: GPUs for the driver.
     :param entrypoint_memory: memory for the driver, in bytes.
     :param entrypoint_resources: custom resources for the driver.
     :param entrypoint_label_selector: labels of the node for the driver.
-    :param metadata: strings shown with the job in Ray; the dag, run, task and try are added.
-    :param poll_interval: longest pause between two questions for the job's state, in seconds.
+    :param metadata: strings shown with the job in Ray; the dag, run, task, map index and try are added.
+    :param poll_interval: the longest delay between two requests for the job's state, in seconds.
     :param on_kill: ``"stop"`` stops the job when the task is killed, cleared or marked; ``"detach"`` lets it run.
-    :param job_timeout: stop the job this long after its submit; kept over retries that find the job again.
-    :param pending_timeout: stop a job that is still pending after this long.
+    :param job_timeout: stop the job this long after its submit. A retry that finds the job again keeps the deadline.
+    :param pending_timeout: give up a job that is still pending after this time.
     :param unreachable_timeout: fail when Ray has not answered for this long, at the submit or later.
     :param stream_logs: show the job's log in the task's log.
     :param exit_codes: the meaning of the driver's exit codes, as a mapping to names of ``FailureReason``, such as
         ``{2: "configuration"}``. By default no code has one: every exit but 0 is a ``job_error``, or ``killed`` by a
         signal, and is retried as ``retries`` says.
 
-    ``execution_timeout`` bounds the whole task, the deferred time included, and stops the job.
+    ``execution_timeout`` bounds the whole task, including the deferred time, and stops the job.
     """
 
     template_fields: Sequence[str] = (
@@ -85,7 +86,7 @@ class RayOperator(RayJobTask):
     }
     operator_extra_links = (RayJobLink(),)
     ui_color = "#d6eefc"
-    #: Seconds after the deadline at which Airflow's own timeout strikes: the trigger needs them to stop the job.
+    #: Seconds after the deadline at which Airflow's own timeout fires: the trigger needs them to stop the job.
     deferral_grace = 120.0
 
     def __init__(
@@ -140,14 +141,14 @@ class RayOperator(RayJobTask):
             deadline = context["ti"].start_date.timestamp() + self.execution_timeout.total_seconds()
         try:
             return self._start(context, deadline, adopt=True)
-        except AirflowTaskTimeout:  # the signal strikes in the midst of whatever this process does
-            return self._timed_out(context)
+        except AirflowTaskTimeout:  # raised by a signal, in the middle of whatever this process does
+            return self._time_out(context)
 
     def resume(self, context: Context, event: dict[str, Any], attached: bool, deadline: float | None) -> Any:
-        """Continue after the trigger's event; the job has ended, or could not be watched to its end."""
-        from ray_jobs_api.job_outcome import Outcome
+        """Continue after the trigger's event: the job has ended, or could not be watched to its end."""
+        from ray_jobs_api.job_outcome import JobOutcome
 
-        outcome = Outcome(**event)
+        outcome = JobOutcome(**event)
         self._connect(outcome.submission_id)
         return self._finish(context, outcome, attached=attached, deadline=deadline)
 
@@ -158,26 +159,26 @@ class RayOperator(RayJobTask):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
-            # A trigger that failed says nothing about the job: where there is a next try, that finds it again.
+            # A trigger that failed says nothing about the job: the next try, if there is one, finds the job again.
             last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
             if not isinstance(error, TaskDeferralTimeout) and not last_try:
                 raise
-            if (submission_id := JobMemory(context).submission_id) is not None:
+            if (submission_id := JobRecord(context).submission_id) is not None:
                 self._connect(submission_id)
                 self.on_kill()
             raise
 
-    def _timed_out(self, context: Context) -> Any:
-        """Stop the job and see it stop, as the trigger does at its deadline."""
+    def _time_out(self, context: Context) -> Any:
+        """Stop the job and wait until it has stopped, as the trigger does at its deadline."""
         from ray_jobs_api.placement import Placement
 
         if self._submission_id is None:
             sentence = "The task ran into its execution_timeout before it had a job."
-            raise self._logged(early_error(sentence, FailureReason.TIMEOUT)) from None
-        self.stream_logs = False  # it was shown so far, and would be shown from its start
+            raise self._logged(no_job_error(sentence, FailureReason.TIMEOUT)) from None
+        self.stream_logs = False  # its log was shown so far, and would be shown again from the start
         outcome = self._watch(Placement(self._submission_id, attached=False, session=""), deadline=0.0)
         if outcome.status == "STOPPED":  # perhaps by the watch that the signal interrupted: it has the same deadline
-            outcome.limit = "execution_timeout"
+            outcome.limit = "deadline"
         return self._finish(context, outcome, attached=False, deadline=0.0)
 
     def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
@@ -193,7 +194,7 @@ class RayOperator(RayJobTask):
             request = job_request(
                 entrypoint=command_line(self.entrypoint, self.arguments),
                 runtime_env=runtime_env,
-                metadata={**(self.metadata or {}), **attempt.metadata, ON_KILL: self.on_kill_action},
+                metadata={**(self.metadata or {}), **attempt.metadata, ON_KILL_KEY: self.on_kill_action},
                 num_cpus=self.entrypoint_num_cpus,
                 num_gpus=self.entrypoint_num_gpus,
                 memory=self.entrypoint_memory,
@@ -201,21 +202,15 @@ class RayOperator(RayJobTask):
                 label_selector=self.entrypoint_label_selector,
             )
         except (ValueError, OSError) as error:
-            raise self._logged(early_error(str(error), FailureReason.CONFIGURATION)) from None
-        memory = JobMemory(context)
-        # A job that was given up may live: its stop may have failed with the API that was to be asked for it.
-        given_up = memory.given_up(attempt)
-        superseded = memory.submission_id if given_up else None
-        if superseded is None and self.on_kill_action == "stop":
-            superseded = memory.superseded(attempt)
-        in_doubt = memory.in_doubt(attempt)
-        earlier = [each.submission_id for each in attempt.predecessors()] if adopt and not given_up else []
+            raise self._logged(no_job_error(str(error), FailureReason.CONFIGURATION)) from None
+        record = JobRecord(context)
+        jobs = record.earlier_jobs(attempt, adopt=adopt, stop_superseded=self.on_kill_action == "stop")
 
-        def submitting(submission_id: str) -> None:
-            if self._killed:  # while packages were on their way
+        def on_submit(submission_id: str) -> None:
+            if self._killed:  # while packages were uploaded
                 raise RayApiError("The task was killed before it submitted its job.", FailureReason.STOPPED)
-            memory.submitting(attempt, submission_id)
-            self._submission_id = submission_id  # whoever kills this process from here on finds the id to stop
+            record.submitting(attempt, submission_id)
+            self._submission_id = submission_id  # a kill of this process finds the id to stop from here on
             self.log.info("Submitting Ray job %s: %s", submission_id, request["entrypoint"])
 
         placement: Placement = self._call(
@@ -223,15 +218,15 @@ class RayOperator(RayJobTask):
                 client,
                 attempt.submission_id,
                 request,
-                earlier=earlier,
                 packages=packages,
-                superseded=superseded,
-                in_doubt=in_doubt,
-                submitting=submitting,
+                earlier=jobs.earlier,
+                in_doubt=jobs.in_doubt,
+                superseded=jobs.superseded,
+                on_submit=on_submit,
             ),
-            patience=self.unreachable_timeout,
+            retry_seconds=self.unreachable_timeout,
         )
-        memory.placed(attempt, placement.submission_id)
+        record.placed(attempt, placement.submission_id)
         self._submission_id = placement.submission_id
         self.job_url = job_url(settings.dashboard_url, placement.submission_id)
         ti.xcom_push(key=RayJobLink().xcom_key, value=self.job_url)
@@ -240,11 +235,11 @@ class RayOperator(RayJobTask):
             self.log.info("Found Ray job %s of an earlier attempt; watching it.", placement.submission_id)
         self.log.info("Ray dashboard: %s", self.job_url)
         if self._killed:
-            self.on_kill()  # the signal came while the submit was on its way
+            self.on_kill()  # the signal arrived during the submit
         if self.deferrable and not self._killed:
             self._defer(ti, attempt, placement, deadline)
         outcome = self._watch(placement, deadline)
-        return self._finish(context, outcome, attached=_elsewhere(attempt, placement), deadline=deadline)
+        return self._finish(context, outcome, attached=_is_adopted(attempt, placement), deadline=deadline)
 
     def _defer(self, ti: Any, attempt: Attempt, placement: Placement, deadline: float | None) -> None:
         from airflow_ray.supervisor import LOG_KEY
@@ -265,18 +260,18 @@ class RayOperator(RayJobTask):
                 session=placement.session,
             ),
             method_name="resume",
-            kwargs={"attached": _elsewhere(attempt, placement), "deadline": deadline},
+            kwargs={"attached": _is_adopted(attempt, placement), "deadline": deadline},
             timeout=None if remaining is None else timedelta(seconds=remaining),
         )
 
-    def _watch(self, placement: Placement, deadline: float | None) -> Outcome:
-        from ray_jobs_api.watch import JobWatch, Limits
+    def _watch(self, placement: Placement, deadline: float | None) -> JobOutcome:
+        from ray_jobs_api.watch import JobLimits, JobWatch
 
-        async def watch(client: RayJobsClient) -> Outcome:
+        async def watch(client: RayJobsClient) -> JobOutcome:
             return await JobWatch(
                 client,
                 placement.submission_id,
-                limits=Limits(**self._limits(deadline)),
+                limits=JobLimits(**self._limits(deadline)),
                 emit=lambda line: self.log.info("%s", line),
                 interval=self.poll_interval,
                 stream_logs=self.stream_logs,
@@ -285,12 +280,12 @@ class RayOperator(RayJobTask):
 
         return self._call(watch)
 
-    def _finish(self, context: Context, outcome: Outcome, *, attached: bool, deadline: float | None) -> Any:
-        from airflow_ray.job_failure import judge
+    def _finish(self, context: Context, outcome: JobOutcome, *, attached: bool, deadline: float | None) -> Any:
+        from airflow_ray.job_failure import job_failure
         from ray_jobs_api.job_outcome import complete_output
 
         if outcome.status == "STOPPED" and attached and outcome.limit is None and not self._killed:
-            # An earlier attempt was killed and its job was still stopping when this attempt found it.
+            # An earlier attempt was killed, and its job was still stopping when this attempt found it.
             self.log.info("The job of the earlier attempt was being stopped; submitting this attempt's own.")
             return self._start(context, deadline, adopt=False)
         if not outcome.log_complete and outcome.api_error is None:
@@ -309,14 +304,13 @@ class RayOperator(RayJobTask):
         if outcome.tail:
             self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
         if outcome.limit is not None:
-            JobMemory(context).give_up()
-        codes = {code: FailureReason(name) for code, name in self.exit_codes.items()}
-        seconds = {"job_timeout": self.job_timeout, "pending_timeout": self.pending_timeout}
-        if self.execution_timeout is not None:
-            seconds["execution_timeout"] = self.execution_timeout.total_seconds()
-        raise self._logged(judge(outcome, codes, seconds))
+            JobRecord(context).give_up()
+        exit_codes = {code: FailureReason(name) for code, name in self.exit_codes.items()}
+        limits = {**self._limits(deadline), "deadline": _seconds(self.execution_timeout)}
+        raise self._logged(job_failure(outcome, exit_codes, limits))
 
     def _limits(self, deadline: float | None) -> dict[str, Any]:
+        """The fields of ``JobLimits``."""
         return {
             "deadline": deadline,
             "job_timeout": self.job_timeout,
@@ -325,7 +319,7 @@ class RayOperator(RayJobTask):
         }
 
 
-def _elsewhere(attempt: Attempt, placement: Placement) -> bool:
+def _is_adopted(attempt: Attempt, placement: Placement) -> bool:
     """Whether the job was submitted by an earlier attempt."""
     return placement.attached and placement.submission_id != attempt.submission_id
 

@@ -1,9 +1,9 @@
-"""Watches a job in the triggerer while the task is deferred, and fires one event when it has ended.
+"""Watches a job in the triggerer while its task is deferred, and fires one event when the job has ended.
 
-What ends a job and what does not: a triggerer that stops, restarts or hands the trigger over must leave the job alone,
-so nothing happens in ``cleanup``. Only ``on_kill``, the user's action, stops it. Airflow also calls ``on_kill`` when a
-recovered triggerer drops a trigger that another one took over (apache/airflow#73454), so the task's state is asked
-first: as long as the task is deferred, somebody else watches the job.
+A triggerer that stops, restarts or hands the trigger over must leave the job alone, so ``cleanup`` does nothing. Only
+``on_kill``, the user's action, stops the job. Airflow also calls ``on_kill`` when a recovered triggerer drops a trigger
+that another one took over (apache/airflow#73454), so ``on_kill`` first asks for the task's state: as long as the task
+is deferred, another watcher has the job.
 """
 
 from __future__ import annotations
@@ -14,26 +14,32 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_chain, wait_fixed
 
 from airflow_ray.hooks.cluster import RayHook
 from airflow_ray.supervisor import TaskKey, XComLogPosition
 from ray_jobs_api.client import RayJobsClient
-from ray_jobs_api.cluster_throttle import Crowd
+from ray_jobs_api.cluster_throttle import ClusterThrottle
 from ray_jobs_api.failures import FailureReason, RayApiError
-from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.job_outcome import JobOutcome
 from ray_jobs_api.settings import ClusterSettings
-from ray_jobs_api.watch import JobWatch, Limits
+from ray_jobs_api.watch import JobLimits, JobWatch
 
-#: The watchers of this triggerer process.
-_crowd = Crowd()
-#: Stops under way. The event loop keeps weak references only, and a stop outlives the trigger that began it.
+#: Shared by the watchers of this triggerer process.
+_throttle = ClusterThrottle()
+#: Stops under way. The event loop keeps weak references only, and a stop outlives the trigger that started it.
 _stops: set[asyncio.Task[None]] = set()
+#: Delays in seconds between attempts to read the connection.
+_CONNECTION_DELAYS = (1, 5, 15)
 
 
 class RayJobTrigger(BaseTrigger):
-    """``task_key`` is ``[dag_id, run_id, task_id, map_index]``; ``limits`` the fields of ``Limits``.
+    """Watches one job. Only the id of its connection is stored, never the secrets. The event holds a ``JobOutcome``.
 
-    Only the connection's id is stored, never its secrets. The event's payload is an ``Outcome``.
+    :param task_key: ``[dag_id, run_id, task_id, map_index]``.
+    :param limits: the fields of ``JobLimits``.
+    :param stop_on_kill: whether ``on_kill`` stops the job.
+    :param session: ``session_name`` of the cluster that took the job.
     """
 
     def __init__(
@@ -73,49 +79,57 @@ class RayJobTrigger(BaseTrigger):
         return "airflow_ray.triggers.job.RayJobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch the job and fire its ``Outcome``, also when the connection is wrong: the worker raises the error."""
+        """Watch the job and fire its outcome, also when the connection is wrong: the worker raises the error."""
         try:
             settings = await self._settings()
             async with RayJobsClient(settings) as client:
-                with _crowd.joined(settings.base_url) as crowd:
+                with _throttle.watcher(settings.base_url) as quota:
                     outcome = await JobWatch(
                         client,
                         self.submission_id,
-                        limits=Limits(**self.limits),
+                        limits=JobLimits(**self.limits),
                         emit=lambda line: self.log.info("%s", line),
                         interval=self.poll_interval,
                         stream_logs=self.stream_logs,
                         session=self.session,
                         position=XComLogPosition(TaskKey(*self.task_key), self.submission_id),
-                        crowd=crowd,
+                        quota=quota,
                     ).run()
         except ValueError as error:
-            outcome = _not_watched(self.submission_id, str(error), FailureReason.CONFIGURATION)
+            outcome = self._not_watched(str(error), FailureReason.CONFIGURATION)
         except RayApiError as error:
-            outcome = _not_watched(self.submission_id, str(error), error.reason)
+            outcome = self._not_watched(str(error), error.reason)
         yield TriggerEvent(outcome.to_event())
 
     async def _settings(self) -> ClusterSettings:
-        """The connection. Airflow says "not found" also when its database or secrets backend is away for a moment."""
-        for pause in (1, 5, 15):
-            try:
-                return await RayHook(self.conn_id).asettings()
-            except AirflowException as error:
-                self.log.warning("Cannot read connection '%s' (%s); trying again in %d s.", self.conn_id, error, pause)
-            await asyncio.sleep(pause)
+        """Read the connection. Airflow reports it as missing also while its database or secrets backend is away."""
+
+        def say(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            self.log.warning("Cannot read connection '%s' (%s); retrying.", self.conn_id, error)
+
         try:
-            return await RayHook(self.conn_id).asettings()
+            return await AsyncRetrying(
+                retry=retry_if_exception_type(AirflowException),
+                stop=stop_after_attempt(len(_CONNECTION_DELAYS) + 1),
+                wait=wait_chain(*map(wait_fixed, _CONNECTION_DELAYS)),
+                before_sleep=say,
+                reraise=True,
+            )(RayHook(self.conn_id).asettings)
         except AirflowException as error:
             sentence = f"Cannot read connection '{self.conn_id}': {error}."
             raise RayApiError(sentence, FailureReason.UNREACHABLE) from None
 
+    def _not_watched(self, sentence: str, reason: FailureReason) -> JobOutcome:
+        return JobOutcome(self.submission_id, "UNKNOWN", api_error=sentence, api_reason=reason.value)
+
     async def on_kill(self) -> None:
         """Stop the job if the task is really no longer deferred. An unknown state leaves the job alone."""
         if not self.stop_on_kill:
-            self.log.info("The task ended; its Ray job %s goes on (on_kill='detach').", self.submission_id)
+            self.log.info("The task ended; its Ray job %s continues (on_kill='detach').", self.submission_id)
             return
         # Airflow cancels a trigger once per sync until it is gone, so a second cancel can hit this method while it
-        # waits (seen with a slow supervisor). The stop therefore runs beside it and goes on.
+        # waits (seen with a slow supervisor). The stop therefore runs in a task of its own, which continues.
         stop = asyncio.create_task(self._stop_unless_deferred())
         _stops.add(stop)
         stop.add_done_callback(_stops.discard)
@@ -124,7 +138,7 @@ class RayJobTrigger(BaseTrigger):
     async def _stop_unless_deferred(self) -> None:
         state = await TaskKey(*self.task_key).state()
         if state in ("deferred", "unknown"):
-            self.log.info("Task state is %s: the Ray job %s is left alone.", state, self.submission_id)
+            self.log.info("The task's state is %s: Ray job %s is left alone.", state, self.submission_id)
             return
         try:
             async with RayJobsClient(await RayHook(self.conn_id).asettings()) as client:
@@ -132,8 +146,4 @@ class RayJobTrigger(BaseTrigger):
         except (RayApiError, ValueError, AirflowException) as error:
             self.log.error("Could not stop Ray job %s: %s", self.submission_id, error)
         else:
-            self.log.info("The task was ended by a user: asked Ray to stop job %s.", self.submission_id)
-
-
-def _not_watched(submission_id: str, sentence: str, reason: FailureReason) -> Outcome:
-    return Outcome(submission_id, "UNKNOWN", api_error=sentence, api_reason=reason.value)
+            self.log.info("A user ended the task: asked Ray to stop job %s.", self.submission_id)

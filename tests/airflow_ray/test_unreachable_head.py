@@ -1,4 +1,4 @@
-"""A Ray head that is away when a task wants to submit: waited for, as long as ``unreachable_timeout`` says."""
+"""A Ray head that is away when a task submits: the task retries, as long as ``unreachable_timeout`` says."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from ray_jobs_api.settings import ClusterSettings
 
 
 class Away:
-    """A conversation that fails so many times before it succeeds."""
+    """Requests that fail so many times before they succeed."""
 
     def __init__(self, times: int, *, transient: bool = True) -> None:
         self.times, self.transient, self.asked = times, transient, 0
@@ -24,21 +24,23 @@ class Away:
 
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> RayOperator:
-    monkeypatch.setattr(base, "_PATIENT_PAUSE", 0.01)
+    monkeypatch.setattr(base, "_RECONNECT_DELAY", 0.01)
     task = RayOperator(task_id="t", entrypoint="x")
     task._settings = ClusterSettings("http://ray.invalid:8265", "test")
     return task
 
 
 def test_a_head_that_comes_back_is_waited_for(task):
-    assert task._call(Away(3), patience=60) == "placed"
+    away = Away(3)
+    assert task._call(lambda client: away(client), retry_seconds=60) == "placed"
+    assert away.asked == 4
 
 
-@pytest.mark.parametrize(("patience", "transient"), [(0, True), (60, False)])
-def test_no_patience_is_lost_on_what_does_not_pass(task, patience, transient):
+@pytest.mark.parametrize(("retry_seconds", "transient"), [(0, True), (60, False)])
+def test_a_failure_that_does_not_pass_is_not_retried(task, retry_seconds, transient):
     away = Away(3, transient=transient)
     with pytest.raises(RayJobError, match=r"Failed \(ray_unreachable\): Cannot reach Ray"):
-        task._call(away, patience=patience)
+        task._call(away, retry_seconds=retry_seconds)
     assert away.asked == 1
 
 
@@ -46,5 +48,5 @@ def test_a_killed_task_does_not_wait(task):
     task._killed = True
     away = Away(3)
     with pytest.raises(RayJobError):
-        task._call(away, patience=60)
+        task._call(away, retry_seconds=60)
     assert away.asked == 1

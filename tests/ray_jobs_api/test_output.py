@@ -1,4 +1,4 @@
-"""What is read from a job's output: lines once over reconnects, the last report, the error sentence, the last lines."""
+"""Reading a job's output: lines once over reconnects, the last report, the error sentence, the last lines."""
 
 import json
 

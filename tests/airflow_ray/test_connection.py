@@ -70,3 +70,11 @@ def test_airflow_knows_the_connection_type():
     for name in fields:
         assert f"extra__ray__{name}" in manager.connection_form_widgets
     assert manager.connection_form_widgets["extra__ray__headers"].is_sensitive
+
+
+def test_airflow_shows_the_version_of_the_distribution():
+    from importlib.metadata import version
+
+    from airflow.providers_manager import ProvidersManager
+
+    assert ProvidersManager().providers["airflow-ray-ingest"].version == version("airflow-ray-ingest")

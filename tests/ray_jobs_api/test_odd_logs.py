@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from conversations import behaving, watched
 from embedded.gateway import Gateway
+from ray_head_client import behaving, watched
 from ray_jobs_api.job_outcome import complete_output
 
 NUMBERED = [f"line {number} of the job" for number in range(31)]
@@ -34,7 +34,7 @@ def test_a_log_that_cannot_be_read_at_all_is_said_to_be_missing(cluster, ray_hea
     assert "could not be read: Ray at" in lines[-1]
     assert f"ray job logs {attempt.submission_id}" in lines[-1]
     assert (outcome.status, outcome.report) == ("SUCCEEDED", None)
-    assert outcome.report_problem.startswith("A REPORT in it may be missing, for its log cannot be read: Ray at")
+    assert outcome.report_problem.startswith("Its log cannot be read, so a REPORT in it may be missing: Ray at")
 
 
 def test_a_job_that_never_began_has_no_log_and_no_word_about_it(cluster, attempt):

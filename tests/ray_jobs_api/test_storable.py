@@ -1,4 +1,4 @@
-"""Whatever a job prints behind REPORT must pass all ways in which Airflow stores it: events, XComs, a database."""
+"""Any report of a job passes all ways in which Airflow stores it: events, XComs, a database."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from airflow.sdk.serde import deserialize, serialize
 
-from ray_jobs_api.job_outcome import Outcome
+from ray_jobs_api.job_outcome import JobOutcome
 from ray_jobs_api.job_output import MAX_REPORT_LENGTH, OutputDigest
-from ray_jobs_api.storable import MAX_DEPTH, load_json, plain_text
+from ray_jobs_api.storable import MAX_DEPTH, load_storable_json, storable_text
 
 
 def reported(behind: str) -> Any:
@@ -33,7 +33,7 @@ def reported(behind: str) -> Any:
 )
 def test_a_report_of_any_values_can_be_stored(behind, report):
     assert reported(behind) == report
-    event = Outcome("job", "SUCCEEDED", report=reported(behind)).to_event()
+    event = JobOutcome("job", "SUCCEEDED", report=reported(behind)).to_event()
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(event)) == event
     assert deserialize(json.loads(json.dumps(serialize(event), allow_nan=False))) == event
     assert "\\u0000" not in json.dumps(event)
@@ -52,11 +52,11 @@ def test_a_report_that_does_not_count_is_named(behind):
     digest = OutputDigest().add_all(['REPORT {"good": 1}', "REPORT " + behind])
     assert digest.report == {"good": 1}
     assert digest.report_problem == (
-        "Its last REPORT does not count: it is no JSON object of at most 1,000,000 characters."
+        "Its last REPORT does not count: it is not a JSON object of at most 1,000,000 characters."
     )
     assert digest.add_all(['REPORT {"better": 1}']).report_problem is None
 
 
 def test_text_keeps_its_length():
-    assert plain_text("a\x00b\ud800c\udc00") == "a�b�c�"
-    assert load_json('"plain"') == "plain"
+    assert storable_text("a\x00b\ud800c\udc00") == "a�b�c�"
+    assert load_storable_json('"plain"') == "plain"

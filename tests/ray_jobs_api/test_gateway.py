@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from conversations import JOBS, behaving, place_attempt, watched
 from embedded.gateway import Gateway
+from ray_head_client import JOBS, behaving, place_attempt, watched
 from ray_jobs_api.client import RayJobsClient
-from ray_jobs_api.cluster_throttle import Crowd
+from ray_jobs_api.cluster_throttle import ClusterThrottle
 from ray_jobs_api.failures import FailureReason, RayApiError
 from ray_jobs_api.packages import pack
-from ray_jobs_api.watch import Limits
+from ray_jobs_api.watch import JobLimits
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_a_watcher_that_may_not_stream_fetches_the_log(cluster, gateway, attempt
 
     async def story(client: RayJobsClient) -> Any:
         await place_attempt(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
-        with Crowd(log_streams=0).joined("here") as member:
-            return await watched(client, attempt.submission_id, emit=emit, crowd=member)
+        with ClusterThrottle(log_streams=0).watcher("here") as quota:
+            return await watched(client, attempt.submission_id, emit=emit, quota=quota)
 
     outcome, _ = cluster.at(gateway.url).ask(story)
     assert outcome.log_complete
@@ -85,7 +85,9 @@ def test_a_head_that_stays_away_is_given_up_with_its_last_words(cluster, gateway
     async def story(client: RayJobsClient) -> Any:
         await place_attempt(client, attempt, behaving("ok"), packages=[pack(JOBS)])
         with gateway.answers("GET /api/jobs", 503, "the dashboard restarts"):
-            return await watched(client, attempt.submission_id, limits=Limits(unreachable_timeout=1), stream_logs=False)
+            return await watched(
+                client, attempt.submission_id, limits=JobLimits(unreachable_timeout=1), stream_logs=False
+            )
 
     outcome, _ = cluster.at(gateway.url).ask(story)
     assert outcome.api_reason == FailureReason.UNREACHABLE
@@ -161,7 +163,7 @@ def test_https_is_verified_unless_told_otherwise(cluster, ray_head, certificate,
     with Gateway(ray_head.dashboard_url, context) as gateway:
         assert gateway.url.startswith("https://")
         with pytest.raises(RayApiError, match=r"not trusted \(self-signed certificate\); set ca_file") as caught:
-            cluster.at(gateway.url).ask(lambda client: client.version(), first_pause=0.01)
+            cluster.at(gateway.url).ask(lambda client: client.version(), retry_delay=0.01)
         assert not caught.value.transient
         outcome, _ = cluster.at(gateway.url, ca_file=str(certificate)).run_job(attempt, "ok", 3)
         assert (outcome.status, outcome.log_complete) == ("SUCCEEDED", True)
@@ -180,7 +182,7 @@ def test_a_page_of_a_proxy_is_no_answer_of_ray(cluster, gateway):
 def test_another_server_is_no_ray_dashboard_and_no_lost_cluster(cluster, gateway, attempt):
     with (
         gateway.answers("GET /api/", 404, "Not Found"),
-        pytest.raises(RayApiError, match="is no Ray dashboard") as caught,
+        pytest.raises(RayApiError, match="is not a Ray dashboard") as caught,
     ):
         cluster.at(gateway.url).ask(lambda client: place_attempt(client, attempt, behaving("ok")))
     assert (caught.value.reason, caught.value.transient) == (FailureReason.UNREACHABLE, True)
@@ -213,7 +215,7 @@ def test_a_port_that_speaks_something_else(cluster):
         return str(caught.value)
 
     sentence = asyncio.run(story())
-    assert sentence.endswith("its answer is no HTTP/1.1, so the port may not be the dashboard's.")
+    assert sentence.endswith("its answer is not HTTP/1.1, so the port may not be the dashboard's.")
 
 
 def test_redirects_are_not_followed_since_headers_are_secrets(cluster, gateway):
@@ -231,13 +233,13 @@ def test_a_limit_that_passes_while_ray_is_away_does_not_double_the_job(cluster, 
         await place_attempt(client, attempt, behaving("sleep", 120), packages=[pack(JOBS)])
         with gateway.answers("(GET|POST) /api/jobs/.", 503, "away"):
             outcome, _ = await watched(
-                client, attempt.submission_id, limits=Limits(deadline=time.time() + 1), stream_logs=False
+                client, attempt.submission_id, limits=JobLimits(deadline=time.time() + 1), stream_logs=False
             )
-        # What the operator does with a job that was given up.
+        # As the operator does with a job that was given up.
         placed = await place_attempt(client, second, behaving("ok"), superseded=attempt.submission_id, adopt=False)
         return outcome, placed, await client.job(attempt.submission_id)
 
-    outcome, placed, first = cluster.at(gateway.url).ask(story, first_pause=0.05)
-    assert (outcome.limit, outcome.api_reason) == ("execution_timeout", FailureReason.UNREACHABLE)
+    outcome, placed, first = cluster.at(gateway.url).ask(story, retry_delay=0.05)
+    assert (outcome.limit, outcome.api_reason) == ("deadline", FailureReason.UNREACHABLE)
     assert placed.submission_id == second.submission_id
     assert first.status == "STOPPED"

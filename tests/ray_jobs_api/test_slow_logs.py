@@ -1,4 +1,4 @@
-"""A job that prints faster than a task's log takes lines. Ray is a stand-in: it has ended before its log is shown."""
+"""A job that prints faster than its log is shown. Ray is a stand-in: the job has ended before its log is shown."""
 
 import asyncio
 import itertools
@@ -10,8 +10,8 @@ import pytest
 from ray_jobs_api import log_stream, watch
 from ray_jobs_api.client import JobInfo
 from ray_jobs_api.failures import FailureReason, RayApiError
-from ray_jobs_api.job_outcome import Outcome
-from ray_jobs_api.watch import JobWatch, Limits
+from ray_jobs_api.job_outcome import JobOutcome
+from ray_jobs_api.watch import JobLimits, JobWatch
 
 LINES = [f"line {number}" for number in range(200)]
 LOG = "".join(f"{line}\n" for line in LINES) + 'REPORT {"listed": 200}\n'
@@ -45,16 +45,16 @@ class Position:
     async def load(self) -> int:
         return 0
 
-    async def mine(self) -> bool:
+    async def is_current(self) -> bool:
         return True
 
     async def save(self, offset: int) -> None:
         self.saved = offset
 
 
-def follow(client: Any, **options: Any) -> tuple[Outcome, list[str]]:
+def follow(client: Any, **options: Any) -> tuple[JobOutcome, list[str]]:
     lines: list[str] = []
-    options = {"emit": lines.append, "limits": Limits(), **options}
+    options = {"emit": lines.append, "limits": JobLimits(), **options}
     return asyncio.run(JobWatch(client, "the-job", **options).run()), lines
 
 
@@ -69,8 +69,8 @@ def test_a_stream_that_still_moves_is_shown_to_its_end(monkeypatch, position):
 
 
 @pytest.mark.parametrize("position", [None, Position()])
-def test_what_takes_too_long_is_counted_and_its_report_read(monkeypatch, position):
-    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5)
+def test_a_log_that_takes_too_long_is_counted_and_its_report_read(monkeypatch, position):
+    monkeypatch.setattr(watch, "_MAX_DRAIN_SECONDS", 0.5)
     monkeypatch.setattr(log_stream, "_BATCH_SECONDS", 0.05)
     outcome, lines = follow(Finished(pause=0.02), position=position)
     shown = [line for line in lines if line.startswith("line")]
@@ -78,14 +78,14 @@ def test_what_takes_too_long_is_counted_and_its_report_read(monkeypatch, positio
     assert 0 < len(shown) < 200
     left = len(LOG) - sum(len(line) + 1 for line in shown)
     assert lines[-1] == (
-        f"({left:,} characters of the job's log are left out here. "
+        f"({left:,} characters of the job's log are omitted here. "
         "Read them with 'ray job logs the-job' or in the Ray dashboard.)"
     )
     assert (outcome.log_complete, outcome.report) == (True, {"listed": 200})
 
 
-def test_what_cannot_even_be_counted_is_said_to_be_missing(monkeypatch):
-    monkeypatch.setattr(watch, "_DRAIN_LIMIT", 0.5)
+def test_a_log_that_cannot_even_be_counted_is_reported_as_missing(monkeypatch):
+    monkeypatch.setattr(watch, "_MAX_DRAIN_SECONDS", 0.5)
     outcome, lines = follow(Finished(pause=0.02, readable=False))
     assert "at least" in lines[-1]
     assert not outcome.log_complete
@@ -103,7 +103,7 @@ def test_others_in_the_event_loop_get_their_turn_between_lines(monkeypatch):
                 await asyncio.sleep(0)
 
         beating = asyncio.create_task(others())
-        await JobWatch(Finished(), "the-job", limits=Limits(), emit=shown.append, position=Position()).run()
+        await JobWatch(Finished(), "the-job", limits=JobLimits(), emit=shown.append, position=Position()).run()
         beating.cancel()
         steps.append(len(shown))
 
@@ -128,7 +128,7 @@ def test_a_cancel_between_two_lines_loses_none(monkeypatch):
             await asyncio.sleep(0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await log.finish(whole=False)
+        await log.finish(complete=False)
 
     asyncio.run(story())
     assert shown[:-1] == LINES
