@@ -73,7 +73,8 @@ def replaced(text: str, name: str, content: str) -> str:
 def generated() -> dict[Path, str]:
     """The content of every generated file."""
     forms = {
-        name: [flag.form_field() for flag in (*RUN_FLAGS, *flags) if flag.in_form] for name, flags in PIPELINES.items()
+        name: [flag.form_field() for flag in flags if flag.in_form]
+        for name, flags in {"run": RUN_FLAGS, **PIPELINES}.items()
     }
     reference = replaced(REFERENCE.read_text(encoding="utf-8"), "flags", flags_section())
     return {

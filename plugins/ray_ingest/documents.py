@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ray_ingest.settings import settings_of
+from ray_ingest.settings import model_settings
 
 
 def daily_document(pipeline: str) -> str:
     """The common part of the documents of the daily Dags, in Markdown: schedule, advice for on call, Variables."""
-    variables = [f"ingest_{setting.name}" for setting in settings_of(pipeline) if setting.default is not None]
+    variables = [setting.variable for setting in model_settings(pipeline) if setting.site_default]
     names = ", ".join(f"`{name}`" for name in (*variables, f"ingest_resources_{pipeline}"))
     return f"""
 Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` reads

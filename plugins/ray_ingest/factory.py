@@ -15,29 +15,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
-from ray_ingest.templates import model_flags
+from ray_ingest.templates import daily_flags
 
 
 def daily_task(pipeline: str, dag_file: str) -> RayOperator:
     """The task of a pipeline's daily Dag. It ingests the partition's prefix, or the form's ``source``."""
-    return script_task(
-        "ingest",
-        f"ingest_{pipeline}.py",
-        {
-            "source": "{{ params.source or (required(partition_key, NO_PARTITION) and "
-            "required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') "
-            f"~ '/{pipeline}/' ~ partition_key ~ '/') }}}}",
-            **model_flags(pipeline),
-            "max-failed-fraction": "{{ params.max_failed_fraction }}",
-            "limit": "{{ params.limit }}",
-            "full-refresh": "{{ params.full_refresh }}",
-            "keep-missing": "{{ params.keep_missing }}",
-            "migrate": "{{ params.migrate }}",
-            "dry-run": "{{ params.dry_run }}",
-        },
-        dag_file,
-        outlets=[Asset(name) for name in COLLECTIONS[pipeline]],
-    )
+    outlets = [Asset(name) for name in COLLECTIONS[pipeline]]
+    return script_task("ingest", f"ingest_{pipeline}.py", daily_flags(pipeline), dag_file, outlets)
 
 
 def skip_unless(pipeline: str) -> Callable[[Any], None]:

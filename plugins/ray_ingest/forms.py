@@ -4,47 +4,34 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from ray_ingest.settings import Setting, settings_of
+from ray_ingest.settings import RUN_SETTINGS, Setting, model_settings
 
-
-def model_form(*pipelines: str) -> dict[str, Param]:
-    """The fields for the settings of these pipelines and for their resources."""
-    fields = {setting.name: _field(setting) for setting in settings_of(*pipelines)}
-    fields["resources"] = Param(
-        None,
-        type=["null", "object"],
-        description='Resources of the stages, such as {"embed": {"actors": [1, 4]}}. '
-        "Empty: the Variable ingest_resources_<pipeline>; by default, the stages share the cluster.",
-    )
-    return fields
+#: The effect of an empty field, where neither a Variable of its own nor the script's default replaces it.
+_EMPTY = {
+    "source": "the prefix of the run's partition",
+    "resources": "the Variable ingest_resources_<pipeline>",
+}
 
 
 def daily_form(pipeline: str) -> dict[str, Param]:
     """The form of a pipeline's daily Dag."""
-    return {
-        "source": Param(
-            None,
-            type=["null", "string"],
-            description="Prefix or folder to ingest instead of the partition's, such as s3://bucket/any/prefix/.",
-        ),
-        "full_refresh": Param(False, type="boolean", description="Process unchanged files too."),
-        "keep_missing": Param(False, type="boolean", description="Keep rows of files that left the source."),
-        "migrate": Param(
-            False,
-            type="boolean",
-            description="With another model: build its collection beside the present one; switch when it is complete.",
-        ),
-        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
-        "limit": Param(None, type=["null", "integer"], minimum=1, description="Process at most this many files."),
-        "max_failed_fraction": Param(
-            0.1, type="number", minimum=0, maximum=1, description="Fail when a larger fraction of the files fails."
-        ),
-        **model_form(pipeline),
-    }
+    return {setting.name: _field(setting) for setting in (*RUN_SETTINGS, *model_settings(pipeline))}
+
+
+def model_form(*pipelines: str) -> dict[str, Param]:
+    """The fields for the models and the resources of these pipelines."""
+    resources = [setting for setting in RUN_SETTINGS if setting.flag == "resources"]
+    return {setting.name: _field(setting) for setting in (*model_settings(*pipelines), *resources)}
 
 
 def _field(setting: Setting) -> Param:
-    description = setting.description
-    if setting.default is not None:
-        description += f" Empty: the Variable ingest_{setting.name}."
-    return Param(None, type=["null", setting.type], description=description, **(setting.schema or {}))
+    schema = dict(setting.schema)
+    if schema["type"] == "boolean":
+        return Param(False, description=setting.help, **schema)
+    empty = _EMPTY.get(setting.flag) or (f"the Variable {setting.variable}" if setting.site_default else "")
+    if setting.default not in (None, ""):
+        empty = f"{empty}, or else {setting.default}" if empty else str(setting.default)
+    schema["type"] = ["null", schema["type"]]
+    if "enum" in schema:
+        schema["enum"] = [None, *schema["enum"]]
+    return Param(None, description=f"{setting.help} Empty: {empty}." if empty else setting.help, **schema)

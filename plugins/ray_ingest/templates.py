@@ -7,14 +7,24 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from ray_ingest.settings import Setting, settings_of
+from ray_ingest.settings import RUN_SETTINGS, Setting, model_settings
 
 
 def model_flags(pipeline: str) -> dict[str, str]:
     """The templates of the flags that the fields of ``forms.model_form`` set, for the script of one pipeline."""
-    flags = {setting.flag: _template(setting) for setting in settings_of(pipeline)}
+    flags = {setting.flag: _template(setting) for setting in model_settings(pipeline)}
     variable = f"var.value.get('ingest_resources_{pipeline}', '')"
     return {**flags, "resources": f"{{{{ params.resources | tojson if params.resources else {variable} }}}}"}
+
+
+def daily_flags(pipeline: str) -> dict[str, str]:
+    """The templates of the flags that the fields of ``forms.daily_form`` set."""
+    source = (
+        "{{ params.source or (required(partition_key, NO_PARTITION) and "
+        "required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') "
+        f"~ '/{pipeline}/' ~ partition_key ~ '/') }}}}"
+    )
+    return {**{setting.flag: _template(setting) for setting in RUN_SETTINGS}, **model_flags(pipeline), "source": source}
 
 
 def required(value: Any, sentence: str) -> Any:
@@ -42,6 +52,6 @@ MACROS = {
 
 
 def _template(setting: Setting) -> str:
-    if setting.default is None:
+    if not setting.site_default:
         return f"{{{{ params.{setting.name} }}}}"
-    return f"{{{{ params.{setting.name} or var.value.get('ingest_{setting.name}', {setting.default!r}) }}}}"
+    return f"{{{{ params.{setting.name} or var.value.get('{setting.variable}', {setting.default!r}) }}}}"

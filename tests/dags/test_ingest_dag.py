@@ -59,7 +59,7 @@ def rendered(bag: Any, pipeline: str, form: dict[str, Any], **variables: str) ->
     return dict(word.removeprefix("--").partition("=")[::2] for word in shlex.split(line)[1:])
 
 
-COMMON = {"milvus-uri": "http://milvus:19530", "max-failed-fraction": "0.1"}
+COMMON = {"milvus-uri": "http://milvus:19530"}
 CLIP = {"clip-model": "ViT-B-32", "clip-pretrained": "laion2b_s34b_b79k"}
 DEFAULTS = {
     "pdfs": {"embedding-model": "BAAI/bge-m3"},
@@ -156,7 +156,6 @@ def test_a_backfill_makes_one_job_per_day(stage: Any):
         "source": "s3://somewhere/pdfs/2026-01-31/",
         "milvus-uri": "http://milvus:19530",
         "embedding-model": "BAAI/bge-m3",
-        "max-failed-fraction": "0.1",
     }
 
 

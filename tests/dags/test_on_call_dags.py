@@ -87,11 +87,11 @@ def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage:
         "--milvus-uri=http://milvus:19530",
         f"--source={SOURCE}",
         "--only-failed",
+        "--whisper-model=small",
+        "--language=zh",
         "--embedding-model=BAAI/bge-m3",
         "--clip-model=ViT-B-32",
         "--clip-pretrained=laion2b_s34b_b79k",
-        "--whisper-model=small",
-        "--language=zh",
     ]
     (run,) = [run for run in stage.airflow.runs("retry_failed") if run["conf"].get("pipeline") == "videos"]
     states = {
