@@ -1,77 +1,66 @@
 """Run a parser where it can be killed: in a child process, with limits on time and memory for each object.
 
-A file that crashes its parser, never ends or eats memory costs its own limit and nothing else: the child dies, the
-process that Ray knows lives, so Ray has nothing to retry, and the next file gets a new child. The child is kept from
-file to file; starting one takes a second or two.
+A file that crashes its parser, never ends or exhausts the memory costs its own limit and nothing else: the child dies,
+the process that Ray knows survives, so that Ray has nothing to retry, and the next file gets a new child. The child is
+kept from file to file, because starting one takes a second or two.
 
 The child is spawned and not forked, since the process around it has threads that hold locks (gRPC, Ray). On Linux it
-dies with its parent. A pipe joins the two and nothing else does: the pools of concurrent.futures and pebble share locks
-with their children, and wait for ever when the system kills one that holds them.
+dies with its parent. The two share a pipe and nothing else: the pools of concurrent.futures and pebble share locks with
+their children, and wait for ever when the system kills a child that holds one.
+
+`sandbox_child` is the code that runs in the child.
 """
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import pickle
-import resource
 import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
+from ingest.common.sandbox_child import PROGRESS, serve
 from ingest.common.text import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _FILES_PER_CHILD = 1000
-"""Files after which a child is replaced: what C libraries leak does not add up."""
-
-_RESULT_BYTES = 500_000_000
-"""What one object may hand back, pickled."""
+"""Files after which a child is replaced, so that the leaks of C libraries do not add up."""
 
 _START_SECONDS = 120
 _STARTS = 3
 """Children that may die before they are ready: the system may have been short of memory for a moment."""
-
-_PROGRESS = "progress"
-"""What the child says instead of an answer while a function of long work goes on."""
-
-_PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that this process gets when its parent dies."""
 
 
 class Sandbox:
     """One child process for the functions of one process. Not thread-safe.
 
     Args:
-        prepare: called with `prepare_args` in every new child, to import and to keep what all files need. Its memory
-            does not count.
-        limits: of each call of `run`; `seconds` counts from its last sign of `progress`, and `pages` is the parser's
-            own business.
+        prepare: called with `prepare_args` in every new child, to import and to keep whatever all files need. Its
+            memory does not count.
+        limits: of each call of `run`. `seconds` counts from the last `report_progress`; the parser itself enforces
+            `pages`, `pixels` and `media_seconds`.
 
     Raises:
-        JobError: a child cannot even start; no object is to blame.
+        JobError: no child can start, which is no object's fault.
     """
 
     def __init__(self, prepare: Callable[P, None], limits: Limits, *prepare_args: P.args, **_: P.kwargs) -> None:
         self._limits = limits
         self._preparation = (limits.memory_bytes, os.getpid(), prepare, prepare_args)
-        # Linux ends a child with the thread that started it, so one is kept for that.
+        # Linux ends a child together with the thread that started it, so that thread has to stay.
         self._starter = ThreadPoolExecutor(1, "sandbox")
         self._child: _Child | None = None
         try:
-            self._living()
+            self._living_child()
         except JobError:
             self.close()
             raise
@@ -80,14 +69,14 @@ class Sandbox:
         """Call a module-level function in the child.
 
         Raises:
-            ObjectError: the function's own; or TIME_LIMIT, MEMORY_LIMIT, CRASHED (the child died), TOO_MUCH_TEXT (the
-                result is too large to hand on) or PARSER_ERROR (any other exception of the function).
-            JobError: there is no child any more, and a new one cannot be started.
+            ObjectError: the function raised it; or TIME_LIMIT, MEMORY_LIMIT, CRASHED (the child died), TOO_MUCH_TEXT
+                (the result is too large to send) or PARSER_ERROR (the function raised any other exception).
+            JobError: the child is gone, and a new one cannot start.
         """
         try:
             answer = self._answer(function, args)
         except _KilledError:
-            # By the system, which was short of memory, or by somebody; a file that is to blame shows it again.
+            # The system was short of memory, or somebody killed it. If the file is to blame, the retry shows it.
             try:
                 answer = self._answer(function, args)
             except _DiedError as error:
@@ -117,8 +106,13 @@ class Sandbox:
         self.close()
 
     def _answer(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
-        """What `_call` gives in the child; raises _DiedError, or ObjectError at the time limit."""
-        child = self._living()
+        """The child's answer: see `sandbox_child.call`.
+
+        Raises:
+            _DiedError: the child died.
+            ObjectError: the function exceeded its time limit.
+        """
+        child = self._living_child()
         try:
             answered, answer = child.ask((function, args), self._limits.seconds)
         except BaseException:
@@ -133,8 +127,8 @@ class Sandbox:
             )
         return answer
 
-    def _living(self) -> _Child:
-        """The child, or a new one where it has died or is worn out."""
+    def _living_child(self) -> _Child:
+        """The child, or a new one if it has died or is worn out."""
         if self._child is not None and self._child.files < _FILES_PER_CHILD and self._child.process.is_alive():
             return self._child
         reason = ""
@@ -164,32 +158,32 @@ class _DiedError(Exception):
 
 
 class _KilledError(_DiedError):
-    """By SIGKILL."""
+    """SIGKILL ended the child."""
 
 
 class _Child:
-    """The process and this end of its pipe."""
+    """The process, and the parent's end of its pipe."""
 
     def __init__(self, preparation: tuple[Any, ...]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._preparation = preparation
         self.files = 0
-        # Not with the preparation, which may be large: while a process starts, Python writes its arguments into a pipe
-        # whose other end it holds open itself, and waits for ever where the process dies before it has read them.
-        self.process: SpawnProcess = context.Process(target=_serve, args=(other,), daemon=True)
+        # The preparation, which may be large, is sent later: while a process starts, Python writes its arguments into a
+        # pipe whose other end it holds open itself, and waits for ever if the process dies before it has read them.
+        self.process: SpawnProcess = context.Process(target=serve, args=(other,), daemon=True)
         try:
             self.process.start()
         finally:
             other.close()
 
     def ready(self) -> bool:
-        """Wait until it is prepared; False when that takes too long. Raises _DiedError."""
+        """Wait until the child is prepared; False if that takes too long. Raises _DiedError."""
         self._send(self._preparation)
         return self._receive(_START_SECONDS)[0]
 
     def ask(self, work: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        """Whether there is an answer within `seconds` of the last sign of progress, and it. Raises _DiedError."""
+        """Whether the child answers within `seconds` of its last progress, and its answer. Raises _DiedError."""
         self.files += 1
         self._send(work)
         return self._receive(seconds)
@@ -212,13 +206,13 @@ class _Child:
                 answer = self._pipe.recv()
             except (EOFError, OSError):
                 raise self._died() from None
-            if answer != _PROGRESS:
+            if answer != PROGRESS:
                 return True, answer
 
     def _died(self) -> _DiedError:
         self.process.join(_START_SECONDS)
         code = self.process.exitcode
-        return (_KilledError if code == -signal.SIGKILL else _DiedError)(_death(code))
+        return (_KilledError if code == -signal.SIGKILL else _DiedError)(_cause_of_death(code))
 
     def end(self) -> None:
         self.process.kill()
@@ -227,94 +221,10 @@ class _Child:
         self._pipe.close()
 
 
-def _death(exitcode: int | None) -> str:
+def _cause_of_death(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         try:
             return signal.Signals(-exitcode).name
         except ValueError:
             return f"signal {-exitcode}"
     return f"exit code {exitcode}"
-
-
-def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepare_args: tuple[Any, ...]) -> None:
-    """Runs first in every child."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    prepare(*prepare_args)
-    if sys.platform == "linux":  # macOS does not keep RLIMIT_AS
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-_to_parent: Connection | None = None
-
-
-def progress() -> None:
-    """Called in the child by a function that has got further: its time limit starts anew.
-
-    For work whose length is bounded in another way, by a number of pages for example; anything else could go on for
-    ever. Outside a child it does nothing.
-    """
-    if _to_parent is not None:
-        _to_parent.send(_PROGRESS)
-
-
-def _serve(pipe: Connection) -> None:
-    """The child: one answer when it is prepared, and one for each piece of work, until the pipe is closed."""
-    global _to_parent
-    _to_parent = pipe
-    with suppress(EOFError, OSError):
-        _confine(*pickle.loads(pipe.recv_bytes()))
-        pipe.send(None)
-        while True:
-            pipe.send(_work(pipe.recv_bytes()))
-
-
-def _work(data: bytes) -> bytes | None:
-    try:
-        function, args = pickle.loads(data)
-    except MemoryError:
-        return None
-    return _call(function, args)
-
-
-def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
-    """In the child: the pickled result, the pickled ObjectError, or None where memory ran out.
-
-    Pickled here, and not by the pool, so that what cannot be sent and what is too large to send is known for that.
-    """
-    try:
-        answer = pickle.dumps(_result(function, args), pickle.HIGHEST_PROTOCOL)
-    except MemoryError:
-        return None
-    except Exception as error:
-        answer = pickle.dumps(
-            ObjectError(Failure.PARSER_ERROR, f"the parser's result cannot be sent ({type(error).__name__})")
-        )
-    if len(answer) > _RESULT_BYTES:
-        answer = pickle.dumps(
-            ObjectError(
-                Failure.TOO_MUCH_TEXT,
-                f"the file holds {len(answer) / 1e6:.0f} MB of text, over the limit of {_RESULT_BYTES / 1e6:.0f} MB",
-            )
-        )
-    return answer
-
-
-def _result(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    try:
-        return function(*args)
-    except ObjectError as error:
-        return error
-    except MemoryError:
-        raise
-    except BaseException as error:  # SystemExit too: the file is to blame, and the child is to live
-        try:
-            text = one_line(error)
-        except Exception:  # its text is the parser's code as well
-            text = "no text"
-        return ObjectError(Failure.PARSER_ERROR, f"the parser failed on this file ({type(error).__name__}: {text})")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.common.disk_buffer import buffered_on_disk
 from ingest.common.errors import ObjectError
-from ingest.common.read_ahead import read_ahead
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal, under
 from ingest.milvus.schema import MESSAGE_LENGTH
@@ -57,7 +57,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
     fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
     condition = f"pipeline == {literal(pipeline)} and {under(source)}"
     pages = query_pages(client, collection, condition, fields, key="source")
-    for page in read_ahead([_known(row) for row in page] for page in pages):
+    for page in buffered_on_disk([_known(row) for row in page] for page in pages):
         for known in page:
             yield LedgerEntry(*known)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.sandbox import progress
+from ingest.common.sandbox_child import report_progress
 from ingest.pdf.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.pdf.columns import reading_order
 from ingest.pdf.figures import Figure, Figures
@@ -142,7 +142,7 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
         level, sideways = paragraphs_of(content)
     if ocr and _is_picture(page, level + sideways):
         read = read_picture(page)
-        progress()
+        report_progress()
         if read:
             return RawPage(number, page.rect.height, "ocr", read)
     paragraphs, beside = reading_order(level) if len(level) >= len(sideways) else (level, 0)

@@ -18,7 +18,7 @@ from ingest.stages.resources import ModelStage
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.stages.progress import Reporter
+    from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
 REVISION = 1
@@ -41,7 +41,7 @@ def image_pipeline(arguments: Namespace, options: Options) -> Pipeline:
     """
     model = find_clip_model(arguments.clip_model, arguments.clip_pretrained)
 
-    def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
         square = square_of(model)
         check_weights(model)
         decoded = map_objects(

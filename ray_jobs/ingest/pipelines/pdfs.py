@@ -25,7 +25,7 @@ from ingest.stages.texts import EmbedTexts
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.stages.progress import Reporter
+    from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
 REVISION = 3
@@ -86,7 +86,7 @@ def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
     chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
     document = DocumentSettings(chunks, options.limits.pages, arguments.ocr == "auto", captioner is not None)
 
-    def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
         parsed = map_objects(
             differences,
             parse_documents,
@@ -107,7 +107,7 @@ def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             model=model.name,
             dimension=model.dimension,
             observe=observe,
-            known=reuse.known,
+            cache=reuse.cache,
         )
 
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}

@@ -21,7 +21,7 @@ from ingest.stages.resources import ModelStage
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from ingest.stages.progress import Reporter
+    from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
 REVISION = 1
@@ -84,7 +84,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
     )
     media = MediaSettings(max_seconds=options.limits.media_seconds, max_frames=arguments.max_frames)
 
-    def build(differences: Dataset, resources: Resources, observe: Reporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
         from dataclasses import replace
 
         from ingest.stages.videos import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
@@ -127,7 +127,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             model=text.name,
             dimension=text.dimension,
             observe=observe,
-            known=reuse.known,
+            cache=reuse.cache,
         )
 
     shape = {

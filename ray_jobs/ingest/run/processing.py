@@ -12,10 +12,10 @@ from ingest.ledger.spool import Spool
 from ingest.ledger.writer import Target
 from ingest.run.options import Options
 from ingest.run.ray_session import connect_ray, job_error
-from ingest.stages.known_vectors import KnownVectors, VectorCache
 from ingest.stages.pipeline import Pipeline, Reuse
-from ingest.stages.progress import Counts, Reporter, Ticker
+from ingest.stages.progress import ProgressCounts, ProgressPrinter, ProgressReporter
 from ingest.stages.resources import Resources, allocate, cluster_of
+from ingest.stages.vector_cache import VectorCache, VectorCacheClient
 
 
 def process(
@@ -46,18 +46,18 @@ def process(
     from ingest.stages.stored_vectors import StoredVectors
 
     resources = _resources(pipeline, options, work.count, single_writer, say)
-    counts = ray.remote(Counts).options(num_cpus=0).remote()
+    counts = ray.remote(ProgressCounts).options(num_cpus=0).remote()
     ray.get(counts.get.remote())
-    cache = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-    known = KnownVectors(cache.remote(pipeline.collections[0].dimension))
-    stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, known)
+    cache_actor = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    cache = VectorCacheClient(cache_actor.remote(pipeline.collections[0].dimension))
+    stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, cache)
     # A full refresh may be asked for because the vectors are in doubt.
-    reuse = Reuse(known, None if options.full_refresh else stored)
+    reuse = Reuse(cache, None if options.full_refresh else stored)
     connecting = time.monotonic() - started
-    observe = Reporter(counts)
+    observe = ProgressReporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
-        with Ticker(counts, work.count, list(resources.pools), pipeline.unit, say):
+        with ProgressPrinter(counts, work.count, list(resources.pools), pipeline.unit, say):
             differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
             pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
@@ -80,7 +80,7 @@ def _resources(
     # A small run is over before a second model would be loaded.
     enough = math.ceil(objects / pipeline.objects_per_actor)
     cluster = cluster_of(ray.nodes(), ray.cluster_resources())
-    resources = allocate(cluster, pipeline.models, single_writer, options.resources).at_most(enough)
+    resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(enough)
     pools = ", ".join(
         f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
         for name, pool in resources.pools.items()

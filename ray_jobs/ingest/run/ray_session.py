@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import JobError, UnreachableError
-from ingest.common.progress import patience
 from ingest.common.text import one_line
+from ingest.common.waiting import announce_wait
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -35,7 +35,7 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
         address = os.environ.get("RAY_ADDRESS", "")
         at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            with patience("connecting to Ray" if address else "starting Ray on this machine", say):
+            with announce_wait("connecting to Ray" if address else "starting Ray on this machine", say):
                 _probe(address)
                 ray.init(
                     runtime_env=None if in_job else {"working_dir": folder},

@@ -12,8 +12,8 @@ import numpy as np
 
 from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.identity import model_key
-from ingest.common.progress import patience
 from ingest.common.text import one_line
+from ingest.common.waiting import announce_wait
 from ingest.migration.generations import UNKNOWN, made_with
 from ingest.milvus.client import behind
 from ingest.milvus.schema import dimension_of
@@ -125,7 +125,7 @@ def _once(loaded: dict[str, T], label: str, load: Callable[[], T]) -> T:
     if label not in loaded:
         # It takes from seconds to, at the first time, a download of minutes.
         try:
-            with patience(f"loading the model {label}", say_aside):
+            with announce_wait(f"loading the model {label}", say_aside):
                 loaded[label] = load()
         except Exception as error:  # of the model's library, which may raise anything
             raise ConfigurationError(f"the model {label} cannot be loaded ({one_line(error, 200)})") from None

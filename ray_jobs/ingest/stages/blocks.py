@@ -13,21 +13,21 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.common.errors import ObjectError
-from ingest.ledger.spool import SCHEMA as DIFFERENCE
+from ingest.ledger.spool import SCHEMA as DIFFERENCE_SCHEMA
 
 TASK_RETRIES = 10
 """How often Ray runs one task again whose process died. Its default is for ever, so that a batch that kills its process
 would hold up the run till somebody looks; with a bound the run fails, and says which stage it was."""
 
-FAILURE = pa.schema([("error_type", pa.string()), ("problem", pa.string()), ("limit", pa.float64())])
+FAILURE_SCHEMA = pa.schema([("error_type", pa.string()), ("problem", pa.string()), ("limit", pa.float64())])
 """An object's failure, as `ObjectError` takes it; nulls where there is none."""
 
-READ = pa.schema([*DIFFERENCE, ("metadata", pa.string()), *FAILURE])
+READ_SCHEMA = pa.schema([*DIFFERENCE_SCHEMA, ("metadata", pa.string()), *FAILURE_SCHEMA])
 """An object that was read: `metadata` is a JSON object for the ledger."""
 
-PART = pa.schema(
+PART_SCHEMA = pa.schema(
     [
-        *READ,
+        *READ_SCHEMA,
         ("collection", pa.int8()),
         ("first", pa.int32()),
         ("totals", pa.list_(pa.int32())),
@@ -41,28 +41,28 @@ PART = pa.schema(
 there are none.
 """
 
-VECTORS = pa.field("vectors", pa.large_list(pa.float32()))
+VECTORS_FIELD = pa.field("vectors", pa.large_list(pa.float32()))
 """The vectors of a part's rows, end to end."""
 
-WRITABLE = PART.append(VECTORS)
+WRITABLE_SCHEMA = PART_SCHEMA.append(VECTORS_FIELD)
 """What the sink takes."""
 
 
 def failure_of(error: ObjectError) -> dict[str, Any]:
-    """The columns of FAILURE."""
+    """The columns of FAILURE_SCHEMA."""
     return {"error_type": error.failure, "problem": error.problem, "limit": error.limit}
 
 
 def failed_part(entry: Mapping[str, Any], failure: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of PART for an object that failed.
+    """The row of PART_SCHEMA for an object that failed.
 
     Args:
-        entry: its columns of DIFFERENCE, and maybe others.
-        failure: its columns of FAILURE, and maybe others.
+        entry: its columns of DIFFERENCE_SCHEMA, and maybe others.
+        failure: its columns of FAILURE_SCHEMA, and maybe others.
     """
     return {
-        **{name: entry[name] for name in DIFFERENCE.names},
-        **{name: failure[name] for name in FAILURE.names},
+        **{name: entry[name] for name in DIFFERENCE_SCHEMA.names},
+        **{name: failure[name] for name in FAILURE_SCHEMA.names},
         "metadata": "{}",
         "collection": 0,
         "first": 0,

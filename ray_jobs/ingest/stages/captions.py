@@ -7,15 +7,15 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from ingest.common.progress import Observe
-from ingest.stages.blocks import PART
+from ingest.stages.blocks import PART_SCHEMA
+from ingest.stages.progress import Observe
 
-PICTURED = PART.append(pa.field("pictures", pa.list_(pa.binary())))
-"""PART, and an encoded image for each of its rows whose text is to be made of it; null for the others."""
+PICTURED_SCHEMA = PART_SCHEMA.append(pa.field("pictures", pa.list_(pa.binary())))
+"""PART_SCHEMA, and an encoded image for each of its rows whose text is to be made of it; null for the others."""
 
 
 class CaptionFigures:
-    """The actor that holds the vision-language model: tables of PICTURED in, tables of PART out."""
+    """The actor that holds the vision-language model: tables of PICTURED_SCHEMA in, tables of PART_SCHEMA out."""
 
     def __init__(self, model: str, threads: int, batch_size: int, device: str, observe: Observe) -> None:
         from ingest.models.captioner import Captioner
@@ -30,7 +30,7 @@ class CaptionFigures:
         texts = table["texts"].combine_chunks()
         waiting = [index for index, is_there in enumerate(pictures.is_valid().to_pylist()) if is_there]
         if not waiting:
-            return table.select(PART.names)
+            return table.select(PART_SCHEMA.names)
         started = time.perf_counter()
         captions = self._captioner.caption([pictures[index].as_py() for index in waiting])
         self._observe("caption", len(captions), time.perf_counter() - started)
@@ -39,4 +39,6 @@ class CaptionFigures:
             flat[index] = caption
         offsets = np.concatenate([[0], np.cumsum(texts.value_lengths().to_numpy())])
         captioned = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat, pa.string()))
-        return table.select(PART.names).set_column(PART.get_field_index("texts"), PART.field("texts"), captioned)
+        return table.select(PART_SCHEMA.names).set_column(
+            PART_SCHEMA.get_field_index("texts"), PART_SCHEMA.field("texts"), captioned
+        )

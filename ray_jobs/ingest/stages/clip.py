@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ingest.common.progress import Observe
+from ingest.stages.progress import Observe
 
 
 class ClipStage:

@@ -14,19 +14,19 @@ import pyarrow as pa
 
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
-from ingest.common.progress import Observe
 from ingest.common.sandbox import Sandbox
 from ingest.common.square import Square
 from ingest.image.decoder import prepare, read_image
-from ingest.stages.blocks import PART, VECTORS, failed_part, failure_of, flat_lists
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
-from ingest.stages.reading import read_ahead
+from ingest.stages.prefetch import prefetch
+from ingest.stages.progress import Observe
 
 TABLE_IMAGES = 64
 """Images after which a task hands a table on: some ten megabytes of pixels."""
 
-DECODED = PART.append(pa.field("pixels", pa.large_binary()))
-"""PART and the pixels of its image, uint8 RGB of shape (size, size, 3); null where it has failed."""
+DECODED_SCHEMA = PART_SCHEMA.append(pa.field("pixels", pa.large_binary()))
+"""PART_SCHEMA and the pixels of its image, uint8 RGB of shape (size, size, 3); null where it has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ def _sandbox(limits: Limits) -> Sandbox:
 
 
 def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -> Iterator[pa.Table]:
-    """Read and decode the objects of a block of differences; yields tables of DECODED.
+    """Read and decode the objects of a block of differences; yields tables of DECODED_SCHEMA.
 
     An object that fails is one row with its error. An object store that fails raises, and ends the run.
     """
     rows: list[dict[str, Any]] = []
-    for entry, data in read_ahead(block.to_pylist(), settings.max_object_bytes, observe):
+    for entry, data in prefetch(block.to_pylist(), settings.max_object_bytes, observe):
         try:
             content = data()
             started = time.perf_counter()
@@ -73,20 +73,20 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
                 }
             )
         if len(rows) == TABLE_IMAGES:
-            yield pa.Table.from_pylist(rows, DECODED)
+            yield pa.Table.from_pylist(rows, DECODED_SCHEMA)
             rows = []
     if rows:
-        yield pa.Table.from_pylist(rows, DECODED)
+        yield pa.Table.from_pylist(rows, DECODED_SCHEMA)
 
 
 class EmbedImages(ClipStage):
-    """The actor that embeds images: takes tables of DECODED, and gives their parts with `vectors`."""
+    """The actor that embeds images: takes tables of DECODED_SCHEMA, and gives their parts with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         pixels = table["pixels"].combine_chunks()
         vectors = self.embedded("embed", pixels_of(pixels.drop_null(), self.size))
         counts = np.asarray(pixels.is_valid().to_numpy(zero_copy_only=False), np.int64)
-        return table.select(PART.names).append_column(VECTORS, flat_lists(vectors, counts))
+        return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, flat_lists(vectors, counts))
 
 
 def pixels_of(images: pa.LargeBinaryArray, size: int) -> np.ndarray:

@@ -16,11 +16,11 @@ from ray.data.datasource.datasink import WriteResult
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import FAILURES
-from ingest.common.progress import Observe
 from ingest.ledger.diff import Change
 from ingest.ledger.outcome import Outcome
 from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
+from ingest.stages.progress import Observe
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -34,7 +34,7 @@ def client_of(uri: str) -> MilvusClient:
 
 
 def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
-    """The rows of a table of `blocks.WRITABLE` as the writer takes them."""
+    """The rows of a table of `blocks.WRITABLE_SCHEMA` as the writer takes them."""
     vectors = table["vectors"].combine_chunks()
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None

@@ -16,12 +16,12 @@ import pyarrow as pa
 
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
-from ingest.common.progress import Observe
 from ingest.common.sandbox import Sandbox
 from ingest.pdf.document import Document, DocumentSettings, prepare, read_document
 from ingest.stages.blocks import failed_part, failure_of
-from ingest.stages.captions import PICTURED
-from ingest.stages.reading import read_ahead
+from ingest.stages.captions import PICTURED_SCHEMA
+from ingest.stages.prefetch import prefetch
+from ingest.stages.progress import Observe
 
 PART_CHUNKS = 256
 PART_FIGURES = 16
@@ -86,7 +86,7 @@ def parse_documents(
     observe: Observe,
     before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Iterator[pa.Table]:
-    """Read, parse and chunk the objects of a block of differences; yields tables of PICTURED.
+    """Read, parse and chunk the objects of a block of differences; yields tables of PICTURED_SCHEMA.
 
     `before_embedding` is called with the difference of each object that has chunks.
 
@@ -94,7 +94,7 @@ def parse_documents(
     """
     rows: list[dict[str, Any]] = []
     chunk_count = 0
-    for entry, data in read_ahead(block.to_pylist(), settings.max_object_bytes, observe):
+    for entry, data in prefetch(block.to_pylist(), settings.max_object_bytes, observe):
         try:
             content = data()
             started = time.perf_counter()
@@ -108,7 +108,7 @@ def parse_documents(
         rows.extend(_parts(entry, document))
         chunk_count += len(document.chunks) + len(document.figures)
         if chunk_count >= TABLE_CHUNKS:
-            yield pa.Table.from_pylist(rows, PICTURED)
+            yield pa.Table.from_pylist(rows, PICTURED_SCHEMA)
             rows, chunk_count = [], 0
     if rows:
-        yield pa.Table.from_pylist(rows, PICTURED)
+        yield pa.Table.from_pylist(rows, PICTURED_SCHEMA)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ingest.migration.generations import Names
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
-from ingest.stages.known_vectors import KnownVectors
-from ingest.stages.progress import Reporter
-from ingest.stages.resources import ModelStage, Pool, Resources
+from ingest.stages.progress import ProgressReporter
+from ingest.stages.resources import ActorPool, ModelStage, Resources
+from ingest.stages.vector_cache import VectorCacheClient
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -28,7 +28,7 @@ class Reuse:
             None where what is stored is not to be trusted.
     """
 
-    known: KnownVectors
+    cache: VectorCacheClient
     stored: Callable[[Mapping[str, Any]], None] | None
 
 
@@ -73,7 +73,7 @@ class Pipeline:
     model: str
     models: tuple[ModelStage, ...]
     fingerprint: str
-    build: Callable[[Dataset, Resources, Reporter, Reuse], Dataset]
+    build: Callable[[Dataset, Resources, ProgressReporter, Reuse], Dataset]
     block_bytes: int = 256 << 10
     objects_per_actor: int = 16
 
@@ -100,7 +100,7 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
     )
 
 
-def map_model(dataset: Dataset, actor: type, pool: Pool, rows: int | None, **arguments: Any) -> Dataset:
+def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, **arguments: Any) -> Dataset:
     """A stage with a model: actors of the class `actor`, made with `arguments`, are given tables and return tables.
 
     Args:

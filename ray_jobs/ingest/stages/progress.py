@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ingest.common.progress import INTERVAL
+from ingest.common.waiting import SECONDS_BETWEEN_LINES
+
+Observe = Callable[[str, int, float], None]
+"""`observe(stage, items, seconds)`: `items` more items went through `stage`, which took one process `seconds`."""
 
 
-class Counts:
+class ProgressCounts:
     """Items and busy seconds by stage, and when each stage was first heard of."""
 
     def __init__(self) -> None:
@@ -32,7 +35,7 @@ class Counts:
         return self._stages
 
 
-class Reporter:
+class ProgressReporter:
     """What a stage holds of the actor: calls are sent and not waited for, so that a lost count costs no run."""
 
     def __init__(self, actor: Any) -> None:
@@ -42,7 +45,7 @@ class Reporter:
         self._actor.add.remote(stage, items, seconds)
 
 
-IN_WORDS = {
+STAGE_PHRASES = {
     "caption": "captioned {} figures",
     "frames": "embedded {} frames",
     "transcribe": "transcribed {} s of sound",
@@ -50,7 +53,9 @@ IN_WORDS = {
 """Stages of models other than `embed`, with what they count."""
 
 
-def describe(stages: dict[str, dict[str, float]], total: int, models: Sequence[str], unit: str, elapsed: float) -> str:
+def progress_line(
+    stages: dict[str, dict[str, float]], total: int, models: Sequence[str], unit: str, elapsed: float
+) -> str:
     """One line: how far the run is, and how fast.
 
     Args:
@@ -64,36 +69,36 @@ def describe(stages: dict[str, dict[str, float]], total: int, models: Sequence[s
     embedded = items("embed")
     rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
     known = f" and knew {items('reuse')}" if items("reuse") else ""
-    others = [words.format(items(stage)) for stage, words in IN_WORDS.items() if stage in models]
+    others = [words.format(items(stage)) for stage, words in STAGE_PHRASES.items() if stage in models]
     model = ", ".join([*others, f"embedded {embedded} {unit}{known}{rate}"])
     if "load" not in stages:
         model = "the model is loading"
     return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
 
 
-class Ticker:
-    """Prints `describe()` every INTERVAL seconds between `with` and its end, from a thread of the driver."""
+class ProgressPrinter:
+    """Print a `progress_line` every SECONDS_BETWEEN_LINES seconds until its `with` block ends, from a thread."""
 
     def __init__(self, actor: Any, total: int, models: Sequence[str], unit: str, say: Callable[[str], None]) -> None:
         self._actor, self._total, self._models, self._unit, self._say = actor, total, models, unit, say
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
-    def __enter__(self) -> Ticker:
+    def __enter__(self) -> ProgressPrinter:
         self._started = time.monotonic()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join(timeout=INTERVAL)
+        self._thread.join(timeout=SECONDS_BETWEEN_LINES)
 
     def _run(self) -> None:
         import ray
 
-        while not self._done.wait(INTERVAL):
+        while not self._done.wait(SECONDS_BETWEEN_LINES):
             try:
-                stages = ray.get(self._actor.get.remote(), timeout=INTERVAL)
+                stages = ray.get(self._actor.get.remote(), timeout=SECONDS_BETWEEN_LINES)
             except ray.exceptions.RayError:
                 continue  # busy, or gone with the cluster, which the run itself will say
-            self._say(describe(stages, self._total, self._models, self._unit, time.monotonic() - self._started))
+            self._say(progress_line(stages, self._total, self._models, self._unit, time.monotonic() - self._started))

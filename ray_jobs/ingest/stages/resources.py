@@ -73,7 +73,7 @@ class ModelStage:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class ActorPool:
     """What a model stage asks of Ray. `cpus` and `gpus` are of one actor; `threads` are those its model really uses."""
 
     min_actors: int
@@ -91,9 +91,9 @@ class Resources:
     parse_cpus: float
     write_cpus: float
     write_tasks: int
-    pools: Mapping[str, Pool]
+    pools: Mapping[str, ActorPool]
 
-    def at_most(self, actors: int) -> Resources:
+    def limited_to(self, actors: int) -> Resources:
         """Pools of no more than so many actors."""
         smaller = {
             name: replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
@@ -109,13 +109,13 @@ def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -
 
 
 def allocate(
-    cluster: Cluster, stages: Sequence[ModelStage], single_writer: bool, wanted: Mapping[str, Mapping[str, Any]]
+    cluster: Cluster, stages: Sequence[ModelStage], single_writer: bool, requested: Mapping[str, Mapping[str, Any]]
 ) -> Resources:
     """Share out a cluster.
 
     Args:
         single_writer: the server takes one writer per collection (Milvus Lite).
-        wanted: what `check_resources` has checked: it goes before what the cluster suggests.
+        requested: what `check_resources` has checked: it goes before what the cluster suggests.
 
     With GPUs each of them holds an actor of every stage, or, where there are enough of them, each actor has one to
     itself. Without, the models are what takes the time, so they get nearly all CPUs, in actors of one thread as far as
@@ -124,39 +124,39 @@ def allocate(
     7.7.
 
     Raises:
-        ConfigurationError: what was wanted does not fit this cluster.
+        ConfigurationError: what was requested does not fit this cluster.
     """
     cpus = cluster.cpus
     scale = min(1.0, cpus / 2)
-    parse = float(wanted.get("parse", {}).get("cpus", PARSE_CPUS * scale))
+    parse = float(requested.get("parse", {}).get("cpus", PARSE_CPUS * scale))
     tasks = 1 if single_writer else max(1, min(4, int(cpus // 4)))
     # Whole CPUs on larger clusters: what is left is then a whole CPU of some node and not crumbs of many.
     spare: float = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
     pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare)
-    pools = {name: _as_wanted(pool, wanted.get(name, {})) for name, pool in pools.items()}
+    pools = {name: _with_requested(pool, requested.get(name, {})) for name, pool in pools.items()}
     resources = Resources(parse, WRITE_CPUS * scale, tasks, pools)
     _check_placeable(cluster, resources)
     return resources
 
 
-def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, Pool]:
+def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, ActorPool]:
     gpus = int(cluster.gpus)
     if gpus >= len(stages):
         actors, fraction = _apportioned(gpus, stages), 1.0
     else:
-        actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), _floor(1 / len(stages))
+        actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), _rounded_down(1 / len(stages))
     # A GPU's actor needs a CPU to feed it, or where there are few, a part of one.
     while (total := sum(actors.values())) > max(spare, len(stages)):
         largest = max(actors, key=lambda name: actors[name])
         actors[largest] -= 1
-    cpus = min(1.0, _floor(spare / total))
+    cpus = min(1.0, _rounded_down(spare / total))
     return {
-        stage.name: Pool(actors[stage.name], actors[stage.name], cpus, fraction, GPU_THREADS, stage.batch_size)
+        stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, fraction, GPU_THREADS, stage.batch_size)
         for stage in stages
     }
 
 
-def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, Pool]:
+def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, ActorPool]:
     each = max(stage.weight_bytes for stage in stages) + ACTOR_BYTES
     fitting = max(len(stages), int(cluster.memory // each))
     cores = int(cluster.cpus)
@@ -166,14 +166,15 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
         else:
             actors = {stages[0].name: max(1, min(cores, fitting))}
             threads = max(1, cores // actors[stages[0].name])
-        cpus = _floor(spare / sum(actors.values()))
+        cpus = _rounded_down(spare / sum(actors.values()))
     else:
         total = max(int(min(spare, fitting)), len(stages))
         actors = _apportioned(total, stages)
         threads = max(1, min(MAX_THREADS, int(spare) // total))
-        cpus = float(threads) if threads * total <= spare else _floor(spare / total)
+        cpus = float(threads) if threads * total <= spare else _rounded_down(spare / total)
     return {
-        stage.name: Pool(actors[stage.name], actors[stage.name], cpus, 0, threads, stage.batch_size) for stage in stages
+        stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, 0, threads, stage.batch_size)
+        for stage in stages
     }
 
 
@@ -186,7 +187,7 @@ def _apportioned(count: int, stages: Sequence[ModelStage]) -> dict[str, int]:
     return actors
 
 
-def _floor(value: float) -> float:
+def _rounded_down(value: float) -> float:
     """Ray counts resources in units of 1/10,000; rounded up, the last actor would not fit."""
     return math.floor(value * 10_000) / 10_000
 
@@ -194,21 +195,21 @@ def _floor(value: float) -> float:
 # --- what the user wants
 
 
-def check_resources(wanted: Any, stages: Sequence[str]) -> None:
+def check_resources(requested: Any, stages: Sequence[str]) -> None:
     """Check what `--resources` says.
 
     Args:
-        wanted: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` of an actor,
+        requested: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` of an actor,
             `threads` and `batch`; of the stage `parse`, `cpus` alone.
         stages: names of the pipeline's model stages.
 
     Raises:
         ConfigurationError: another stage, key or kind of value.
     """
-    if not isinstance(wanted, dict):
+    if not isinstance(requested, dict):
         raise ConfigurationError("--resources is not a JSON object such as " + _EXAMPLE)
-    for stage, settings in wanted.items():
-        keys = {"cpus": _is_some} if stage == "parse" else _KEYS
+    for stage, settings in requested.items():
+        keys = {"cpus": _is_positive_amount} if stage == "parse" else _KEYS
         if stage != "parse" and stage not in stages:
             raise ConfigurationError(f"--resources: there is no stage {stage!r}; there are parse, {', '.join(stages)}")
         for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
@@ -229,7 +230,7 @@ def _is_amount(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < math.inf
 
 
-def _is_some(value: Any) -> bool:
+def _is_positive_amount(value: Any) -> bool:
     return _is_amount(value) and value > 0
 
 
@@ -242,17 +243,17 @@ def _is_range(value: Any) -> bool:
 _KEYS = {"actors": _is_range, "cpus": _is_amount, "gpus": _is_amount, "threads": _is_count, "batch": _is_count}
 
 
-def _as_wanted(pool: Pool, wanted: Mapping[str, Any]) -> Pool:
-    actors = wanted.get("actors", [pool.min_actors, pool.max_actors])
+def _with_requested(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:
+    actors = requested.get("actors", [pool.min_actors, pool.max_actors])
     least, most = actors if isinstance(actors, list) else (actors, actors)
-    gpus = float(wanted.get("gpus", pool.gpus))
-    return Pool(
+    gpus = float(requested.get("gpus", pool.gpus))
+    return ActorPool(
         least,
         most,
-        float(wanted.get("cpus", pool.cpus)),
+        float(requested.get("cpus", pool.cpus)),
         gpus,
-        wanted.get("threads", pool.threads),
-        wanted.get("batch", pool.batch_size),
+        requested.get("threads", pool.threads),
+        requested.get("batch", pool.batch_size),
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from ingest.ledger.diff import Change
 from ingest.milvus.client import errors_as_sentences, query_pages
 from ingest.milvus.expressions import literal
-from ingest.stages.known_vectors import KnownVectors
 from ingest.stages.milvus_sink import client_of
+from ingest.stages.vector_cache import VectorCacheClient
 
 ROWS = 1000
 """Per request: at 4,096 dimensions they have 16 MB, with texts of 64 KiB at the most 80 MB."""
@@ -25,11 +25,11 @@ class StoredVectors:
         also_new: whether objects that the ledger does not know may have rows: their ledger rows were lost.
     """
 
-    def __init__(self, uri: str, collection: str, also_new: bool, known: KnownVectors) -> None:
+    def __init__(self, uri: str, collection: str, also_new: bool, cache: VectorCacheClient) -> None:
         self._uri = uri
         self._collection = collection
         self._also_new = also_new
-        self._known = known
+        self._cache = cache
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         """Do so for the object of a difference.
@@ -44,4 +44,4 @@ class StoredVectors:
             fields = ["id", "text", "embedding"]
             for page in query_pages(client_of(self._uri), self._collection, condition, fields, size=ROWS):
                 vectors = np.array([row["embedding"] for row in page], np.float32)
-                self._known.put(entry["source"], [row["text"] for row in page], vectors)
+                self._cache.put(entry["source"], [row["text"] for row in page], vectors)

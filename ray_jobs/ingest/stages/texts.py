@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ingest.common.progress import Observe
 from ingest.models.text_encoder import OnDone
-from ingest.stages.blocks import PART, VECTORS, flat_lists
-from ingest.stages.known_vectors import KnownVectors
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
+from ingest.stages.progress import Observe
+from ingest.stages.vector_cache import VectorCacheClient
 
 
 class EmbedTexts:
-    """The actor that holds the model: adds `vectors` to tables of PART."""
+    """The actor that holds the model: adds `vectors` to tables of PART_SCHEMA."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class EmbedTexts:
         batch_size: int,
         device: str,
         observe: Observe,
-        known: KnownVectors,
+        cache: VectorCacheClient,
     ) -> None:
         import ray
 
@@ -34,12 +34,12 @@ class EmbedTexts:
         started = time.perf_counter()
         self._encoder = TextEncoder(model, dimension, threads, batch_size, device)
         self._observe = observe
-        self._known = known
+        self._cache = cache
         self._name = ray.get_runtime_context().get_actor_id()
         observe("load", 1, time.perf_counter() - started)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return table.select(PART.names).append_column(VECTORS, self.vectors(table))
+        return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, self.vectors(table))
 
     def vectors(self, table: pa.Table) -> pa.LargeListArray:
         """The vectors of each row's `texts`, end to end."""
@@ -66,7 +66,7 @@ class EmbedTexts:
             encoding += time.perf_counter() - began
             return found
 
-        vectors, reused = self._known.embed(self._name, texts, encode, self._encoder.dimension)
+        vectors, reused = self._cache.embed(self._name, texts, encode, self._encoder.dimension)
         if reused:
             self._observe("reuse", reused, time.perf_counter() - started - encoding)
         return vectors

@@ -20,36 +20,42 @@ import pyarrow as pa
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
-from ingest.common.progress import Observe
 from ingest.common.sandbox import Sandbox
 from ingest.common.speech import SAMPLE_RATE
 from ingest.common.text import one_line
 from ingest.common.tokenizer import tokenizer_of
-from ingest.ledger.spool import SCHEMA as DIFFERENCE
+from ingest.ledger.spool import SCHEMA as DIFFERENCE_SCHEMA
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
 from ingest.media.passages import merge
-from ingest.stages.blocks import PART, READ, VECTORS, failed_part, failure_of, flat_lists
+from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
-from ingest.stages.reading import check_size
+from ingest.stages.prefetch import check_size
+from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
 from ingest.store.object_reading import object_file
 from ingest.store.scratch import scratch
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 
-EXTRACTED = pa.schema(
-    [*READ, ("audio", pa.large_binary()), ("audio_start", pa.float64()), ("frames", pa.large_binary()), _TIMES]
+EXTRACTED_SCHEMA = pa.schema(
+    [*READ_SCHEMA, ("audio", pa.large_binary()), ("audio_start", pa.float64()), ("frames", pa.large_binary()), _TIMES]
 )
 """An object's sound, 16 kHz mono int16, its key frames, uint8 RGB of shape (count, size, size, 3), and their times."""
 
-SEEN = pa.schema([*READ, ("audio", pa.large_binary()), ("audio_start", pa.float64()), _TIMES,
+FRAMES_SCHEMA = pa.schema([*READ_SCHEMA, ("audio", pa.large_binary()), ("audio_start", pa.float64()), _TIMES,
                   ("frame_vectors", pa.large_list(pa.float32()))])  # fmt: skip
-"""EXTRACTED with the frames' vectors, end to end, in their place."""
+"""EXTRACTED_SCHEMA with the frames' vectors, end to end, in their place."""
 
-HEARD = pa.schema(
-    [*READ, _TIMES, SEEN.field("frame_vectors"), ("fields", pa.list_(pa.string())), ("texts", pa.list_(pa.string()))]
+TRANSCRIBED_SCHEMA = pa.schema(
+    [
+        *READ_SCHEMA,
+        _TIMES,
+        FRAMES_SCHEMA.field("frame_vectors"),
+        ("fields", pa.list_(pa.string())),
+        ("texts", pa.list_(pa.string())),
+    ]
 )
-"""SEEN with passages in the place of the sound: as PART has them."""
+"""FRAMES_SCHEMA with passages in the place of the sound: as PART_SCHEMA has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def _sandbox(limits: Limits) -> Sandbox:
 
 
 def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) -> Iterator[pa.Table]:
-    """Take sound and key frames out of the objects of a block of differences; yields a table of EXTRACTED for each.
+    """Extract sound and key frames from the objects of a block of differences; yields a table of EXTRACTED_SCHEMA each.
 
     An object that fails is a row with its error. An object store that fails raises, and ends the run.
     """
@@ -80,10 +86,10 @@ def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) 
             except ObjectError as error:
                 row = {**entry, **failure_of(error), "metadata": "{}", "audio_start": 0.0, "frame_times": []}
                 audio = frames = pa.py_buffer(b"")
-            columns = [pa.array([row.get(name)], EXTRACTED.field(name).type) for name in EXTRACTED.names]
+            columns = [pa.array([row.get(name)], EXTRACTED_SCHEMA.field(name).type) for name in EXTRACTED_SCHEMA.names]
             for name, content in (("audio", audio), ("frames", frames)):
-                columns[EXTRACTED.get_field_index(name)] = _one_binary(content)
-            yield pa.Table.from_arrays(columns, schema=EXTRACTED)
+                columns[EXTRACTED_SCHEMA.get_field_index(name)] = _one_binary(content)
+            yield pa.Table.from_arrays(columns, schema=EXTRACTED_SCHEMA)
 
 
 def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings, observe: Observe) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def _bytes_of(scalar: pa.LargeBinaryScalar, kind: type) -> np.ndarray:
 
 
 class EmbedFrames(ClipStage):
-    """The actor that embeds key frames: tables of EXTRACTED in, tables of SEEN out."""
+    """The actor that embeds key frames: tables of EXTRACTED_SCHEMA in, tables of FRAMES_SCHEMA out."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         # An object at a time: together, the frames of several would be a copy of them all.
@@ -124,7 +130,7 @@ class EmbedFrames(ClipStage):
             for frames in table["frames"].combine_chunks()
         ]
         lists = flat_lists(np.concatenate(found), np.array([len(vectors) for vectors in found], np.int64))
-        return table.append_column("frame_vectors", lists).select(SEEN.names)
+        return table.append_column("frame_vectors", lists).select(FRAMES_SCHEMA.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class PassageSettings:
 
 
 class Transcribe:
-    """The actor that holds the Whisper model: tables of SEEN in, tables of HEARD out."""
+    """The actor that holds the Whisper model: tables of FRAMES_SCHEMA in, tables of TRANSCRIBED_SCHEMA out."""
 
     def __init__(
         self,
@@ -182,7 +188,7 @@ class Transcribe:
                         ObjectError(Failure.MODEL_ERROR, f"its speech cannot be transcribed ({one_line(error)})")
                     )
             rows.append({**row, **heard})
-        return pa.Table.from_pylist(rows, HEARD)
+        return pa.Table.from_pylist(rows, TRANSCRIBED_SCHEMA)
 
     def _heard(self, row: Mapping[str, Any], samples: np.ndarray) -> dict[str, Any]:
         started = time.perf_counter()
@@ -190,7 +196,7 @@ class Transcribe:
         passages = list(merge(transcript.segments, self._count, self._settings.tokens, self._settings.seconds))
         self._observe("transcribe", round(len(samples) / SAMPLE_RATE), time.perf_counter() - started)
         if passages and self._before_embedding is not None:
-            self._before_embedding({name: row[name] for name in DIFFERENCE.names})
+            self._before_embedding({name: row[name] for name in DIFFERENCE_SCHEMA.names})
         metadata = json.loads(row["metadata"])
         fields = []
         if transcript.language is not None:
@@ -217,7 +223,7 @@ class Transcribe:
 
 
 class EmbedPassages(EmbedTexts):
-    """The actor that holds the text model: tables of HEARD in, parts of both collections with `vectors` out."""
+    """The actor with the text model: tables of TRANSCRIBED_SCHEMA in, parts of both collections with `vectors` out."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         parts: list[dict[str, Any]] = []
@@ -229,7 +235,7 @@ class EmbedPassages(EmbedTexts):
                 vectors.append(np.empty(0, np.float32))
                 continue
             totals = [len(row["texts"]), len(row["frame_times"])]
-            known = {name: row[name] for name in READ.names} | {"totals": totals}
+            known = {name: row[name] for name in READ_SCHEMA.names} | {"totals": totals}
             if totals[0] or not totals[1]:
                 parts.append({**known, "collection": 0, "first": 0, "fields": row["fields"], "texts": row["texts"]})
                 vectors.append(spoken.values.to_numpy())
@@ -239,4 +245,4 @@ class EmbedPassages(EmbedTexts):
                 vectors.append(seen.values.to_numpy())
         values = np.concatenate(vectors).reshape(-1, 1) if vectors else np.empty((0, 1), np.float32)
         lists = flat_lists(values, np.array([len(own) for own in vectors], np.int64))
-        return pa.Table.from_pylist(parts, PART).append_column(VECTORS, lists)
+        return pa.Table.from_pylist(parts, PART_SCHEMA).append_column(VECTORS_FIELD, lists)

@@ -41,18 +41,18 @@ def loop_in_c():
 
 
 def work_in_steps(steps, seconds):
-    from ingest.common.sandbox import progress
+    from ingest.common.sandbox_child import report_progress
 
     for _ in range(steps):
         time.sleep(seconds)
-        progress()
+        report_progress()
     return steps
 
 
 def begin_and_never_end():
-    from ingest.common.sandbox import progress
+    from ingest.common.sandbox_child import report_progress
 
-    progress()
+    report_progress()
     loop_in_python()
 
 

@@ -3,19 +3,20 @@
 import pytest
 
 from ingest.stages.pipeline import map_model
-from ingest.stages.resources import Pool
+from ingest.stages.resources import ActorPool
 
 
 class Asked:
     """Stands in for a dataset: what is asked of Ray Data, and nothing is run."""
 
-    def map_batches(self, actor, **wanted):
-        self.wanted = wanted
+    def map_batches(self, actor, **requested):
+        self.requested = requested
         return self
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (0.5, "cuda"), (1, "cuda")])
 def test_a_model_computes_on_a_gpu_only_where_its_pool_has_one(gpus, device):
-    asked = map_model(Asked(), object, Pool(1, 2, 1.0, gpus, 2, 32), 16, model="any")
-    assert asked.wanted["fn_constructor_kwargs"] == {"threads": 2, "batch_size": 32, "device": device, "model": "any"}
-    assert asked.wanted["num_gpus"] == gpus
+    asked = map_model(Asked(), object, ActorPool(1, 2, 1.0, gpus, 2, 32), 16, model="any")
+    arguments = asked.requested["fn_constructor_kwargs"]
+    assert arguments == {"threads": 2, "batch_size": 32, "device": device, "model": "any"}
+    assert asked.requested["num_gpus"] == gpus

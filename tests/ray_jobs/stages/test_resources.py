@@ -6,10 +6,10 @@ from ingest.common.errors import ConfigurationError
 from ingest.stages.resources import (
     ACTOR_BYTES,
     MAX_THREADS,
+    ActorPool,
     Cluster,
     ModelStage,
     Node,
-    Pool,
     Resources,
     allocate,
     check_resources,
@@ -23,8 +23,9 @@ ONE = (ModelStage("embed", MODEL_BYTES),)
 THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", MODEL_BYTES, 6), ModelStage("embed", 1000, 1))
 
 
-def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, wanted=None) -> Resources:
-    return allocate(Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory), stages, single_writer, wanted or {})
+def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, requested=None) -> Resources:
+    cluster = Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory)
+    return allocate(cluster, stages, single_writer, requested or {})
 
 
 @pytest.mark.parametrize("stages", [ONE, THREE])
@@ -78,7 +79,7 @@ def test_memory_bounds_the_copies_of_the_model():
     pool = shared(16, 0, memory=room_for_two).pools["embed"]
     assert (pool.max_actors, pool.threads) == (2, MAX_THREADS)
     assert shared(16, 0, memory=0).pools["embed"].max_actors == 1
-    assert shared(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": Pool(1, 1, 1, 0, 2, 32)})
+    assert shared(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": ActorPool(1, 1, 1, 0, 2, 32)})
 
 
 def test_the_stage_with_most_work_gets_most_actors():
@@ -102,19 +103,19 @@ def test_nodes_that_died_do_not_count():
 
 
 def test_what_is_wanted_goes_before_what_the_cluster_suggests():
-    wanted = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
-    got = shared(16, 1, wanted=wanted)
-    assert got.pools["embed"] == Pool(1, 3, 2, 0.25, 5, 7)
+    requested = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
+    got = shared(16, 1, requested=requested)
+    assert got.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7)
     assert got.parse_cpus == 4
 
 
 def test_a_pool_of_one_size_is_wanted_with_a_number():
-    pool = shared(16, 0, wanted={"embed": {"actors": 2}}).pools["embed"]
+    pool = shared(16, 0, requested={"embed": {"actors": 2}}).pools["embed"]
     assert (pool.min_actors, pool.max_actors) == (2, 2)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("requested", "words"),
     [
         ({"embed": {"gpus": 2}}, "'embed' asks for 2 GPUs and the largest node of the Ray cluster has 1"),
         ({"embed": {"cpus": 32}}, "'embed' asks for 32 CPUs and the largest node of the Ray cluster has 16"),
@@ -122,13 +123,13 @@ def test_a_pool_of_one_size_is_wanted_with_a_number():
         ({"embed": {"actors": 3, "gpus": 0.5}}, "all stages ask for 1.5 GPUs, and the Ray cluster has 1"),
     ],
 )
-def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(wanted, words):
+def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(requested, words):
     with pytest.raises(ConfigurationError, match=words):
-        shared(16, 1, wanted=wanted)
+        shared(16, 1, requested=requested)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("requested", "words"),
     [
         ([], "is not a JSON object"),
         ({"caption": {"cpus": 1}}, "there is no stage 'caption'; there are parse, embed"),
@@ -140,6 +141,6 @@ def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(wanted, wor
         ({"parse": {"gpus": 1}}, "parse cannot have gpus 1"),
     ],
 )
-def test_what_cannot_be_meant_is_an_error(wanted, words):
+def test_what_cannot_be_meant_is_an_error(requested, words):
     with pytest.raises(ConfigurationError, match=words):
-        check_resources(wanted, ["embed"])
+        check_resources(requested, ["embed"])

@@ -23,7 +23,7 @@ from ingest.models.text_encoder import OnDone
 MAX_BYTES = 4 << 30
 """Of disk: a million vectors of 1,024 dimensions. Their digests take about 150 MB of memory."""
 
-SILENT_SECONDS = 120.0
+CLAIM_TIMEOUT = 120.0
 """After which texts that another actor said it would embed are taken over: it may have died."""
 
 POLL_SECONDS = 0.2
@@ -32,13 +32,13 @@ Encode = Callable[[Sequence[str], OnDone], np.ndarray]
 """Embeds texts: float32 of shape (len(texts), dimension)."""
 
 
-def digest(text: str) -> bytes:
+def text_digest(text: str) -> bytes:
     """16 bytes that stand for a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)
-class Answer:
+class Lookup:
     """Indices into the digests that were asked for: `known` with their `vectors`, and those `claimed` for the asker.
 
     The rest is being embedded by others. `vectors` is float32 of shape (len(known), dimension).
@@ -70,7 +70,7 @@ class VectorCache:
         self._heard: dict[str, float] = {}
         self._clock = clock
 
-    def ask(self, owner: str, digests: Sequence[bytes]) -> Answer:
+    def look_up(self, owner: str, digests: Sequence[bytes]) -> Lookup:
         """What is known of these, and what `owner` is to embed and `put`. Each digest is to be there once."""
         now = self._clock()
         self._heard[owner] = now
@@ -80,14 +80,14 @@ class VectorCache:
                 known.append(index)
                 continue
             other = self._claims.get(key, owner)
-            if other == owner or now - self._heard[other] >= SILENT_SECONDS:
+            if other == owner or now - self._heard[other] >= CLAIM_TIMEOUT:
                 self._claims[key] = owner
                 claimed.append(index)
         vectors = np.empty((len(known), self._dimension), np.float32)
         for row, index in enumerate(known):
             data = os.pread(self._file, self._stride, self._slots[digests[index]] * self._stride)
             vectors[row] = np.frombuffer(data, np.float32)
-        return Answer(known, vectors, claimed)
+        return Lookup(known, vectors, claimed)
 
     def put(self, owner: str, digests: Sequence[bytes], vectors: np.ndarray) -> None:
         """Remember vectors, shape (len(digests), dimension). A full disk only means that fewer are remembered."""
@@ -110,7 +110,7 @@ class VectorCache:
             return False
 
 
-class KnownVectors:
+class VectorCacheClient:
     """What stages hold of the cache's actor."""
 
     def __init__(self, actor: Any) -> None:
@@ -120,7 +120,7 @@ class KnownVectors:
         """Let others know; returns when they can."""
         import ray
 
-        ray.get(self._actor.put.remote(owner, [digest(text) for text in texts], vectors))
+        ray.get(self._actor.put.remote(owner, [text_digest(text) for text in texts], vectors))
 
     def embed(self, owner: str, texts: Sequence[str], encode: Encode, dimension: int) -> tuple[np.ndarray, int]:
         """The vectors of the texts, of which each is embedded once in the whole run.
@@ -134,7 +134,7 @@ class KnownVectors:
         """
         import ray
 
-        keys = [digest(text) for text in texts]
+        keys = [text_digest(text) for text in texts]
         first: dict[bytes, int] = {}
         for index, key in enumerate(keys):
             first.setdefault(key, index)
@@ -142,7 +142,7 @@ class KnownVectors:
         waiting, embedded = list(first), 0
         while waiting:
             asked = waiting
-            answer: Answer = ray.get(self._actor.ask.remote(owner, asked))
+            answer: Lookup = ray.get(self._actor.look_up.remote(owner, asked))
             found.update((asked[index], vector) for index, vector in zip(answer.known, answer.vectors, strict=True))
             if answer.claimed:
                 claimed = [asked[index] for index in answer.claimed]

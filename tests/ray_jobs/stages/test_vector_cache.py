@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ingest.stages.known_vectors import SILENT_SECONDS, KnownVectors, VectorCache, digest
+from ingest.stages.vector_cache import CLAIM_TIMEOUT, VectorCache, VectorCacheClient, text_digest
 
 DIMENSION = 4
-A, B, C, D = (digest(text) for text in "abcd")
+A, B, C, D = (text_digest(text) for text in "abcd")
 
 
 class Clock:
@@ -31,47 +31,47 @@ def vectors(*values):
 
 
 def test_what_nobody_knows_is_claimed_and_then_known_to_others(cache):
-    answer = cache.ask("one", [A, B])
+    answer = cache.look_up("one", [A, B])
     assert (answer.known, answer.claimed) == ([], [0, 1])
     cache.put("one", [A, B], vectors(1, 2))
-    answer = cache.ask("two", [B, C, A])
+    answer = cache.look_up("two", [B, C, A])
     assert (answer.known, answer.claimed) == ([0, 2], [1])
     np.testing.assert_array_equal(answer.vectors, vectors(2, 1))
 
 
 def test_what_another_one_is_embedding_is_neither_known_nor_claimed(cache):
-    cache.ask("one", [A])
-    answer = cache.ask("two", [A, B])
+    cache.look_up("one", [A])
+    answer = cache.look_up("two", [A, B])
     assert (answer.known, answer.claimed) == ([], [1])
 
 
 def test_an_actor_that_begins_again_gets_its_own_claims(cache):
-    cache.ask("one", [A])
-    assert cache.ask("one", [A]).claimed == [0]
+    cache.look_up("one", [A])
+    assert cache.look_up("one", [A]).claimed == [0]
 
 
 def test_the_claims_of_one_that_is_silent_are_taken_over(cache, clock):
-    cache.ask("one", [A])
-    clock.now = SILENT_SECONDS - 1
-    assert cache.ask("two", [A]).claimed == []
-    clock.now = SILENT_SECONDS
-    assert cache.ask("two", [A]).claimed == [0]
-    assert cache.ask("three", [A]).claimed == []
+    cache.look_up("one", [A])
+    clock.now = CLAIM_TIMEOUT - 1
+    assert cache.look_up("two", [A]).claimed == []
+    clock.now = CLAIM_TIMEOUT
+    assert cache.look_up("two", [A]).claimed == [0]
+    assert cache.look_up("three", [A]).claimed == []
 
 
 def test_one_that_goes_on_is_not_silent(cache, clock):
-    cache.ask("one", [A, B])
-    clock.now = SILENT_SECONDS - 1
+    cache.look_up("one", [A, B])
+    clock.now = CLAIM_TIMEOUT - 1
     cache.put("one", [A], vectors(1))
-    clock.now = SILENT_SECONDS + 1
-    answer = cache.ask("two", [A, B])
+    clock.now = CLAIM_TIMEOUT + 1
+    answer = cache.look_up("two", [A, B])
     assert (answer.known, answer.claimed) == ([0], [])
 
 
 def test_the_oldest_go_first_where_there_is_no_more_room(clock):
     cache = VectorCache(DIMENSION, max_bytes=2 * 4 * DIMENSION, clock=clock)
     cache.put("one", [A, B, C], vectors(1, 2, 3))
-    answer = cache.ask("one", [A, B, C])
+    answer = cache.look_up("one", [A, B, C])
     assert (answer.known, answer.claimed) == ([1, 2], [0])
     np.testing.assert_array_equal(answer.vectors, vectors(2, 3))
 
@@ -85,9 +85,9 @@ def test_a_full_disk_costs_memory_of_some_and_nothing_else(cache, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("os.pwrite", full)
         cache.put("one", [C], vectors(3))
-    assert cache.ask("two", [A, B, C]).known == [0, 1]
+    assert cache.look_up("two", [A, B, C]).known == [0, 1]
     cache.put("one", [D], vectors(4))  # there is room for two: the oldest makes way
-    answer = cache.ask("three", [A, B, C, D])
+    answer = cache.look_up("three", [A, B, C, D])
     assert answer.known == [1, 3]
     np.testing.assert_array_equal(answer.vectors, vectors(2, 4))
 
@@ -105,9 +105,9 @@ class Call:
 @pytest.fixture
 def known(cache, monkeypatch):
     """The handle on a real cache, called in this process."""
-    handle = type("Handle", (), {"ask": Call(cache.ask), "put": Call(cache.put)})()
+    handle = type("Handle", (), {"look_up": Call(cache.look_up), "put": Call(cache.put)})()
     monkeypatch.setattr("ray.get", lambda result: result)
-    return KnownVectors(handle)
+    return VectorCacheClient(handle)
 
 
 def encode(asked):
@@ -136,12 +136,12 @@ def test_no_texts_are_no_vectors(known):
 
 
 def test_what_another_one_is_embedding_is_waited_for(known, cache, monkeypatch):
-    cache.ask("other", [digest("a")])
+    cache.look_up("other", [text_digest("a")])
     waits = []
 
     def other_is_done(seconds):
         waits.append(seconds)
-        cache.put("other", [digest("a")], vectors(7))
+        cache.put("other", [text_digest("a")], vectors(7))
 
     monkeypatch.setattr("time.sleep", other_is_done)
     asked = []

@@ -10,11 +10,11 @@ from typing import Any
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.progress import Observe
+from ingest.stages.progress import Observe
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import is_s3, s3_client
 
-READ_AHEAD = 4
+PREFETCHED_OBJECTS = 4
 """Objects fetched while one is parsed, per task."""
 
 
@@ -28,10 +28,10 @@ def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
         )
 
 
-def read_ahead(
+def prefetch(
     entries: list[dict[str, Any]], max_bytes: int, observe: Observe
 ) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
-    """Yield every entry with a function that returns its bytes or raises its error, fetching READ_AHEAD at a time."""
+    """Yield every entry with a function that returns its object's bytes or raises its error."""
 
     def fetch(entry: dict[str, Any]) -> bytes:
         check_size(entry, max_bytes)
@@ -42,11 +42,11 @@ def read_ahead(
 
     if any(is_s3(entry["source"]) for entry in entries):
         s3_client()  # before the threads, each of which would make one of its own
-    with ThreadPoolExecutor(READ_AHEAD) as pool:
+    with ThreadPoolExecutor(PREFETCHED_OBJECTS) as pool:
         waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
         for entry in entries:
             waiting.append((entry, pool.submit(fetch, entry)))
-            if len(waiting) > READ_AHEAD:
+            if len(waiting) > PREFETCHED_OBJECTS:
                 first, future = waiting.popleft()
                 yield first, future.result
         while waiting:

@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
+def buffered_on_disk(items: Iterable[T]) -> Iterator[T]:
     """The same items, which a thread reads on from when the first one is asked for.
 
     What lies ahead is pickled to a temporary file; few and large items of plain types cost least. `items` is left where
@@ -43,8 +43,8 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
             ended = True
             changed.notify()
 
-    thread = Thread(target=read, name="read-ahead", daemon=True)
-    with tempfile.NamedTemporaryFile(prefix="ingest-ahead-") as file, Path(file.name).open("rb") as reader:
+    thread = Thread(target=read, name="disk-buffer", daemon=True)
+    with tempfile.NamedTemporaryFile(prefix="ingest-buffer-") as file, Path(file.name).open("rb") as reader:
         thread.start()
         try:
             for taken in count():
