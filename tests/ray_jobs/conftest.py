@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,3 +150,10 @@ def make_tables(milvus_client) -> Iterator[Any]:
 @pytest.fixture
 def tables(make_tables) -> Any:
     return make_tables()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder for a Ray of the test's own, whose sockets' paths may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
-    """Connect to the cluster that the environment names (RAY_ADDRESS; a Ray job has it), or start one here.
+    """Connect to the cluster that RAY_ADDRESS names (a Ray job has it), or start one of this run's own.
 
     Args:
         block_bytes: target size of Ray Data's blocks.
@@ -37,7 +37,10 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
         try:
             with announce_wait("connecting to Ray" if address else "starting Ray on this machine", say):
                 _probe(address)
+                # Without an address, Ray would join whatever `ray_current_cluster` in its temporary folder names: the
+                # cluster of someone else, or one that was killed, for which it waits for ever.
                 ray.init(
+                    address=None if address else "local",
                     runtime_env=None if in_job else {"working_dir": folder},
                     logging_level=logging.ERROR,
                     log_to_driver=False,

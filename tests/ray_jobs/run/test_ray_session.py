@@ -1,5 +1,6 @@
-"""What comes back of an error that a stage of a real Ray Data pipeline raises."""
+"""Which Ray a run uses, and the errors that it gets out of a real Ray Data pipeline."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from embedded.processes import base_environment
+from embedded.ray_head import LOOPBACK_ONLY, RayHead
 from ingest.run.ray_session import job_error
 
 SENTENCE = "the object store cannot be reached; check that it runs"
@@ -74,6 +77,45 @@ def test_a_job_that_is_interrupted_while_ray_works_ends_in_one_sentence(jobs, si
     (line,) = [line for line in done.stderr.splitlines() if "logging.cc" not in line]
     assert line.startswith(f"ERROR: the run was interrupted ({signum.name})")
     assert done.returncode == 128 + signum
+
+
+@pytest.fixture(params=["living", pytest.param("killed", marks=pytest.mark.chaos)])
+def other_head(request, ray_head, tmp_path):
+    """A Ray head that wrote its address to `ray_current_cluster`."""
+    if request.param == "living":
+        yield ray_head
+        return
+    with RayHead(tmp_path) as head:
+        head.kill()
+        yield head
+
+
+ADDRESS = """
+import ray
+from ingest.run.ray_session import connect_ray
+
+connect_ray(lambda line: None, 1 << 20)
+print(ray.get_runtime_context().gcs_address)
+"""
+
+
+def test_a_run_without_an_address_starts_its_own_ray_whatever_ran_on_the_machine(other_head, short_folder):
+    note = other_head.temp_dir / "ray_current_cluster"
+    (short_folder / "ray").mkdir()
+    shutil.copy(note, short_folder / "ray")
+    done = subprocess.run(
+        [sys.executable, "-c", ADDRESS],
+        env={
+            **base_environment(), **LOOPBACK_ONLY, "HOME": str(short_folder), "RAY_TMPDIR": str(short_folder),
+            "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() != note.read_text()
 
 
 def test_other_errors_come_back_as_they_are():
