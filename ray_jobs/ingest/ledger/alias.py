@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.milvus.client import TIMEOUT, behind, query_pages
-from ingest.milvus.expressions import under
+from ingest.milvus.client import TIMEOUT, alias_target, query_pages
+from ingest.milvus.expressions import prefix_filter
 from ingest.milvus.schema import dimension_of, ensure_sources
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ def create_ledger(client: MilvusClient, name: str, dimension: int) -> None:
     """Create the ledger and its alias `name` unless they exist. Another run may create them with another dimension."""
     from pymilvus.exceptions import MilvusException
 
-    if behind(client, name) is not None:
+    if alias_target(client, name) is not None:
         return
     created = _of_dimension(name, dimension)
     ensure_sources(client, created, dimension)
     try:
         client.create_alias(created, name, timeout=TIMEOUT)
     except MilvusException:
-        if behind(client, name) is None:
+        if alias_target(client, name) is None:
             raise
 
 
@@ -45,17 +45,17 @@ def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
     return ensure_sources(client, name, dimension)
 
 
-def is_too_short(client: MilvusClient, name: str, dimension: int) -> bool:
+def is_too_narrow(client: MilvusClient, name: str, dimension: int) -> bool:
     """Whether the ledger's vectors have less than `dimension`."""
-    found = behind(client, name)
+    found = alias_target(client, name)
     return found not in (None, name) and dimension_of(client, name, "vector") < dimension
 
 
 def widen(client: MilvusClient, name: str, dimension: int) -> None:
     """Give the ledger vectors of `dimension`. The caller holds the leases of all pipelines."""
-    if not is_too_short(client, name, dimension):
+    if not is_too_narrow(client, name, dimension):
         return
-    old, new = behind(client, name), _of_dimension(name, dimension)
+    old, new = alias_target(client, name), _of_dimension(name, dimension)
     if client.has_collection(new, timeout=TIMEOUT):
         client.drop_collection(new, timeout=TIMEOUT)  # what a run left that was cut off right here
     ensure_sources(client, new, dimension)
@@ -72,7 +72,7 @@ def copy_ledger(client: MilvusClient, origin: str, target: str) -> None:
     """Copy all rows of one ledger into another, whose vectors may be longer."""
     dimension = dimension_of(client, target, "vector")
     fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
-    for page in query_pages(client, origin, under(""), fields, key="source", size=COPY_ROWS):
+    for page in query_pages(client, origin, prefix_filter(""), fields, key="source", size=COPY_ROWS):
         client.upsert(target, [_padded(row, fields, dimension) for row in page], timeout=TIMEOUT)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ingest.common.disk_buffer import buffered_on_disk
 from ingest.common.errors import ObjectError
 from ingest.milvus.client import TIMEOUT, query_pages
-from ingest.milvus.expressions import literal, under
+from ingest.milvus.expressions import literal, prefix_filter
 from ingest.milvus.schema import MESSAGE_LENGTH
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
         return
     client.load_collection(collection, timeout=TIMEOUT)
     fields = ["source", "version", "fingerprint", "status", "attempts", "stage", "error_type", "metadata"]
-    condition = f"pipeline == {literal(pipeline)} and {under(source)}"
+    condition = f"pipeline == {literal(pipeline)} and {prefix_filter(source)}"
     pages = query_pages(client, collection, condition, fields, key="source")
     for page in buffered_on_disk([_known(row) for row in page] for page in pages):
         for known in page:

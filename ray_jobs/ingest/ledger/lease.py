@@ -57,7 +57,7 @@ class Lease:
     collection: str
     id: str
 
-    def held(self, client: MilvusClient) -> None:
+    def assert_held(self, client: MilvusClient) -> None:
         """Raises LeaseLostError when the lease is no longer this run's: nothing more may be written."""
         found = client.query(
             self.collection, filter=f"id == {literal(self.id)}", output_fields=["id"], consistency_level="Strong",

@@ -36,9 +36,9 @@ from ingest.common.identity import row_ids
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.lease import Lease
-from ingest.ledger.outcome import Outcome
+from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.milvus.client import TIMEOUT, query_pages
-from ingest.milvus.expressions import quoted
+from ingest.milvus.expressions import literal_list
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -141,13 +141,13 @@ class ObjectWriter:
         self._client = client
         self._target = target
 
-    def write(self, parts: Sequence[ObjectPart]) -> Outcome:
+    def write(self, parts: Sequence[ObjectPart]) -> ObjectOutcomes:
         """Write the parts and finish the objects that are complete with them.
 
         Raises:
             pymilvus.exceptions.MilvusException: a request failed for good; nothing after it was claimed.
         """
-        outcome = Outcome()
+        outcome = ObjectOutcomes()
         self._check_lease()
         announced = {part.source: part for part in parts if part.change is Change.NEW and part.rows}
         zeros = np.zeros(self._target.ledger_dimension, np.float32)
@@ -196,13 +196,13 @@ class ObjectWriter:
             self._check_lease()
             rows += self._delete_rows(self._rows_except(batch).values())
             # Not by `ids=`: pymilvus writes those into an expression as they are, backslashes and quotes included.
-            self._client.delete(self._target.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
+            self._client.delete(self._target.ledger, filter=f"source in {literal_list(batch)}", timeout=TIMEOUT)
             objects += len(batch)
         return objects, rows
 
     def _check_lease(self) -> None:
         if self._target.lease is not None:
-            self._target.lease.held(self._client)
+            self._target.lease.assert_held(self._client)
 
     def _ids(self, part: ObjectPart, collection: int) -> list[str]:
         """Of all the object's rows in a collection."""
@@ -247,7 +247,7 @@ class ObjectWriter:
         for start in range(0, len(ids), BATCH_ROWS):
             yield self._client.query(
                 self._target.collections[collection],
-                filter=f"id in {quoted(ids[start : start + BATCH_ROWS])}",
+                filter=f"id in {literal_list(ids[start : start + BATCH_ROWS])}",
                 output_fields=[field_name],
                 consistency_level="Strong",
                 timeout=TIMEOUT,
@@ -308,7 +308,7 @@ class ObjectWriter:
     def _rows_except(self, sources: list[str], keep: Sequence[set[str]] | None = None) -> dict[str, _Found]:
         """All rows of `sources` but those to `keep` in each collection, by source; only sources that have some."""
         found: dict[str, _Found] = {}
-        condition = f"source in {quoted(sources)}"
+        condition = f"source in {literal_list(sources)}"
         for index, collection in enumerate(self._target.collections):
             for page in query_pages(self._client, collection, condition, ["id", "source"]):
                 for row in page:

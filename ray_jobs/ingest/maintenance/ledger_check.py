@@ -21,11 +21,11 @@ from ingest.common.identity import row_id
 from ingest.common.text import printable
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.lease import Lease
-from ingest.ledger.outcome import Outcome
+from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.writer import BATCH_ROWS, SOURCES_PER_QUERY
 from ingest.maintenance.report import ORPHANS_IN_WORDS, MaintenanceOptions, MaintenanceReport, Orphan
 from ingest.milvus.client import PAGE, TIMEOUT, query_pages
-from ingest.milvus.expressions import literal, quoted
+from ingest.milvus.expressions import literal, literal_list
 from ingest.milvus.schema import COLLECTIONS, SOURCES, dimension_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class LedgerCheck:
         pipeline: str,
         held: Lease | None,
         report: MaintenanceReport,
-        losses: Outcome,
+        losses: ObjectOutcomes,
         say: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -191,7 +191,7 @@ class LedgerCheck:
 
     def _mark(self, sources: list[str]) -> None:
         rows = self._client.query(
-            self._ledger, filter=f"source in {quoted(sources)}", output_fields=["*"], consistency_level="Strong",
+            self._ledger, filter=f"source in {literal_list(sources)}", output_fields=["*"], consistency_level="Strong",
             timeout=TIMEOUT,
         )  # fmt: skip
         marked = [{**row, "metadata": {**row["metadata"], UNFINISHED: True}} for row in rows]
@@ -211,7 +211,7 @@ class LedgerCheck:
 
     def _check_lease(self) -> None:
         if self._held is not None:
-            self._held.held(self._client)
+            self._held.assert_held(self._client)
 
     def _progress(self) -> None:
         now = time.monotonic()

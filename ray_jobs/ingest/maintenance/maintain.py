@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 from ingest.common.errors import ConfigurationError, TooManyFailedError
 from ingest.common.text import printable
 from ingest.ledger.lease import lease
-from ingest.ledger.outcome import Outcome
+from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.maintenance.ledger_check import LedgerCheck
 from ingest.maintenance.report import MaintenanceOptions, MaintenanceReport
-from ingest.migration.generations import Names, finish_switch, is_cut_off, made_with
-from ingest.migration.leftovers import drop_migration, migrations, old_collections
-from ingest.milvus.client import TIMEOUT, behind, connect, errors_as_sentences, is_lite
+from ingest.migration.generations import Names, finish_switch, is_switch_interrupted, model_of
+from ingest.migration.obsolete import drop_migration, obsolete_collections, unfinished_migrations
+from ingest.milvus.client import TIMEOUT, alias_target, connect, errors_as_sentences, is_lite
 from ingest.milvus.schema import COLLECTIONS, LEASES, SOURCES
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
     """
     started = time.monotonic()
     report = MaintenanceReport("maintenance", "", options.run_id, "", dry_run=options.dry_run)
-    losses = Outcome()
+    losses = ObjectOutcomes()
     client = connect(options.milvus_uri)
     with errors_as_sentences(options.milvus_uri):
         if options.dry_run:
@@ -96,19 +96,19 @@ def _tidy_generations(
     names = Names.searched(client, options.collection, pipeline, COLLECTIONS[pipeline])
     if names is None:
         return
-    if is_cut_off(client, names):
+    if is_switch_interrupted(client, names):
         if options.dry_run:
             raise ConfigurationError(
                 f"the switch to {names} was cut off; a run of {pipeline}, or this without --dry-run, completes it"
             )
         say(f"completing the switch to {names}")
         finish_switch(client, names)
-    for name in old_collections(client, names):
+    for name in obsolete_collections(client, names):
         report.old_collections.append(name)
-        say(f"{_fate(options, options.drop_old, '--drop-old')}: {name}, made with {made_with(client, name)}")
+        say(f"{_fate(options, options.drop_old, '--drop-old')}: {name}, made with {model_of(client, name)}")
         if options.drop_old and not options.dry_run:
             client.drop_collection(name, timeout=TIMEOUT)
-    for migration in migrations(client, names):
+    for migration in unfinished_migrations(client, names):
         report.staged_collections.extend(migration.rows)
         say(
             f"{_fate(options, options.drop_staged, '--drop-staged')}: {' and '.join(migration.rows)}, a migration to "
@@ -140,6 +140,6 @@ def _compact(client: MilvusClient, options: MaintenanceOptions, say: Callable[[s
         return
     rows = [name for pipeline in options.pipelines for name in COLLECTIONS[pipeline]]
     for name in (*rows, SOURCES, LEASES):
-        if collection := behind(client, options.collection + name):
+        if collection := alias_target(client, options.collection + name):
             job = client.compact(collection, timeout=TIMEOUT)
             say(f"compaction of {collection} has started on the server (number {job})")

@@ -19,8 +19,8 @@ from ingest.common.failures import is_retried
 from ingest.common.identity import model_key
 from ingest.ledger.alias import COPY_ROWS, copy_ledger
 from ingest.ledger.entries import LedgerEntry, read_ledger
-from ingest.milvus.client import TIMEOUT, behind
-from ingest.milvus.expressions import quoted
+from ingest.milvus.client import TIMEOUT, alias_target
+from ingest.milvus.expressions import literal_list
 from ingest.milvus.schema import COLLECTIONS, MODEL_PROPERTY, SOURCES, ensure_sources
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Names:
     def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collections: Sequence[str]) -> Names | None:
         """Those of the models whose rows are searched; None where there is no alias."""
         public = prefix + collections[0]
-        rows = behind(client, public)
+        rows = alias_target(client, public)
         if rows is None or rows == public:
             return None
         return cls._of(prefix, pipeline, collections, rows.removeprefix(public))
@@ -80,7 +80,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
     Raises:
         ConfigurationError: they are, and nobody asked to `migrate`.
     """
-    searched = [behind(client, public) for public in names.public]
+    searched = [alias_target(client, public) for public in names.public]
     if any(found == public for found, public in zip(searched, names.public, strict=True)):
         raise ConfigurationError(
             f"{' or '.join(names.public)} is a collection and not the alias that runs of this program make; "
@@ -91,7 +91,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
         return False
     if not migrate:
         raise ConfigurationError(
-            f"{names.public[0]!r} holds the vectors of another model ({made_with(client, names.public[0])}); run with "
+            f"{names.public[0]!r} holds the vectors of another model ({model_of(client, names.public[0])}); run with "
             "that one, or with --migrate to build a collection for this one and switch to it when it is complete"
         )
     return True
@@ -111,24 +111,24 @@ def _is_nothing(client: MilvusClient, names: Names) -> bool:
     return True
 
 
-def is_in_the_way(client: MilvusClient, names: Names) -> bool:
+def empty_generation_is_searched(client: MilvusClient, names: Names) -> bool:
     """Whether an empty collection of another model is what is searched."""
-    searched = behind(client, names.public[0])
+    searched = alias_target(client, names.public[0])
     return searched not in (None, names.rows[0], names.public[0]) and _is_nothing(client, names)
 
 
-def clear(client: MilvusClient, names: Names) -> None:
+def drop_empty_generation(client: MilvusClient, names: Names) -> None:
     """Drop what is searched if it is an empty collection of another model. The caller holds the pipeline's lease."""
-    if not is_in_the_way(client, names):
+    if not empty_generation_is_searched(client, names):
         return
     for public, rows in zip(names.public, names.rows, strict=True):
-        searched = behind(client, public)
+        searched = alias_target(client, public)
         if searched is not None and searched != rows:
             client.drop_alias(public, timeout=TIMEOUT)
             client.drop_collection(searched, timeout=TIMEOUT)
 
 
-def made_with(client: MilvusClient, name: str) -> str:
+def model_of(client: MilvusClient, name: str) -> str:
     """The name of the model that a collection's vectors are of, or UNKNOWN."""
     return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN))
 
@@ -138,20 +138,20 @@ def publish(client: MilvusClient, names: Names) -> None:
     from pymilvus.exceptions import MilvusException
 
     for public, rows in zip(names.public, names.rows, strict=True):
-        if behind(client, public) is not None:
+        if alias_target(client, public) is not None:
             continue
         try:
             client.create_alias(rows, public, timeout=TIMEOUT)
         except MilvusException:
             # Another run was first; with another model it is an error now.
-            if behind(client, public) is None or is_staged(client, names, migrate=False):
+            if alias_target(client, public) is None or is_staged(client, names, migrate=False):
                 raise
 
 
 # --- the switch to another model
 
 
-def begin(client: MilvusClient, names: Names, dimension: int) -> None:
+def start_migration(client: MilvusClient, names: Names, dimension: int) -> None:
     """Make the staging ledger, and room for an empty collection, if this migration has not begun yet.
 
     A collection that was kept of an earlier time with the same model goes: it has rows of objects that changed or left
@@ -165,7 +165,7 @@ def begin(client: MilvusClient, names: Names, dimension: int) -> None:
     ensure_sources(client, names.staging, dimension)
 
 
-def remaining(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
+def count_disagreements(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
     """For how many objects the ledger and the staging ledger do not agree, and the first of them.
 
     Args:
@@ -235,22 +235,23 @@ def switch(client: MilvusClient, names: Names) -> None:
 def _point(client: MilvusClient, names: Names) -> None:
     """The first one first: it is what tells that a switch was begun."""
     for public, rows in zip(names.public, names.rows, strict=True):
-        if behind(client, public) != rows:
+        if alias_target(client, public) != rows:
             client.alter_alias(rows, public, timeout=TIMEOUT)
 
 
-def is_cut_off(client: MilvusClient, names: Names) -> bool:
+def is_switch_interrupted(client: MilvusClient, names: Names) -> bool:
     """Whether a switch to these rows was begun and not completed."""
-    return client.has_collection(names.staging, timeout=TIMEOUT) and behind(client, names.public[0]) == names.rows[0]
+    has_staging = client.has_collection(names.staging, timeout=TIMEOUT)
+    return has_staging and alias_target(client, names.public[0]) == names.rows[0]
 
 
 def finish_switch(client: MilvusClient, names: Names) -> None:
     """Make the staging ledger the ledger. The caller holds the lease of the whole pipeline."""
-    if not is_cut_off(client, names):
+    if not is_switch_interrupted(client, names):
         return
     _point(client, names)
     copy_ledger(client, names.staging, names.ledger)
     gone = (known.source for known, twin in _paired(client, names) if known is not None and twin is None)
     while batch := list(islice(gone, COPY_ROWS)):
-        client.delete(names.ledger, filter=f"source in {quoted(batch)}", timeout=TIMEOUT)
+        client.delete(names.ledger, filter=f"source in {literal_list(batch)}", timeout=TIMEOUT)
     client.drop_collection(names.staging, timeout=TIMEOUT)

@@ -7,18 +7,18 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from ingest.common.text import printable
-from ingest.ledger.alias import create_ledger, is_too_short, widen
+from ingest.ledger.alias import create_ledger, is_too_narrow, widen
 from ingest.ledger.lease import Lease
 from ingest.migration.generations import (
     PIPELINES,
     Names,
-    begin,
-    clear,
+    count_disagreements,
+    drop_empty_generation,
+    empty_generation_is_searched,
     finish_switch,
-    is_cut_off,
-    is_in_the_way,
     is_staged,
-    remaining,
+    is_switch_interrupted,
+    start_migration,
     switch,
 )
 
@@ -29,7 +29,7 @@ Leases = Callable[[str, str], AbstractContextManager[Lease]]
 """The lease of a pipeline over a prefix."""
 
 
-def complete(
+def prepare_ledger_and_migration(
     client: MilvusClient, names: Names, dimension: int, wanted: bool, leases: Leases, say: Callable[[str], None]
 ) -> None:
     """Complete a switch that was cut off, begin a migration, and make a ledger with room for this model's vectors.
@@ -38,20 +38,20 @@ def complete(
     created here and not with the first rows: where another pipeline's first run has just made one that is too short,
     it can still be widened.
     """
-    if is_in_the_way(client, names):
+    if empty_generation_is_searched(client, names):
         with leases(names.pipeline, ""):
-            clear(client, names)
+            drop_empty_generation(client, names)
     if is_staged(client, names, wanted):
         with leases(names.pipeline, ""):
-            begin(client, names, dimension)
+            start_migration(client, names, dimension)
     create_ledger(client, names.ledger, dimension)
-    if is_too_short(client, names.ledger, dimension):
+    if is_too_narrow(client, names.ledger, dimension):
         say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
         with ExitStack() as stack:
             for pipeline in PIPELINES:
                 stack.enter_context(leases(pipeline, ""))
             widen(client, names.ledger, dimension)
-    if is_cut_off(client, names):
+    if is_switch_interrupted(client, names):
         say(f"completing the switch to {names}")
         with leases(names.pipeline, ""):
             finish_switch(client, names)
@@ -77,7 +77,7 @@ def switch_if_complete(
         The number of objects for which the old and the new collections do not agree; 0 after a switch.
     """
     with leases(names.pipeline, ""):
-        unmigrated, first = remaining(client, names, source, listed_all)
+        unmigrated, first = count_disagreements(client, names, source, listed_all)
         if unmigrated:
             say(
                 f"{' and '.join(names.public)} is not switched to {names} yet: for {unmigrated} objects the two "

@@ -46,7 +46,7 @@ def check_prefix(prefix: str) -> None:
         )
 
 
-def shown(uri: str) -> str:
+def without_credentials(uri: str) -> str:
     """The URI without a user and password that it may carry."""
     before, at, host = uri.rpartition("@")
     return f"{before.partition('://')[0]}://{host}" if at and "://" in before else host
@@ -72,11 +72,11 @@ GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_withou
 few pings within 5 minutes, and a call that is under way then fails. A dead server is found by each call's timeout."""
 
 
-def connect(uri: str, patience: float = 0.0) -> MilvusClient:
+def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
     """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
 
     Args:
-        patience: seconds for which a server that does not answer is asked again. A person who mistyped a URI wants
+        retry_seconds: seconds for which a server that does not answer is asked again. A person who mistyped a URI wants
             none; a process in the middle of a run that connects while Milvus restarts needs some.
 
     Raises:
@@ -84,6 +84,7 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Milvus servers up to 2.3 answer a wrong token like this.
     """
     hide(uri)
+    shown = without_credentials(uri)
     # pymilvus connects to what this names when it is imported, and fails there where it is no server's.
     os.environ.pop("MILVUS_URI", None)
     from pymilvus import MilvusClient
@@ -92,7 +93,7 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
         raise ConfigurationError(
-            f"--milvus-uri {shown(uri)!r} is not the URI of a server; start Milvus, or Milvus Lite with "
+            f"--milvus-uri {shown!r} is not the URI of a server; start Milvus, or Milvus Lite with "
             "`milvus-lite server --data-dir DIR --host 127.0.0.1 --port 19530`, and give http://HOST:PORT"
         )
     try:
@@ -100,10 +101,10 @@ def connect(uri: str, patience: float = 0.0) -> MilvusClient:
         if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
             raise ValueError("it names no host and port")
     except ValueError:
-        raise ConfigurationError(f"--milvus-uri {shown(uri)!r} is not of the form http://HOST:PORT") from None
+        raise ConfigurationError(f"--milvus-uri {shown!r} is not of the form http://HOST:PORT") from None
     for attempt in Retrying(
         retry=retry_if_exception_type(UnreachableError),
-        stop=stop_after_delay(patience),
+        stop=stop_after_delay(retry_seconds),
         wait=wait_fixed(1),
         reraise=True,
     ):
@@ -123,20 +124,20 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
     try:
         yield
     except (MilvusException, RpcError, ConnectionError) as error:
-        text = one_line(getattr(error, "message", None) or error)
+        server, text = f"Milvus at {without_credentials(uri)}", one_line(getattr(error, "message", None) or error)
         if _REFUSED.search(text):
             raise ConfigurationError(
-                f"Milvus at {shown(uri)} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
+                f"{server} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
             raise UnreachableError(
-                f"Milvus at {shown(uri)} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
+                f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
             ) from None
-        raise JobError(f"Milvus at {shown(uri)} refused a request: {text}") from None
+        raise JobError(f"{server} refused a request: {text}") from None
 
 
-def behind(client: MilvusClient, name: str) -> str | None:
+def alias_target(client: MilvusClient, name: str) -> str | None:
     """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
     if not client.has_collection(name, timeout=TIMEOUT):
         return None

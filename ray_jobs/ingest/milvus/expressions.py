@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def quoted(values: list[str]) -> str:
+def literal_list(values: list[str]) -> str:
     """A list of string literals for a filter expression, whatever characters are in them."""
     return "[" + ", ".join(map(literal, values)) + "]"
 
@@ -17,7 +17,7 @@ def literal(value: str) -> str:
     return f'"{escaped}"'
 
 
-def under(source: str) -> str:
+def prefix_filter(source: str) -> str:
     """Filter expression for all sources that begin with `source`: a range, which the key's order answers directly.
     All sources begin with the empty one.
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ingest.ledger.outcome import Outcome
-from ingest.ledger.spool import Spool
+from ingest.ledger.outcomes import ObjectOutcomes
+from ingest.ledger.work_list import WorkList
 from ingest.ledger.writer import Target
 from ingest.run.options import Options
 from ingest.run.ray_session import connect_ray, job_error
@@ -22,10 +22,10 @@ def process(
     pipeline: Pipeline,
     options: Options,
     target: Target,
-    work: Spool,
+    work: WorkList,
     single_writer: bool,
     say: Callable[[str], None],
-) -> tuple[Outcome, dict[str, Any]]:
+) -> tuple[ObjectOutcomes, dict[str, Any]]:
     """Read, parse, embed and write the objects of a work list.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingest.common.text import printable
-from ingest.ledger.outcome import Outcome
+from ingest.ledger.outcomes import ObjectOutcomes
 
 PREFIX = "REPORT "
 """Begins the last line of a job's output."""
@@ -61,7 +61,7 @@ class Report:
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: ObjectOutcomes) -> None:
         """Take over the outcome of the objects that were processed and removed."""
         self.failed, self.empty, self.partly = outcome.failed, outcome.empty, outcome.partly
         self.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])

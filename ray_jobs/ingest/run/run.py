@@ -16,13 +16,13 @@ from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.diff import Change, OnlyFailed, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.lease import Lease, lease
-from ingest.ledger.outcome import Outcome
-from ingest.ledger.spool import Spool
+from ingest.ledger.outcomes import ObjectOutcomes
+from ingest.ledger.work_list import WorkList
 from ingest.ledger.writer import ObjectWriter, Target
-from ingest.migration.generations import Names, is_cut_off, is_staged, publish
-from ingest.migration.steps import complete, switch_if_complete
+from ingest.migration.generations import Names, is_staged, is_switch_interrupted, publish
+from ingest.migration.steps import prepare_ledger_and_migration, switch_if_complete
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences, is_lite
-from ingest.milvus.expressions import under
+from ingest.milvus.expressions import prefix_filter
 from ingest.milvus.schema import ensure_sources
 from ingest.run.options import Options
 from ingest.run.processing import process
@@ -78,11 +78,12 @@ class Run:
         return self._report
 
     def _update_under_lease(self) -> None:
-        migrate = self._options.migrate
-        complete(self._client, self._names, self._pipeline.dimension, migrate, self._lease_of, self._say)
+        prepare_ledger_and_migration(
+            self._client, self._names, self._pipeline.dimension, self._options.migrate, self._lease_of, self._say
+        )
         with self._lease_of(self._pipeline.name, self._source) as self._lease:
             self._update()
-        if is_staged(self._client, self._names, migrate):
+        if is_staged(self._client, self._names, self._options.migrate):
             self._report.unmigrated = switch_if_complete(
                 self._client, self._names, self._source, self._options.processes_all, self._prepare, self._lease_of,
                 self._say,
@@ -99,13 +100,13 @@ class Run:
 
     def _update(self) -> None:
         """List, compare, process and remove."""
-        with Spool.temporary() as work, Spool.temporary() as missing:
+        with WorkList.temporary() as work, WorkList.temporary() as missing:
             ledger = self._ledger()
             self._plan(ledger, work, missing)
             if self._options.dry_run or not (work.count or missing.count):
                 return
             target = self._target(ledger)
-            outcome = Outcome()
+            outcome = ObjectOutcomes()
             if work.count:
                 outcome, stages = process(self._pipeline, self._options, target, work, is_lite(self._client), self._say)
                 self._report.stages.update(stages)
@@ -121,7 +122,7 @@ class Run:
     def _ledger(self) -> str:
         """The ledger that the run compares with: its staging ledger while its collections are not searched yet."""
         staged = is_staged(self._client, self._names, self._options.migrate)
-        return self._names.staging if staged or is_cut_off(self._client, self._names) else self._names.ledger
+        return self._names.staging if staged or is_switch_interrupted(self._client, self._names) else self._names.ledger
 
     def _target(self, ledger: str) -> Target:
         """Create, load and publish the collections that the run writes to."""
@@ -131,7 +132,7 @@ class Run:
         dimension = ensure(self._client, ledger, self._pipeline.dimension)
         has_rows = any(
             self._client.query(
-                rows, filter=under(self._source), output_fields=["id"], limit=1, consistency_level="Strong",
+                rows, filter=prefix_filter(self._source), output_fields=["id"], limit=1, consistency_level="Strong",
                 timeout=TIMEOUT,
             )
             for rows in self._names.rows
@@ -141,7 +142,7 @@ class Run:
             self._options.run_id, clean_new=has_rows, lease=self._lease,
         )  # fmt: skip
 
-    def _plan(self, ledger: str, work: Spool, missing: Spool) -> None:
+    def _plan(self, ledger: str, work: WorkList, missing: WorkList) -> None:
         """Fill the two work lists, and count every object in the report."""
         options, report = self._options, self._report
         started = time.monotonic()
@@ -182,7 +183,7 @@ class Run:
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
         self._say_plan(ignored, work, missing, only_failed)
 
-    def _say_plan(self, ignored: Ignored, work: Spool, missing: Spool, only_failed: OnlyFailed | None) -> None:
+    def _say_plan(self, ignored: Ignored, work: WorkList, missing: WorkList, only_failed: OnlyFailed | None) -> None:
         report = self._report
         if not report.listed:
             self._say(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError, ExitCode, JobError
 from ingest.common.text import one_line
-from ingest.milvus.client import check_prefix, connect, errors_as_sentences, shown
+from ingest.milvus.client import check_prefix, connect, errors_as_sentences, without_credentials
 from ingest.run.flags import COUNT, SWITCH, Flag, Parser, ValueType
 from ingest.run.options import MILVUS_FLAGS
 from ingest.search.models import QueryModels
@@ -209,7 +209,7 @@ def _searchable(client: MilvusClient, arguments: Namespace) -> list[HitKind]:
 
 def _missing(arguments: Namespace, name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"Milvus at {shown(arguments.milvus_uri)} has no collection {name!r}; ingest something first, "
+        f"Milvus at {without_credentials(arguments.milvus_uri)} has no collection {name!r}; ingest something first, "
         "or check --collection"
     )
 

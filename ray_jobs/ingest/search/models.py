@@ -14,8 +14,8 @@ from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.identity import model_key
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
-from ingest.migration.generations import UNKNOWN, made_with
-from ingest.milvus.client import behind
+from ingest.migration.generations import UNKNOWN, model_of
+from ingest.milvus.client import alias_target
 from ingest.milvus.schema import dimension_of
 from ingest.models.clip_model import ClipModel, check_weights, clip_model_of, find_clip_model, square_of
 from ingest.models.text_model import TextModel, find_text_model
@@ -76,7 +76,7 @@ class QueryModels:
     def _model(self, kind: HitKind) -> TextModel | ClipModel:
         if kind not in self._models:
             name = self._prefix + COLLECTION[kind]
-            ingested = made_with(self._client, name)
+            ingested = model_of(self._client, name)
             flag, named = ("--embedding-model", self._text) if kind in OF_TEXT else ("--clip-model", self._clip)
             if not named and ingested == UNKNOWN:
                 raise ConfigurationError(f"{name!r} does not say which model it was made with; give {flag}")
@@ -89,7 +89,7 @@ class QueryModels:
 
     def _check(self, name: str, ingested: str, model: TextModel | ClipModel, flag: str) -> None:
         """Say so when the question would be embedded by another model than what is searched."""
-        if ingested == model.label or behind(self._client, name) == f"{name}_{model_key(model.identity)}":
+        if ingested == model.label or alias_target(self._client, name) == f"{name}_{model_key(model.identity)}":
             return
         sentence = f"{name!r} was made with {ingested} and not with {model.label}"
         if dimension_of(self._client, name, "embedding") != model.dimension:

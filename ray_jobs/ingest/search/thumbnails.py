@@ -14,7 +14,7 @@ from ingest.common.text import printable
 from ingest.image.decoder import prepare, to_rgb
 from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
 from ingest.store.object_reading import object_file
-from ingest.store.scratch import scratch
+from ingest.store.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +29,7 @@ COLUMNS = 32
 def thumbnail(hit: Hit) -> Image | None:
     """A small picture of the hit; None where there is nothing to see, or its object is not there any more."""
     try:
-        with scratch() as folder, object_file(hit.source, hit.version, folder) as path:
+        with temporary_folder() as folder, object_file(hit.source, hit.version, folder) as path:
             picture = _picture(hit, path)
     except Exception:  # a thumbnail is no reason to lose an answer, whatever a store or a decoder says
         return None

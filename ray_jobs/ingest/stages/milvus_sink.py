@@ -17,7 +17,7 @@ from ray.data.datasource.datasink import WriteResult
 from ingest.common.errors import ObjectError
 from ingest.common.failures import FAILURES
 from ingest.ledger.diff import Change
-from ingest.ledger.outcome import Outcome
+from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
 from ingest.stages.progress import Observe
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def client_of(uri: str) -> MilvusClient:
     """One connection per process: a write task is short, and several run one after the other in a process."""
-    return connect(uri, patience=TIMEOUT)
+    return connect(uri, retry_seconds=TIMEOUT)
 
 
 def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
@@ -60,7 +60,7 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
         )
 
 
-class MilvusDatasink(Datasink[Outcome]):
+class MilvusDatasink(Datasink[ObjectOutcomes]):
     """Writes objects and their ledger rows in the order of `ingest.ledger.writer`.
 
     A write task that Ray runs again repeats upserts of the same ids. After the write, `outcome` holds the sums.
@@ -75,15 +75,15 @@ class MilvusDatasink(Datasink[Outcome]):
         self._uri = uri
         self._target = target
         self._observe = observe
-        self.outcome = Outcome()
+        self.outcome = ObjectOutcomes()
 
-    def write(self, blocks: Iterable[Block], ctx: TaskContext) -> Outcome:
+    def write(self, blocks: Iterable[Block], ctx: TaskContext) -> ObjectOutcomes:
         """Write the blocks of one task.
 
         Raises:
             UnreachableError, ConfigurationError, JobError: Milvus failed; nothing that was not written is claimed.
         """
-        outcome = Outcome()
+        outcome = ObjectOutcomes()
         with errors_as_sentences(self._uri):
             writer = ObjectWriter(client_of(self._uri), self._target)
             for block in blocks:
@@ -93,7 +93,7 @@ class MilvusDatasink(Datasink[Outcome]):
                 outcome.add(written)
         return outcome
 
-    def on_write_complete(self, write_result: WriteResult[Outcome]) -> None:
+    def on_write_complete(self, write_result: WriteResult[ObjectOutcomes]) -> None:
         for outcome in write_result.write_returns:
             self.outcome.add(outcome)
 
@@ -105,4 +105,4 @@ class MilvusDatasink(Datasink[Outcome]):
         return True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "outcome": Outcome()}
+        return {**self.__dict__, "outcome": ObjectOutcomes()}

@@ -24,7 +24,7 @@ from ingest.common.sandbox import Sandbox
 from ingest.common.speech import SAMPLE_RATE
 from ingest.common.text import one_line
 from ingest.common.tokenizer import tokenizer_of
-from ingest.ledger.spool import SCHEMA as DIFFERENCE_SCHEMA
+from ingest.ledger.work_list import SCHEMA as DIFFERENCE_SCHEMA
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
 from ingest.media.passages import merge
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
@@ -33,7 +33,7 @@ from ingest.stages.prefetch import check_size
 from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
 from ingest.store.object_reading import object_file
-from ingest.store.scratch import scratch
+from ingest.store.temporary_folder import temporary_folder
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 
@@ -79,7 +79,7 @@ def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) 
     An object that fails is a row with its error. An object store that fails raises, and ends the run.
     """
     for entry in block.to_pylist():
-        with scratch() as folder:
+        with temporary_folder() as folder:
             try:
                 row = {**entry, **_extracted(entry, folder, settings, observe)}
                 audio, frames = _mapped(folder / AUDIO_FILE), _mapped(folder / FRAMES_FILE)

@@ -23,7 +23,7 @@ with lease(client, prefix, "pdfs", source, "other-run", print, float(seconds)) a
     print("held", flush=True)
     sys.stdin.readline()
     try:
-        held.held(client)
+        held.assert_held(client)
         print("mine", flush=True)
     except Exception as error:
         print(type(error).__name__, flush=True)
@@ -145,7 +145,7 @@ def test_a_killed_holder_is_taken_for_dead(holder, milvus_client, prefix):
     process = holder("s3://b/pdfs/", seconds=3)
     process.kill()
     with take(milvus_client, prefix, "s3://b/pdfs/", seconds=3) as held:
-        held.held(milvus_client)
+        held.assert_held(milvus_client)
         rows = milvus_client.query(f"{prefix}leases", filter='id != ""', limit=10, consistency_level="Strong")
         assert [row["id"] for row in rows] == [held.id]
 
@@ -174,11 +174,11 @@ def test_a_holder_that_was_paused_finds_its_lease_lost(holder, milvus_client, pr
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.stdout.readline() == "LeaseLostError\n"
-        held.held(milvus_client)
+        held.assert_held(milvus_client)
 
 
 def test_a_lease_that_ended_is_not_held(milvus_client, prefix):
     with take(milvus_client, prefix, "s3://b/") as held:
-        held.held(milvus_client)
+        held.assert_held(milvus_client)
     with pytest.raises(LeaseLostError, match="took it for dead"):
-        held.held(milvus_client)
+        held.assert_held(milvus_client)

@@ -6,7 +6,7 @@ import pytest
 from ingest.common.errors import ObjectError
 from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.common.identity import row_id
-from ingest.ledger.outcome import MAX_FAILURES, Outcome
+from ingest.ledger.outcomes import MAX_FAILURES, ObjectOutcomes
 from ingest.ledger.writer import BATCH_ROWS, batched_by_bytes
 from writer_tables import (
     BROKEN,
@@ -68,9 +68,9 @@ def test_the_outcome_counts_objects_and_rows(tables):
 
 
 def test_failures_are_grouped_over_all_objects_and_writers():
-    total = Outcome()
+    total = ObjectOutcomes()
     for writer in range(3):
-        outcome = Outcome()
+        outcome = ObjectOutcomes()
         for number in range(100):
             outcome.fail(f"s3://b/{writer}-{number}.pdf", BROKEN if number % 4 else CRASHED)
         total.add(outcome)

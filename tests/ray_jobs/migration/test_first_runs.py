@@ -11,8 +11,8 @@ from embedded.milvus_server import TOKEN
 from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.lease import lease
 from ingest.migration.generations import Names, publish
-from ingest.migration.steps import complete
-from ingest.milvus.client import behind, connect
+from ingest.migration.steps import prepare_ledger_and_migration
+from ingest.milvus.client import alias_target, connect
 from ingest.milvus.schema import DOCUMENTS, ensure_rows
 
 ROUNDS = 10
@@ -47,7 +47,7 @@ def test_first_runs_of_one_pipeline_at_once_all_go_through(client, prefix):
 
     def first_run(names, leases, source):
         together.wait()
-        complete(client, names, 4, False, leases, print)
+        prepare_ledger_and_migration(client, names, 4, False, leases, print)
         with leases("pdfs", source):
             ensure_rows(client, DOCUMENTS, names.rows[0], 4)
             publish(client, names)
@@ -60,13 +60,13 @@ def test_first_runs_of_one_pipeline_at_once_all_go_through(client, prefix):
             leases = leases_of(client, own_prefix)
             for run in [runs.submit(first_run, names, leases, source) for source in ("s3://b/1/", "s3://b/2/")]:
                 run.result()
-            assert behind(client, names.public[0]) == names.rows[0]
+            assert alias_target(client, names.public[0]) == names.rows[0]
             assert "embedding" in client.list_indexes(names.rows[0])
 
 
 def test_a_first_run_with_longer_vectors_goes_through_although_another_pipeline_makes_the_ledger(client, prefix):
     long, short = (Names.of(prefix, pipeline, (pipeline,), "model") for pipeline in ("pdfs", "images"))
-    complete(client, long, 8, False, leases_of(client, prefix), print)
-    complete(client, short, 4, False, leases_of(client, prefix), print)
+    prepare_ledger_and_migration(client, long, 8, False, leases_of(client, prefix), print)
+    prepare_ledger_and_migration(client, short, 4, False, leases_of(client, prefix), print)
     ensure_ledger(client, short.ledger, 4)
     assert ensure_ledger(client, long.ledger, 8) == 8

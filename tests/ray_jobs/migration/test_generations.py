@@ -7,7 +7,7 @@ import pytest
 
 from ingest.common.errors import ConfigurationError, JobError, ObjectError
 from ingest.common.failures import Failure
-from ingest.ledger.alias import ensure_ledger, is_too_short, widen
+from ingest.ledger.alias import ensure_ledger, is_too_narrow, widen
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
@@ -15,17 +15,17 @@ from ingest.maintenance.maintain import maintain
 from ingest.maintenance.report import MaintenanceOptions
 from ingest.migration.generations import (
     Names,
-    begin,
-    clear,
+    count_disagreements,
+    drop_empty_generation,
     finish_switch,
-    is_cut_off,
     is_staged,
+    is_switch_interrupted,
     publish,
-    remaining,
+    start_migration,
     switch,
 )
-from ingest.migration.leftovers import drop_migration, migrations, old_collections
-from ingest.milvus.client import behind
+from ingest.migration.obsolete import drop_migration, obsolete_collections, unfinished_migrations
+from ingest.milvus.client import alias_target
 from ingest.milvus.schema import DOCUMENTS, dimension_of, ensure_rows, ensure_sources
 
 OLD, NEW = 4, 8
@@ -134,7 +134,7 @@ def migrated(world):
 
 def test_searches_find_the_first_models_rows_under_the_public_name(world):
     world.write(world.old, {A: ("v1", ["text"])})
-    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
+    assert alias_target(world.client, world.old.public[0]) == world.old.rows[0]
     assert world.texts() == [(A, "text")]
     assert not is_staged(world.client, world.old, migrate=False)
 
@@ -148,22 +148,22 @@ def test_another_model_is_refused_with_the_way_out(world):
 
 def test_an_empty_collection_of_a_model_that_was_never_to_be_had_makes_way(world):
     assert not is_staged(world.client, world.new, migrate=False)
-    clear(world.client, world.new)
-    assert behind(world.client, world.old.public[0]) is None
+    drop_empty_generation(world.client, world.new)
+    assert alias_target(world.client, world.old.public[0]) is None
     assert not world.client.has_collection(world.old.rows[0])
 
 
 def test_an_empty_collection_whose_objects_failed_does_not_make_way(world):
     world.write(world.old, {A: ("v1", BROKEN)})
     assert is_staged(world.client, world.new, migrate=True)
-    clear(world.client, world.new)
-    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
+    drop_empty_generation(world.client, world.new)
+    assert alias_target(world.client, world.old.public[0]) == world.old.rows[0]
 
 
 def test_publishing_another_model_does_not_take_over(world):
     world.stage()
     publish(world.client, world.new)
-    assert behind(world.client, world.old.public[0]) == world.old.rows[0]
+    assert alias_target(world.client, world.old.public[0]) == world.old.rows[0]
 
 
 def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
@@ -200,19 +200,19 @@ def test_an_object_counts_as_remaining_until_both_sides_agree(world, staged, sou
     world.stage()
     if staged:
         world.write(world.new, staged, staged=True)
-    count, first = remaining(world.client, world.new, source, listed_all)
+    count, first = count_disagreements(world.client, world.new, source, listed_all)
     assert count == missing
     assert bool(first) == bool(missing)
 
 
 def test_a_migration_begins_with_an_empty_collection_and_goes_on_with_what_it_has(migrated):
     widen(migrated.client, migrated.new.ledger, NEW)
-    begin(migrated.client, migrated.new, NEW)  # it is under way
+    start_migration(migrated.client, migrated.new, NEW)  # it is under way
     assert migrated.client.query(migrated.new.rows[0], filter='id != ""', output_fields=["id"], limit=9)
     switch(migrated.client, migrated.new)
-    begin(migrated.client, migrated.new, NEW)  # it is over
+    start_migration(migrated.client, migrated.new, NEW)  # it is over
     assert migrated.client.has_collection(migrated.new.rows[0])
-    begin(migrated.client, migrated.old, OLD)  # and back: what was kept is of an earlier time
+    start_migration(migrated.client, migrated.old, OLD)  # and back: what was kept is of an earlier time
     assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.client.has_collection(migrated.old.staging)
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
@@ -239,7 +239,7 @@ def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated
             break
         except CutOff:
             assert migrated.texts() in (old, new)
-            if is_cut_off(migrated.client, migrated.new):
+            if is_switch_interrupted(migrated.client, migrated.new):
                 finish_switch(Dying(migrated.client, -1), migrated.new)
                 assert migrated.ledger() == {A: "v2", C: "v1"}
                 migrated.client.alter_alias(migrated.old.rows[0], migrated.old.public[0])
@@ -255,7 +255,7 @@ def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated
 def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world):
     world.write(world.old, {A: ("v1", ["a"]), B: ("v1", BROKEN)})
     before = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
-    assert is_too_short(world.client, world.old.ledger, NEW)
+    assert is_too_narrow(world.client, world.old.ledger, NEW)
     for calls in range(20):
         try:
             widen(Dying(world.client, calls), world.old.ledger, NEW)
@@ -263,10 +263,10 @@ def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world
         except CutOff:
             assert world.ledger() == {A: "v1", B: "v1"}
     assert calls >= 3
-    assert not is_too_short(world.client, world.old.ledger, NEW)
+    assert not is_too_narrow(world.client, world.old.ledger, NEW)
     after = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
     assert [{**row, "vector": [*row["vector"], 0, 0, 0, 0]} for row in before] == [dict(row) for row in after]
-    assert behind(world.client, world.old.ledger) == f"{world.old.ledger}_d{NEW}"
+    assert alias_target(world.client, world.old.ledger) == f"{world.old.ledger}_d{NEW}"
 
 
 # --- maintenance
@@ -282,7 +282,7 @@ def test_maintenance_completes_a_switch_before_it_looks_for_orphans(migrated, mi
     widen(migrated.client, migrated.new.ledger, NEW)
     with pytest.raises(CutOff):
         switch(Dying(migrated.client, 2), migrated.new)
-    assert is_cut_off(migrated.client, migrated.new)
+    assert is_switch_interrupted(migrated.client, migrated.new)
     with pytest.raises(ConfigurationError, match="was cut off"):
         keep_house(migrated, milvus.uri, dry_run=True)
     report, _ = keep_house(migrated, milvus.uri)
@@ -292,7 +292,7 @@ def test_maintenance_completes_a_switch_before_it_looks_for_orphans(migrated, mi
 
 
 def test_what_is_being_built_and_what_is_searched_are_no_old_collections(migrated):
-    assert old_collections(migrated.client, migrated.old) == []
+    assert obsolete_collections(migrated.client, migrated.old) == []
 
 
 def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(migrated, milvus):
@@ -340,18 +340,18 @@ def test_a_switch_that_was_cut_off_is_completed_and_not_dropped(migrated, milvus
 
 
 def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
-    (found,) = migrations(migrated.client, migrated.old)
+    (found,) = unfinished_migrations(migrated.client, migrated.old)
     with pytest.raises(CutOff):
         drop_migration(Dying(migrated.client, 1), found)
-    assert migrations(migrated.client, migrated.old) == []
-    assert old_collections(migrated.client, migrated.old) == [migrated.new.rows[0]]
-    begin(migrated.client, migrated.new, NEW)
+    assert unfinished_migrations(migrated.client, migrated.old) == []
+    assert obsolete_collections(migrated.client, migrated.old) == [migrated.new.rows[0]]
+    start_migration(migrated.client, migrated.new, NEW)
     assert not migrated.client.has_collection(migrated.new.rows[0])
 
 
 def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
     world.write(world.old, {A: ("v1", ["old a"])})
-    begin(world.client, world.new, NEW)
+    start_migration(world.client, world.new, NEW)
     report, said = keep_house(world, milvus.uri, drop_staged=True)
     assert report.staged_collections == [world.new.rows[0]]
     assert "to the model of unknown name" in " ".join(said)
@@ -359,7 +359,7 @@ def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
 
 
 def test_a_run_whose_migration_was_dropped_meanwhile_switches_to_nothing(migrated):
-    (found,) = migrations(migrated.client, migrated.old)
+    (found,) = unfinished_migrations(migrated.client, migrated.old)
     drop_migration(migrated.client, found)
     with pytest.raises(JobError, match="was dropped while this run worked on it"):
-        remaining(migrated.client, migrated.new, ROOT, listed_all=True)
+        count_disagreements(migrated.client, migrated.new, ROOT, listed_all=True)

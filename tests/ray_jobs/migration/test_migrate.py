@@ -11,7 +11,7 @@ from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.diff import Change
 from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
 from ingest.migration.generations import Names, publish
-from ingest.milvus.client import behind
+from ingest.milvus.client import alias_target
 from ingest.milvus.schema import DOCUMENTS, ensure_rows
 
 SCRIPT = "ingest_pdfs.py"
@@ -83,7 +83,7 @@ def test_searches_find_the_old_rows_before_and_the_new_ones_after(world):
     assert set(world.searched_after) == world.names
     assert "old text" not in world.searched_after.values()
     assert f"{PREFIX}documents is switched to" in world.migrated.stdout
-    assert behind(world.client, f"{PREFIX}documents") == world.migrated.report["collection"]
+    assert alias_target(world.client, f"{PREFIX}documents") == world.migrated.report["collection"]
 
 
 def test_the_old_collection_is_kept(world):

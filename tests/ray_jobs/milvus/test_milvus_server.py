@@ -14,7 +14,7 @@ from ingest.ledger.diff import Change
 from ingest.ledger.entries import ledger_row, read_ledger
 from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
 from ingest.migration.generations import Names, is_staged, publish, switch
-from ingest.milvus.client import behind, connect
+from ingest.milvus.client import alias_target, connect
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
 ROUNDS = 5
@@ -63,7 +63,7 @@ def test_another_model_waits_behind_the_alias_until_the_switch(client):
         is_staged(client, new, migrate=False)
     widen(client, new.ledger, 8)
     switch(client, new)
-    assert behind(client, f"{prefix}documents") == new.rows[0]
+    assert alias_target(client, f"{prefix}documents") == new.rows[0]
     assert [known.source for known in read_ledger(client, new.ledger, "", "pdfs")] == ["s3://b/1"]
 
 

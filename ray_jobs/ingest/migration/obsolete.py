@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.migration.generations import Names, made_with
-from ingest.milvus.client import TIMEOUT, behind
+from ingest.migration.generations import Names, model_of
+from ingest.milvus.client import TIMEOUT, alias_target
 from ingest.milvus.expressions import literal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Migration:
     known: int
 
 
-def old_collections(client: MilvusClient, names: Names) -> list[str]:
+def obsolete_collections(client: MilvusClient, names: Names) -> list[str]:
     """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
     there = set(client.list_collections(timeout=TIMEOUT))
     rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
@@ -47,11 +47,11 @@ def old_collections(client: MilvusClient, names: Names) -> list[str]:
         if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
             found.append(name)
     outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
-    ledger = behind(client, names.ledger)
+    ledger = alias_target(client, names.ledger)
     return found + sorted(name for name in there if outgrown.fullmatch(name) and name != ledger)
 
 
-def migrations(client: MilvusClient, names: Names) -> list[Migration]:
+def unfinished_migrations(client: MilvusClient, names: Names) -> list[Migration]:
     """Those that have begun and are not completed. `names` are those that are searched."""
     staging = re.compile(rf"{re.escape(names.ledger)}_{names.pipeline}(_[0-9a-f]{{8}})")
     found = []
@@ -61,7 +61,7 @@ def migrations(client: MilvusClient, names: Names) -> list[Migration]:
             continue
         rows = tuple(public + match[1] for public in names.public)
         is_there = client.has_collection(rows[0], timeout=TIMEOUT)
-        model = made_with(client, rows[0]) if is_there else "of unknown name"
+        model = model_of(client, rows[0]) if is_there else "of unknown name"
         staged, known = (_done(client, ledger, names.pipeline) for ledger in (name, names.ledger))
         found.append(Migration(rows, name, model, staged, known))
     return found

@@ -9,7 +9,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.ledger.entries import UNFINISHED, ledger_row, read_ledger
 from ingest.milvus.client import PAGE
-from ingest.milvus.expressions import literal, under
+from ingest.milvus.expressions import literal, prefix_filter
 from ingest.milvus.schema import ensure_sources
 
 KEYS = [
@@ -55,7 +55,7 @@ def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(client
     inside = [f"x{last}", f"x{last}z", f"x{last}\U0010ffff"]
     outside = ["w\U0010ffff", "x", "y"]
     client.upsert(name, [row(source) for source in inside + outside])
-    found = client.query(name, filter=under(f"x{last}"), output_fields=["source"], consistency_level="Strong")
+    found = client.query(name, filter=prefix_filter(f"x{last}"), output_fields=["source"], consistency_level="Strong")
     client.drop_collection(name)
     assert {entry["source"] for entry in found} - {"y"} == set(inside)
     assert last == "\U0010ffff" or len(found) == len(inside)

@@ -28,7 +28,7 @@ BLOCKS_PER_SIZE = 64
 so that many do not become too many blocks for Ray Data's scheduler."""
 
 
-class Spool:
+class WorkList:
     """An append-only list of differences in a file, read back as Arrow tables of `SCHEMA`."""
 
     def __init__(self, file: IO[bytes]) -> None:

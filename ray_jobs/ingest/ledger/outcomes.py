@@ -14,7 +14,7 @@ MAX_FAILURES = 100
 
 
 @dataclass(slots=True)
-class Outcome:
+class ObjectOutcomes:
     """What was written: counts of objects and rows, and the failures as a report shows them.
 
     Attributes:
@@ -68,7 +68,7 @@ class Outcome:
         known, first = self.groups.get(key, (0, example))
         self.groups[key] = (known + count, first)
 
-    def add(self, other: Outcome) -> None:
+    def add(self, other: ObjectOutcomes) -> None:
         self.ok += other.ok
         self.empty += other.empty
         self.failed += other.failed

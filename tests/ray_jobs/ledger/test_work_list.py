@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from ingest.ledger.diff import Change, Difference
-from ingest.ledger.spool import BLOCKS_PER_SIZE, FIRST_BLOCK, LAST_BLOCK, SCHEMA, Spool
+from ingest.ledger.work_list import BLOCKS_PER_SIZE, FIRST_BLOCK, LAST_BLOCK, SCHEMA, WorkList
 
 
 def differences(count):
@@ -17,33 +17,33 @@ def differences(count):
 
 @contextmanager
 def filled(count):
-    with Spool.temporary() as spool:
+    with WorkList.temporary() as work_list:
         for difference in differences(count):
-            spool.add(difference)
-        yield spool
+            work_list.add(difference)
+        yield work_list
 
 
 @pytest.mark.parametrize("count", [0, 1, FIRST_BLOCK, FIRST_BLOCK + 1, 3000])
 def test_what_goes_in_comes_out_in_order(count):
-    with filled(count) as spool:
-        assert spool.count == count
-        rows = [row for block in spool.blocks() for row in block.to_pylist()]
+    with filled(count) as work_list:
+        assert work_list.count == count
+        rows = [row for block in work_list.blocks() for row in block.to_pylist()]
     assert [Difference(Change(row.pop("change")), **row) for row in rows] == differences(count)
 
 
 def test_blocks_are_small_first_and_grow_to_the_last_size():
     steps = [FIRST_BLOCK << step for step in range(5)]
     assert steps[-1] == LAST_BLOCK
-    with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as spool:
-        sizes = [block.num_rows for block in spool.blocks()]
+    with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as work_list:
+        sizes = [block.num_rows for block in work_list.blocks()]
     assert sizes == [size for size in steps for _ in range(BLOCKS_PER_SIZE)] + [LAST_BLOCK, 5]
 
 
 def test_blocks_have_the_schema_that_the_stages_expect():
-    with filled(20) as spool:
-        assert all(block.schema == SCHEMA for block in spool.blocks())
+    with filled(20) as work_list:
+        assert all(block.schema == SCHEMA for block in work_list.blocks())
 
 
 def test_sources_come_in_order():
-    with filled(40) as spool:
-        assert list(spool.sources()) == [difference.source for difference in differences(40)]
+    with filled(40) as work_list:
+        assert list(work_list.sources()) == [difference.source for difference in differences(40)]

@@ -13,7 +13,7 @@ from embedded.milvus_lite import MilvusLite
 from embedded.processes import base_environment
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.milvus.client import check_prefix, connect, errors_as_sentences, is_lite
-from ingest.milvus.expressions import literal, quoted
+from ingest.milvus.expressions import literal, literal_list
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
@@ -50,7 +50,7 @@ def test_a_server_that_is_restarting_is_waited_for(tmp_path):
             connect(server.uri)
         restart = threading.Thread(target=server.start)
         restart.start()
-        connect(server.uri, patience=60).list_collections()
+        connect(server.uri, retry_seconds=60).list_collections()
         restart.join()
 
 
@@ -114,4 +114,4 @@ def test_errors_of_others_pass():
 
 def test_literals_escape_what_would_end_them():
     assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
-    assert quoted(["a", '"']) == '["a", "\\""]'
+    assert literal_list(["a", '"']) == '["a", "\\""]'
