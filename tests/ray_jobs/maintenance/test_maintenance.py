@@ -330,7 +330,8 @@ def test_the_script_ends_with_the_report_and_the_exit_code(site, plain_jobs, mil
     assert (result.code, result.report["pipeline"], result.report["run_id"]) == (3, "maintenance", "by-hand")
     assert result.report["orphans"] == {"superseded": 1}
     assert result.report["failures"][0] == {
-        "source": A, "stage": "maintain", "error_type": "RowsLost", "message": "1 of 2 rows are there",
+        "source": A, "stage": "maintain", "error_type": "RowsLost",
+        "message": "1 of 2 rows are there; run maintain.py with --mend, and then the pipeline",
     }  # fmt: skip
     groups = {group["error_type"]: group["count"] for group in result.report["failure_counts"]}
     assert groups == {"RowsLost": 1, "EntryLost": 1}
