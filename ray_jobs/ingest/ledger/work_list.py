@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ingest.ledger.diff import Difference
 
-SCHEMA = pa.schema(
+DIFFERENCE_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
         ("version", pa.string()),
@@ -29,11 +29,11 @@ so that many do not become too many blocks for Ray Data's scheduler."""
 
 
 class WorkList:
-    """An append-only list of differences in a file, read back as Arrow tables of `SCHEMA`."""
+    """An append-only list of differences in a file, read back as Arrow tables of `DIFFERENCE_SCHEMA`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._writer = pa.ipc.new_stream(file, SCHEMA)
+        self._writer = pa.ipc.new_stream(file, DIFFERENCE_SCHEMA)
         self._pending: list[Difference] = []
         self._blocks = 0
         self.count = 0
@@ -52,8 +52,8 @@ class WorkList:
             self._flush()
 
     def _flush(self) -> None:
-        columns = {name: [getattr(entry, name) for entry in self._pending] for name in SCHEMA.names}
-        self._writer.write_table(pa.Table.from_pydict(columns, SCHEMA))
+        columns = {name: [getattr(entry, name) for entry in self._pending] for name in DIFFERENCE_SCHEMA.names}
+        self._writer.write_table(pa.Table.from_pydict(columns, DIFFERENCE_SCHEMA))
         self._pending = []
         self._blocks += 1
 

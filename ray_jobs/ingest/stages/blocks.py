@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.common.errors import ObjectError
-from ingest.ledger.work_list import SCHEMA as DIFFERENCE_SCHEMA
+from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 
 TASK_RETRIES = 10
 """How often Ray runs one task again whose process died. Its default is for ever, so that a batch that kills its process

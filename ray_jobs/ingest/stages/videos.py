@@ -24,7 +24,7 @@ from ingest.common.sandbox import Sandbox
 from ingest.common.speech import SAMPLE_RATE
 from ingest.common.text import one_line
 from ingest.common.tokenizer import tokenizer_of
-from ingest.ledger.work_list import SCHEMA as DIFFERENCE_SCHEMA
+from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
 from ingest.media.passages import merge
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from ingest.ledger.diff import Change, Difference
-from ingest.ledger.work_list import BLOCKS_PER_SIZE, FIRST_BLOCK, LAST_BLOCK, SCHEMA, WorkList
+from ingest.ledger.work_list import BLOCKS_PER_SIZE, DIFFERENCE_SCHEMA, FIRST_BLOCK, LAST_BLOCK, WorkList
 
 
 def differences(count):
@@ -41,7 +41,7 @@ def test_blocks_are_small_first_and_grow_to_the_last_size():
 
 def test_blocks_have_the_schema_that_the_stages_expect():
     with filled(20) as work_list:
-        assert all(block.schema == SCHEMA for block in work_list.blocks())
+        assert all(block.schema == DIFFERENCE_SCHEMA for block in work_list.blocks())
 
 
 def test_sources_come_in_order():
