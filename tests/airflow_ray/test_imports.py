@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,6 +31,16 @@ def python(code: str, tmp_path: Path, **environment: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def test_every_package_is_typed_in_the_wheel_and_hidden_from_the_plugin_loader():
+    packages = {path.parent for path in (REPOSITORY / "plugins").glob("*/__init__.py")}
+    assert all((package / "py.typed").exists() for package in packages)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {REPOSITORY / name for name in wheel} == packages
+    ignored = (REPOSITORY / "plugins" / ".airflowignore").read_text().splitlines()
+    assert {f"{package.name}/" for package in packages} <= set(ignored)
 
 
 def test_every_module_and_every_dag_imports_without_rays_stack(tmp_path):
