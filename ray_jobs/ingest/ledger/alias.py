@@ -1,6 +1,6 @@
-"""The ledger behind its name: shared by pipelines, with vectors as long as the longest of their models'.
+"""The ledger is an alias: pipelines share it, and its vectors have the largest dimension of their models.
 
-For longer ones it is copied into a new collection, and its name, an alias, is pointed at that.
+For a larger dimension, the ledger is copied into a new collection, and the alias is switched to that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 COPY_ROWS = 500
-"""Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well under gRPC's 64 MiB."""
+"""Ledger rows per request of a copy: at 4,096 dimensions they have 8 MB, well below gRPC's limit of 64 MiB."""
 
 
 def create_ledger(client: MilvusClient, name: str, dimension: int) -> None:
@@ -46,18 +46,18 @@ def ensure_ledger(client: MilvusClient, name: str, dimension: int) -> int:
 
 
 def is_too_narrow(client: MilvusClient, name: str, dimension: int) -> bool:
-    """Whether the ledger's vectors have less than `dimension`."""
+    """Whether the ledger exists and its vectors have fewer than `dimension` dimensions."""
     found = alias_target(client, name)
     return found not in (None, name) and dimension_of(client, name, "vector") < dimension
 
 
 def widen(client: MilvusClient, name: str, dimension: int) -> None:
-    """Give the ledger vectors of `dimension`. The caller holds the leases of all pipelines."""
+    """Give the ledger vectors of `dimension` if they are shorter. The caller holds the leases of all pipelines."""
     if not is_too_narrow(client, name, dimension):
         return
     old, new = alias_target(client, name), _of_dimension(name, dimension)
     if client.has_collection(new, timeout=TIMEOUT):
-        client.drop_collection(new, timeout=TIMEOUT)  # what a run left that was cut off right here
+        client.drop_collection(new, timeout=TIMEOUT)  # left by a run that was interrupted here
     ensure_sources(client, new, dimension)
     copy_ledger(client, name, new)
     client.alter_alias(new, name, timeout=TIMEOUT)
@@ -69,7 +69,7 @@ def _of_dimension(name: str, dimension: int) -> str:
 
 
 def copy_ledger(client: MilvusClient, origin: str, target: str) -> None:
-    """Copy all rows of one ledger into another, whose vectors may be longer."""
+    """Copy all rows of one ledger into another, which may have longer vectors."""
     dimension = dimension_of(client, target, "vector")
     fields = [field["name"] for field in client.describe_collection(origin, timeout=TIMEOUT)["fields"]]
     for page in query_pages(client, origin, prefix_filter(""), fields, key="source", size=COPY_ROWS):

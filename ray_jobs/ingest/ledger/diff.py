@@ -1,17 +1,17 @@
-"""What a run has to do: a sorted merge of the store's listing and the ledger.
+"""The work of a run: a sorted merge of the store's listing and the ledger.
 
-Both streams come sorted by source, so the merge holds one entry of each and its memory does not grow with the prefix.
+Both streams are sorted by source, so the merge holds one entry of each, and its memory does not grow with the prefix.
 
 - NEW: listed, not in the ledger.
-- CHANGED: listed and in the ledger, but its version or the fingerprint differs (or a full refresh was asked for).
-- RETRY: failed before at the same version and fingerprint, in a way that may pass and with attempts left, or at a limit
-  that has been raised; or written, but its rows of other versions may still be there.
-- UNCHANGED: done, or failed for good, at the same version and fingerprint.
+- CHANGED: listed and in the ledger, but with another version or fingerprint (or the run is a full refresh).
+- RETRY: failed before at the same version and fingerprint, and either the failure may be temporary and attempts are
+  left, or the object exceeded a limit that has been raised. Also: written, but rows of other versions may remain.
+- UNCHANGED: done, or permanently failed, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
 
-A run that is asked for failed objects only (`OnlyFailed`) takes those that the ledger says failed for that reason, each
-as CHANGED or RETRY, whatever kind of failure it was and however often it was tried. Its other objects are UNCHANGED
-where they are, and SKIPPED where another run would do something; what is no longer listed is not looked at.
+A run for failed objects only (`OnlyFailed`) processes the objects that failed for the given reason according to the
+ledger, as CHANGED or RETRY, for any type of failure and after any number of attempts. Other objects are UNCHANGED, or
+SKIPPED if another run would process them; objects that are no longer listed are ignored.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ Entry = TypeVar("Entry", StoredObject, LedgerEntry)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One object and what is to be done about it.
+    """One object and its change.
 
-    `attempts` counts the tries at this version before this run; `failed`: it is UNCHANGED, and failed for good.
+    `attempts` counts the attempts at this version before this run; `failed` means UNCHANGED and permanently failed.
     """
 
     change: Change
@@ -56,9 +56,9 @@ class Difference:
 
 @dataclass(slots=True)
 class OnlyFailed:
-    """Chooses the objects that failed for `reason`, a type of failure or `stage/type`; empty: all that failed.
+    """Selects the objects that failed for `reason`: a type of failure or `stage/type`, or all failures if it is empty.
 
-    `seen` counts the failures that it was asked about, by `stage/type`.
+    `seen` counts all failures that were checked, by `stage/type`.
     """
 
     reason: str = ""
@@ -90,7 +90,7 @@ def _compare(
 
 
 def _compare_failed(difference: Difference, known: LedgerEntry | None, only_failed: OnlyFailed) -> Difference:
-    """What remains of a difference in a run for failed objects only."""
+    """The difference as a run for failed objects only treats it."""
     if known is not None and only_failed.chooses(known):
         if difference.change is Change.CHANGED:
             return difference
@@ -107,14 +107,14 @@ def diff(
     limits: Mapping[str, float] | None = None,
     only_failed: OnlyFailed | None = None,
 ) -> Iterator[Difference]:
-    """Merge the two streams, each strictly ascending by source in code-point order.
+    """Merge the two streams, each in strictly ascending code-point order of the sources.
 
     Args:
-        limits: this run's limits, by the type of failure of an object that goes over it.
-        only_failed: takes these objects alone.
+        limits: this run's limits, by the type of failure of an object that exceeds the limit.
+        only_failed: restricts the run to these objects.
 
     Raises:
-        ValueError: a stream is out of order, which would make objects look missing that are not.
+        ValueError: a stream is out of order, so that existing objects would look missing.
     """
     for difference, known in _merge(listing, ledger, fingerprint, full_refresh, limits or {}):
         if only_failed is None:
@@ -130,7 +130,7 @@ def _merge(
     full_refresh: bool,
     limits: Mapping[str, float],
 ) -> Iterator[tuple[Difference, LedgerEntry | None]]:
-    """Every object of either stream, with what the ledger knows of it."""
+    """Every object of either stream, with its ledger entry."""
     known_entries = _ascending(ledger, "ledger")
     known = next(known_entries, None)
     for listed in _ascending(listing, "listing"):

@@ -1,4 +1,4 @@
-"""Read the ledger (`sources`) as the sorted stream that the diff merges, and build its rows."""
+"""Read the ledger (`sources`) as a sorted stream for the diff, and build its rows."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 UNFINISHED = "unfinished"
-"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted, or when maintenance
-found that some of its own are lost: the next run does the object again."""
+"""Key in a ledger row's `metadata` while rows of the object's other versions are being deleted, or after maintenance
+found that rows are lost: the next run processes the object again."""
 
 LIMIT = "limit"
-"""Key in a failed ledger row's `metadata`: the value of the limit that the object went over."""
+"""Key in a failed ledger row's `metadata`: the value of the limit that the object exceeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What the ledger knows of an object.
+    """An object's entry in the ledger.
 
-    `attempts` counts the tries at this version; `finished` is false while its rows of other versions may be there;
-    `stage`, `error_type` and `limit` are those of its failure.
+    `attempts` counts the attempts at this version; `finished` is false while rows of other versions may remain;
+    `stage`, `error_type` and `limit` describe its failure.
     """
 
     source: str
@@ -46,10 +46,10 @@ class LedgerEntry:
 
 
 def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:
-    """The ledger's entries of one pipeline under the prefix `source`, ascending by source.
+    """The ledger's entries of one pipeline under the prefix `source`, in ascending order of the sources.
 
-    Milvus has no ORDER BY; its query iterator pages by primary key, which here is the source. From its first entry
-    on it is read to disk, at Milvus's speed: the diff lists the whole store before it wants a second one.
+    Milvus has no ORDER BY; its query iterator pages by primary key, which is the source. A reader thread copies the
+    entries to disk at Milvus's speed, because the diff lists the whole store before it needs the second entry.
     """
     if not client.has_collection(collection, timeout=TIMEOUT):
         return
@@ -63,7 +63,7 @@ def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: st
 
 
 def _known(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The values of a LedgerEntry."""
+    """The values of a LedgerEntry, in the order of its fields."""
     return (
         row["source"],
         row["version"],

@@ -1,17 +1,17 @@
 """One run at a time over a prefix: leases in Milvus, the only place that all runs share.
 
 Two runs over overlapping prefixes must not write at once: each deletes the rows of versions that are not its own, and
-so one could delete what the other has just claimed in the ledger. The second one waits, before it lists anything, and
-then sees the store and the ledger as the first one left them: the end is the same as one after the other.
+so one could delete rows that the other has just claimed in the ledger. The second run waits before it lists anything,
+and then sees the store and the ledger as the first one left them: the result is the same as one after the other.
 
 Milvus has no compare-and-set, but each run writes its own row alone, and reads with Strong consistency see every
 acknowledged one. That is what Lamport's bakery needs ("A New Solution of Dijkstra's Concurrent Programming Problem",
 CACM 17(8), 1974): announce yourself, take a number above all others, and wait for everyone with a smaller one.
 
-A holder renews its row (`beat`). Whoever waits takes a row that has not been renewed for `seconds` on the waiter's own
-clock for that of a dead run, and deletes it; no clocks are compared. A holder that was only paused finds its row
-missing and stops (`held`), before anything more is written. What remains is a process that is paused for longer than
-`seconds` between that question and its next write.
+A holder renews its row (`beat`). A waiting run assumes that a row belongs to a dead run if it has not been renewed for
+`seconds` on the waiting run's own clock, and deletes it; no clocks are compared. A holder that was only paused finds
+its row missing and stops (`assert_held`) before it writes anything more. One gap remains: a process that is paused for
+longer than `seconds` between that check and its next write.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 SECONDS = 30.0
-"""How long a lease outlives its holder; longer than Ray takes to end the workers of a driver that died."""
+"""How long a lease outlives its holder: longer than Ray takes to end the workers of a dead driver."""
 
 RENEWALS = 6
 """Renewals within `seconds`: several may fail before a lease is lost."""
 
 INTERVAL = 10.0
-"""Seconds between lines of a run that waits."""
+"""Seconds between the messages of a waiting run."""
 
 _FIELDS = ["id", "pipeline", "source", "run_id", "ticket", "beat"]
 _CHOOSING = 0
@@ -47,37 +47,37 @@ _CHOOSING = 0
 
 
 class LeaseLostError(JobError):
-    """Another run took this one for dead."""
+    """Another run assumed that this one was dead and deleted its lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Names a lease to other processes of its run."""
+    """Identifies a run's lease to the other processes of the run."""
 
     collection: str
     id: str
 
     def assert_held(self, client: MilvusClient) -> None:
-        """Raises LeaseLostError when the lease is no longer this run's: nothing more may be written."""
+        """Raises LeaseLostError if the run has lost its lease: then it must not write anything more."""
         found = client.query(
             self.collection, filter=f"id == {literal(self.id)}", output_fields=["id"], consistency_level="Strong",
             timeout=TIMEOUT,
         )  # fmt: skip
         if not found:
             raise LeaseLostError(
-                "this run was silent for so long that another one over the same prefix took it for dead; "
-                "it stops here, and the other one or the next run completes its work"
+                "this run did not renew its lease for so long that another run over the same prefix took it for dead; "
+                "it stops here, and the other run or the next one completes its work"
             )
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether an object can be under both prefixes."""
+    """Whether an object's source can begin with both prefixes."""
     return one.startswith(other) or other.startswith(one)
 
 
 @dataclass(slots=True)
 class _Watched:
-    """Rows of others as this process has seen them: the last `beat` of each, and since when it has not changed."""
+    """Rows of other runs as seen by this process: the last `beat` of each, and since when it has not changed."""
 
     seconds: float
     clock: Callable[[], float]
@@ -92,7 +92,7 @@ class _Watched:
 
 
 class _Entry:
-    """This run's own row, renewed by a thread from the first `write` to `close`."""
+    """This run's own row, which a thread renews from the first `write` to `close`."""
 
     def __init__(
         self, client: MilvusClient, collection: str, pipeline: str, source: str, run_id: str, seconds: float
@@ -110,9 +110,10 @@ class _Entry:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def write(self, ticket: int) -> None:
-        """Store the row with this ticket, whatever became of it.
+        """Store the row with this ticket, even if another run has deleted the row.
 
-        A ticket is good only if the row was fresh since the number was read; else others passed meanwhile.
+        A ticket is valid only if the row was fresh all the time since the number was read; otherwise other runs may
+        have passed meanwhile, and the row is not stored.
         """
         with self._lock:
             if ticket != _CHOOSING and not self.fresh():
@@ -123,13 +124,13 @@ class _Entry:
             self._thread.start()
 
     def fresh(self) -> bool:
-        """False when others may have taken the row for that of a dead run, or soon will."""
+        """False if other runs may have taken this run for dead, or soon will."""
         return time.monotonic() - self._renewed < self._seconds / 2
 
     def close(self) -> None:
         """Remove the row."""
         self._done.set()
-        with self._lock, suppress(*_away()):  # else others will take it for dead, which it is
+        with self._lock, suppress(*_away()):  # otherwise other runs will take this one for dead, which it is
             self._client.delete(self._collection, ids=[self.id], timeout=self._seconds)
 
     def _store(self, timeout: float) -> None:
@@ -141,8 +142,8 @@ class _Entry:
 
     def _renew(self) -> None:
         while not self._done.wait(self._seconds / RENEWALS):
-            with self._lock, suppress(*_away()):  # Milvus is away; so it is for those who wait
-                # Others may have deleted a row that is not fresh, and must not find it alive again.
+            with self._lock, suppress(*_away()):  # waiting runs cannot reach Milvus either
+                # Other runs may have deleted a row that is not fresh; it must not come back.
                 if self._done.is_set() or not self.fresh():
                     continue
                 before = self._renewed
@@ -153,7 +154,7 @@ class _Entry:
 
 
 def _away() -> tuple[type[Exception], ...]:
-    """What pymilvus raises when the server does not answer."""
+    """The exceptions that pymilvus raises when the server does not answer."""
     from grpc import RpcError
     from pymilvus.exceptions import MilvusException
 
@@ -170,14 +171,14 @@ def lease(
     say: Callable[[str], None],
     seconds: float = SECONDS,
 ) -> Iterator[Lease]:
-    """Hold the lease of `pipeline` over `source` for the block, after every run before that overlaps has ended.
+    """Hold the lease of `pipeline` over `source` during the block; first wait for earlier runs that overlap.
 
     Args:
-        prefix: of the collections' names; runs with another one write elsewhere.
-        source: as `normalise_source` gives it; empty: everything.
-        run_id: shown to those who wait.
-        say: told who is waited for, every INTERVAL seconds.
-        seconds: how long a dead run is waited for.
+        prefix: prefix of the collections' names; runs with another prefix write to other collections.
+        source: as returned by `normalise_source`; the empty string covers everything.
+        run_id: shown to waiting runs.
+        say: prints which runs this one waits for, every INTERVAL seconds.
+        seconds: time after which a lease that is not renewed counts as that of a dead run.
     """
     collection = prefix + LEASES
     ensure_leases(client, collection)
@@ -206,7 +207,7 @@ def _take_turn(
         except _away():
             if time.monotonic() - answered >= TIMEOUT:
                 raise
-            watched.seen.clear()  # nobody could renew while Milvus was away
+            watched.seen.clear()  # no run could renew its lease while Milvus was away
             before = None
         else:
             answered = time.monotonic()
@@ -227,8 +228,8 @@ def _take_turn(
 def _ahead(
     client: MilvusClient, entry: _Entry, collection: str, pipeline: str, source: str, watched: _Watched
 ) -> list[dict[str, Any]]:
-    """The rows of the runs whose turn comes first; those of dead runs are deleted."""
-    if entry.ticket == _CHOOSING or not entry.fresh():  # at first, or after a pause in which others went on
+    """The rows of the runs that come before this one; rows of dead runs are deleted."""
+    if entry.ticket == _CHOOSING or not entry.fresh():  # at first, or after a pause during which others may have passed
         entry.write(_CHOOSING)
         entry.write(1 + max(row["ticket"] for row in _rows(client, collection, pipeline)))
     before = []

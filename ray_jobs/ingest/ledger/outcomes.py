@@ -1,4 +1,4 @@
-"""What became of the objects of a run: counts, and failures grouped by reason."""
+"""The outcomes of a run's objects: counts, and failures grouped by reason."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from ingest.common.errors import ObjectError
 from ingest.common.objects import PARTLY_READ
 
 MAX_FAILURES = 100
-"""Failures that a report lists; all of them are in the ledger."""
+"""The number of failures that a report lists; the ledger has all of them."""
 
 
 @dataclass(slots=True)
 class ObjectOutcomes:
-    """What was written: counts of objects and rows, and the failures as a report shows them.
+    """Counts of objects and rows, and the failures in the form of a report.
 
     Attributes:
-        ok, failed: objects; `empty` ones are ok and have no rows.
-        partly: objects that are ok and of which a part could not be read.
-        partly_read: the first MAX_FAILURES of them, `source, message`.
-        failures: the first MAX_FAILURES.
-        groups: of all failures, by stage and type: how many, and the first one.
+        ok, failed: numbers of objects.
+        empty: number of objects that are ok and have no rows.
+        partly: number of objects that are ok although a part of them could not be read.
+        partly_read: the first MAX_FAILURES of those, as `source, message`.
+        failures: the first MAX_FAILURES failures.
+        groups: number of failures and the first one, by stage and type.
     """
 
     ok: int = 0
@@ -36,7 +37,7 @@ class ObjectOutcomes:
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
-        """Count an object that was read, wholly or in part."""
+        """Count an object that was read completely or in part."""
         self.ok += 1
         self.empty += rows == 0
         if PARTLY_READ in metadata:
@@ -58,7 +59,7 @@ class ObjectOutcomes:
         self._group((failure.failure.stage, failure.failure), 1, shown)
 
     def grouped(self) -> list[dict[str, Any]]:
-        """`stage, error_type, count, example`, the most frequent first."""
+        """All failures as `stage, error_type, count, example`, the most frequent first."""
         return [
             {"stage": stage, "error_type": error_type, "count": count, "example": example}
             for (stage, error_type), (count, example) in sorted(self.groups.items(), key=lambda item: -item[1][0])
@@ -69,6 +70,7 @@ class ObjectOutcomes:
         self.groups[key] = (known + count, first)
 
     def add(self, other: ObjectOutcomes) -> None:
+        """Add the counts and failures of another writer."""
         self.ok += other.ok
         self.empty += other.empty
         self.failed += other.failed

@@ -1,4 +1,4 @@
-"""The work of a run, kept on disk between the diff and the pipeline, so that no prefix is too large for the driver."""
+"""The work list of a run: the diff writes it to disk, so that no prefix is too large for the driver's memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DIFFERENCE_SCHEMA = pa.schema(
 FIRST_BLOCK = 16
 LAST_BLOCK = 256
 BLOCKS_PER_SIZE = 64
-"""Objects per block: small first, so that few objects still spread over many workers; larger after every 64 blocks,
-so that many do not become too many blocks for Ray Data's scheduler."""
+"""Objects per block: 16 at first, so that few objects still spread over many workers. The size doubles every 64 blocks
+up to 256, so that many objects do not become too many blocks for Ray Data's scheduler."""
 
 
 class WorkList:
-    """An append-only list of differences in a file, read back as Arrow tables of `DIFFERENCE_SCHEMA`."""
+    """An append-only list of differences in a file, which is read back as Arrow tables of `DIFFERENCE_SCHEMA`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class WorkList:
     @classmethod
     @contextmanager
     def temporary(cls) -> Iterator[Self]:
-        """A new one, whose file is gone when the block ends."""
+        """A new work list, whose file is removed at the end of the block."""
         with tempfile.TemporaryFile(prefix="ingest-diff-") as file:
             yield cls(file)
 
@@ -58,7 +58,7 @@ class WorkList:
         self._blocks += 1
 
     def blocks(self) -> Iterator[pa.Table]:
-        """Read everything back, once; nothing can be added after."""
+        """Read everything back, once; nothing can be added afterwards."""
         if self._pending:
             self._flush()
         self._writer.close()
@@ -67,5 +67,6 @@ class WorkList:
             yield pa.Table.from_batches([batch])
 
     def sources(self) -> Iterator[str]:
+        """Read the sources back, as `blocks` does."""
         for block in self.blocks():
             yield from block["source"].to_pylist()

@@ -1,4 +1,4 @@
-"""Reach Milvus, and say in one sentence why it could not be reached."""
+"""Connect to Milvus and query it; every error becomes one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 TIMEOUT = 120.0
-"""Seconds a call may take with all of pymilvus's own retries (10 ms to 3 s apart): a restart of Milvus fits in."""
+"""Seconds that a call may take, with pymilvus's own retries (10 ms to 3 s apart): enough for a restart of Milvus."""
 
 CONNECT_TIMEOUT = 10.0
 
 PAGE = 5000
-"""Rows a request: without vectors and texts well under 1 kB each, and Milvus returns 16,384 rows at most."""
+"""Rows per request: without vectors and texts they have well under 1 kB each, and Milvus returns at most 16,384."""
 
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
 _REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
-# What pymilvus and gRPC say of a server that is away, restarting or still loading a collection.
+# The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
     r"connection (refused|reset)|not loaded|state 'released'|channel closed",
@@ -39,7 +39,7 @@ _AWAY = re.compile(
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises ConfigurationError where a prefix cannot begin a collection's name (Milvus Lite would not object)."""
+    """Raises ConfigurationError if a collection's name cannot begin with `prefix` (Milvus Lite would not object)."""
     if not _PREFIX.fullmatch(prefix):
         raise ConfigurationError(
             f"--collection {prefix!r} cannot begin a collection's name; use letters, digits and _, no digit first"
@@ -47,45 +47,45 @@ def check_prefix(prefix: str) -> None:
 
 
 def without_credentials(uri: str) -> str:
-    """The URI without a user and password that it may carry."""
+    """The URI without the user name and password that it may contain."""
     before, at, host = uri.rpartition("@")
     return f"{before.partition('://')[0]}://{host}" if at and "://" in before else host
 
 
 def is_lite(client: MilvusClient) -> bool:
-    """Whether the server is Milvus Lite, which takes one writer per collection."""
-    # Not "lite" alone: the standalone server in the package `milvus` calls itself 2.3.5-lite.
+    """Whether the server is Milvus Lite, which supports one writer per collection."""
+    # "lite" alone is not enough: the standalone server in the package `milvus` calls itself 2.3.5-lite.
     return re.search(r"milvus[-_]?lite", str(client.get_server_version()), re.I) is not None
 
 
 def server_version(client: MilvusClient) -> tuple[int, int]:
-    """Major and minor version of a Milvus server; of Milvus Lite that of the server whose features it has."""
+    """Major and minor version of a Milvus server; for Milvus Lite, the version of the server whose features it has."""
     if is_lite(client):
         return 2, 6
     found = re.search(r"(\d+)\.(\d+)", str(client.get_server_version()))
-    # A build without a number in its version is one from the development branch.
+    # A build whose version has no number comes from the development branch.
     return (int(found[1]), int(found[2])) if found else (99, 0)
 
 
 GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_without_calls": False}
-"""pymilvus pings every 10 s, idle or not. A gRPC server that was not told to bear that (Milvus Lite's) hangs up after a
-few pings within 5 minutes, and a call that is under way then fails. A dead server is found by each call's timeout."""
+"""pymilvus pings every 10 s, even when idle. A gRPC server with default settings (Milvus Lite's) closes the connection
+after a few pings within 5 minutes, and a call in progress fails. Each call's timeout detects a dead server anyway."""
 
 
 def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
     """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
 
     Args:
-        retry_seconds: seconds for which a server that does not answer is asked again. A person who mistyped a URI wants
-            none; a process in the middle of a run that connects while Milvus restarts needs some.
+        retry_seconds: how long to retry while the server does not answer. A person who mistyped a URI wants no retries;
+            a process that connects in the middle of a run, while Milvus restarts, needs them.
 
     Raises:
-        ConfigurationError: the URI is not one of a server, or the token is refused.
-        UnreachableError: no answer within `CONNECT_TIMEOUT`. Milvus servers up to 2.3 answer a wrong token like this.
+        ConfigurationError: the URI does not name a server, or the server refuses the token.
+        UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
     hide(uri)
     shown = without_credentials(uri)
-    # pymilvus connects to what this names when it is imported, and fails there where it is no server's.
+    # On import, pymilvus connects to the server that this variable names, and fails if it names none.
     os.environ.pop("MILVUS_URI", None)
     from pymilvus import MilvusClient
 
@@ -117,7 +117,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
 
 @contextmanager
 def errors_as_sentences(uri: str) -> Iterator[None]:
-    """Turn what pymilvus raises into the JobError that says what to do."""
+    """Turn the exceptions of pymilvus into a JobError that says what to do."""
     from grpc import RpcError
     from pymilvus.exceptions import MilvusException
 
@@ -138,7 +138,7 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
 
 
 def alias_target(client: MilvusClient, name: str) -> str | None:
-    """The collection that a name stands for: the target of an alias, or itself; None if there is neither."""
+    """The collection that a name refers to: the target of an alias, or itself; None if there is neither."""
     if not client.has_collection(name, timeout=TIMEOUT):
         return None
     return str(client.describe_collection(name, timeout=TIMEOUT)["collection_name"])
@@ -147,9 +147,10 @@ def alias_target(client: MilvusClient, name: str) -> str | None:
 def query_pages(
     client: MilvusClient, collection: str, condition: str, fields: list[str], key: str = "id", size: int | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of a loaded collection, ascending by its primary `key`, one of `fields`, in pages of at most `size` (PAGE).
+    """Rows of a loaded collection in pages of at most `size` (by default PAGE), in ascending order of the primary key.
 
-    Read as Strong as the collection's default is: the iterator ignores any level that it is given (pymilvus 3.0.2).
+    `key` is the name of the primary key and must be one of `fields`. The consistency level is the collection's default:
+    the iterator ignores any level that it is given (pymilvus 3.0.2).
     """
     last: str | None = None
     while True:
@@ -164,8 +165,8 @@ def query_pages(
             while page := list(iterator.next()):
                 yield page
                 last = page[-1][key]
-                # The iterator writes the key where it goes on into its filter as it is, quotes and backslashes
-                # included (pymilvus 3.0.2). Where that is no literal, another iterator goes on.
+                # To resume, the iterator puts the last key into its filter without escaping quotes and backslashes
+                # (pymilvus 3.0.2). Where that does not give a valid literal, a new iterator takes over.
                 if literal(last) != f'"{last}"':
                     break
             else:

@@ -6,11 +6,12 @@ import sys
 
 
 def literal_list(values: list[str]) -> str:
-    """A list of string literals for a filter expression, whatever characters are in them."""
+    """A list of string literals for a filter expression; the values may contain any characters."""
     return "[" + ", ".join(map(literal, values)) + "]"
 
 
 def literal(value: str) -> str:
+    """A string literal for a filter expression; the value may contain any characters."""
     escaped = (
         value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     )
@@ -18,18 +19,18 @@ def literal(value: str) -> str:
 
 
 def prefix_filter(source: str) -> str:
-    """Filter expression for all sources that begin with `source`: a range, which the key's order answers directly.
-    All sources begin with the empty one.
+    """Filter expression for all sources that begin with `source`: a range, which the order of the keys makes cheap.
+    The empty string is a prefix of all sources.
 
-    LIKE would need its wildcards escaped, and `%` and `_` are common in keys. A local file is itself alone: unlike a
-    store, a file system does not take its name for a prefix.
+    LIKE would need escaped wildcards, and `%` and `_` are common in keys. The path of a local file matches that file
+    only: unlike an object store, a file system does not treat a file's name as a prefix.
     """
     if source.startswith("file://") and not source.endswith("/"):
         return f"source == {literal(source)}"
     if not source:
         return 'source != ""'
     last = ord(source[-1]) + 1
-    while 0xD800 <= last <= 0xDFFF:  # surrogates are no characters
+    while 0xD800 <= last <= 0xDFFF:  # surrogates are not characters
         last += 1
     if last > sys.maxunicode:
         return f"source >= {literal(source)}"

@@ -1,4 +1,4 @@
-"""The collections that other programs rely on: their fields and indexes, and creating what is not there yet."""
+"""The collections that other programs rely on: their fields, their indexes and their creation."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ SOURCES = "sources"
 LEASES = "leases"
 
 MODEL_PROPERTY = "ingest.model"
-"""Property of a collection: the model of its vectors, by the name it was given as. (Milvus Lite drops descriptions.)"""
+"""Property of a collection: the model of its vectors, as named in the flag. (Milvus Lite keeps no descriptions.)"""
 
 SOURCE_LENGTH = 4352
 """Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
 TEXT_LENGTH = 65535
-"""Bytes: the most that a Milvus VARCHAR holds."""
+"""Bytes: the maximum of a Milvus VARCHAR."""
 MESSAGE_LENGTH = 2048
 
 VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
-"""What both Milvus and Milvus Lite build. Lite accepts others in silence and answers wrongly."""
+"""The index types that both Milvus and Milvus Lite build. Lite silently accepts others and answers wrongly."""
 
 CREATION_SECONDS = 10.0
 """How long a run waits for a collection that another run is creating."""
 
 FULL_TEXT_SINCE = (2, 5)
-"""First Milvus server with BM25 functions. Older ones get the collection without `sparse`, and no search by words."""
+"""First Milvus server with BM25 functions. On older ones there is neither the field `sparse` nor full-text search."""
 
 ANALYZERS: dict[str, dict[str, Any]] = {
     "standard": {"type": "standard"},
@@ -56,7 +56,7 @@ ANALYZERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """Index of an `embedding` field: `kind` of VECTOR_INDEXES, `params` as that index takes them."""
+    """Index of an `embedding` field: `kind` is one of VECTOR_INDEXES, `params` are its parameters."""
 
     kind: str = "HNSW"
     params: Mapping[str, int] = field(default_factory=lambda: {"M": 16, "efConstruction": 200})
@@ -69,11 +69,11 @@ class IndexSettings:
 def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
     """Analyzers to try in turn for `text`.
 
-    `auto` prefers the tokenizer that cuts Chinese into words among others: ICU on a server (2.5.11 and later), jieba
-    on Lite (where its package is installed beside the server), and else the standard one.
+    `auto` prefers a tokenizer that segments Chinese as well as other languages: ICU on a server (2.5.11 and later),
+    jieba on Lite (if its package is installed beside the server). The fallback is the standard tokenizer.
 
     Raises:
-        ConfigurationError: neither a known name nor a JSON object.
+        ConfigurationError: `choice` is neither a known name nor a JSON object.
     """
     if choice == "auto":
         return [ANALYZERS["jieba" if lite else "icu"], ANALYZERS["standard"]]
@@ -94,16 +94,16 @@ OWN_FIELDS: dict[str, dict[str, str]] = {
     VIDEO_SEGMENTS: {"start": "DOUBLE", "end": "DOUBLE"},
     VIDEO_FRAMES: {"time": "DOUBLE"},
 }
-"""Fields that a collection has beside those that all have, with their Milvus types."""
+"""Fields of a collection in addition to those that all collections have, with their Milvus types."""
 
 WITH_TEXT = frozenset({DOCUMENTS, VIDEO_SEGMENTS})
-"""Collections whose rows have a `text`, and where the server can do it, `sparse`."""
+"""Collections whose rows have a `text` and, if the server supports it, `sparse`."""
 
 
 def _rows_schema(
     client: MilvusClient, collection: str, dimension: int, analyzer: Mapping[str, Any] | None
 ) -> CollectionSchema:
-    """`analyzer` None: a server without full-text search, and so without the field `sparse`."""
+    """With `analyzer` None, for a server without full-text search, the schema has no `sparse`."""
     from pymilvus import DataType, Function, FunctionType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -146,7 +146,7 @@ def _sources_schema(client: MilvusClient, dimension: int) -> CollectionSchema:
 
 
 def ensure_leases(client: MilvusClient, name: str) -> None:
-    """Create the collection of the runs that are under way if it is not there, and load it."""
+    """Create the collection of the leases of runs in progress if it does not exist, and load it."""
     from pymilvus import DataType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -155,7 +155,7 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
         schema.add_field(field_name, DataType.VARCHAR, max_length=length)
     for field_name in ("ticket", "beat"):
         schema.add_field(field_name, DataType.INT64)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collection without one
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus needs a vector field in every collection
     indexes = client.prepare_index_params()
     indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
     if client.has_collection(name, timeout=TIMEOUT):
@@ -167,14 +167,14 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
 def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
     """Create a collection, which another run may be creating at the same moment, and load it.
 
-    Its default consistency is Strong: pymilvus's query iterator ignores the level it is given and reads at the
-    collection's own (`construct_guarantee_ts` returns before it looks), and at Milvus's default of Bounded it would
-    miss the last seconds of writes.
+    The collection's default consistency level is Strong: pymilvus's query iterator ignores the level that it is given
+    and reads at the collection's default (`construct_guarantee_ts` returns early); at Milvus's own default, Bounded, it
+    would miss the writes of the last seconds.
     """
     from pymilvus.exceptions import MilvusException
 
-    # Milvus Lite makes a collection's folder some milliseconds before the collection is there; a second run that
-    # comes in between gets an error that names the folder, and no collection.
+    # Milvus Lite creates a collection's folder some milliseconds before the collection exists. A second run that
+    # creates the collection in between gets an error that names the folder.
     for attempt in Retrying(
         retry=retry_if_exception_message(match=r".*File exists"),
         stop=stop_after_delay(CREATION_SECONDS),
@@ -197,7 +197,7 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
 
 
 def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
-    """Load a collection, with the indexes that it lacks if its maker was cut off."""
+    """Load a collection, and first create the indexes that it lacks because the run that created it was interrupted."""
     from pymilvus.exceptions import MilvusException
 
     for index in indexes:
@@ -206,10 +206,10 @@ def _load(client: MilvusClient, name: str, indexes: IndexParams) -> None:
         one = client.prepare_index_params()
         one.append(index)
         try:
-            # Not as part of create_collection, which waits half a second and more for each; there are no rows yet.
+            # Not as part of create_collection, which waits half a second or more for each index.
             client.create_index(name, one, timeout=TIMEOUT, sync=False)
         except MilvusException:
-            if not client.list_indexes(name, index.field_name, timeout=TIMEOUT):  # else another run was faster
+            if not client.list_indexes(name, index.field_name, timeout=TIMEOUT):  # otherwise another run was faster
                 raise
     client.load_collection(name, timeout=TIMEOUT)
 
@@ -223,16 +223,16 @@ def ensure_rows(
     index: IndexSettings | None = None,
     model: str = "",
 ) -> None:
-    """Create a collection of rows if it is not there, and load it.
+    """Create a collection of rows if it does not exist, and load it.
 
     Args:
-        collection: which one of COLLECTIONS.
-        name: its full name.
-        analyzer: of its texts, as `analyzer_candidates` takes it.
-        model: noted in its properties.
+        collection: one of COLLECTIONS.
+        name: full name of the collection.
+        analyzer: analyzer of its texts, as for `analyzer_candidates`.
+        model: name of the model, stored in the collection's properties.
 
     Raises:
-        ConfigurationError: it is there with another dimension, or the server has none of the analyzers.
+        ConfigurationError: the collection exists with another dimension, or the server has none of the analyzers.
     """
     exists = _exists(client, name, "embedding", dimension)
     index = index or IndexSettings()
@@ -261,17 +261,17 @@ def ensure_rows(
 
 
 def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
-    """Create the ledger if it is not there, and load it.
+    """Create a collection for the ledger if it does not exist, and load it.
 
     Returns:
-        The dimension of its vectors: the ledger is shared by pipelines, and the first one sets it. Shorter vectors
-        are padded with zeros, which leaves their cosines among each other as they were.
+        The dimension of its vectors. Pipelines share the ledger, and the first one sets the dimension. Shorter vectors
+        are padded with zeros, which does not change their cosine similarities.
 
     Raises:
-        ConfigurationError: it is there with a smaller dimension than `dimension`.
+        ConfigurationError: the collection exists with a smaller dimension than `dimension`.
     """
     indexes = client.prepare_index_params()
-    # FLAT: exact, nothing to build; there is one row an object here, not one a chunk.
+    # FLAT is exact and needs no building; the ledger has one row per object, not one per chunk.
     indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
     if client.has_collection(name, timeout=TIMEOUT):
         existing = dimension_of(client, name, "vector")
@@ -293,10 +293,10 @@ def _exists(client: MilvusClient, name: str, vector_field: str, dimension: int) 
 
 
 def dimension_of(client: MilvusClient, name: str, vector_field: str) -> int:
-    """Length of a collection's vectors.
+    """Dimension of a collection's vectors.
 
     Raises:
-        ConfigurationError: it has no such field.
+        ConfigurationError: the collection has no such field.
     """
     for described in client.describe_collection(name, timeout=TIMEOUT)["fields"]:
         if described["name"] == vector_field:

@@ -1,4 +1,4 @@
-"""A listing on its way from the store to the diff: what is ignored is counted, and the rest is sorted on disk."""
+"""A listing on its way from the store to the diff: ignored objects are counted, the others are sorted on disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ingest.common.objects import StoredObject
 
 @dataclass(slots=True)
 class Ignored:
-    """Counts the objects that a listing left out, and remembers the source of one."""
+    """Counts the objects that a listing ignored, and keeps the source of the first one."""
 
     count: int = 0
     first: str = ""
@@ -23,11 +23,11 @@ class Ignored:
 
 
 def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
-    """A listing in code-point order of its sources, each of them once. No prefix is too large for it.
+    """A listing in code-point order of its sources, without duplicates. It is sorted on disk, so it may have any size.
 
-    S3 sorts like this itself, but SeaweedFS goes folder by folder and S3 Express sorts nothing.
+    S3 itself lists in this order, but SeaweedFS lists folder by folder and S3 Express in no order at all.
     """
-    with closing(sqlite3.connect("")) as database:  # "": a temporary file that goes with the connection
+    with closing(sqlite3.connect("")) as database:  # "" is a temporary file that is removed with the connection
         database.execute("CREATE TABLE listing (source TEXT PRIMARY KEY, version TEXT, size INTEGER) WITHOUT ROWID")
         rows = ((entry.source, entry.version, entry.size) for entry in entries)
         database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?)", rows)

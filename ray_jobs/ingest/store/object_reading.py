@@ -1,6 +1,6 @@
-"""Read objects of an S3 API or a local folder, at the version that was listed and at no other.
+"""Read objects of an S3 API or a local folder, only at the version that was listed.
 
-That keeps the work deterministic: a task that Ray runs twice gives the same rows.
+This keeps the work deterministic: a task that Ray runs twice gives the same rows.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from ingest.store.object_store import UNREADABLE, explain, file_version, is_s3, 
 T = TypeVar("T")
 
 READ_ATTEMPTS = 4
-"""Tries per object. botocore retries the request; a body that breaks off while it is read is retried here."""
+"""Attempts per object. botocore retries requests; a connection that breaks while the body is read is retried here."""
 
 CHUNK_BYTES = 1 << 20
-"""Of an object that is saved as it comes."""
+"""Size of the pieces in which an object is saved to disk."""
 
 GONE = {"NoSuchKey", "404"}
 CHANGED = {"PreconditionFailed", "412"}
 FORBIDDEN = {"AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"}
-"""Refusals that are about one object (its policy, its archive tier, its key) where listing the bucket was allowed."""
+"""Error codes that concern one object (its policy, its archive tier, its key) although the bucket may be listed."""
 
 
 def read_object(source: str, version: str, sleep: Callable[[float], None] = time.sleep) -> bytes:
     """The bytes of an object.
 
     Raises:
-        ObjectError: the object is gone, has another version by now, or may not be read.
+        ObjectError: the object was deleted or changed since it was listed, or may not be read.
         UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
     """
     if is_s3(source):
@@ -46,21 +46,21 @@ def read_object(source: str, version: str, sleep: Callable[[float], None] = time
 
 @contextmanager
 def object_file(source: str, version: str, folder: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[Path]:
-    """An object as a file of this machine; one that is fetched is not held in memory.
+    """The path of a local file with the object's content; a download goes to disk without being held in memory.
 
     Args:
-        folder: where one that has to be fetched is put.
+        folder: where a download is saved.
 
     Raises:
-        ObjectError: the object is gone, has another version by now (also at the end of the block), may not be read, or
-            there is no room for it.
+        ObjectError: the object was deleted or changed since it was listed (also during the block), or may not be read.
+        JobError: the folder has no room for a download.
         UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
     """
     if not is_s3(source):
         with _listed(source, version) as path:
             yield path
         return
-    # The name's ending tells decoders what to expect; all else of a key may be what no file system takes.
+    # The suffix tells decoders what to expect; the rest of a key may not be valid in a file's name.
     target = folder / f"object{Path(source).suffix if source.isprintable() else ''}"
 
     def save(body: Any) -> None:
@@ -80,7 +80,7 @@ def object_file(source: str, version: str, folder: Path, sleep: Callable[[float]
 
 @contextmanager
 def _listed(source: str, version: str) -> Iterator[Path]:
-    """The path of a local file, which is the one that was listed before and after the block."""
+    """The path of a local file, after a check that before and after the block it has the version that was listed."""
     path = Path(source.removeprefix("file://"))
     if version == UNREADABLE:
         raise ObjectError(Failure.NO_SUCH_FILE, "its name is not UTF-8, or it is a link to nothing")

@@ -1,7 +1,7 @@
 """List the objects of an S3 API or a local folder, as one sorted stream.
 
-Listings are sorted by source in code-point order, the one the ledger is read in.
-Credentials come from the environment alone (`AWS_*`, `AWS_ENDPOINT_URL`).
+Listings are sorted by source in code-point order, as the ledger is.
+Credentials come from the environment only (`AWS_*`, `AWS_ENDPOINT_URL`).
 """
 
 from __future__ import annotations
@@ -23,33 +23,31 @@ from ingest.common.text import one_line
 from ingest.store.listing import Ignored, sorted_on_disk
 
 READ_TIMEOUT = 60
-"""Seconds without a byte after which a request counts as failed, and is made again."""
+"""Seconds without a byte after which a request counts as failed and is retried."""
 
 REFUSED = {
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "ExpiredToken",
     "InvalidToken", "403", "401",
 }  # fmt: skip
-"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); a HEAD answers bare numbers."""
-
+"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
 
 UNREADABLE = "unreadable"
-"""Version of a file that a listing names and that cannot be opened by that name: a link to nothing, a name that is no
-text."""
+"""Version of a listed file that cannot be opened by its name: a dangling link, or a name that is not valid text."""
 
 
 def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
 
 
-# What botocore takes for a bucket's name, which is more than S3 does today (botocore.handlers.VALID_BUCKET).
+# botocore accepts more bucket names than S3 does today (botocore.handlers.VALID_BUCKET).
 _BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{3,255}")
 
 
 def split_s3(uri: str) -> tuple[str, str]:
-    """Bucket and key (or key prefix) of an `s3://` URI. The key is taken literally: nothing in it is percent-decoded.
+    """Bucket and key (or key prefix) of an `s3://` URI. The key is literal: it is not percent-decoded.
 
     Raises:
-        ConfigurationError: there is no bucket in it.
+        ConfigurationError: the URI names no bucket.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
@@ -58,15 +56,15 @@ def split_s3(uri: str) -> tuple[str, str]:
 
 
 def normalise_source(source: str) -> str:
-    """The URI under which everything below `source` is stored: `s3://…` as it is, a folder as `file:///abs/path/`.
+    """The URI that all sources below `source` begin with: `s3://…` unchanged, a folder as `file:///absolute/path/`.
 
     Raises:
-        ConfigurationError: another scheme, or a folder that does not exist.
+        ConfigurationError: the scheme is not supported, or the folder does not exist.
     """
     if not source:
         raise ConfigurationError("--source is empty; give s3://bucket/prefix/ or a folder")
     if is_s3(source):
-        # With the slash after the bucket, since all that begins with the source is taken to be under it.
+        # The slash after the bucket keeps out other buckets whose names begin with this one.
         return "s3://{}/{}".format(*split_s3(source))
     scheme = source.partition("://")[0] if "://" in source else ""
     if scheme not in ("", "file"):
@@ -83,7 +81,7 @@ def normalise_source(source: str) -> str:
 
 @lru_cache(maxsize=1)
 def s3_client() -> Any:
-    """A boto3 client made once per process (clients are thread-safe, and cost 100 ms each)."""
+    """A boto3 client, created once per process (clients are thread-safe and cost 100 ms each)."""
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -100,7 +98,7 @@ def s3_client() -> Any:
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
                 retries={"mode": "standard", "max_attempts": 5},
-                # S3-compatible servers are rarely given a wildcard DNS name for their buckets.
+                # S3-compatible servers rarely have a wildcard DNS name for their buckets.
                 s3={"addressing_style": "path" if custom_endpoint else "auto"},
             ),
         )
@@ -114,7 +112,7 @@ def s3_client() -> Any:
 
 
 def _timestamp(value: Any) -> datetime:
-    """A time as answers have it. botocore reads it with dateutil, which is more than half of the work of a listing."""
+    """Parse a time in a response. botocore uses dateutil for it, which is more than half of the work of a listing."""
     from botocore.utils import parse_timestamp
 
     with suppress(TypeError, ValueError):
@@ -124,7 +122,7 @@ def _timestamp(value: Any) -> datetime:
 
 
 def _store_name() -> str:
-    """The store as its operator knows it, without a user name or password that an endpoint URL may carry."""
+    """The store's URL, without the user name and password that an endpoint URL may contain."""
     parts = urlsplit(s3_client().meta.endpoint_url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -137,7 +135,7 @@ def _no_credentials() -> ConfigurationError:
 
 
 def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
-    """The sentence for an error of boto3 that no single object is to blame for."""
+    """The error to raise for an exception of boto3 for which no single object is to blame."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
@@ -194,7 +192,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
 
 
 def _unlisted(error: OSError) -> None:
-    """A folder that cannot be listed is not an empty one: its files would be taken for deleted."""
+    """Raises UnreachableError: a folder that cannot be listed is not empty, and its files were not deleted."""
     raise UnreachableError(f"folder {error.filename!r} cannot be listed: {error.strerror}; check that it is mounted")
 
 
@@ -209,20 +207,21 @@ def _list_files(source: str) -> Iterator[StoredObject]:
         try:
             path.as_posix().encode()
         except UnicodeEncodeError:
-            # Its name is no text, and neither the ledger nor a URI can hold it: one failed object, by a readable name.
+            # Neither the ledger nor a URI can hold a name that is not valid text: the file becomes one failed object.
             readable = os.fsencode(path).decode(errors="backslashreplace")
             yield StoredObject(f"file://{readable}", UNREADABLE, 0)
             continue
         try:
             status = path.stat()
         except OSError:
-            # A dangling link has no size yet; reading it is what fails, as its own object.
+            # A dangling link has no size. Reading it fails, which counts as one failed object.
             yield StoredObject(f"file://{path.as_posix()}", UNREADABLE, 0)
             continue
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block forever
             continue
         yield StoredObject(f"file://{path.as_posix()}", file_version(status), status.st_size)
 
 
 def file_version(status: os.stat_result) -> str:
+    """Version of a local file: its size and modification time."""
     return f"{status.st_size}-{status.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""Folders for large files that a task needs for a moment, and that do not outlive it for long, however it ends."""
+"""Folders for large temporary files of a task; those of a task that was killed are removed by the next one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIX = "ingest-temporary-"
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is gone when the block ends. Those of processes that were killed go too."""
+    """A folder that is removed at the end of the block. Folders of processes that were killed are removed first."""
     _remove_orphans()
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
@@ -35,6 +35,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # the process belongs to another user
         return True
     return True
