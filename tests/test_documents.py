@@ -7,15 +7,19 @@ must find nothing, and over a sentence made for it, in which it must find someth
 import argparse
 import ast
 import functools
+import io
 import itertools
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from markdown_it import MarkdownIt
@@ -172,8 +176,11 @@ def flags(script: str) -> set[str] | None:
     path = next((path for path in SCRIPTS if path.name == script), None)
     if path is None:
         return None
-    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, check=True)
-    return set(re.findall(r"--[a-z][a-z-]*", done.stdout))
+    shown = io.StringIO()
+    # In this process, since what the scripts import for --help is light and most of it is here already.
+    with patch.object(sys, "argv", [script, "--help"]), redirect_stdout(shown), suppress(SystemExit):
+        runpy.run_path(str(path), run_name="__main__")
+    return set(re.findall(r"--[a-z][a-z-]*", shown.getvalue()))
 
 
 def unknown_markers(page: Page) -> list[str]:
