@@ -1,1 +1,1 @@
-"""Ground that every package stands on: errors, limits, names, and the sandbox for parsers. Imports no other package."""
+"""The foundation of all packages: errors, limits, ids, and the sandbox for parsers. It imports no other package."""

@@ -1,4 +1,4 @@
-"""Read a stream at its own speed, to disk, while whoever wants it is busy with something else."""
+"""Buffer a stream on disk, so that it is read at its own speed while its consumer is busy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 def buffered_on_disk(items: Iterable[T]) -> Iterator[T]:
-    """The same items, which a thread reads on from when the first one is asked for.
+    """Yield the same items; from the first request on, a thread reads them ahead of the consumer.
 
-    What lies ahead is pickled to a temporary file; few and large items of plain types cost least. `items` is left where
-    it is when the iterator is closed.
+    The thread pickles the items to a temporary file; few and large items of plain types cost least. When the iterator
+    is closed, the thread stops after its current item and leaves the rest of `items` unread.
 
     Raises:
-        Exception: what `items` raised, after those before.
+        Exception: `items` raised it; the items before it are yielded first.
     """
     changed = Condition()
     written, ended, closed = 0, False, False

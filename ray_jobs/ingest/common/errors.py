@@ -1,4 +1,4 @@
-"""How a run or one object fails: the exit codes that other programs rely on, and the exceptions behind them."""
+"""The exit codes that other programs rely on, and the exceptions that end a run or fail one object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ingest.common.redaction import redact
 
 
 class ExitCode(IntEnum):
-    """Exit status of a job script. RayOperator retries OTHER and UNREACHABLE, and fails at once on the rest."""
+    """The exit status of a job script. RayOperator retries OTHER and UNREACHABLE, and fails at once on the others."""
 
     OK = 0
     OTHER = 1
@@ -19,13 +19,13 @@ class ExitCode(IntEnum):
 
 
 class JobError(Exception):
-    """Ends the run. The message is one sentence that names what is wrong and what to do about it."""
+    """Ends the run. The message is one sentence that names the problem and its remedy."""
 
     exit_code = ExitCode.OTHER
 
 
 class ConfigurationError(JobError):
-    """An argument, a model or a collection that no retry will make right."""
+    """An argument, a model or a collection is wrong, and no retry can help."""
 
     exit_code = ExitCode.CONFIGURATION
 
@@ -43,12 +43,12 @@ class UnreachableError(JobError):
 
 
 class ObjectError(Exception):
-    """Costs one object, never the run.
+    """Fails one object, never the run.
 
     Args:
-        failure: its type.
-        problem: the facts of this case, as the beginning of a sentence; secrets in it are hidden.
-        limit: the limit that the object exceeded, if it did; a run with a higher one tries the object again.
+        failure: the type of failure.
+        problem: the facts of this case, as the beginning of a sentence. Secrets in it are redacted.
+        limit: the limit that the object exceeded, if any. A run with a higher limit tries the object again.
     """
 
     def __init__(self, failure: Failure, problem: str, limit: float | None = None) -> None:
@@ -60,7 +60,7 @@ class ObjectError(Exception):
 
     @property
     def message(self) -> str:
-        """One sentence for the object's owner."""
+        """One sentence for the owner of the object."""
         return f"{self.problem}; {self.failure.advice}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The ways in which one object can fail: the stage, whether a retry may help, and the advice for the object's owner."""
+"""The ways in which one object can fail: the stage, whether a retry may help, and the advice for the owner."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Stage(StrEnum):
 
 
 class Failure(StrEnum):
-    """A type of failure, by the name that the ledger and the report give it.
+    """A type of failure; its value is the name in the ledger and the report.
 
     Attributes:
-        stage: where it happens.
-        may_pass: whether another try at the same version may succeed. After any other failure the object fails
-            permanently: it is tried again when it has changed, or when the limit that it exceeded has been raised.
-        advice: what the object's owner can do, as the end of a sentence.
+        stage: the part of a run in which it happens.
+        may_pass: whether a retry of the same version may succeed. Otherwise the object fails permanently: a run tries
+            it again only after it has changed, or after the limit that it exceeded has been raised.
+        advice: the remedy for the owner of the object, as the end of a sentence.
     """
 
     stage: Stage
@@ -66,18 +66,18 @@ class Failure(StrEnum):
 
 
 FAILURES = {failure.value: failure for failure in Failure}
-"""Every failure by its name."""
+"""All failures by name."""
 
 MAX_ATTEMPTS = 3
-"""Tries at one version of an object whose failure may pass."""
+"""Attempts at one version of an object if its failure may pass."""
 
 
 def is_retried(error_type: str, attempts: int) -> bool:
-    """Whether the next run tries an object again at the same version.
+    """Whether the next run retries an object at the same version.
 
     Args:
-        error_type: as the ledger has it; a name that this revision does not know fails permanently.
-        attempts: the tries at this version so far.
+        error_type: the name of the failure in the ledger. An unknown name, of another revision, fails permanently.
+        attempts: the number of attempts at this version so far.
     """
     failure = FAILURES.get(error_type)
     return failure is not None and failure.may_pass and attempts < MAX_ATTEMPTS

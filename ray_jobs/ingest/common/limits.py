@@ -7,8 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What parsing one object may cost: wall time in seconds, memory in bytes on top of the idle parser's, pages of a
-    document, pixels of an image, seconds that a recording plays."""
+    """The most that parsing one object may take.
+
+    Attributes:
+        seconds: wall time from the start, or from the last progress that the parser reported.
+        memory_bytes: memory in addition to that of the idle parser.
+        pages: pages of a document.
+        pixels: pixels of an image.
+        media_seconds: playing time of a recording.
+    """
 
     seconds: float = 300.0
     memory_bytes: int = 4_000_000_000

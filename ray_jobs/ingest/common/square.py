@@ -1,4 +1,4 @@
-"""The input that a CLIP model expects: a square of pixels."""
+"""The input of a CLIP model: a square of pixels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """How a model takes images: the shorter side resized to `size` pixels and the middle cut out, or with `squash` all
-    of it resized to the square; by bicubic interpolation, or a bilinear one."""
+    """How an image becomes the square that a model takes.
+
+    Attributes:
+        size: side of the square in pixels.
+        squash: resize the whole image to the square; by default its shorter side is resized to `size`, and the middle
+            is cut out.
+        bilinear: use bilinear interpolation instead of bicubic.
+    """
 
     size: int
     squash: bool = False

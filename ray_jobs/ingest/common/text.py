@@ -1,15 +1,15 @@
-"""Text that people read: on one line, without control characters or secrets, and in any script."""
+"""Text for people: on one line, without control characters or secrets, in any script."""
 
 from __future__ import annotations
 
 from ingest.common.redaction import redact
 
 CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-"""Characters, as in a regular expression's brackets, of the scripts that put no spaces between words."""
+"""The characters of the scripts that put no spaces between words, for the brackets of a regular expression."""
 
 
 def printable(text: str) -> str:
-    """A name as one line shows it: control characters and line breaks, which an object's key may hold, escaped."""
+    """A name with its control characters and line breaks, which an object's key may hold, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

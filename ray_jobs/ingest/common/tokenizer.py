@@ -9,9 +9,12 @@ if TYPE_CHECKING:
 
 
 def tokenizer_of(tokenizer_json: str) -> Tokenizer:
-    """A tokenizer that counts whole texts.
+    """A tokenizer that counts the tokens of whole texts.
 
-    A saved one may truncate at the model's limit or pad to it, and then every long text counts the same.
+    Without this, a saved tokenizer may truncate at the model's limit or pad to it, and all long texts count the same.
+
+    Args:
+        tokenizer_json: contents of a model's `tokenizer.json`.
     """
     from tokenizers import Tokenizer
 

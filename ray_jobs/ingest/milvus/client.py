@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
-from ingest.common.redaction import hide
+from ingest.common.redaction import hide_credentials
 from ingest.common.text import one_line
 from ingest.milvus.expressions import literal
 
@@ -83,7 +83,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         ConfigurationError: the URI does not name a server, or the server refuses the token.
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
-    hide(uri)
+    hide_credentials(uri)
     shown = without_credentials(uri)
     # On import, pymilvus connects to the server that this variable names, and fails if it names none.
     os.environ.pop("MILVUS_URI", None)

@@ -1,1 +1,1 @@
-"""The stages of the pipelines as Ray Data runs them. Beside `run`, the only package that may import Ray."""
+"""The stages of the pipelines as Ray Data runs them. Only this package and `run` may import Ray."""

@@ -1,7 +1,7 @@
-"""The Arrow tables that go from stage to stage: an object, or a part of one, is a row with all that is known of it.
+"""The Arrow tables that go from stage to stage: each row is an object, or a part of one, with all its data.
 
-An object never dissolves into loose rows, so the writer always knows when it has all of one. One that has failed goes
-on as a row that says so.
+An object is never broken up into loose rows, so the writer always knows when it has the whole object. A failed object
+goes on as a row that holds its failure.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ingest.common.errors import ObjectError
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 
 TASK_RETRIES = 10
-"""How often Ray runs one task again whose process died. Its default is for ever, so that a batch that kills its process
-would hold up the run till somebody looks; with a bound the run fails, and says which stage it was."""
+"""How often Ray retries a task whose process died. By default it retries for ever, so that a batch that kills its
+process would block the run until somebody intervenes. With a bound the run fails and names the stage."""
 
 FAILURE_SCHEMA = pa.schema([("error_type", pa.string()), ("problem", pa.string()), ("limit", pa.float64())])
-"""An object's failure, as `ObjectError` takes it; nulls where there is none."""
+"""An object's failure, with the arguments of `ObjectError`; nulls if it has none."""
 
 READ_SCHEMA = pa.schema([*DIFFERENCE_SCHEMA, ("metadata", pa.string()), *FAILURE_SCHEMA])
-"""An object that was read: `metadata` is a JSON object for the ledger."""
+"""An object after it was read: `metadata` is a JSON object for the ledger."""
 
 PART_SCHEMA = pa.schema(
     [
@@ -35,21 +35,22 @@ PART_SCHEMA = pa.schema(
         ("texts", pa.list_(pa.string())),
     ]
 )
-"""Rows `first` up to `first + len(fields)` of an object, all for one `collection` of the pipeline; see `ObjectPart`.
+"""Rows `first` up to, but not including, `first + len(fields)` of an object, all for one `collection` of the pipeline.
+See `ObjectPart`.
 
-`fields` are JSON objects with the pipeline's own fields; `texts` go with them where the collection has a text, and else
-there are none.
+`fields` are JSON objects with the pipeline's own fields. `texts` has a text for each of them if the collection has a
+field for it, and is empty otherwise.
 """
 
 VECTORS_FIELD = pa.field("vectors", pa.large_list(pa.float32()))
-"""The vectors of a part's rows, end to end."""
+"""The vectors of a part's rows, concatenated."""
 
 WRITABLE_SCHEMA = PART_SCHEMA.append(VECTORS_FIELD)
-"""What the sink takes."""
+"""The input of the sink."""
 
 
 def failure_of(error: ObjectError) -> dict[str, Any]:
-    """The columns of FAILURE_SCHEMA."""
+    """The columns of FAILURE_SCHEMA for an error."""
     return {"error_type": error.failure, "problem": error.problem, "limit": error.limit}
 
 
@@ -57,8 +58,8 @@ def failed_part(entry: Mapping[str, Any], failure: Mapping[str, Any]) -> dict[st
     """The row of PART_SCHEMA for an object that failed.
 
     Args:
-        entry: its columns of DIFFERENCE_SCHEMA, and maybe others.
-        failure: its columns of FAILURE_SCHEMA, and maybe others.
+        entry: its columns of DIFFERENCE_SCHEMA; others are ignored.
+        failure: its columns of FAILURE_SCHEMA; others are ignored.
     """
     return {
         **{name: entry[name] for name in DIFFERENCE_SCHEMA.names},
@@ -73,7 +74,7 @@ def failed_part(entry: Mapping[str, Any], failure: Mapping[str, Any]) -> dict[st
 
 
 def flat_lists(vectors: np.ndarray, counts: np.ndarray) -> pa.LargeListArray:
-    """Rows of a matrix end to end, `counts[i]` of them for the row `i` of a table; no value is copied or boxed."""
+    """Lists of concatenated rows of a matrix, `counts[i]` rows in list `i`. No value is copied or boxed."""
     offsets = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     return pa.LargeListArray.from_arrays(pa.array(offsets * vectors.shape[1]), pa.array(vectors.reshape(-1)))

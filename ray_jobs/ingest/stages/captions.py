@@ -1,4 +1,4 @@
-"""The stage that captions figures, as Ray Data runs it: Arrow tables in, Arrow tables out."""
+"""The stage that captions figures, for Ray Data: it takes and returns Arrow tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ingest.stages.blocks import PART_SCHEMA
 from ingest.stages.progress import Observe
 
 PICTURED_SCHEMA = PART_SCHEMA.append(pa.field("pictures", pa.list_(pa.binary())))
-"""PART_SCHEMA, and an encoded image for each of its rows whose text is to be made of it; null for the others."""
+"""PART_SCHEMA, and an encoded image for each of its rows whose text will be a caption; null for the others."""
 
 
 class CaptionFigures:
-    """The actor that holds the vision-language model: tables of PICTURED_SCHEMA in, tables of PART_SCHEMA out."""
+    """The actor with the vision-language model: it turns tables of PICTURED_SCHEMA into tables of PART_SCHEMA."""
 
     def __init__(self, model: str, threads: int, batch_size: int, device: str, observe: Observe) -> None:
         from ingest.models.captioner import Captioner

@@ -1,4 +1,4 @@
-"""What the stages that embed pictures have in common: an actor that holds a CLIP model."""
+"""The common base of the stages that embed pictures: an actor with a CLIP model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class ClipStage:
     """Base of the actors.
 
     Args:
-        model, pretrained, dimension: as `ClipModel` has them.
-        size: side of the pictures in pixels, as `square_of` says.
-        threads, batch_size, device: as `ClipEncoder` takes them.
-        observe: told of the loading, and of each batch.
+        model, pretrained, dimension: as in `ClipModel`.
+        size: side of the pictures in pixels, see `square_of`.
+        threads, batch_size, device: as for `ClipEncoder`.
+        observe: called after loading, and after each batch.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class ClipStage:
         observe("load", 1, time.perf_counter() - started)
 
     def embedded(self, stage: str, pixels: np.ndarray) -> np.ndarray:
-        """The vectors of pictures, float32 of shape (count, dimension).
+        """Embed pictures: float32 of shape (count, dimension).
 
         Args:
-            stage: what progress counts them as.
+            stage: the stage whose progress counts them.
             pixels: uint8 RGB of shape (count, size, size, 3).
         """
         last = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The stages of the image pipeline as Ray Data runs them: differences in, images and then their vectors out."""
+"""The stages of the image pipeline, for Ray Data: they turn differences into images, and images into vectors."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 
 TABLE_IMAGES = 64
-"""Images after which a task hands a table on: some ten megabytes of pixels."""
+"""Images per table that a task hands on: some ten megabytes of pixels."""
 
 DECODED_SCHEMA = PART_SCHEMA.append(pa.field("pixels", pa.large_binary()))
-"""PART_SCHEMA and the pixels of its image, uint8 RGB of shape (size, size, 3); null where it has failed."""
+"""PART_SCHEMA and the pixels of its image, uint8 RGB of shape (size, size, 3); null for a failed image."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How images are read: `max_object_bytes` is asked for before, `limits` while one is decoded."""
+    """How images are read: `max_object_bytes` is checked before an image is read, `limits` while it is decoded."""
 
     square: Square
     max_object_bytes: int
@@ -40,14 +40,14 @@ class DecodeSettings:
 
 @lru_cache(maxsize=1)
 def _sandbox(limits: Limits) -> Sandbox:
-    """One child per process of Ray, kept from task to task."""
+    """One child for each of Ray's processes, kept from task to task."""
     return Sandbox(prepare, limits)
 
 
 def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -> Iterator[pa.Table]:
     """Read and decode the objects of a block of differences; yields tables of DECODED_SCHEMA.
 
-    An object that fails is one row with its error. An object store that fails raises, and ends the run.
+    A failed object becomes one row with its error. A failure of the object store raises, and ends the run.
     """
     rows: list[dict[str, Any]] = []
     for entry, data in prefetch(block.to_pylist(), settings.max_object_bytes, observe):
@@ -80,7 +80,7 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
 
 
 class EmbedImages(ClipStage):
-    """The actor that embeds images: takes tables of DECODED_SCHEMA, and gives their parts with `vectors`."""
+    """The actor that embeds images: it turns tables of DECODED_SCHEMA into their parts with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         pixels = table["pixels"].combine_chunks()
@@ -90,7 +90,7 @@ class EmbedImages(ClipStage):
 
 
 def pixels_of(images: pa.LargeBinaryArray, size: int) -> np.ndarray:
-    """Squares of pixels as one array of shape (count, size, size, 3), without a copy."""
+    """Squares of pixels as one array of shape (count, size, size, 3), without copying them."""
     offsets = np.frombuffer(images.buffers()[1], np.int64)[images.offset : images.offset + len(images) + 1]
     data = images.buffers()[2]
     if data is None:

@@ -1,4 +1,4 @@
-"""The Ray Data sink for Milvus: tables of embedded objects in, rows and ledger entries out."""
+"""The Ray Data sink for Milvus: it writes tables of embedded objects as rows and ledger entries."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def client_of(uri: str) -> MilvusClient:
-    """One connection per process: a write task is short, and several run one after the other in a process."""
+    """One connection per process: write tasks are short, and a process runs several, one after the other."""
     return connect(uri, retry_seconds=TIMEOUT)
 
 
 def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
-    """The rows of a table of `blocks.WRITABLE_SCHEMA` as the writer takes them."""
+    """The rows of a table of `blocks.WRITABLE_SCHEMA`, as parts for the writer."""
     vectors = table["vectors"].combine_chunks()
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None
@@ -63,12 +63,12 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
 class MilvusDatasink(Datasink[ObjectOutcomes]):
     """Writes objects and their ledger rows in the order of `ingest.ledger.writer`.
 
-    A write task that Ray runs again repeats upserts of the same ids. After the write, `outcome` holds the sums.
+    A write task that Ray retries repeats upserts of the same ids. After the write, `outcome` holds the sums.
 
     Args:
         uri: of the Milvus server; its token comes from MILVUS_TOKEN in the workers' environment.
-        target: collections and what is written beside the rows.
-        observe: told of rows written.
+        target: the collections, and the values that are written along with the rows.
+        observe: called after each block with the number of rows written.
     """
 
     def __init__(self, uri: str, target: Target, observe: Observe) -> None:
@@ -81,7 +81,7 @@ class MilvusDatasink(Datasink[ObjectOutcomes]):
         """Write the blocks of one task.
 
         Raises:
-            UnreachableError, ConfigurationError, JobError: Milvus failed; nothing that was not written is claimed.
+            UnreachableError, ConfigurationError, JobError: Milvus failed. The ledger claims no unwritten object.
         """
         outcome = ObjectOutcomes()
         with errors_as_sentences(self._uri):

@@ -1,6 +1,6 @@
-"""The first stage of the PDF pipeline as Ray Data runs it: differences in, parts of documents out.
+"""The first stage of the PDF pipeline, for Ray Data: it turns differences into parts of documents.
 
-A document's figures are its last rows: their texts are captions that a later stage makes of their pictures.
+The last rows of a document are its figures: a later stage captions their pictures, and the captions are their texts.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ingest.stages.progress import Observe
 
 PART_CHUNKS = 256
 PART_FIGURES = 16
-"""Chunks, or figures, per row at most: an object with more comes in parts, so that no row, batch or write grows with an
-object."""
+"""The most chunks, or figures, per row: an object with more is split into parts, so that no row, batch or write grows
+with the object."""
 
 TABLE_CHUNKS = 256
-"""Chunks after which a parse task hands a table on."""
+"""Chunks and figures after which a parse task hands a table on."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """How objects are read: `max_object_bytes` is asked for before, `limits` while one is parsed."""
+    """How objects are read: `max_object_bytes` is checked before an object is read, `limits` while it is parsed."""
 
     document: DocumentSettings
     max_object_bytes: int
@@ -43,7 +43,7 @@ class ParseSettings:
 
 @lru_cache(maxsize=1)
 def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
-    """One child per process of Ray, kept from task to task."""
+    """One child for each of Ray's processes, kept from task to task."""
     return Sandbox(prepare, limits, tokenizer_json)
 
 
@@ -90,7 +90,7 @@ def parse_documents(
 
     `before_embedding` is called with the difference of each object that has chunks.
 
-    An object that fails is one row with its error. An object store that fails raises, and ends the run.
+    A failed object becomes one row with its error. A failure of the object store raises, and ends the run.
     """
     rows: list[dict[str, Any]] = []
     chunk_count = 0

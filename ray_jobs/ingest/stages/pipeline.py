@@ -1,4 +1,4 @@
-"""What a pipeline is to a run: its models, its collections, and the stages between the differences and the sink."""
+"""A pipeline, as a run sees it: its models, its collections, and its stages between the differences and the sink."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What saves a model work.
+    """The vectors that a run need not compute again.
 
     Attributes:
-        known: vectors of the texts of this run.
-        stored: called with an object's difference before it is embedded, lets `known` have those it has in Milvus;
-            None where what is stored is not to be trusted.
+        cache: the vectors of the texts of this run.
+        stored: called with an object's difference before the object is embedded; puts the vectors that the object has
+            in Milvus into `cache`. None if the stored vectors cannot be trusted.
     """
 
     cache: VectorCacheClient
@@ -37,8 +37,8 @@ class Collection:
     """A collection of a pipeline's rows.
 
     Attributes:
-        name: without prefix.
-        dimension: of its vectors.
+        name: its name without a prefix.
+        dimension: the dimension of its vectors.
         model: the name of their model, for people.
     """
 
@@ -49,21 +49,21 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What makes one pipeline differ from another.
+    """The properties in which one pipeline differs from another.
 
     Attributes:
-        name: as the ledger and the report name it.
-        unit: what its stage `embed` embeds, in the plural.
-        suffixes: names of the objects it takes, lower case.
-        collections: of its rows.
-        model: identity of its models: others get collections of their own.
+        name: its name in the ledger and the report.
+        unit: the things that its stage `embed` embeds, in the plural.
+        suffixes: suffixes of the names of the objects that it takes, in lower case.
+        collections: the collections of its rows.
+        model: the identity of its models; other models get collections of their own.
         models: its stages with models.
-        fingerprint: of all that shapes its rows.
+        fingerprint: a digest of everything that shapes its rows.
         build: puts its stages between the differences and the sink.
-        block_bytes: target size of the tables between its stages: what a model works on at a time, what later stages
-            wait for, and what a crash costs. At Ray Data's 128 MiB of texts it would be hours; 256 KiB are about 400
-            chunks, 20 s of a small model on a core.
-        objects_per_actor: with fewer than so many more, another actor of a model is not worth its loading.
+        block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
+            wait for it, and a crash loses it. Ray Data's default, 128 MiB, would be hours of embedding; 256 KiB are
+            about 400 chunks, 20 s of a small model on one core.
+        objects_per_actor: another actor of a model is worth loading only for at least so many more objects.
     """
 
     name: str
@@ -79,17 +79,17 @@ class Pipeline:
 
     @property
     def dimension(self) -> int:
-        """The ledger takes means of vectors of any of the collections."""
+        """The dimension of the ledger's vectors, which are means of vectors of any of the collections."""
         return max(collection.dimension for collection in self.collections)
 
     def prepare(self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings) -> None:
-        """Create its collections if they are not there, and load them. Arguments as for `ensure_rows`."""
+        """Create its collections if they do not exist, and load them. The arguments are those of `ensure_rows`."""
         for collection, rows in zip(self.collections, names.rows, strict=True):
             ensure_rows(client, collection.name, rows, collection.dimension, analyzer, index, collection.model)
 
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:
-    """The stage that reads and parses: `parse` is given blocks of differences and `arguments`, and yields tables."""
+    """A stage that reads and parses: `parse` takes a block of differences and `arguments`, and yields tables."""
     return dataset.map_batches(
         parse,
         batch_size=None,
@@ -101,10 +101,10 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
 
 
 def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, **arguments: Any) -> Dataset:
-    """A stage with a model: actors of the class `actor`, made with `arguments`, are given tables and return tables.
+    """A stage with a model: actors of the class `actor`, made with `arguments`, take tables and return tables.
 
     Args:
-        rows: of a table, where there are GPUs; without them, or with None, it is a block, whose size is bounded.
+        rows: rows per table on GPUs. Without GPUs, or with None, a table is a block, whose size is bounded.
     """
     from ray.data import ActorPoolStrategy
 

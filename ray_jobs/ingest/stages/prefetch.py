@@ -1,4 +1,4 @@
-"""Fetch the objects of a block ahead of whoever parses them."""
+"""Fetch the objects of a block while the ones before them are parsed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFETCHED_OBJECTS = 4
 
 
 def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
-    """Raises ObjectError for a difference whose object is larger than what is read."""
+    """Raise ObjectError if the object of a difference is larger than `max_bytes`."""
     if entry["size"] > max_bytes:
         raise ObjectError(
             Failure.TOO_LARGE,
@@ -31,7 +31,7 @@ def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
 def prefetch(
     entries: list[dict[str, Any]], max_bytes: int, observe: Observe
 ) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
-    """Yield every entry with a function that returns its object's bytes or raises its error."""
+    """Yield every entry, with a function that returns the bytes of its object or raises the error of reading it."""
 
     def fetch(entry: dict[str, Any]) -> bytes:
         check_size(entry, max_bytes)
@@ -41,7 +41,7 @@ def prefetch(
         return data
 
     if any(is_s3(entry["source"]) for entry in entries):
-        s3_client()  # before the threads, each of which would make one of its own
+        s3_client()  # before the threads start, because each would create its own
     with ThreadPoolExecutor(PREFETCHED_OBJECTS) as pool:
         waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Live counts of a run: stages report to one small actor, and the driver prints a line every few seconds."""
+"""The progress of a run: stages report counts to one small actor, and the driver prints a line every few seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Observe = Callable[[str, int, float], None]
 
 
 class ProgressCounts:
-    """Items and busy seconds by stage, and when each stage was first heard of."""
+    """Items and busy seconds by stage, and the time of each stage's first report. Runs as an actor."""
 
     def __init__(self) -> None:
         self._created = time.monotonic()
@@ -28,7 +28,7 @@ class ProgressCounts:
         entry["seconds"] += seconds
 
     def first(self, stage: str) -> float:
-        """Seconds from the start until `stage` was first heard of; 0 if it never was."""
+        """Seconds from the start until the first report of `stage`; 0 if it never reported."""
         return self._first.get(stage, 0.0)
 
     def get(self) -> dict[str, dict[str, float]]:
@@ -36,7 +36,7 @@ class ProgressCounts:
 
 
 class ProgressReporter:
-    """What a stage holds of the actor: calls are sent and not waited for, so that a lost count costs no run."""
+    """Sends counts from a stage to the actor. Nothing waits for an answer, so that a lost count fails no run."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
@@ -50,17 +50,20 @@ STAGE_PHRASES = {
     "frames": "embedded {} frames",
     "transcribe": "transcribed {} s of sound",
 }
-"""Stages of models other than `embed`, with what they count."""
+"""The phrases for the counts of model stages other than `embed`."""
 
 
 def progress_line(
     stages: dict[str, dict[str, float]], total: int, models: Sequence[str], unit: str, elapsed: float
 ) -> str:
-    """One line: how far the run is, and how fast.
+    """One line about how far the run is, and how fast.
 
     Args:
-        models: names of the pipeline's stages with models.
-        unit: what the stage `embed` counts.
+        stages: items and seconds by stage.
+        total: the number of objects of the run.
+        models: the names of the pipeline's stages with models.
+        unit: the things that the stage `embed` counts.
+        elapsed: seconds since the start.
     """
 
     def items(stage: str) -> int:
@@ -68,9 +71,9 @@ def progress_line(
 
     embedded = items("embed")
     rate = f" ({embedded / elapsed:.0f}/s)" if embedded > elapsed > 0 else ""
-    known = f" and knew {items('reuse')}" if items("reuse") else ""
+    reused = f" and reused {items('reuse')}" if items("reuse") else ""
     others = [words.format(items(stage)) for stage, words in STAGE_PHRASES.items() if stage in models]
-    model = ", ".join([*others, f"embedded {embedded} {unit}{known}{rate}"])
+    model = ", ".join([*others, f"embedded {embedded} {unit}{reused}{rate}"])
     if "load" not in stages:
         model = "the model is loading"
     return f"{elapsed:5.0f} s  read {items('read')}/{total} objects, {model}, written {items('write')} rows"
@@ -100,5 +103,5 @@ class ProgressPrinter:
             try:
                 stages = ray.get(self._actor.get.remote(), timeout=SECONDS_BETWEEN_LINES)
             except ray.exceptions.RayError:
-                continue  # busy, or gone with the cluster, which the run itself will say
+                continue  # the actor is busy, or the cluster is gone, which the run itself will report
             self._say(progress_line(stages, self._total, self._models, self._unit, time.monotonic() - self._started))

@@ -1,7 +1,7 @@
-"""How a cluster's CPUs and GPUs are shared out among the stages of a pipeline.
+"""Divide the CPUs and GPUs of a cluster among the stages of a pipeline.
 
-The rule that keeps small clusters from hanging: the CPUs of all actor pools, one upstream task and one write task must
-fit together. Actors hold their CPUs for the whole run, so were they to take them all, nothing could feed them, and Ray
+One rule keeps small clusters from hanging: all actor pools, one upstream task and one write task must fit on the CPUs
+at the same time. Actors hold their CPUs for the whole run. If they took all CPUs, no task could feed them, and Ray
 would wait for ever.
 """
 
@@ -16,16 +16,16 @@ from ingest.common.errors import ConfigurationError
 
 PARSE_CPUS = 0.75
 WRITE_CPUS = 0.25
-"""A write waits for Milvus most of the time. With PARSE_CPUS it makes one CPU, which is what the actors leave."""
+"""A write waits for Milvus most of the time. Together with PARSE_CPUS it takes one CPU, which the actors leave free."""
 
 SMALL = 4
-"""CPUs up to which one node counts as small: every core then gets a model, and parsing takes its time from them."""
+"""CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""
 
 MAX_THREADS = 4
-"""Threads of one CPU model, where memory does not allow a model for every core."""
+"""The most threads of one model on CPUs, if the memory does not allow a model for every core."""
 
 ACTOR_BYTES = 1_500_000_000
-"""Memory of a process with torch, sentence-transformers and its buffers, without the model (measured: 1.5 GB)."""
+"""Memory of a process with torch, sentence-transformers and its buffers, without the model (1.5 GB, measured)."""
 
 GPU_THREADS = 2
 """CPU threads of a model on a GPU."""
@@ -33,7 +33,7 @@ GPU_THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Logical CPUs and GPUs of a living node."""
+    """The logical CPUs and GPUs of a living node."""
 
     cpus: float
     gpus: float
@@ -41,7 +41,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Its nodes, and the memory in bytes that Ray hands out."""
+    """The nodes of a Ray cluster, and the memory in bytes that Ray may allocate."""
 
     nodes: tuple[Node, ...]
     memory: float
@@ -60,10 +60,10 @@ class ModelStage:
     """A stage with a model in an actor pool.
 
     Attributes:
-        name: as reports and `--resources` call it.
-        weight_bytes: size of the model's weights; each CPU actor holds a copy.
-        work: its share of the pipeline's work, in any unit: where there is room, it gets more actors than others.
-        batch_size: inputs of one forward pass.
+        name: its name in reports and in `--resources`.
+        weight_bytes: size of the model's weights; each actor on CPUs holds a copy.
+        work: its share of the pipeline's work, in any unit; a larger share gets more actors if there is room.
+        batch_size: inputs per forward pass.
     """
 
     name: str
@@ -74,7 +74,7 @@ class ModelStage:
 
 @dataclass(frozen=True, slots=True)
 class ActorPool:
-    """What a model stage asks of Ray. `cpus` and `gpus` are of one actor; `threads` are those its model really uses."""
+    """The actors that a model stage requests from Ray. `cpus`, `gpus` and `threads`, the model's own, are per actor."""
 
     min_actors: int
     max_actors: int
@@ -86,7 +86,7 @@ class ActorPool:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What each stage asks of Ray. CPUs are logical."""
+    """The resources that each stage requests from Ray. CPUs are logical."""
 
     parse_cpus: float
     write_cpus: float
@@ -94,7 +94,7 @@ class Resources:
     pools: Mapping[str, ActorPool]
 
     def limited_to(self, actors: int) -> Resources:
-        """Pools of no more than so many actors."""
+        """The same resources, with at most `actors` actors per pool."""
         smaller = {
             name: replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
             for name, pool in self.pools.items()
@@ -103,7 +103,7 @@ class Resources:
 
 
 def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -> Cluster:
-    """What `ray.nodes()` and `ray.cluster_resources()` say."""
+    """The cluster that `ray.nodes()` and `ray.cluster_resources()` describe."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     return Cluster(tuple(Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive), total.get("memory", 0))
 
@@ -111,29 +111,28 @@ def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -
 def allocate(
     cluster: Cluster, stages: Sequence[ModelStage], single_writer: bool, requested: Mapping[str, Mapping[str, Any]]
 ) -> Resources:
-    """Share out a cluster.
+    """Divide a cluster among the stages.
+
+    With GPUs, every GPU holds an actor of every stage; if there are enough GPUs, every actor has one to itself. Without
+    GPUs, the models take most of the time, so they get nearly all CPUs, in actors of one thread as far as the memory
+    allows. Two threads of one process wait for each other at every layer, so that any other work on one core delays
+    both: on two busy cores, two actors of one thread embedded 17.0 chunks/s, and one actor of two threads 7.7.
 
     Args:
         single_writer: the server takes one writer per collection (Milvus Lite).
-        requested: what `check_resources` has checked: it goes before what the cluster suggests.
-
-    With GPUs each of them holds an actor of every stage, or, where there are enough of them, each actor has one to
-    itself. Without, the models are what takes the time, so they get nearly all CPUs, in actors of one thread as far as
-    memory goes. Two threads of one process wait for each other at every layer, and whatever else runs on a core then
-    holds up both: on two busy cores, two actors of one thread embedded 17.0 chunks/s where one of two threads embedded
-    7.7.
+        requested: settings that `check_resources` has checked; they override the defaults for this cluster.
 
     Raises:
-        ConfigurationError: what was requested does not fit this cluster.
+        ConfigurationError: the requested resources do not fit this cluster.
     """
     cpus = cluster.cpus
     scale = min(1.0, cpus / 2)
     parse = float(requested.get("parse", {}).get("cpus", PARSE_CPUS * scale))
     tasks = 1 if single_writer else max(1, min(4, int(cpus // 4)))
-    # Whole CPUs on larger clusters: what is left is then a whole CPU of some node and not crumbs of many.
+    # Whole CPUs on larger clusters: the rest is then a whole CPU of one node, not fractions on many.
     spare: float = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
     pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare)
-    pools = {name: _with_requested(pool, requested.get(name, {})) for name, pool in pools.items()}
+    pools = {name: _overridden(pool, requested.get(name, {})) for name, pool in pools.items()}
     resources = Resources(parse, WRITE_CPUS * scale, tasks, pools)
     _check_placeable(cluster, resources)
     return resources
@@ -145,7 +144,7 @@ def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
         actors, fraction = _apportioned(gpus, stages), 1.0
     else:
         actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), _rounded_down(1 / len(stages))
-    # A GPU's actor needs a CPU to feed it, or where there are few, a part of one.
+    # An actor on a GPU needs a CPU to feed it, or a fraction of one if there are few.
     while (total := sum(actors.values())) > max(spare, len(stages)):
         largest = max(actors, key=lambda name: actors[name])
         actors[largest] -= 1
@@ -161,7 +160,7 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
     fitting = max(len(stages), int(cluster.memory // each))
     cores = int(cluster.cpus)
     if len(cluster.nodes) == 1 and cluster.cpus <= SMALL:
-        if len(stages) > 1:  # they take turns, and the one that works uses all cores
+        if len(stages) > 1:  # the models take turns, and the one at work uses all cores
             actors, threads = dict.fromkeys((stage.name for stage in stages), 1), max(1, cores)
         else:
             actors = {stages[0].name: max(1, min(cores, fitting))}
@@ -179,7 +178,7 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
 
 
 def _apportioned(count: int, stages: Sequence[ModelStage]) -> dict[str, int]:
-    """`count` actors in proportion to the stages' work, at least one each (D'Hondt's method)."""
+    """Apportion `count` actors to the stages by their work, at least one each (D'Hondt's method)."""
     actors = dict.fromkeys((stage.name for stage in stages), 1)
     for _ in range(count - len(stages)):
         most = max(stages, key=lambda stage: stage.work / (actors[stage.name] + 1))
@@ -188,34 +187,36 @@ def _apportioned(count: int, stages: Sequence[ModelStage]) -> dict[str, int]:
 
 
 def _rounded_down(value: float) -> float:
-    """Ray counts resources in units of 1/10,000; rounded up, the last actor would not fit."""
+    """Round down to Ray's unit of resources, 1/10,000: if this rounded up, the last actor would not fit."""
     return math.floor(value * 10_000) / 10_000
 
 
-# --- what the user wants
+# --- resources that the user requests
 
 
 def check_resources(requested: Any, stages: Sequence[str]) -> None:
-    """Check what `--resources` says.
+    """Check the value of `--resources`.
 
     Args:
-        requested: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` of an actor,
-            `threads` and `batch`; of the stage `parse`, `cpus` alone.
-        stages: names of the pipeline's model stages.
+        requested: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` per actor,
+            `threads` and `batch`; for the stage `parse` only `cpus`.
+        stages: the names of the pipeline's model stages.
 
     Raises:
-        ConfigurationError: another stage, key or kind of value.
+        ConfigurationError: a stage, a key or a value is not among these.
     """
     if not isinstance(requested, dict):
         raise ConfigurationError("--resources is not a JSON object such as " + _EXAMPLE)
     for stage, settings in requested.items():
         keys = {"cpus": _is_positive_amount} if stage == "parse" else _KEYS
         if stage != "parse" and stage not in stages:
-            raise ConfigurationError(f"--resources: there is no stage {stage!r}; there are parse, {', '.join(stages)}")
+            raise ConfigurationError(
+                f"--resources: no stage is named {stage!r}; the stages are parse, {', '.join(stages)}"
+            )
         for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
             if key not in keys or not keys[key](value):
                 raise ConfigurationError(
-                    f"--resources: {stage} cannot have {key or 'the value'} {value!r}; write for example {_EXAMPLE}"
+                    f"--resources: {stage} cannot have {key or 'the value'} {value!r}; write, for example, {_EXAMPLE}"
                 )
 
 
@@ -243,7 +244,7 @@ def _is_range(value: Any) -> bool:
 _KEYS = {"actors": _is_range, "cpus": _is_amount, "gpus": _is_amount, "threads": _is_count, "batch": _is_count}
 
 
-def _with_requested(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:
+def _overridden(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:
     actors = requested.get("actors", [pool.min_actors, pool.max_actors])
     least, most = actors if isinstance(actors, list) else (actors, actors)
     gpus = float(requested.get("gpus", pool.gpus))
@@ -258,22 +259,22 @@ def _with_requested(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:
 
 
 def _check_placeable(cluster: Cluster, resources: Resources) -> None:
-    """Raises ConfigurationError for what would wait for ever."""
+    """Raise ConfigurationError if a stage would wait for ever."""
     for kind in ("cpus", "gpus"):
         largest = max((getattr(node, kind) for node in cluster.nodes), default=0)
         for name, pool in resources.pools.items():
             asked = getattr(pool, kind)
             if asked > largest or (kind == "gpus" and asked > 1 and asked != int(asked)):
                 raise ConfigurationError(
-                    f"an actor of the stage {name!r} asks for {asked:g} {kind.upper()[:-1]}s and the largest node of "
-                    f"the Ray cluster has {largest:g}; lower it in --resources, or add a node"
+                    f"an actor of the stage {name!r} requests {asked:g} {kind.upper()[:-1]}s, but the largest node of "
+                    f"the Ray cluster has {largest:g}; request less in --resources, or add a larger node"
                 )
         total = sum(pool.min_actors * getattr(pool, kind) for pool in resources.pools.values())
         tasks = resources.parse_cpus + resources.write_cpus if kind == "cpus" else 0
         there = getattr(cluster, kind)
         if total + tasks > there + 1e-6:
             raise ConfigurationError(
-                f"the actors of all stages ask for {total:g} {kind.upper()[:-1]}s"
-                + (f" and their tasks for {tasks:g}" if tasks else "")
-                + f", and the Ray cluster has {there:g}; lower actors, cpus or gpus in --resources, or add a node"
+                f"the actors of all stages request {total:g} {kind.upper()[:-1]}s"
+                + (f", and their tasks {tasks:g}" if tasks else "")
+                + f", but the Ray cluster has {there:g}; lower actors, cpus or gpus in --resources, or add a node"
             )

@@ -1,4 +1,4 @@
-"""Let a run know the vectors that an object has in Milvus before it is embedded anew: what stayed is not done again."""
+"""Put the vectors that an object has in Milvus into the cache, so that its unchanged texts are not embedded again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from ingest.stages.milvus_sink import client_of
 from ingest.stages.vector_cache import VectorCacheClient
 
 ROWS = 1000
-"""Per request: at 4,096 dimensions they have 16 MB, with texts of 64 KiB at the most 80 MB."""
+"""Rows per request: at 4,096 dimensions they have 16 MB, with texts of 64 KiB at most 80 MB."""
 
 
 class StoredVectors:
-    """Hands the vectors of objects to `known`.
+    """Copies the vectors of objects from Milvus to the cache.
 
     Args:
-        collection: whose rows are all of the run's model.
-        also_new: whether objects that the ledger does not know may have rows: their ledger rows were lost.
+        uri: of the Milvus server.
+        collection: a collection whose vectors are all from the run's model.
+        also_new: whether objects without a ledger row may have rows, because ledger rows were lost.
+        cache: takes the vectors.
     """
 
     def __init__(self, uri: str, collection: str, also_new: bool, cache: VectorCacheClient) -> None:
@@ -32,7 +34,7 @@ class StoredVectors:
         self._cache = cache
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
-        """Do so for the object of a difference.
+        """Copy the vectors of the object of a difference.
 
         Raises:
             UnreachableError, ConfigurationError, JobError: Milvus failed.

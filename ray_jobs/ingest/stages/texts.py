@@ -1,4 +1,4 @@
-"""The stage that embeds texts, as Ray Data runs it: Arrow tables in, Arrow tables out."""
+"""The stage that embeds texts, for Ray Data: it takes and returns Arrow tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingest.stages.vector_cache import VectorCacheClient
 
 
 class EmbedTexts:
-    """The actor that holds the model: adds `vectors` to tables of PART_SCHEMA."""
+    """The actor with the text model: it adds `vectors` to tables of PART_SCHEMA."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class EmbedTexts:
         return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, self.vectors(table))
 
     def vectors(self, table: pa.Table) -> pa.LargeListArray:
-        """The vectors of each row's `texts`, end to end."""
+        """The vectors of each row's `texts`, concatenated."""
         texts = table["texts"].combine_chunks()
         vectors = self._embedded(texts.flatten().to_pylist())
         return flat_lists(vectors, texts.value_lengths().to_numpy())

@@ -1,7 +1,8 @@
-"""Vectors that are known already, so that no text is embedded twice: in a run, or again when its object changed.
+"""A cache of vectors, so that no text is embedded twice: neither within a run, nor again when its object changes.
 
-One actor keeps them for all model actors of a run, by digest of the text: in a file of bounded size, the oldest go
-first. It is a cache and nothing more: where it forgets, or dies and starts empty, a text is embedded again.
+One actor keeps the vectors for all model actors of a run, by the digest of the text, in a file of bounded size that
+drops the oldest first. It is only a cache: if it drops a vector, or dies and restarts empty, the text is embedded
+again.
 """
 
 from __future__ import annotations
@@ -21,27 +22,30 @@ import numpy as np
 from ingest.models.text_encoder import OnDone
 
 MAX_BYTES = 4 << 30
-"""Of disk: a million vectors of 1,024 dimensions. Their digests take about 150 MB of memory."""
+"""Size of the file: a million vectors of 1,024 dimensions. Their digests take about 150 MB of memory."""
 
 CLAIM_TIMEOUT = 120.0
-"""After which texts that another actor said it would embed are taken over: it may have died."""
+"""Seconds after which the claims of a silent actor pass to others, because it may have died."""
 
 POLL_SECONDS = 0.2
 
 Encode = Callable[[Sequence[str], OnDone], np.ndarray]
-"""Embeds texts: float32 of shape (len(texts), dimension)."""
+"""A function that embeds texts: float32 of shape (len(texts), dimension)."""
 
 
 def text_digest(text: str) -> bytes:
-    """16 bytes that stand for a text."""
+    """A digest of a text: 16 bytes."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)
 class Lookup:
-    """Indices into the digests that were asked for: `known` with their `vectors`, and those `claimed` for the asker.
+    """The result of looking up digests; other actors are embedding the digests that are in neither list.
 
-    The rest is being embedded by others. `vectors` is float32 of shape (len(known), dimension).
+    Attributes:
+        known: indices of the digests whose vectors the cache has.
+        vectors: their vectors, float32 of shape (len(known), dimension).
+        claimed: indices of the digests that the caller is to embed.
     """
 
     known: list[int]
@@ -50,19 +54,19 @@ class Lookup:
 
 
 class VectorCache:
-    """What is known, and who is about to find out what.
+    """The vectors, and the claims of the actors that are embedding others. Runs as an actor.
 
     Args:
-        dimension: of the vectors.
-        max_bytes: of the file in the temporary folder; it grows as it fills.
-        clock: seconds.
+        dimension: the dimension of the vectors.
+        max_bytes: the largest size of the file in the temporary folder, which grows as it fills.
+        clock: the time in seconds.
     """
 
     def __init__(self, dimension: int, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
         self._dimension = dimension
         self._stride = 4 * dimension
         self._file, path = tempfile.mkstemp()
-        Path(path).unlink()  # so that nothing is left of a process that dies
+        Path(path).unlink()  # so that a process that dies leaves no file
         free = shutil.disk_usage(tempfile.gettempdir()).free
         self._capacity = max(1, min(max_bytes, free // 4) // self._stride)
         self._slots: dict[bytes, int] = {}  # oldest first
@@ -71,7 +75,7 @@ class VectorCache:
         self._clock = clock
 
     def look_up(self, owner: str, digests: Sequence[bytes]) -> Lookup:
-        """What is known of these, and what `owner` is to embed and `put`. Each digest is to be there once."""
+        """Look up distinct digests, and claim the unknown ones for `owner`, which is to embed and `put` them."""
         now = self._clock()
         self._heard[owner] = now
         known, claimed = [], []
@@ -90,7 +94,7 @@ class VectorCache:
         return Lookup(known, vectors, claimed)
 
     def put(self, owner: str, digests: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Remember vectors, shape (len(digests), dimension). A full disk only means that fewer are remembered."""
+        """Store vectors of shape (len(digests), dimension). A full disk only means that it stores fewer."""
         self._heard[owner] = self._clock()
         for key, vector in zip(digests, np.ascontiguousarray(vectors, np.float32), strict=True):
             self._claims.pop(key, None)
@@ -111,26 +115,26 @@ class VectorCache:
 
 
 class VectorCacheClient:
-    """What stages hold of the cache's actor."""
+    """The access of a stage to the actor of the cache."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
     def put(self, owner: str, texts: Sequence[str], vectors: np.ndarray) -> None:
-        """Let others know; returns when they can."""
+        """Store the vectors of texts; they are available to all actors when this returns."""
         import ray
 
         ray.get(self._actor.put.remote(owner, [text_digest(text) for text in texts], vectors))
 
     def embed(self, owner: str, texts: Sequence[str], encode: Encode, dimension: int) -> tuple[np.ndarray, int]:
-        """The vectors of the texts, of which each is embedded once in the whole run.
+        """The vectors of texts; the run embeds each text once.
 
         Args:
-            owner: the same for one actor's every call and restart.
-            encode: called with the texts that nobody knows, each once.
+            owner: the name of the calling actor, the same after its restart.
+            encode: called with the texts that this actor is to embed, each once.
 
         Returns:
-            float32 array of shape (len(texts), dimension), and how many of them did not have to be embedded.
+            A float32 array of shape (len(texts), dimension), and the number of texts that were not embedded here.
         """
         import ray
 

@@ -1,7 +1,7 @@
-"""The stages of the video pipeline as Ray Data runs them: an object stays one row, from its file to its vectors.
+"""The stages of the video pipeline, for Ray Data: an object stays one row, from its file to its vectors.
 
-Its sound and its key frames go through different models. While one object's sound is transcribed, the frames of the
-next are embedded and the one after that is decoded.
+Its sound and its key frames go through different models. While the sound of one object is transcribed, the frames of
+the next are embedded, and the one after that is decoded.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 EXTRACTED_SCHEMA = pa.schema(
     [*READ_SCHEMA, ("audio", pa.large_binary()), ("audio_start", pa.float64()), ("frames", pa.large_binary()), _TIMES]
 )
-"""An object's sound, 16 kHz mono int16, its key frames, uint8 RGB of shape (count, size, size, 3), and their times."""
+"""An object's sound, 16 kHz mono int16; its key frames, uint8 RGB of shape (count, size, size, 3); and their times."""
 
 FRAMES_SCHEMA = pa.schema([*READ_SCHEMA, ("audio", pa.large_binary()), ("audio_start", pa.float64()), _TIMES,
                   ("frame_vectors", pa.large_list(pa.float32()))])  # fmt: skip
-"""EXTRACTED_SCHEMA with the frames' vectors, end to end, in their place."""
+"""EXTRACTED_SCHEMA with the frames replaced by their vectors, concatenated."""
 
 TRANSCRIBED_SCHEMA = pa.schema(
     [
@@ -55,12 +55,12 @@ TRANSCRIBED_SCHEMA = pa.schema(
         ("texts", pa.list_(pa.string())),
     ]
 )
-"""FRAMES_SCHEMA with passages in the place of the sound: as PART_SCHEMA has them."""
+"""FRAMES_SCHEMA with the sound replaced by its passages, in the columns `fields` and `texts` of PART_SCHEMA."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """How objects are read: `max_object_bytes` is asked for before, `limits` while one is decoded."""
+    """How objects are read: `max_object_bytes` is checked before an object is read, `limits` while it is decoded."""
 
     media: MediaSettings
     max_object_bytes: int
@@ -69,14 +69,15 @@ class ExtractSettings:
 
 @lru_cache(maxsize=1)
 def _sandbox(limits: Limits) -> Sandbox:
-    """One child per process of Ray, kept from task to task."""
+    """One child for each of Ray's processes, kept from task to task."""
     return Sandbox(prepare, limits)
 
 
 def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) -> Iterator[pa.Table]:
-    """Extract sound and key frames from the objects of a block of differences; yields a table of EXTRACTED_SCHEMA each.
+    """Extract the sound and the key frames of the objects of a block of differences; yields a table for each.
 
-    An object that fails is a row with its error. An object store that fails raises, and ends the run.
+    The tables have EXTRACTED_SCHEMA. A failed object becomes one row with its error. A failure of the object store
+    raises, and ends the run.
     """
     for entry in block.to_pylist():
         with temporary_folder() as folder:
@@ -105,7 +106,7 @@ def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings
 
 
 def _mapped(path: Path) -> pa.Buffer:
-    """A file's bytes as they are on disk, without a copy of them in memory."""
+    """The bytes of a file, mapped from disk and not copied into memory."""
     if not path.exists() or not path.stat().st_size:
         return pa.py_buffer(b"")
     return pa.memory_map(str(path)).read_buffer()
@@ -121,10 +122,10 @@ def _bytes_of(scalar: pa.LargeBinaryScalar, kind: type) -> np.ndarray:
 
 
 class EmbedFrames(ClipStage):
-    """The actor that embeds key frames: tables of EXTRACTED_SCHEMA in, tables of FRAMES_SCHEMA out."""
+    """The actor that embeds key frames: it turns tables of EXTRACTED_SCHEMA into tables of FRAMES_SCHEMA."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        # An object at a time: together, the frames of several would be a copy of them all.
+        # One object at a time: to concatenate the frames of several objects would copy them all.
         found = [
             self.embedded("frames", _bytes_of(frames, np.uint8).reshape(-1, self.size, self.size, 3))
             for frames in table["frames"].combine_chunks()
@@ -138,10 +139,10 @@ class PassageSettings:
     """How speech becomes passages.
 
     Attributes:
-        language: its code; empty: it is detected.
-        tokens: longest passage, in tokens of the tokenizer.
-        seconds: longest passage.
-        tokenizer_json: contents of the text model's `tokenizer.json`.
+        language: the code of the language; if empty, Whisper detects it.
+        tokens: the longest passage in tokens of the text model.
+        seconds: the longest passage in seconds.
+        tokenizer_json: the contents of the text model's `tokenizer.json`.
     """
 
     language: str
@@ -151,7 +152,7 @@ class PassageSettings:
 
 
 class Transcribe:
-    """The actor that holds the Whisper model: tables of FRAMES_SCHEMA in, tables of TRANSCRIBED_SCHEMA out."""
+    """The actor with the Whisper model: it turns tables of FRAMES_SCHEMA into tables of TRANSCRIBED_SCHEMA."""
 
     def __init__(
         self,
@@ -223,7 +224,7 @@ class Transcribe:
 
 
 class EmbedPassages(EmbedTexts):
-    """The actor with the text model: tables of TRANSCRIBED_SCHEMA in, parts of both collections with `vectors` out."""
+    """The actor with the text model: it turns TRANSCRIBED_SCHEMA into parts of both collections with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         parts: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Parsers that misbehave, for the sandbox's child: module-level functions that it can import."""
+"""Misbehaving parsers for the child of the sandbox, which imports these module-level functions."""
 
 import ctypes
 import os
@@ -49,7 +49,7 @@ def work_in_steps(steps, seconds):
     return steps
 
 
-def begin_and_never_end():
+def report_progress_once_and_never_end():
     from ingest.common.sandbox_child import report_progress
 
     report_progress()
@@ -60,19 +60,19 @@ def allocate(size):
     return len(bytearray(size))
 
 
-def leave():
+def exit_at_once():
     os._exit(7)
 
 
-def exit_politely():
+def raise_system_exit():
     sys.exit("done")
 
 
-def interrupt():
+def raise_keyboard_interrupt():
     raise KeyboardInterrupt
 
 
-def raise_something_without_words():
+def raise_an_error_without_text():
     class Silent(Exception):
         def __str__(self):
             raise ValueError("no words")
@@ -80,19 +80,19 @@ def raise_something_without_words():
     raise Silent
 
 
-def give_what_cannot_be_sent():
+def return_an_unpicklable_result():
     return lambda: None
 
 
-def give_too_much():
+def return_too_much():
     return b"x" * 600_000_000
 
 
-def give_more_than_memory_holds():
+def return_more_than_the_memory_holds():
     return bytearray(400_000_000)
 
 
-def raise_something_that_cannot_be_sent():
+def raise_an_unpicklable_error():
     class Local(Exception):
         pass
 
@@ -111,7 +111,7 @@ def wait_for_second_try(path):
 
 
 def owner(path):
-    """The program of a process that owns a sandbox: starts it, and waits in it."""
+    """The main function of a process that owns a sandbox: it starts the sandbox and waits in it."""
     from ingest.common.limits import Limits
     from ingest.common.sandbox import Sandbox
 

@@ -1,4 +1,4 @@
-"""A stream that is read to disk while nobody asks for more of it."""
+"""The disk buffer reads a stream while its consumer is busy."""
 
 import itertools
 import tempfile
@@ -9,12 +9,12 @@ import pytest
 from ingest.common.disk_buffer import buffered_on_disk
 
 
-def test_all_items_come_in_order():
+def test_all_items_arrive_in_order():
     assert list(buffered_on_disk([number] * 1000 for number in range(50))) == [[number] * 1000 for number in range(50)]
     assert list(buffered_on_disk([])) == []
 
 
-def test_it_is_read_to_its_end_while_its_reader_is_busy():
+def test_the_stream_is_read_to_its_end_while_the_consumer_is_busy():
     ended = threading.Event()
 
     def items():
@@ -27,7 +27,7 @@ def test_it_is_read_to_its_end_while_its_reader_is_busy():
     assert list(ahead) == list(range(1, 100))
 
 
-def test_an_error_comes_after_what_was_read_before_it():
+def test_an_error_comes_after_the_items_before_it():
     def items():
         yield from (1, 2)
         raise ConnectionError("gone")
@@ -38,7 +38,7 @@ def test_an_error_comes_after_what_was_read_before_it():
         next(ahead)
 
 
-def test_closing_it_ends_the_reading_and_leaves_no_file(tmp_path, monkeypatch):
+def test_closing_the_buffer_ends_the_thread_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ahead = buffered_on_disk(itertools.count())
     assert next(ahead) == 0

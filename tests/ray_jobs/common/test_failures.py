@@ -1,4 +1,4 @@
-"""The types of failure: who decides whether a failed object is retried, and that each says what to do."""
+"""The types of failure: whether a run retries the object, and the advice in the message."""
 
 import pickle
 
@@ -9,19 +9,19 @@ from ingest.common.failures import MAX_ATTEMPTS, Failure, is_retried
 
 
 @pytest.mark.parametrize("failure", Failure)
-def test_a_failure_that_may_pass_is_retried_until_its_attempts_are_used_up(failure):
+def test_a_failure_that_may_pass_is_retried_up_to_the_limit_of_attempts(failure):
     assert [is_retried(failure, attempts) for attempts in range(1, MAX_ATTEMPTS + 1)] == [
         *[failure.may_pass] * (MAX_ATTEMPTS - 1),
         False,
     ]
 
 
-def test_a_failure_of_an_unknown_name_is_permanent():
+def test_an_unknown_failure_is_permanent():
     assert not is_retried("NamedByAnotherRevision", 1)
 
 
 @pytest.mark.parametrize("failure", Failure)
-def test_the_message_says_what_happened_and_what_to_do_on_every_node(failure):
+def test_the_message_gives_facts_and_advice_after_pickling(failure):
     error = pickle.loads(pickle.dumps(ObjectError(failure, "the facts", limit=1.5)))
     assert (error.failure, error.limit) == (failure, 1.5)
     assert error.message == str(error) == f"the facts; {failure.advice}"

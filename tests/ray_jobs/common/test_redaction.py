@@ -1,4 +1,4 @@
-"""Secrets do not leave: by the environment's values, in URLs, and through every kind of error."""
+"""No secret leaves the process: neither from the environment, nor in URLs, nor in any kind of error."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import pytest
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.redaction import hide, redact
+from ingest.common.redaction import hide_credentials, redact
 from ingest.common.text import one_line, printable
 from ingest.run.script import finish
 
@@ -36,7 +36,7 @@ def environment(monkeypatch):
         ("nothing secret here", "nothing secret here"),
     ],
 )  # fmt: skip
-def test_what_is_secret_is_hidden_and_the_rest_stays(text, shown):
+def test_secrets_are_hidden_and_the_rest_stays(text, shown):
     assert redact(text) == shown
 
 
@@ -47,20 +47,20 @@ def test_what_is_secret_is_hidden_and_the_rest_stays(text, shown):
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("PGPASSWORD", "short"),
     ],
 )  # fmt: skip
-def test_what_is_no_secret_is_shown(monkeypatch, name, value):
+def test_values_that_are_no_secrets_are_shown(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert redact(f"value {value}") == f"value {value}"
 
 
 @pytest.mark.parametrize("uri", ["http://u:hunter22/y@host:9", "http://u:x@hunter22@host", "u:hunter22@host:1"])
-def test_the_password_of_an_odd_uri_is_hidden_wherever_it_was_given(monkeypatch, uri):
+def test_the_password_of_a_malformed_uri_is_hidden_from_environment_and_argument(monkeypatch, uri):
     text = f"{uri}: port could not be cast to integer value as 'hunter22'"
     monkeypatch.setattr("ingest.common.redaction._hidden", set())
     with monkeypatch.context() as patched:
         patched.setenv("AWS_ENDPOINT_URL", uri)
         assert "hunter22" not in redact(text)
     assert "hunter22" in redact(text)
-    hide(uri)
+    hide_credentials(uri)
     assert "hunter22" not in redact(text)
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_run_ends_in_one_sentence(capsys):
     assert "ERROR: the run was interrupted (SIGINT)" in capsys.readouterr().err
 
 
-def test_a_terminated_run_ends_in_one_sentence_and_the_next_signal_is_the_callers(capsys):
+def test_a_terminated_run_ends_in_one_sentence_and_restores_the_signal_handler(capsys):
     before = signal.getsignal(signal.SIGTERM)
 
     def work():
@@ -83,7 +83,7 @@ def test_a_terminated_run_ends_in_one_sentence_and_the_next_signal_is_the_caller
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_an_objects_failure_holds_no_secret():
+def test_the_failure_of_an_object_holds_no_secret():
     assert SECRET not in ObjectError(Failure.UNREADABLE, f"the URL has {SECRET} in it").message
     assert SECRET not in one_line(ValueError(SECRET))
 
@@ -98,5 +98,5 @@ def test_a_traceback_holds_no_secret(capsys):
     assert not [secret for secret in (SECRET, "hunter22") if secret in output]
 
 
-def test_control_characters_of_a_name_do_not_break_a_line():
+def test_control_characters_in_a_name_do_not_break_a_line():
     assert printable("s3://b/a\nb\x1b[31m文.pdf") == "s3://b/a\\nb\\x1b[31m文.pdf"

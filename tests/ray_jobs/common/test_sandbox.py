@@ -1,4 +1,4 @@
-"""What a parser can do to the process that runs it, and that it costs one file."""
+"""A parser that misbehaves costs one file, not the process that runs it."""
 
 import contextlib
 import multiprocessing
@@ -30,7 +30,7 @@ CHUNKS = ChunkSettings(200, 0)
 
 @pytest.fixture(scope="module", autouse=True)
 def importable():
-    """The child imports by name, as it does in a Ray worker, whose `sys.path` it gets."""
+    """The child imports by name, with the `sys.path` of its parent, as it does in a Ray worker."""
     sys.path.insert(0, str(HERE))
     yield
     sys.path.remove(str(HERE))
@@ -57,7 +57,7 @@ def failure(sandbox, function, *args):
     return caught.value
 
 
-def test_results_come_back_from_one_child_that_is_kept(sandbox, bad):
+def test_one_child_returns_all_results(sandbox, bad):
     assert sandbox.run(bad.echo, b"x" * MEGABYTE) == b"x" * MEGABYTE
     assert len({sandbox.run(bad.process) for _ in range(3)} - {os.getpid()}) == 1
 
@@ -66,25 +66,25 @@ def test_results_come_back_from_one_child_that_is_kept(sandbox, bad):
     ("name", "args", "error_type", "words"),
     [
         ("segfault", (), "Crashed", "SIGSEGV"),
-        ("leave", (), "Crashed", "exit code 7"),
+        ("exit_at_once", (), "Crashed", "exit code 7"),
         ("allocate", (50_000 * MEGABYTE,), "MemoryLimit", "500 MB"),
-        ("exit_politely", (), "ParserError", "SystemExit: done"),
-        ("interrupt", (), "ParserError", "KeyboardInterrupt"),
-        ("raise_something_without_words", (), "ParserError", "Silent: no text"),
-        ("give_what_cannot_be_sent", (), "ParserError", "cannot be sent"),
-        ("give_more_than_memory_holds", (), "MemoryLimit", "500 MB"),
-        ("raise_something_that_cannot_be_sent", (), "ParserError", "Local: only here"),
+        ("raise_system_exit", (), "ParserError", "SystemExit: done"),
+        ("raise_keyboard_interrupt", (), "ParserError", "KeyboardInterrupt"),
+        ("raise_an_error_without_text", (), "ParserError", "Silent: no text"),
+        ("return_an_unpicklable_result", (), "ParserError", "cannot be sent"),
+        ("return_more_than_the_memory_holds", (), "MemoryLimit", "500 MB"),
+        ("raise_an_unpicklable_error", (), "ParserError", "Local: only here"),
     ],
 )
-def test_what_kills_a_parser_costs_one_file_and_the_next_one_is_parsed(sandbox, bad, name, args, error_type, words):
+def test_a_misbehaving_parser_costs_one_file_and_the_next_file_is_parsed(sandbox, bad, name, args, error_type, words):
     error = failure(sandbox, getattr(bad, name), *args)
     assert (error.failure, words in error.message) == (error_type, True), error.message
-    assert sandbox.run(bad.kept) == "kept"  # a new child was prepared like the first
+    assert sandbox.run(bad.kept) == "kept"  # a new child is prepared like the first
 
 
-def test_a_result_too_large_to_hand_on_costs_one_file(bad):
+def test_a_result_that_is_too_large_costs_one_file(bad):
     with Sandbox(bad.keep, Limits(memory_bytes=3000 * MEGABYTE), "kept") as sandbox:
-        assert failure(sandbox, bad.give_too_much).failure == "TooMuchText"
+        assert failure(sandbox, bad.return_too_much).failure == "TooMuchText"
 
 
 @pytest.mark.parametrize("name", ["loop_in_python", "loop_in_c"])
@@ -96,19 +96,19 @@ def test_a_parser_that_never_ends_costs_its_time_limit(bad, name):
         assert sandbox.run(bad.kept) == "kept"
 
 
-def test_a_parser_that_shows_progress_is_given_its_time_limit_anew(bad):
+def test_progress_restarts_the_time_limit_of_a_parser(bad):
     with Sandbox(bad.keep, Limits(seconds=2), "kept") as sandbox:
         assert sandbox.run(bad.work_in_steps, 4, 1) == 4
 
 
-def test_a_parser_that_stops_getting_further_costs_its_time_limit(bad):
+def test_a_parser_without_further_progress_costs_its_time_limit(bad):
     with Sandbox(bad.keep, Limits(seconds=1), "kept") as sandbox:
-        assert failure(sandbox, bad.begin_and_never_end).failure == "TimeLimit"
+        assert failure(sandbox, bad.report_progress_once_and_never_end).failure == "TimeLimit"
         assert sandbox.run(bad.kept) == "kept"
 
 
 def killing(path, times):
-    """A thread that kills the child at work so many times; each tells its number in the file at `path`."""
+    """Start a thread that kills `times` children at work; each child writes its process id to the file at `path`."""
 
     def kill():
         killed = set()
@@ -123,13 +123,13 @@ def killing(path, times):
     return thread
 
 
-def test_a_file_whose_child_is_killed_is_parsed_by_the_next_one(sandbox, bad, tmp_path):
+def test_a_file_whose_child_is_killed_is_parsed_by_the_next_child(sandbox, bad, tmp_path):
     thread = killing(tmp_path / "pid", 1)
     assert sandbox.run(bad.wait_for_second_try, str(tmp_path / "pid")) == "done"
     thread.join()
 
 
-def test_a_file_whose_child_is_killed_twice_has_crashed_it(sandbox, bad, tmp_path):
+def test_a_file_whose_child_is_killed_twice_has_crashed_the_parser(sandbox, bad, tmp_path):
     thread = killing(tmp_path / "pid", 2)
     error = failure(sandbox, bad.wait_for_ever, str(tmp_path / "pid"))
     thread.join()
@@ -137,14 +137,14 @@ def test_a_file_whose_child_is_killed_twice_has_crashed_it(sandbox, bad, tmp_pat
     assert sandbox.run(bad.echo, 1) == 1
 
 
-def test_a_child_that_is_killed_while_it_is_idle_costs_no_file(sandbox, bad):
+def test_killing_an_idle_child_costs_no_file(sandbox, bad):
     os.kill(sandbox.run(bad.process), signal.SIGKILL)
     assert sandbox.run(bad.echo, 1) == 1
 
 
 @pytest.mark.chaos
-def test_no_moment_of_a_kill_makes_it_wait_for_ever(bad):
-    """The library that was here before lost about one call in a hundred kills."""
+def test_a_kill_at_any_moment_never_hangs_the_sandbox(bad):
+    """The library that this sandbox replaced lost about one call per hundred kills."""
     done = threading.Event()
     moments = random.Random(1)
 
@@ -167,7 +167,7 @@ def test_no_moment_of_a_kill_makes_it_wait_for_ever(bad):
         assert sandbox.run(bad.echo, 1) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has prctl")
 def test_the_child_dies_with_its_parent(tmp_path):
     path = tmp_path / "pid"
     parent = subprocess.Popen(
@@ -181,17 +181,17 @@ def test_the_child_dies_with_its_parent(tmp_path):
     poll(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 30, "the child ends")
 
 
-def test_a_child_that_cannot_start_is_nobodys_fault(bad):
+def test_a_child_that_cannot_start_fails_the_run_and_no_object(bad):
     with pytest.raises(JobError, match="no process can be started"):
-        Sandbox(bad.leave, Limits())
+        Sandbox(bad.exit_at_once, Limits())
 
 
-# --- PDFs made to hurt
+# --- hostile PDFs
 
 
 @pytest.fixture(scope="module")
 def documents(minilm_path):
-    """The sandbox of the pipeline."""
+    """Parse PDFs in the sandbox, as the pipeline does."""
     tokenizer = (Path(minilm_path) / "tokenizer.json").read_text()
     limits = Limits(seconds=120, memory_bytes=1500 * MEGABYTE, pages=20_000)
     with Sandbox(prepare, limits, tokenizer) as sandbox:
@@ -199,7 +199,7 @@ def documents(minilm_path):
 
 
 def raw_pdf(*objects):
-    """A PDF of numbered objects, without a cross-reference table: MuPDF repairs that."""
+    """A PDF of numbered objects without a cross-reference table, which MuPDF repairs."""
     body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, text) for number, text in enumerate(objects, 1))
     return b"%PDF-1.7\n" + body + b"trailer\n<< /Root 1 0 R >>\n%%EOF\n"
 
@@ -213,7 +213,7 @@ FONT = b"/Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Hel
 PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R " + FONT + b" >>"
 
 
-def test_a_good_pdf_has_its_chunks_and_pages(documents):
+def test_a_good_pdf_gives_its_chunks_and_pages(documents):
     with pymupdf.open() as document:
         for number in (1, 2):
             document.new_page().insert_text((72, 100), f"This is page {number}.")
@@ -225,7 +225,7 @@ def test_a_good_pdf_has_its_chunks_and_pages(documents):
     )
 
 
-def test_a_hundred_thousand_pages_are_too_many_and_the_limit_is_named(documents):
+def test_a_hundred_thousand_pages_are_too_many_and_the_error_names_the_limit(documents):
     kids = b" ".join(b"%d 0 R" % number for number in range(5, 100_005))
     data = raw_pdf(
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -244,7 +244,7 @@ def test_a_stream_that_inflates_a_thousandfold_costs_one_file(documents):
     text = stream(b"BT /F 1 Tf 1 0 0 1 1 1 Tm (x) Tj ET\n" * 3_000_000)
     data = raw_pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>", PAGE, text)
     assert len(text) < MEGABYTE
-    with contextlib.suppress(ObjectError):  # what it is called depends on which limit is met first
+    with contextlib.suppress(ObjectError):  # the failure depends on the limit that is exceeded first
         assert documents(data).pages == 1
     next_one = stream(b"BT /F 12 Tf 72 700 Td (next) Tj ET")
     data = raw_pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>", PAGE, next_one)
@@ -252,7 +252,7 @@ def test_a_stream_that_inflates_a_thousandfold_costs_one_file(documents):
 
 
 @pytest.mark.parametrize("kids", [b"[2 0 R]", b"[2 0 R 2 0 R 3 0 R]", b"[" + b"[" * 5000 + b"]" * 5000 + b"]"])
-def test_a_page_tree_that_goes_round_in_circles_ends(documents, kids):
+def test_a_circular_page_tree_ends(documents, kids):
     data = raw_pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 9 /Kids " + kids + b" >>", PAGE,
                    stream(b"BT ET"))  # fmt: skip
     try:
@@ -261,7 +261,7 @@ def test_a_page_tree_that_goes_round_in_circles_ends(documents, kids):
         assert error.failure in ("NoPages", "Damaged", "NotAPdf"), error
 
 
-def test_every_bad_file_of_the_corpus_ends_with_a_reason_for_its_owner(documents, corpus):
+def test_every_bad_file_of_the_corpus_fails_with_a_reason_for_its_owner(documents, corpus):
     reasons = {}
     for file in sorted((corpus / "bad" / "pdf").iterdir()):
         try:

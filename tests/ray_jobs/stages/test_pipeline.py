@@ -1,4 +1,4 @@
-"""How a pipeline asks Ray for the actors of a model."""
+"""The request of a pipeline to Ray for the actors of a model."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ingest.stages.resources import ActorPool
 
 
 class Asked:
-    """Stands in for a dataset: what is asked of Ray Data, and nothing is run."""
+    """Stands in for a dataset: it records the request to Ray Data and runs nothing."""
 
     def map_batches(self, actor, **requested):
         self.requested = requested

@@ -1,4 +1,4 @@
-"""The rule that keeps a cluster from hanging: all actors, a parse task and a write task fit at once."""
+"""The rule that keeps a cluster from hanging: all actors, a parse task and a write task fit at the same time."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, req
 
 @pytest.mark.parametrize("stages", [ONE, THREE])
 @pytest.mark.parametrize("memory", [0, 8e9, 1e15])
-def test_all_actors_leave_room_for_what_feeds_them(stages, memory):
+def test_all_actors_leave_room_for_the_tasks_that_feed_them(stages, memory):
     for cpus, gpus in CLUSTERS:
         got = shared(cpus, gpus, memory=memory, stages=stages)
         pools = got.pools.values()
@@ -40,7 +40,7 @@ def test_all_actors_leave_room_for_what_feeds_them(stages, memory):
 
 
 @pytest.mark.parametrize("stages", [ONE, THREE])
-def test_every_stage_gets_something(stages):
+def test_every_stage_gets_resources(stages):
     for cpus, gpus in CLUSTERS:
         got = shared(cpus, gpus, single_writer=False, stages=stages)
         assert set(got.pools) == {stage.name for stage in stages}
@@ -51,21 +51,21 @@ def test_every_stage_gets_something(stages):
         assert min(got.parse_cpus, got.write_cpus) > 0, (cpus, gpus, got)
 
 
-def test_on_several_nodes_what_is_left_is_a_whole_cpu_of_one_of_them():
+def test_on_several_nodes_the_rest_is_a_whole_cpu_of_one_node():
     for cpus in range(4, 257, 2):
         pool = shared(cpus, 0, nodes=2).pools["embed"]
         assert pool.cpus == int(pool.cpus)
         assert cpus - pool.max_actors * pool.cpus >= 1
 
 
-def test_lite_gets_one_writer_and_a_server_several():
+def test_milvus_lite_gets_one_writer_and_a_server_several():
     assert {shared(cpus, gpus).write_tasks for cpus, gpus in CLUSTERS} == {1}
     assert [shared(cpus, 0, single_writer=False).write_tasks for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
         *(1, 1, 1, 2, 4, 4, 4)
     ]
 
 
-def test_on_cpus_every_core_has_a_thread_of_a_model():
+def test_without_gpus_every_core_has_a_thread_of_a_model():
     for cpus in range(2, 5):
         pool = shared(cpus, 0).pools["embed"]
         assert pool.max_actors * pool.threads == cpus
@@ -82,13 +82,13 @@ def test_memory_bounds_the_copies_of_the_model():
     assert shared(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": ActorPool(1, 1, 1, 0, 2, 32)})
 
 
-def test_the_stage_with_most_work_gets_most_actors():
+def test_the_stage_with_the_most_work_gets_the_most_actors():
     for cpus, gpus in ((64, 0), (64, 16)):
         actors = {name: pool.max_actors for name, pool in shared(cpus, gpus, stages=THREE).pools.items()}
         assert actors["transcribe"] > 4 * actors["embed"]
 
 
-def test_few_gpus_hold_a_part_of_every_stage():
+def test_few_gpus_hold_an_actor_of_every_stage():
     pools = shared(16, 1, stages=THREE).pools
     assert {pool.gpus for pool in pools.values()} == {0.3333}
     assert {pool.max_actors for pool in pools.values()} == {1}
@@ -99,17 +99,17 @@ def test_nodes_that_died_do_not_count():
     assert cluster_of([alive, dead], {"memory": 7.0}) == Cluster((Node(4.0, 1.0),), 7.0)
 
 
-# --- what the user wants
+# --- resources that the user requests
 
 
-def test_what_is_wanted_goes_before_what_the_cluster_suggests():
+def test_requested_resources_override_those_of_the_cluster():
     requested = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
     got = shared(16, 1, requested=requested)
     assert got.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7)
     assert got.parse_cpus == 4
 
 
-def test_a_pool_of_one_size_is_wanted_with_a_number():
+def test_a_number_of_actors_requests_a_pool_of_fixed_size():
     pool = shared(16, 0, requested={"embed": {"actors": 2}}).pools["embed"]
     assert (pool.min_actors, pool.max_actors) == (2, 2)
 
@@ -117,13 +117,13 @@ def test_a_pool_of_one_size_is_wanted_with_a_number():
 @pytest.mark.parametrize(
     ("requested", "words"),
     [
-        ({"embed": {"gpus": 2}}, "'embed' asks for 2 GPUs and the largest node of the Ray cluster has 1"),
-        ({"embed": {"cpus": 32}}, "'embed' asks for 32 CPUs and the largest node of the Ray cluster has 16"),
-        ({"embed": {"actors": 40}}, "all stages ask for 40 CPUs and their tasks for 1, and the Ray cluster has 16"),
-        ({"embed": {"actors": 3, "gpus": 0.5}}, "all stages ask for 1.5 GPUs, and the Ray cluster has 1"),
+        ({"embed": {"gpus": 2}}, "'embed' requests 2 GPUs, but the largest node of the Ray cluster has 1"),
+        ({"embed": {"cpus": 32}}, "'embed' requests 32 CPUs, but the largest node of the Ray cluster has 16"),
+        ({"embed": {"actors": 40}}, "all stages request 40 CPUs, and their tasks 1, but the Ray cluster has 16"),
+        ({"embed": {"actors": 3, "gpus": 0.5}}, "all stages request 1.5 GPUs, but the Ray cluster has 1"),
     ],
 )
-def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(requested, words):
+def test_resources_that_the_cluster_lacks_are_an_error_that_names_them(requested, words):
     with pytest.raises(ConfigurationError, match=words):
         shared(16, 1, requested=requested)
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(requested, 
     ("requested", "words"),
     [
         ([], "is not a JSON object"),
-        ({"caption": {"cpus": 1}}, "there is no stage 'caption'; there are parse, embed"),
+        ({"caption": {"cpus": 1}}, "no stage is named 'caption'; the stages are parse, embed"),
         ({"embed": 3}, "embed cannot have the value 3"),
         ({"embed": {"cpu": 1}}, "embed cannot have cpu 1"),
         ({"embed": {"actors": 0}}, "embed cannot have actors 0"),
@@ -141,6 +141,6 @@ def test_what_cannot_be_placed_is_an_error_that_says_what_is_missing(requested, 
         ({"parse": {"gpus": 1}}, "parse cannot have gpus 1"),
     ],
 )
-def test_what_cannot_be_meant_is_an_error(requested, words):
+def test_a_malformed_request_is_an_error(requested, words):
     with pytest.raises(ConfigurationError, match=words):
         check_resources(requested, ["embed"])

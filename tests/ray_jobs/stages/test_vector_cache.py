@@ -1,4 +1,4 @@
-"""The cache of vectors: who embeds what, and what is forgotten first."""
+"""The cache of vectors: which actor embeds a text, and which vectors go first."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def vectors(*values):
     return np.array([[value] * DIMENSION for value in values], np.float32)
 
 
-def test_what_nobody_knows_is_claimed_and_then_known_to_others(cache):
+def test_an_unknown_text_is_claimed_and_then_known_to_other_actors(cache):
     answer = cache.look_up("one", [A, B])
     assert (answer.known, answer.claimed) == ([], [0, 1])
     cache.put("one", [A, B], vectors(1, 2))
@@ -39,18 +39,18 @@ def test_what_nobody_knows_is_claimed_and_then_known_to_others(cache):
     np.testing.assert_array_equal(answer.vectors, vectors(2, 1))
 
 
-def test_what_another_one_is_embedding_is_neither_known_nor_claimed(cache):
+def test_a_text_that_another_actor_is_embedding_is_neither_known_nor_claimed(cache):
     cache.look_up("one", [A])
     answer = cache.look_up("two", [A, B])
     assert (answer.known, answer.claimed) == ([], [1])
 
 
-def test_an_actor_that_begins_again_gets_its_own_claims(cache):
+def test_an_actor_that_restarts_gets_its_own_claims_again(cache):
     cache.look_up("one", [A])
     assert cache.look_up("one", [A]).claimed == [0]
 
 
-def test_the_claims_of_one_that_is_silent_are_taken_over(cache, clock):
+def test_the_claims_of_a_silent_actor_pass_to_another(cache, clock):
     cache.look_up("one", [A])
     clock.now = CLAIM_TIMEOUT - 1
     assert cache.look_up("two", [A]).claimed == []
@@ -59,7 +59,7 @@ def test_the_claims_of_one_that_is_silent_are_taken_over(cache, clock):
     assert cache.look_up("three", [A]).claimed == []
 
 
-def test_one_that_goes_on_is_not_silent(cache, clock):
+def test_an_actor_that_stores_vectors_keeps_its_claims(cache, clock):
     cache.look_up("one", [A, B])
     clock.now = CLAIM_TIMEOUT - 1
     cache.put("one", [A], vectors(1))
@@ -68,7 +68,7 @@ def test_one_that_goes_on_is_not_silent(cache, clock):
     assert (answer.known, answer.claimed) == ([0], [])
 
 
-def test_the_oldest_go_first_where_there_is_no_more_room(clock):
+def test_the_oldest_vectors_go_first_when_the_file_is_full(clock):
     cache = VectorCache(DIMENSION, max_bytes=2 * 4 * DIMENSION, clock=clock)
     cache.put("one", [A, B, C], vectors(1, 2, 3))
     answer = cache.look_up("one", [A, B, C])
@@ -76,7 +76,7 @@ def test_the_oldest_go_first_where_there_is_no_more_room(clock):
     np.testing.assert_array_equal(answer.vectors, vectors(2, 3))
 
 
-def test_a_full_disk_costs_memory_of_some_and_nothing_else(cache, monkeypatch):
+def test_a_full_disk_costs_some_vectors_and_nothing_else(cache, monkeypatch):
     cache.put("one", [A, B], vectors(1, 2))
 
     def full(*_):
@@ -93,7 +93,7 @@ def test_a_full_disk_costs_memory_of_some_and_nothing_else(cache, monkeypatch):
 
 
 class Call:
-    """A method as an actor's handle has it, called at once."""
+    """A method of an actor's handle; it is called at once."""
 
     def __init__(self, method):
         self._method = method
@@ -103,8 +103,8 @@ class Call:
 
 
 @pytest.fixture
-def known(cache, monkeypatch):
-    """The handle on a real cache, called in this process."""
+def client(cache, monkeypatch):
+    """A client of a real cache in this process."""
     handle = type("Handle", (), {"look_up": Call(cache.look_up), "put": Call(cache.put)})()
     monkeypatch.setattr("ray.get", lambda result: result)
     return VectorCacheClient(handle)
@@ -120,22 +120,22 @@ def encode(asked):
     return run
 
 
-def test_each_text_is_embedded_once_and_every_vector_is_in_its_place(known):
+def test_each_text_is_embedded_once_and_every_vector_is_in_its_place(client):
     asked = []
-    matrix, reused = known.embed("one", ["b", "a", "b", "b"], encode(asked), DIMENSION)
+    matrix, reused = client.embed("one", ["b", "a", "b", "b"], encode(asked), DIMENSION)
     assert (asked, reused) == ([["b", "a"]], 2)
     np.testing.assert_array_equal(matrix, vectors(98, 97, 98, 98))
-    matrix, reused = known.embed("two", ["a", "c"], encode(asked), DIMENSION)
+    matrix, reused = client.embed("two", ["a", "c"], encode(asked), DIMENSION)
     assert (asked[1:], reused) == ([["c"]], 1)
     np.testing.assert_array_equal(matrix, vectors(97, 99))
 
 
-def test_no_texts_are_no_vectors(known):
-    matrix, reused = known.embed("one", [], encode([]), DIMENSION)
+def test_no_texts_give_no_vectors(client):
+    matrix, reused = client.embed("one", [], encode([]), DIMENSION)
     assert (matrix.shape, reused) == ((0, DIMENSION), 0)
 
 
-def test_what_another_one_is_embedding_is_waited_for(known, cache, monkeypatch):
+def test_a_text_that_another_actor_is_embedding_is_waited_for(client, cache, monkeypatch):
     cache.look_up("other", [text_digest("a")])
     waits = []
 
@@ -145,6 +145,6 @@ def test_what_another_one_is_embedding_is_waited_for(known, cache, monkeypatch):
 
     monkeypatch.setattr("time.sleep", other_is_done)
     asked = []
-    matrix, reused = known.embed("one", ["a", "b"], encode(asked), DIMENSION)
+    matrix, reused = client.embed("one", ["a", "b"], encode(asked), DIMENSION)
     assert (asked, len(waits), reused) == ([["b"]], 1, 1)
     np.testing.assert_array_equal(matrix, vectors(7, 98))
