@@ -110,7 +110,7 @@ class World:
 
     def found(self):
         """Ids by source, and the ledger by source."""
-        client = connect(self.milvus.uri, patience=120)
+        client = connect(self.milvus.uri, retry_seconds=120)
         for name in ("documents", "sources"):  # a server that has just come up is still at it
             client.load_collection(COLLECTION + name, timeout=120)
         rows, ledger = (
