@@ -1,7 +1,4 @@
-"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session.
-
-Airflow ends with its module: idle, it still takes a tenth of a core.
-"""
+"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session."""
 
 import os
 import sys
@@ -14,7 +11,6 @@ import pytest
 from embedded.processes import NO_BYTECODE
 
 if TYPE_CHECKING:
-    from embedded.airflow_standalone import AirflowStandalone
     from embedded.milvus_lite import MilvusLite
     from embedded.object_store import ObjectStore
     from embedded.ray_head import RayHead
@@ -102,25 +98,3 @@ def ray_head(object_store: "ObjectStore", tmp_path_factory: pytest.TempPathFacto
 
     with RayHead(tmp_path_factory.mktemp("ray"), environment=object_store.environment()) as head:
         yield head
-
-
-@pytest.fixture(scope="module")
-def airflow(
-    object_store: "ObjectStore",
-    milvus: "MilvusLite",
-    ray_head: "RayHead",
-    minilm_path: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator["AirflowStandalone"]:
-    """Airflow with the project's Dags and plugins, wired to the other parts; sources are under `s3://airflow`.
-
-    Dags are paused; pool `ray` counts deferred tasks and has 1 slot, since 2 CPUs hold one job's model and its readers.
-    """
-    from embedded.airflow_standalone import AirflowStandalone
-    from embedded.platform import site_environment
-
-    environment = site_environment(ray_head, object_store.bucket("airflow"), milvus.uri, {"embedding": minilm_path})
-    with AirflowStandalone(
-        tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", REPOSITORY / "plugins", environment, {"ray": 1}
-    ) as standalone:
-        yield standalone

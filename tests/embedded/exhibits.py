@@ -1,8 +1,9 @@
-"""What the demo puts into the object store, and questions whose answers in it are known."""
+"""The demo's files, how each of them is ingested, and questions whose answers in them are known."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,15 +11,44 @@ from embedded import pdfs
 from embedded.images import PHOTOS, make_photos
 from embedded.videos import FILMS, LECTURE, film, make_films
 
-DAYS = pdfs.DAYS
-"""Both have PDFs; the first has images and videos, too."""
+INBOX = "inbox/"
+"""The prefix that is no day: only a manual run, whose form names it, reads it."""
+
+
+class How(StrEnum):
+    """The three ways to start a run."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The files that one run ingests: those of a pipeline under one prefix of the bucket.
+
+    day: the partition (YYYY-MM-DD); empty for a manual run over `INBOX`.
+    """
+
+    pipeline: str
+    how: How
+    day: str
+    files: tuple[str, ...]
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.pipeline}/{self.day}/" if self.day else INBOX
+
+    @property
+    def name(self) -> str:
+        return f"{self.pipeline} {self.day or 'inbox'} ({self.how})"
 
 
 @dataclass(frozen=True)
 class Question:
     """A question and the place that answers it.
 
-    kind: what is looked for, as `search.py --in` calls it and its JSON, where pages are `hits`.
+    kind: where the answer is, as `search.py --in` calls it; its JSON has pages under `hits`.
     first, last: pages counted from 1, or seconds; None for an image.
     """
 
@@ -38,24 +68,32 @@ class Question:
         return first <= self.last and self.first <= last
 
 
-def make_objects() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Prefixes of a bucket with the files to put under each, by name."""
-    for day in DAYS:
-        yield f"pdfs/{day}/", pdfs.make_pdfs(day)
-    yield f"images/{DAYS[0]}/", make_photos()
-    yield f"videos/{DAYS[0]}/", make_films()
+def batches(yesterday: date) -> tuple[Batch, ...]:
+    """All batches, in the order in which their runs start.
+
+    yesterday: the day whose partition the schedule ingests today (UTC).
+    """
+    day, day_before = ((yesterday - timedelta(days=days)).isoformat() for days in (0, 1))
+    first, second = (tuple(f"{name}.pdf" for name in pdfs.names(volume)) for volume in pdfs.DAYS)
+    return (
+        Batch("pdfs", How.SCHEDULE, day, first),
+        Batch("images", How.SCHEDULE, day, tuple(photo.file for photo in PHOTOS)),
+        Batch("videos", How.SCHEDULE, day, tuple(each.file for each in FILMS)),
+        Batch("pdfs", How.MANUAL, "", second[:3]),
+        Batch("pdfs", How.BACKFILL, day_before, second[3:]),
+    )
 
 
-def counts() -> Counter[tuple[str, str]]:
-    """How many files each pipeline has on each day, without making them."""
-    found = Counter({("pdfs", day): len(list((pdfs.LIBRARY / day).glob("*.txt"))) for day in DAYS})
-    found["images", DAYS[0]] = len(PHOTOS)
-    found["videos", DAYS[0]] = len(FILMS)
-    return found
+def make_files() -> dict[str, bytes]:
+    """The files of all batches, by name."""
+    made = {**make_photos(), **make_films()}
+    for volume in pdfs.DAYS:
+        made |= pdfs.make_pdfs(volume)
+    return made
 
 
 def questions() -> tuple[Question, ...]:
-    """Three of the pages, two of the images, one of what is said and one of what is seen in the videos."""
+    """Three of the pages, two of the images, one of the speech and one of the pictures in the videos."""
     pages = [pdfs.QUESTIONS[number] for number in (0, 6, 8)]
     photos = [photo for photo in PHOTOS if photo.file in ("cat.jpg", "coffee.jpg")]
     honey = next(sentence for sentence in LECTURE.sentences if "honey" in sentence.text)
@@ -71,15 +109,15 @@ def questions() -> tuple[Question, ...]:
 
 
 def describe(hit: Mapping[str, Any]) -> str:
-    """Where a hit is: a page of a file, an image, or a moment of a video."""
+    """The place of a hit: a page of a file, an image, or a moment of a video."""
     name = PurePosixPath(hit["source"]).name
     if "page" in hit:
         return f"{name}, page {hit['page']}"
     if "width" in hit:
         return f"{name}, {hit['width']} x {hit['height']} pixels"
     if "time" in hit:
-        return f"{_clock(hit['time'])} in {name}, seen"
-    return f"{_clock(hit['start'])} to {_clock(hit['end'])} in {name}, spoken"
+        return f"{name}, seen at {_clock(hit['time'])}"
+    return f"{name}, spoken from {_clock(hit['start'])} to {_clock(hit['end'])}"
 
 
 def _place(hit: Mapping[str, Any]) -> tuple[float, float]:

@@ -36,9 +36,14 @@ QUESTIONS = (
 )
 
 
+def names(day: str) -> list[str]:
+    """Names without suffix of the PDFs of one of `DAYS`, sorted."""
+    return sorted(file.stem for file in (LIBRARY / day).glob("*.txt"))
+
+
 def make_pdfs(day: str) -> dict[str, bytes]:
     """The PDFs of one of `DAYS`, as bytes by file name."""
-    return {f"{file.stem}.pdf": _pdf(file.read_text("utf-8")) for file in sorted((LIBRARY / day).glob("*.txt"))}
+    return {f"{name}.pdf": _pdf((LIBRARY / day / f"{name}.txt").read_text("utf-8")) for name in names(day)}
 
 
 def _pdf(text: str) -> bytes:

@@ -1,14 +1,8 @@
 """The four parts as one: started together, ended together."""
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import psutil
 
 from embedded.airflow_standalone import AirflowStandalone
 from embedded.milvus_lite import MilvusLite
@@ -19,27 +13,13 @@ from embedded.ray_head import RayHead
 Report = Callable[[Part, str], None]
 
 
-def site_environment(ray: RayHead, source_root: str, milvus_uri: str, models: Mapping[str, str]) -> dict[str, str]:
-    """What the project's Dags need to know of this site, as Airflow reads it from its environment.
-
-    models: names or paths by role, for the Variables `ingest_<role>_model`: embedding, clip, whisper, caption.
-    """
-    connection = {"conn_type": "ray", "host": ray.dashboard_url, "password": ray.auth_token}
-    return {
-        "AIRFLOW_CONN_RAY_DEFAULT": json.dumps(connection),
-        "AIRFLOW_VAR_INGEST_SOURCE_ROOT": source_root,
-        "AIRFLOW_VAR_INGEST_MILVUS_URI": milvus_uri,
-        **{f"AIRFLOW_VAR_INGEST_{role.upper()}_MODEL": model for role, model in models.items()},
-    }
-
-
 class Platform:
     """Object store, Milvus Lite, Ray head and Airflow, wired to each other. Nothing runs before `start`.
 
     folder: receives data and logs, one folder per part; a short path keeps Ray's sockets in it.
     bucket: made in the object store at the start; `source_root` is its URI.
-    models: see `site_environment`.
-    report: called, from several threads, with a part and what just happened to it ("is starting", "is up: 3.2 s").
+    report: called, from several threads, with a part and its news ("starting", "up").
+    environment: of the Ray head and its jobs, beside the object store's.
     """
 
     def __init__(
@@ -48,7 +28,6 @@ class Platform:
         dags_folder: Path,
         plugins_folder: Path,
         bucket: str,
-        models: Mapping[str, str],
         report: Report = lambda part, event: None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -58,20 +37,15 @@ class Platform:
         self.object_store = ObjectStore(folder / "s3")
         self.milvus = MilvusLite(folder / "milvus")
         self.ray = RayHead(folder / "r", environment={**self.object_store.environment(), **(environment or {})})
-        self.airflow = AirflowStandalone(
-            folder / "airflow",
-            dags_folder,
-            plugins_folder,
-            environment=site_environment(self.ray, self.source_root, self.milvus.uri, models),
-            pools={"ray": 1},  # the head has two CPUs: two jobs' actors would take both, and starve their readers
-        )
+        # A deferred task that is done waits for a slot before its result is taken, so there are more slots than jobs.
+        self.airflow = AirflowStandalone(folder / "airflow", dags_folder, plugins_folder, pools={"ray": 4})
 
     @property
     def parts(self) -> tuple[Part, ...]:
         return (self.object_store, self.milvus, self.ray, self.airflow)
 
     def start(self, then: Callable[[], None] = lambda: None) -> None:
-        """Start every part at the same time and run `then`, as soon as the bucket exists, beside the others.
+        """Start every part at the same time and run `then` beside them, as soon as the bucket exists.
 
         Raises the first part's StartError after ending the rest; KeyboardInterrupt does the same.
         """
@@ -102,10 +76,20 @@ class Platform:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, part: Part) -> None:
-        began = time.monotonic()
-        self._report(part, "is starting")
+        self._report(part, "starting")
         part.start()
-        self._report(part, f"is up: {time.monotonic() - began:.1f} s")
+        self._report(part, "up")
+
+    def configure(self, variables: Mapping[str, str]) -> None:
+        """Tell Airflow of this site, where its UI shows it: the connection to Ray, and Variables.
+
+        variables: those of `ingest_*` that do not follow from the parts, such as `ingest_embedding_model`.
+        """
+        connection = {"connection_id": "ray_default", "conn_type": "ray", "host": self.ray.dashboard_url}
+        self.airflow.api("POST", "/connections", connection)
+        site = {"ingest_source_root": self.source_root, "ingest_milvus_uri": self.milvus.uri, **variables}
+        for key, value in site.items():
+            self.airflow.api("POST", "/variables", {"key": key, "value": value})
 
     def stop(self) -> None:
         """End every part in an orderly way, all at once; returns when no process is left."""
@@ -119,15 +103,3 @@ class Platform:
         with ThreadPoolExecutor(len(self.parts)) as pool:
             for future in [pool.submit(how, part) for part in self.parts]:
                 future.result()
-
-    def members(self) -> Iterator[psutil.Process]:
-        """Every process of the platform that lives."""
-        for part in self.parts:
-            yield from part.members()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
