@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from embedded.demo_models import HUB_MODELS, ModelError, PackagedModels
 from embedded.demo_results import AnswerError, ask, show_answers, show_reports, show_rows, show_where_to_look
 from embedded.exhibits import Batch, batches, make_files, questions
@@ -27,8 +29,9 @@ from embedded.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUCKET = "library"
-AT_ONCE = 2
-# The actors of this many jobs, one parsing task and one writing task fit together into the head's two CPUs.
+# With two jobs at once the demo takes up to 7.7 GB (measured, shared memory left out).
+MEMORY_FOR_TWO = 12_000_000_000
+# The actors of two jobs, one parsing task and one writing task fit together into the head's two CPUs.
 ACTOR = {"actors": 1, "cpus": 0.15, "threads": 2}
 RESOURCES = {"pdfs": ["embed"], "images": ["embed"], "videos": ["embed", "frames", "transcribe"]}
 
@@ -101,7 +104,8 @@ def run(platform: Platform, models: PackagedModels, hub: bool, keep: bool, progr
     configure(platform, paths, progress)
     planned = batches(datetime.now(UTC).date() - timedelta(days=1))
     put_objects(platform, planned, files, progress)
-    ended = run_all(platform.airflow, BUCKET, planned, AT_ONCE, progress)
+    at_once = 2 if psutil.virtual_memory().total >= MEMORY_FOR_TWO else 1
+    ended = run_all(platform.airflow, BUCKET, planned, at_once, progress)
     page = platform.object_store.folder.parent / "answers.html" if keep else None
     answers = ask(platform, page, hub, progress)
     show_answers(answers, progress)

@@ -1,6 +1,7 @@
 """The end of the demo: answers, reports, rows, and where to look."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -87,6 +88,8 @@ def show_reports(ended: Sequence[Ended], progress: Progress) -> None:
 
 
 def show_rows(milvus_uri: str, progress: Progress) -> None:
+    # A channel outlives its client, and gRPC would complain about its own pings while the demo stays up.
+    os.environ["GRPC_VERBOSITY"] = "NONE"
     from pymilvus import MilvusClient
 
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -111,7 +114,7 @@ def show_where_to_look(platform: Platform, page: Path | None, progress: Progress
         *([f"  Answers   file://{page}"] if page else []),
         "\nThings to try:",
         "  - Open the Dag ingest_pdfs: its grid shows a run by schedule, one by hand and one by backfill.",
-        "  - Click a green square: the task shows the job's log, its report (XCom), and the button Ray job.",
+        "  - Click a green square: Logs has the job's log, Storage its report (XCom), Details the button Ray job.",
         f"  - Trigger ingest_pdfs with source {platform.source_root}/inbox/ again: its files are unchanged now.",
         "  - Assets -> documents: every run's report is on the event that tells other Dags of new rows.",
         f'  - Ask: uv run python ray_jobs/search.py --milvus-uri {platform.milvus.uri} "How is honey made?"',

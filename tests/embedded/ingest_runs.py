@@ -15,7 +15,7 @@ RUN_SECONDS = 240.0
 POLL_SECONDS = 1.5
 WITH_WORKER = ("scheduled", "queued", "running")
 # Ray's own log lines, the report, which is shown later, and words that only say where the job is.
-NO_NEWS = re.compile(r"\s*$|\[?\d{4}-\d\d-\d\d |REPORT |Ray dashboard: |Running entrypoint ")
+NO_NEWS = re.compile(r"\s*$|\[?\d{4}-\d\d-\d\d |REPORT |Submitting Ray job |Ray dashboard: |Running entrypoint ")
 
 
 class RunError(RuntimeError):
@@ -102,18 +102,17 @@ def run_all(
     airflow: AirflowStandalone, bucket: str, batches: Sequence[Batch], at_once: int, progress: Progress
 ) -> list[Ended]:
     """Start the runs in the order of their batches, `at_once` at a time, and wait for all. Raises RunError."""
-    waiting = list(batches)
-    active: list[Run] = []
-    ended: list[Run] = []
-    while waiting or active:
-        while waiting and len(active) < at_once:
-            active.append(start(airflow, bucket, waiting.pop(0), progress))
-        for run in active:
-            run.look()
-        ended += [run for run in active if run.ended]
-        active = [run for run in active if not run.ended]
+    runs: list[Run] = []
+    while True:
+        for run in runs:
+            if not run.ended:
+                run.look()
+        ended = [run.ended for run in runs if run.ended]
+        if len(ended) == len(batches):
+            return ended
+        free = at_once - (len(runs) - len(ended))
+        runs += [start(airflow, bucket, batch, progress) for batch in batches[len(runs) :][:free]]
         time.sleep(POLL_SECONDS)
-    return [run.ended for run in ended if run.ended]
 
 
 def start(airflow: AirflowStandalone, bucket: str, batch: Batch, progress: Progress) -> Run:
