@@ -9,7 +9,8 @@ from ingest.common.failures import Failure
 from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, diff
 from ingest.ledger.entries import read_ledger
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
 DIMENSION = 4

@@ -1,30 +1,29 @@
-"""Write objects to Milvus in the order that loses and doubles nothing.
+"""Write objects to Milvus in an order that neither loses nor duplicates anything.
 
 For each object:
-0. if the ledger does not know it, upsert a ledger row that calls it `Interrupted`;
-1. upsert its rows, whose ids depend on nothing but the work, so that doing it again changes nothing;
+0. if it is not in the ledger, upsert a ledger row that calls it `Interrupted`;
+1. upsert its rows, whose ids depend only on the work, so that repeating it changes nothing;
 2. when all of them are acknowledged, upsert its ledger row;
 3. then delete its rows of other versions and fingerprints.
 
-A reader never meets a gap. A crash after 1 or 2 leaves what the next run completes: without its ledger row of 2 an
-object is done again and lands on the same ids, and step 3 removes every row of the object that the new version does not
-have. If the object has left the store by then, its ledger row of 0 makes the next run find it missing, and remove it.
-Where there is something to delete, the ledger row says so in its metadata from 2 on (`unfinished`), and is written
-once more without that after 3: so the next run knows an object whose step 3 was cut off.
+A reader never sees a gap. After a crash the next run completes the work: without the ledger row of step 2 an object is
+processed again and gets the same ids, and step 3 deletes every row of the object that the new version does not have. If
+the object has left the store by then, the ledger row of step 0 makes the next run find it missing, and remove it. If
+there are rows to delete, the ledger row has a mark in its metadata (`unfinished`) from step 2 on, and is written again
+without the mark after step 3: so the next run recognises an object whose step 3 was interrupted.
 
-An object that failed has no rows: those of its earlier version go in step 3, as they would not be there after a clean
-run. Where the failure may pass and another try is due, they stay until that: searches need not miss a document since a
-store stumbled.
+A failed object has no rows: step 3 deletes those of its earlier version, as a clean run would not have them. While the
+failure may be temporary and a retry is due, the rows stay: searches should not miss a document because of an outage.
 
-An object too large for one write comes in parts. Whoever finds all its rows acknowledged does steps 2 and 3; two
-writers that find it at once do the same thing twice.
+An object that is too large for one write comes in parts. The writer that finds all of its rows acknowledged does steps
+2 and 3; if two writers find that at once, both do the same thing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +34,8 @@ from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_ids
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import UNFINISHED, ledger_row
-from ingest.ledger.lease import Lease
 from ingest.ledger.outcomes import ObjectOutcomes
+from ingest.ledger.parts import ObjectPart, Target
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal_list
 
@@ -44,76 +43,20 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 BATCH_BYTES = 16 << 20
-"""Per request. A Milvus server refuses over 64 MiB (its gRPC limit) and pymilvus does not retry that."""
+"""Bytes per request. A Milvus server refuses more than 64 MiB (its gRPC limit), and pymilvus does not retry that."""
 
 BATCH_ROWS = 1000
 SOURCES_PER_QUERY = 200
 
 _Found = list[tuple[int, str]]
-"""Rows of an object: index of the collection, and id."""
+"""Rows of an object, as (index of the collection, id)."""
 
 INTERRUPTED = ObjectError(Failure.INTERRUPTED, "the object is being written, or was when its run was cut off")
-"""What the ledger says of an object whose rows are about to be written for the first time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the rows of a pipeline go.
-
-    Attributes:
-        collections: of the rows; a part says which of them it is for.
-        ledger: collection of the ledger.
-        ledger_dimension: length of the ledger's vectors; shorter means are padded with zeros.
-        pipeline, fingerprint, run_id: written to the ledger.
-        clean_new: whether an object that the ledger does not know may have rows: its ledger row was lost.
-        lease: of the run, asked for before every write and removal; None where nobody else can be writing.
-    """
-
-    collections: tuple[str, ...]
-    ledger: str
-    ledger_dimension: int
-    pipeline: str
-    fingerprint: str
-    run_id: str
-    clean_new: bool
-    lease: Lease | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectPart:
-    """Rows `first` up to `first + len(rows)` of an object, or its failure.
-
-    An object's rows are numbered through all its collections, those of the first one first.
-
-    Attributes:
-        collection: index into the target's.
-        totals: how many rows the object has in each of the target's collections.
-        attempts: tries at this version before this run.
-        rows: the pipeline's own fields, without id, source, version, ordinal and embedding.
-        vectors: float32 array of shape (len(rows), dimension).
-        metadata: of the whole object, for the ledger.
-    """
-
-    source: str
-    version: str
-    size: int
-    attempts: int
-    change: Change
-    collection: int = 0
-    first: int = 0
-    totals: tuple[int, ...] = (0,)
-    rows: Sequence[Mapping[str, Any]] = ()
-    vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    failure: ObjectError | None = None
-
-    @property
-    def total(self) -> int:
-        return sum(self.totals)
+"""The failure of an object in the ledger while its rows are written for the first time."""
 
 
 def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Cut rows into batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes, at least one row each."""
+    """Split rows into batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes, with at least one row each."""
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
@@ -130,22 +73,22 @@ def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, 
         yield batch
 
 
-def _tried_again(part: ObjectPart) -> bool:
+def _is_retried(part: ObjectPart) -> bool:
     return part.failure is not None and is_retried(part.failure.failure, part.attempts + 1)
 
 
 class ObjectWriter:
-    """Writes parts of objects through one client. Not thread-safe; the order of writes is in the module's docstring."""
+    """Writes parts of objects with one client, in the order of the module's docstring. Not thread-safe."""
 
     def __init__(self, client: MilvusClient, target: Target) -> None:
         self._client = client
         self._target = target
 
     def write(self, parts: Sequence[ObjectPart]) -> ObjectOutcomes:
-        """Write the parts and finish the objects that are complete with them.
+        """Write the parts, and finish the objects that are complete with them.
 
         Raises:
-            pymilvus.exceptions.MilvusException: a request failed for good; nothing after it was claimed.
+            pymilvus.exceptions.MilvusException: a request failed permanently; the ledger claims nothing that follows.
         """
         outcome = ObjectOutcomes()
         self._check_lease()
@@ -165,7 +108,7 @@ class ObjectWriter:
             [
                 part
                 for part in finished.values()
-                if (part.change is not Change.NEW or self._target.clean_new) and not _tried_again(part)
+                if (part.change is not Change.NEW or self._target.clean_new) and not _is_retried(part)
             ]
         )
         entries = [self._ledger_row(part, self._mean(part, parts)) for part in finished.values()]
@@ -185,17 +128,17 @@ class ObjectWriter:
         return outcome
 
     def remove(self, sources: Iterable[str]) -> tuple[int, int]:
-        """Remove objects that left the store: their rows first, then their ledger rows.
+        """Remove objects that left the store: first their rows, then their ledger rows.
 
         Returns:
-            How many objects and how many rows.
+            The numbers of objects and of rows.
         """
         objects = rows = 0
         remaining = iter(sources)
         while batch := list(islice(remaining, SOURCES_PER_QUERY)):
             self._check_lease()
             rows += self._delete_rows(self._rows_except(batch).values())
-            # Not by `ids=`: pymilvus writes those into an expression as they are, backslashes and quotes included.
+            # Not by `ids=`: pymilvus puts those into an expression without escaping backslashes and quotes.
             self._client.delete(self._target.ledger, filter=f"source in {literal_list(batch)}", timeout=TIMEOUT)
             objects += len(batch)
         return objects, rows
@@ -205,7 +148,7 @@ class ObjectWriter:
             self._target.lease.assert_held(self._client)
 
     def _ids(self, part: ObjectPart, collection: int) -> list[str]:
-        """Of all the object's rows in a collection."""
+        """The ids of all the object's rows in a collection."""
         end = sum(part.totals[: collection + 1])
         return row_ids(part.source, part.version, self._target.fingerprint, end - part.totals[collection], end)
 
@@ -223,7 +166,7 @@ class ObjectWriter:
             }
 
     def _finished(self, parts: Sequence[ObjectPart]) -> dict[str, ObjectPart]:
-        """The first part of each object that has failed or has all its rows acknowledged with these, by source."""
+        """By source, the first part of each object that has failed, or whose rows are all acknowledged by now."""
         first: dict[str, ObjectPart] = {}
         here: Counter[str] = Counter()
         for part in parts:
@@ -242,7 +185,7 @@ class ObjectWriter:
         return range(len(self._target.collections))
 
     def _stored(self, part: ObjectPart, collection: int, field_name: str) -> Iterator[list[dict[str, Any]]]:
-        """A field of those of the object's rows that a collection has, in pages."""
+        """One field of the object's rows that are in a collection, in pages."""
         ids = self._ids(part, collection)
         for start in range(0, len(ids), BATCH_ROWS):
             yield self._client.query(
@@ -254,7 +197,7 @@ class ObjectWriter:
             )
 
     def _mean(self, part: ObjectPart, parts: Sequence[ObjectPart]) -> np.ndarray:
-        """Of the object's vectors in the first collection that has some: models' spaces do not mix."""
+        """Mean of the object's vectors in the first collection that has any: two models' vectors must not be mixed."""
         vector = np.zeros(self._target.ledger_dimension, np.float32)
         if part.failure is not None or part.total == 0:
             return vector
@@ -268,7 +211,7 @@ class ObjectWriter:
         return vector
 
     def _stored_mean(self, part: ObjectPart, collection: int) -> np.ndarray | None:
-        """Mean of an object that was written in parts, whose vectors no single writer has seen."""
+        """Mean of the stored vectors of an object that several writers wrote in parts; None if there are none."""
         total, count = np.zeros(1, np.float64), 0
         for rows in self._stored(part, collection, "embedding"):
             for row in rows:
@@ -296,7 +239,7 @@ class ObjectWriter:
             self._client.upsert(self._target.ledger, batch, timeout=TIMEOUT)
 
     def _other_rows(self, parts: Sequence[ObjectPart]) -> dict[str, _Found]:
-        """The parts' objects' rows that are of other versions, by source; only sources that have some."""
+        """By source, the rows of other versions of the parts' objects; only sources that have any."""
         others: dict[str, _Found] = {}
         for start in range(0, len(parts), SOURCES_PER_QUERY):
             batch = parts[start : start + SOURCES_PER_QUERY]
@@ -306,7 +249,7 @@ class ObjectWriter:
         return others
 
     def _rows_except(self, sources: list[str], keep: Sequence[set[str]] | None = None) -> dict[str, _Found]:
-        """All rows of `sources` but those to `keep` in each collection, by source; only sources that have some."""
+        """By source, all rows except those to `keep` in each collection; only sources that have any."""
         found: dict[str, _Found] = {}
         condition = f"source in {literal_list(sources)}"
         for index, collection in enumerate(self._target.collections):
@@ -317,7 +260,7 @@ class ObjectWriter:
         return found
 
     def _delete_rows(self, rows: Iterable[_Found]) -> int:
-        """Delete rows; returns how many."""
+        """Delete rows, and return their number."""
         by_collection: dict[int, list[str]] = {}
         for found in rows:
             for index, row_id in found:

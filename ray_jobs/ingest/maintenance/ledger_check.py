@@ -1,8 +1,8 @@
-"""One pass over the ledger and the rows of a pipeline: orphans go, losses are found.
+"""One pass over the ledger and the rows of a pipeline, which deletes orphans and finds losses.
 
-The ledger is read in the order of its sources, page by page, and the rows in the ranges between the pages' ends. What a
-row's id must be follows from the ledger, so that a counter per object of the page is all that is kept, and one per
-object that the ledger does not know.
+The ledger is read page by page in the order of its sources, and the rows in the ranges between the ends of the pages.
+The ledger determines the ids of the rows, so memory holds only one counter per object of the page, and one per object
+that is not in the ledger.
 """
 
 from __future__ import annotations
@@ -32,25 +32,24 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 INTERVAL = 5.0
-"""Seconds between lines of progress."""
+"""Seconds between progress messages."""
 
 _ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
 
-
-_ENTRY_LOST = ObjectError(Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows are there")
-"""What the ledger is told of an object that it did not know: the same as before its rows were written at first."""
+_ENTRY_LOST = ObjectError(Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows exist")
+"""The failure in a new ledger row for an object whose ledger row was lost: as before its rows were first written."""
 
 
 class LedgerCheck:
-    """One pass. What it finds is added to `report`, and objects with losses to `losses`."""
+    """One pass. Adds its findings to `report`, and the objects with losses to `losses`."""
 
     def __init__(
         self,
         client: MilvusClient,
         options: MaintenanceOptions,
         pipeline: str,
-        held: Lease | None,
+        lease: Lease | None,
         report: MaintenanceReport,
         losses: ObjectOutcomes,
         say: Callable[[str], None],
@@ -58,7 +57,7 @@ class LedgerCheck:
         self._client = client
         self._options = options
         self._pipeline = pipeline
-        self._held = held
+        self._lease = lease
         self._report = report
         self._losses = losses
         self._say = say
@@ -69,10 +68,10 @@ class LedgerCheck:
         self._started = self._said = time.monotonic()
 
     def run(self) -> None:
-        """Compare everything.
+        """Compare all rows with the ledger.
 
         Raises:
-            ConfigurationError: there are rows and no entry at all; what happened to the ledger is for a person to see.
+            ConfigurationError: there are rows and no ledger entries at all; a person must find out what happened.
         """
         self._rows = [name for name in self._rows if self._any(name, 'id != ""')]
         if self._rows and not self._any(self._ledger, f"pipeline == {literal(self._pipeline)}"):
@@ -82,7 +81,7 @@ class LedgerCheck:
             )
         after = ""
         if self._any(self._ledger, 'source != ""'):
-            # All pipelines' entries: a row whose object another pipeline knows is not this one's to judge.
+            # Entries of all pipelines, since rows of an object that belongs to another pipeline are not checked here.
             for page in query_pages(self._client, self._ledger, 'source != ""', _LEDGER_FIELDS, key="source"):
                 last = page[-1]["source"]
                 self._compare(page, f"source > {literal(after)} and source <= {literal(last)}")
@@ -92,7 +91,7 @@ class LedgerCheck:
             self._delete(name)
 
     def _any(self, collection: str, condition: str) -> bool:
-        """Whether the collection is there and has such a row; it is loaded then."""
+        """Whether the collection exists and has such a row. If it exists, it is loaded."""
         if not self._client.has_collection(collection, timeout=TIMEOUT):
             return False
         self._client.load_collection(collection, timeout=TIMEOUT)
@@ -125,7 +124,7 @@ class LedgerCheck:
         self._show()
 
     def _orphan(self, entry: dict[str, Any]) -> Orphan | None:
-        """Why a row is an orphan that its object's ledger entry does not claim; None where it is to stay."""
+        """Why a row that its object's ledger entry does not claim is an orphan; None if it must stay."""
         if entry["pipeline"] != self._pipeline:
             return None
         if entry["status"] == "ok":
@@ -144,7 +143,7 @@ class LedgerCheck:
             self._delete(name)
 
     def _show(self) -> None:
-        """Print what a dry run has found."""
+        """Print the orphans that a dry run has found."""
         for (source, reason), count in self._shown.items():
             self._say(f"orphans  {printable(source)}: {count} rows {ORPHANS_IN_WORDS[reason]}")
         self._shown.clear()
@@ -157,20 +156,20 @@ class LedgerCheck:
             self._orphans[name] = []
 
     def _rows_lost(self, counted: list[tuple[dict[str, Any], int]]) -> None:
-        """See to the entries of which fewer rows are there than they claim."""
+        """Handle the entries that claim more rows than there are."""
         lost = []
         for entry, present in counted:
             if present < entry["rows"]:
                 lost.append(entry["source"])
                 self._report.rows_lost += entry["rows"] - present
-                self._lost(entry["source"], Failure.ROWS_LOST, f"{present} of {entry['rows']} rows are there")
+                self._lost(entry["source"], Failure.ROWS_LOST, f"{present} of {entry['rows']} rows exist")
         self._mend(lost, self._mark)
 
     def _entries_lost(self, unknown: Counter[str]) -> None:
-        """See to the objects that have rows and no entry."""
+        """Handle the objects that have rows and no entry."""
         for source, count in unknown.items():
             self._report.rows_unknown += count
-            self._lost(source, Failure.ENTRY_LOST, f"{count} rows are there, and the ledger does not know the object")
+            self._lost(source, Failure.ENTRY_LOST, f"{count} rows exist, and the object is not in the ledger")
         self._mend(list(unknown), self._announce)
 
     def _lost(self, source: str, failure: Failure, problem: str) -> None:
@@ -180,7 +179,7 @@ class LedgerCheck:
         self._report.lost_under = _folder(source, self._report.lost_under)
 
     def _mend(self, sources: list[str], mend: Callable[[list[str]], None]) -> None:
-        """Have the next run do these objects again; until then what is there of their rows stays."""
+        """Make the next run process these objects again; until then, their remaining rows stay."""
         if not self._options.mend:
             self._report.failed += len(sources)
             return
@@ -190,6 +189,7 @@ class LedgerCheck:
             mend(sources[start : start + SOURCES_PER_QUERY])
 
     def _mark(self, sources: list[str]) -> None:
+        """Mark the entries as unfinished."""
         rows = self._client.query(
             self._ledger, filter=f"source in {literal_list(sources)}", output_fields=["*"], consistency_level="Strong",
             timeout=TIMEOUT,
@@ -198,7 +198,7 @@ class LedgerCheck:
         self._client.upsert(self._ledger, marked, timeout=TIMEOUT)
 
     def _announce(self, sources: list[str]) -> None:
-        """Without a version: whatever is in the store, the next run does it; and what is not there, it removes."""
+        """Add entries without a version: the next run processes the objects, or removes those that left the store."""
         vector = np.zeros(dimension_of(self._client, self._ledger, "vector"), np.float32)
         entries = [
             ledger_row(
@@ -210,8 +210,8 @@ class LedgerCheck:
         self._client.upsert(self._ledger, entries, timeout=TIMEOUT)
 
     def _check_lease(self) -> None:
-        if self._held is not None:
-            self._held.assert_held(self._client)
+        if self._lease is not None:
+            self._lease.assert_held(self._client)
 
     def _progress(self) -> None:
         now = time.monotonic()
@@ -225,7 +225,7 @@ class LedgerCheck:
 
 
 def _is_claimed(row: dict[str, Any], entry: dict[str, Any]) -> bool:
-    """Whether the row is one of the `rows` that the ledger entry says its object has."""
+    """Whether the row is one of the rows that the ledger entry claims for its object."""
     return (
         row["ordinal"] < entry["rows"]
         and row["version"] == entry["version"]
@@ -234,7 +234,7 @@ def _is_claimed(row: dict[str, Any], entry: dict[str, Any]) -> bool:
 
 
 def _folder(source: str, other: str | None) -> str:
-    """The longest folder that holds both."""
+    """The longest folder that contains both."""
     pairs = zip(source, source if other is None else other, strict=False)
     common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return common[: common.rfind("/") + 1]

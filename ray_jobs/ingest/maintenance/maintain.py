@@ -1,18 +1,19 @@
-"""Compare a pipeline's collection with its ledger: remove orphans, find what was lost, and tidy the storage.
+"""Compare a pipeline's collections with the ledger: remove orphans, find losses, and compact the storage.
 
-An ingest run looks only at what is under its prefix, and trusts the ledger. So nobody else would see
+An ingest run reads only what is under its prefix, and trusts the ledger. Only maintenance finds
 
-- orphans: rows that no run will ask for again. Their object is `ok` and they are not among its rows (an older version,
-  other settings), or it has failed for good. They are removed. Rows of an older version stay while their object's
-  failure has tries left, as in `ingest.ledger.writer`;
-- lost rows: an `ok` ledger row claims them and they are not there. The ledger row can be marked so that the next run
-  over the object does it again, as if it had been cut off in its last step;
-- lost ledger rows: an object has rows and the ledger does not know it. Since the writer announces an object before its
-  rows, no run that was cut off leaves this: somebody deleted in the ledger, or wrote beside it. Whether the object is
-  still in the store only a run can see, and most prefixes have no run to come. So its rows stay, as good as they may
-  be, and it can be announced to the ledger once more: the next run over it does it again, or removes it if it left.
+- orphans: rows that no run will delete. Their object is `ok` and does not claim them (they are of an older version or
+  other settings), or it has failed permanently. They are deleted. Rows of an older version stay while a retry of their
+  object is due, as in `ingest.ledger.writer`;
+- lost rows: an `ok` ledger row claims them and they do not exist. The ledger row can be marked so that the next run
+  over the object processes it again, as if its last step had been interrupted;
+- lost ledger rows: an object has rows and no ledger row. The writer adds a ledger row before an object's rows, so an
+  interrupted run does not cause this: somebody deleted from the ledger, or wrote rows without it. Only a run can see
+  whether the object is still in the store, and most prefixes will have no further run. So the rows stay, and the object
+  can be added to the ledger again: the next run over it processes it again, or removes it if it has left the store.
 
-Rows of a run that is under way look like orphans. So the lease over everything is held: runs wait for it, it for them.
+Rows of a run in progress look like orphans. So maintenance holds the lease over everything: it waits for runs to end,
+and runs wait for it.
 """
 
 from __future__ import annotations
@@ -38,15 +39,15 @@ if TYPE_CHECKING:
 
 
 def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> MaintenanceReport:
-    """Check every pipeline's rows against the ledger, remove orphans, flush and compact; returns what was found.
+    """Check every pipeline's rows against the ledger, remove orphans, flush and compact; returns the findings.
 
     Args:
         say: prints a line for a person.
 
     Raises:
-        JobError: it could not be finished. Whatever was done holds.
-        TooManyFailedError: it was finished, and there are losses that nobody was asked to mend; `report` is in its
-            arguments.
+        JobError: maintenance could not be finished. Changes made so far are complete in themselves.
+        TooManyFailedError: maintenance finished, and there are losses that it was not told to mend; the exception's
+            arguments contain the report.
     """
     started = time.monotonic()
     report = MaintenanceReport("maintenance", "", options.run_id, "", dry_run=options.dry_run)
@@ -54,17 +55,17 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
     client = connect(options.milvus_uri)
     with errors_as_sentences(options.milvus_uri):
         if options.dry_run:
-            say("dry run: runs are not waited for, and what one is writing may look orphaned or lost")
+            say("dry run: it does not wait for runs, and rows that a run is writing may look orphaned or lost")
         for pipeline in options.pipelines:
             with ExitStack() as stack:
-                held = None
+                run_lease = None
                 if not options.dry_run:
-                    held = stack.enter_context(
+                    run_lease = stack.enter_context(
                         lease(client, options.collection, pipeline, "", options.run_id, say, options.lease_seconds)
                     )
                 _tidy_generations(client, options, pipeline, report, say)
-                LedgerCheck(client, options, pipeline, held, report, losses, say).run()
-                if not options.dry_run:  # while nobody writes, which Milvus Lite cannot always bear
+                LedgerCheck(client, options, pipeline, run_lease, report, losses, say).run()
+                if not options.dry_run:  # under the lease: Milvus Lite cannot always flush while others write
                     _flush(client, [options.collection + name for name in (*COLLECTIONS[pipeline], SOURCES)], say)
         report.stages["check"] = {"seconds": round(time.monotonic() - started, 3), "items": report.rows_checked}
         if options.compact and not options.dry_run:
@@ -88,10 +89,12 @@ def _tidy_generations(
     report: MaintenanceReport,
     say: Callable[[str], None],
 ) -> None:
-    """Complete a switch to another model, whose rows would look like orphans, and see to what it left behind.
+    """Complete a switch to another model, and report or drop obsolete collections and unfinished migrations.
+
+    Before a switch is complete, the new model's rows look like orphans.
 
     Raises:
-        ConfigurationError: a switch was cut off, and a dry run may not complete it.
+        ConfigurationError: a switch was interrupted, and a dry run may not complete it.
     """
     names = Names.searched(client, options.collection, pipeline, COLLECTIONS[pipeline])
     if names is None:
@@ -99,7 +102,7 @@ def _tidy_generations(
     if is_switch_interrupted(client, names):
         if options.dry_run:
             raise ConfigurationError(
-                f"the switch to {names} was cut off; a run of {pipeline}, or this without --dry-run, completes it"
+                f"the switch to {names} was interrupted; a run of {pipeline}, or this without --dry-run, completes it"
             )
         say(f"completing the switch to {names}")
         finish_switch(client, names)
@@ -112,7 +115,7 @@ def _tidy_generations(
         report.staged_collections.extend(migration.rows)
         say(
             f"{_fate(options, options.drop_staged, '--drop-staged')}: {' and '.join(migration.rows)}, a migration to "
-            f"the model {migration.model} that is not completed: {migration.staged} objects are done in it, and "
+            f"the model {migration.model} that is not complete: {migration.staged} objects are done in it, and "
             f"{migration.known} in {names}"
         )
         if options.drop_staged and not options.dry_run:
@@ -120,7 +123,7 @@ def _tidy_generations(
 
 
 def _fate(options: MaintenanceOptions, drop: bool, flag: str) -> str:
-    """What is done with a collection that would be dropped with `flag`."""
+    """Words for the fate of a collection that is dropped with `flag`."""
     if not drop:
         return f"kept ({flag} drops it)"
     return "to be dropped" if options.dry_run else "dropping"
@@ -134,7 +137,7 @@ def _flush(client: MilvusClient, names: list[str], say: Callable[[str], None]) -
 
 
 def _compact(client: MilvusClient, options: MaintenanceOptions, say: Callable[[str], None]) -> None:
-    """Start it, and leave it to the server: it may take hours, and it changes no row."""
+    """Start the compaction, and leave it to the server: it may take hours, and it changes no rows."""
     if is_lite(client):
         say("no compaction: Milvus Lite compacts by itself after each flush")
         return

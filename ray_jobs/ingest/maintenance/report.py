@@ -1,4 +1,4 @@
-"""What maintenance is told, and what it says that it found."""
+"""The options and the report of maintenance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest.run.report import Report
 
 
 class Orphan(StrEnum):
-    """Why a row is one."""
+    """Why a row is an orphan."""
 
     SUPERSEDED = "superseded"
     FAILED = "failed"
@@ -19,19 +19,20 @@ class Orphan(StrEnum):
 
 ORPHANS_IN_WORDS = {
     Orphan.SUPERSEDED: "of another version or other settings",
-    Orphan.FAILED: "of an object that failed for good",
+    Orphan.FAILED: "of an object that failed permanently",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceOptions:
-    """What `maintain` is told. `collection` is the prefix of the collections' names.
+    """Options of `maintain`.
 
     Attributes:
-        mend: have the next run over them do objects again of which rows, or the entry in the ledger, are lost.
-        drop_old: drop the collections of models that are no longer searched; without it they are named.
-        drop_staged: drop migrations that are not completed, as given up; without it they are named.
-        compact: have the server merge segments and drop what was deleted.
+        collection: prefix of the collections' names.
+        mend: make the next run process objects again whose rows, or whose ledger entries, are lost.
+        drop_old: drop obsolete collections; they are always reported.
+        drop_staged: drop unfinished migrations; they are always reported.
+        compact: make the server merge segments and free the space of deleted rows.
     """
 
     milvus_uri: str
@@ -48,16 +49,16 @@ class MaintenanceOptions:
 
 @dataclass(slots=True)
 class MaintenanceReport(Report):
-    """`listed` objects are the ledger's. Of those with losses `changed` were mended, and `failed` were not.
+    """`listed` counts the objects in the ledger; of those with losses, `changed` were mended and `failed` were not.
 
     Attributes:
-        rows_checked: rows of the collections.
-        rows_lost: rows that the ledger claims and that are not there.
-        rows_unknown: rows of objects that the ledger does not know.
-        old_collections: found; they are dropped where that was asked for.
-        staged_collections: of migrations that are not completed; they too.
-        orphans: rows found, by reason; `rows_deleted` says how many of them were removed.
-        lost_under: the longest folder that holds all objects with losses; None where there are none.
+        rows_checked: number of rows in the collections.
+        rows_lost: number of rows that the ledger claims and that do not exist.
+        rows_unknown: number of rows of objects that are not in the ledger.
+        old_collections: obsolete collections, which were dropped if `drop_old` was set.
+        staged_collections: collections of unfinished migrations, which were dropped if `drop_staged` was set.
+        orphans: number of orphans by reason; `rows_deleted` counts those that were deleted.
+        lost_under: the longest folder that contains all objects with losses; None if there are none.
     """
 
     rows_checked: int = 0
@@ -75,9 +76,9 @@ class MaintenanceReport(Report):
             f"  checked  {self.listed} objects, {self.rows_checked} rows",
             f"  orphans  {sum(self.orphans.values())} rows{f' ({orphans})' if orphans else ''}, "
             + ("to be deleted" if self.dry_run else f"{self.rows_deleted} deleted"),
-            f"  lost     {self.rows_lost} rows; {self.rows_unknown} rows are of objects that the ledger does not know",
+            f"  lost     {self.rows_lost} rows; {self.rows_unknown} rows are of objects that are not in the ledger",
             f"  mend     {self.changed + self.failed} objects have losses, {self.changed} "
-            f"{'to be marked' if self.dry_run else 'marked'} to be done again"
+            f"{'to be marked' if self.dry_run else 'marked'} to be processed again"
             + (f" by a run over {printable(self.lost_under)}" if self.lost_under and self.changed else ""),
         ]
         return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""One collection for each model behind each public name, so that no search meets the vectors of two models.
+"""Generations: each public name is an alias of one collection per model, so no search sees the vectors of two models.
 
 `documents` is an alias; its rows are in `documents_<key of the model>`. A run with another model builds a second
 collection beside the first (`--migrate`), with a ledger of its own, the staging ledger, while searches and daily runs
-stay with the first. When all that the ledger knows is in the second, the alias is switched, which is one step for
-Milvus, and the staging ledger is copied over the ledger. A switch that is cut off between the two is completed by the
-next run. The old collection stays until maintenance is told to drop it.
+keep using the first. When the second collection holds everything that is in the ledger, the alias is switched, which
+is atomic in Milvus, and the staging ledger is copied over the ledger. If a switch is interrupted between these two
+steps, the next run completes it. The old collection stays until maintenance is told to drop it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 PIPELINES = tuple(sorted(COLLECTIONS))
-"""All that write to the ledger, in the order in which whoever needs all of their leases takes them."""
+"""All pipelines, which share the ledger. Whoever needs the leases of all of them takes them in this order."""
 
 UNKNOWN = "of unknown name"
-"""For the model of a collection that does not say it."""
+"""Model of a collection that does not have MODEL_PROPERTY."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The collections of a pipeline with its models.
+    """Names of the collections of a pipeline with certain models.
 
     Attributes:
-        pipeline: whose they are.
-        public: aliases of the rows that are searched.
+        pipeline: name of the pipeline.
+        public: aliases that searches use.
         rows: collections of the models' rows, one for each alias.
         ledger: alias of the ledger.
-        staging: ledger of `rows` until they are what is searched.
+        staging: staging ledger of `rows`, until searches use these.
     """
 
     pipeline: str
@@ -53,7 +53,7 @@ class Names:
 
     @classmethod
     def of(cls, prefix: str, pipeline: str, collections: Sequence[str], model: str) -> Names:
-        """`prefix` of all names, `collections` and `model` of the pipeline."""
+        """Names with `prefix` for a pipeline with these `collections` and this `model`."""
         return cls._of(prefix, pipeline, collections, f"_{model_key(model)}")
 
     @classmethod
@@ -63,7 +63,7 @@ class Names:
 
     @classmethod
     def searched(cls, client: MilvusClient, prefix: str, pipeline: str, collections: Sequence[str]) -> Names | None:
-        """Those of the models whose rows are searched; None where there is no alias."""
+        """Names of the generation that searches use; None if there is no alias."""
         public = prefix + collections[0]
         rows = alias_target(client, public)
         if rows is None or rows == public:
@@ -75,10 +75,10 @@ class Names:
 
 
 def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
-    """Whether another model's rows are what is searched, and this one's are built beside them.
+    """Whether searches use another model's rows, so that this model's rows are built beside them.
 
     Raises:
-        ConfigurationError: they are, and nobody asked to `migrate`.
+        ConfigurationError: they do, and `migrate` is false; or a public name is a collection and not an alias.
     """
     searched = [alias_target(client, public) for public in names.public]
     if any(found == public for found, public in zip(searched, names.public, strict=True)):
@@ -86,7 +86,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
             f"{' or '.join(names.public)} is a collection and not the alias that runs of this program make; "
             "rename it, or use another --collection prefix"
         )
-    # Of several one may be switched already, or not be there yet, where a run was cut off.
+    # If a run was interrupted, only some of several aliases may exist or be switched.
     if searched[0] in (None, names.rows[0]) or _is_nothing(client, names):
         return False
     if not migrate:
@@ -98,7 +98,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
 
 
 def _is_nothing(client: MilvusClient, names: Names) -> bool:
-    """Whether nothing was ever written to what is searched: a first run failed, with a model that was not to be had."""
+    """Whether nothing was ever written to the searched collections, because a first run could not load its model."""
     if next(read_ledger(client, names.ledger, "", names.pipeline), None) is not None:
         return False
     for public in names.public:
@@ -112,13 +112,13 @@ def _is_nothing(client: MilvusClient, names: Names) -> bool:
 
 
 def empty_generation_is_searched(client: MilvusClient, names: Names) -> bool:
-    """Whether an empty collection of another model is what is searched."""
+    """Whether searches use an empty collection of another model."""
     searched = alias_target(client, names.public[0])
     return searched not in (None, names.rows[0], names.public[0]) and _is_nothing(client, names)
 
 
 def drop_empty_generation(client: MilvusClient, names: Names) -> None:
-    """Drop what is searched if it is an empty collection of another model. The caller holds the pipeline's lease."""
+    """Drop the searched collections if they are empty and of another model. The caller holds the pipeline's lease."""
     if not empty_generation_is_searched(client, names):
         return
     for public, rows in zip(names.public, names.rows, strict=True):
@@ -129,12 +129,12 @@ def drop_empty_generation(client: MilvusClient, names: Names) -> None:
 
 
 def model_of(client: MilvusClient, name: str) -> str:
-    """The name of the model that a collection's vectors are of, or UNKNOWN."""
+    """The name of the model of a collection's vectors, or UNKNOWN."""
     return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN))
 
 
 def publish(client: MilvusClient, names: Names) -> None:
-    """Let searches find the rows, where there is nothing to find yet."""
+    """Point the public names that do not exist yet at the rows."""
     from pymilvus.exceptions import MilvusException
 
     for public, rows in zip(names.public, names.rows, strict=True):
@@ -143,18 +143,18 @@ def publish(client: MilvusClient, names: Names) -> None:
         try:
             client.create_alias(rows, public, timeout=TIMEOUT)
         except MilvusException:
-            # Another run was first; with another model it is an error now.
+            # Another run was faster. With another model, this is an error now.
             if alias_target(client, public) is None or is_staged(client, names, migrate=False):
                 raise
 
 
-# --- the switch to another model
+# --- migration to another model
 
 
 def start_migration(client: MilvusClient, names: Names, dimension: int) -> None:
-    """Make the staging ledger, and room for an empty collection, if this migration has not begun yet.
+    """Create the staging ledger, unless this migration has already started.
 
-    A collection that was kept of an earlier time with the same model goes: it has rows of objects that changed or left
+    A collection from an earlier time with the same model is dropped: it has rows of objects that have changed or left
     since. The caller holds the lease of the whole pipeline.
     """
     if client.has_collection(names.staging, timeout=TIMEOUT) or not is_staged(client, names, migrate=True):
@@ -166,19 +166,20 @@ def start_migration(client: MilvusClient, names: Names, dimension: int) -> None:
 
 
 def count_disagreements(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
-    """For how many objects the ledger and the staging ledger do not agree, and the first of them.
+    """The number of objects on which the ledger and the staging ledger do not agree, and the first such object.
 
     Args:
-        source: the prefix that has just been processed: there the staging ledger is right.
-        listed_all: whether all objects under it were: then those that are not staged have left the store.
+        source: the prefix that has just been processed; under it, the staging ledger is right.
+        listed_all: whether all objects under `source` were processed; then objects that are not staged have left the
+            store.
 
     Raises:
-        JobError: there is no staging ledger any more.
+        JobError: the staging ledger no longer exists.
     """
     if is_staged(client, names, migrate=True) and not client.has_collection(names.staging, timeout=TIMEOUT):
         raise JobError(
             f"the migration to {names} was dropped while this run worked on it; nothing is switched, "
-            "and another run with --migrate begins it anew"
+            "and another run with --migrate starts it anew"
         )
     count, first = 0, ""
     for known, twin in _paired(client, names):
@@ -191,24 +192,24 @@ def count_disagreements(client: MilvusClient, names: Names, source: str, listed_
 
 
 def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:
-    """Under the prefix that was processed: nothing is lost by the switch that is still in the store."""
+    """Under the processed prefix: whether the switch loses nothing that is still in the store."""
     if known is None or not known.ok:
         return True
     if twin is None:
         return listed_all
-    # A new version that is bad would have cost the object its rows anyway; the same one must not.
+    # An object whose new version fails loses its rows anyway; the failure of the same version must not cost them.
     return twin.ok or (twin.version != known.version and not is_retried(twin.error_type, twin.attempts))
 
 
 def _is_the_same(known: LedgerEntry | None, twin: LedgerEntry | None) -> bool:
-    """Elsewhere the ledger is right: what it does not know, or not like this, has changed or left since."""
+    """Elsewhere the ledger is right: a staged entry that differs is of an object that has changed or left since."""
     if known is None or twin is None:
         return known is not None and not known.ok
     return known.version == twin.version and (twin.ok or not known.ok)
 
 
 def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry | None, LedgerEntry | None]]:
-    """Every object of the ledger and of the staging ledger, with its entry in each."""
+    """Every object of the ledger or the staging ledger, with its entries in both."""
     ledger = read_ledger(client, names.ledger, "", names.pipeline)
     staged = read_ledger(client, names.staging, "", names.pipeline)
     known, twin = next(ledger, None), next(staged, None)
@@ -225,7 +226,7 @@ def _paired(client: MilvusClient, names: Names) -> Iterator[tuple[LedgerEntry | 
 
 
 def switch(client: MilvusClient, names: Names) -> None:
-    """Let searches find the new rows from now on. The caller holds the lease of the whole pipeline."""
+    """Make searches use the new rows. The caller holds the lease of the whole pipeline."""
     for rows in names.rows:
         client.flush(rows, timeout=TIMEOUT)
     _point(client, names)
@@ -233,20 +234,20 @@ def switch(client: MilvusClient, names: Names) -> None:
 
 
 def _point(client: MilvusClient, names: Names) -> None:
-    """The first one first: it is what tells that a switch was begun."""
+    """Point all aliases at the rows; `is_switch_interrupted` reads the first one, so it is switched first."""
     for public, rows in zip(names.public, names.rows, strict=True):
         if alias_target(client, public) != rows:
             client.alter_alias(rows, public, timeout=TIMEOUT)
 
 
 def is_switch_interrupted(client: MilvusClient, names: Names) -> bool:
-    """Whether a switch to these rows was begun and not completed."""
+    """Whether a switch to these rows has started and is not complete."""
     has_staging = client.has_collection(names.staging, timeout=TIMEOUT)
     return has_staging and alias_target(client, names.public[0]) == names.rows[0]
 
 
 def finish_switch(client: MilvusClient, names: Names) -> None:
-    """Make the staging ledger the ledger. The caller holds the lease of the whole pipeline."""
+    """Copy the staging ledger over the ledger. The caller holds the lease of the whole pipeline."""
     if not is_switch_interrupted(client, names):
         return
     _point(client, names)

@@ -1,8 +1,8 @@
-"""What changes of the model leave behind: collections that are no longer searched, and migrations not completed.
+"""Obsolete collections, which searches no longer use after a change of the model, and unfinished migrations.
 
-The first are kept as a way back, and a migration that was given up looks like one whose next run is to come. So both
-are named, and dropped only where a person asks for it. The caller holds the lease of the whole pipeline, and has
-completed a switch that was cut off: what is searched is none of these.
+Obsolete collections are kept as a way back, and an abandoned migration looks like one that the next run continues. So
+both are only reported, and dropped if a person asks for it. The caller holds the lease of the whole pipeline and has
+completed any interrupted switch, so searches use none of these collections.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.migration.generations import Names, model_of
+from ingest.migration.generations import UNKNOWN, Names, model_of
 from ingest.milvus.client import TIMEOUT, alias_target
 from ingest.milvus.expressions import literal
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """One that has not switched searches to its collection.
+class UnfinishedMigration:
+    """A migration that has not switched searches to its collections.
 
     Attributes:
-        rows: the collections that it builds, which may not be there yet.
-        staging: its ledger.
-        model: what it builds it with.
-        staged, known: objects that are done in it, and in what is searched.
+        rows: the collections that it builds; they may not exist yet.
+        staging: its staging ledger.
+        model: the model that it builds them with.
+        staged, known: numbers of objects that are done in the staging ledger and in the ledger.
     """
 
     rows: tuple[str, ...]
@@ -38,7 +38,7 @@ class Migration:
 
 
 def obsolete_collections(client: MilvusClient, names: Names) -> list[str]:
-    """Collections of other models that are neither searched nor being built, and ledgers that were outgrown."""
+    """Collections of other models that are neither searched nor being built, and ledgers with shorter vectors."""
     there = set(client.list_collections(timeout=TIMEOUT))
     rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
     found = []
@@ -51,27 +51,27 @@ def obsolete_collections(client: MilvusClient, names: Names) -> list[str]:
     return found + sorted(name for name in there if outgrown.fullmatch(name) and name != ledger)
 
 
-def unfinished_migrations(client: MilvusClient, names: Names) -> list[Migration]:
-    """Those that have begun and are not completed. `names` are those that are searched."""
+def unfinished_migrations(client: MilvusClient, names: Names) -> list[UnfinishedMigration]:
+    """Migrations that have started and are not complete. `names` is the generation that searches use."""
     staging = re.compile(rf"{re.escape(names.ledger)}_{names.pipeline}(_[0-9a-f]{{8}})")
     found = []
     for name in sorted(client.list_collections(timeout=TIMEOUT)):
         match = staging.fullmatch(name)
-        if not match or name == names.staging:  # the latter is of a switch that was cut off
+        if not match or name == names.staging:  # names.staging belongs to an interrupted switch
             continue
         rows = tuple(public + match[1] for public in names.public)
         is_there = client.has_collection(rows[0], timeout=TIMEOUT)
-        model = model_of(client, rows[0]) if is_there else "of unknown name"
+        model = model_of(client, rows[0]) if is_there else UNKNOWN
         staged, known = (_done(client, ledger, names.pipeline) for ledger in (name, names.ledger))
-        found.append(Migration(rows, name, model, staged, known))
+        found.append(UnfinishedMigration(rows, name, model, staged, known))
     return found
 
 
-def drop_migration(client: MilvusClient, migration: Migration) -> None:
-    """Drop what it has built.
+def drop_migration(client: MilvusClient, migration: UnfinishedMigration) -> None:
+    """Drop the collections of a migration.
 
-    Its ledger goes first: rows without it are an old collection, and the next migration begins anew; a ledger without
-    its rows would claim them.
+    Its ledger is dropped first: rows without a staging ledger are an obsolete collection, and the next migration starts
+    anew, but a staging ledger without its rows would claim rows that do not exist.
     """
     client.drop_collection(migration.staging, timeout=TIMEOUT)
     for rows in migration.rows:
@@ -79,7 +79,7 @@ def drop_migration(client: MilvusClient, migration: Migration) -> None:
 
 
 def _done(client: MilvusClient, ledger: str, pipeline: str) -> int:
-    """How many objects a ledger calls done."""
+    """The number of objects that are done according to a ledger."""
     client.load_collection(ledger, timeout=TIMEOUT)
     condition = f'pipeline == {literal(pipeline)} and status == "ok"'
     (row,) = client.query(

@@ -1,4 +1,4 @@
-"""What a run does, under leases, about the generations of its collections: before its work, and after it."""
+"""The steps of a run that concern generations of collections, before and after its work, under the right leases."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 Leases = Callable[[str, str], AbstractContextManager[Lease]]
-"""The lease of a pipeline over a prefix."""
+"""Takes a pipeline and a prefix, and holds that lease."""
 
 
 def prepare_ledger_and_migration(
-    client: MilvusClient, names: Names, dimension: int, wanted: bool, leases: Leases, say: Callable[[str], None]
+    client: MilvusClient, names: Names, dimension: int, migrate: bool, leases: Leases, say: Callable[[str], None]
 ) -> None:
-    """Complete a switch that was cut off, begin a migration, and make a ledger with room for this model's vectors.
+    """Start a migration or complete its interrupted switch, and ensure a ledger with room for this model's vectors.
 
-    The caller holds no lease yet: a run that holds one and waits for all others could wait for ever. So the ledger is
-    created here and not with the first rows: where another pipeline's first run has just made one that is too short,
-    it can still be widened.
+    The caller holds no lease yet: a run that holds one and waits for all others could wait forever. For the same reason
+    the ledger is created here and not with the first rows: if the first run of another pipeline has just created a
+    ledger with shorter vectors, it can still be widened.
     """
     if empty_generation_is_searched(client, names):
         with leases(names.pipeline, ""):
             drop_empty_generation(client, names)
-    if is_staged(client, names, wanted):
+    if is_staged(client, names, migrate):
         with leases(names.pipeline, ""):
             start_migration(client, names, dimension)
     create_ledger(client, names.ledger, dimension)
     if is_too_narrow(client, names.ledger, dimension):
-        say(f"copying the ledger {names.ledger}, whose vectors have less than {dimension} dimensions")
+        say(f"copying the ledger {names.ledger}, whose vectors have fewer than {dimension} dimensions")
         with ExitStack() as stack:
             for pipeline in PIPELINES:
                 stack.enter_context(leases(pipeline, ""))
@@ -66,11 +66,11 @@ def switch_if_complete(
     leases: Leases,
     say: Callable[[str], None],
 ) -> int:
-    """Point searches at this run's collections if they hold everything that the ledger knows.
+    """Switch searches to this run's collections if these hold everything that is in the ledger.
 
     Args:
         source: the prefix that the run has processed.
-        listed_all: whether the run has processed every object under it.
+        listed_all: whether the run has processed every object under `source`.
         prepare: creates and loads the run's collections.
 
     Returns:
@@ -80,8 +80,8 @@ def switch_if_complete(
         unmigrated, first = count_disagreements(client, names, source, listed_all)
         if unmigrated:
             say(
-                f"{' and '.join(names.public)} is not switched to {names} yet: for {unmigrated} objects the two "
-                f"do not agree, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
+                f"{' and '.join(names.public)} is not switched to {names} yet: the two do not agree on {unmigrated} "
+                f"objects, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
             )
         elif is_staged(client, names, migrate=True):
             prepare()

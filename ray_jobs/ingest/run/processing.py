@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ingest.ledger.outcomes import ObjectOutcomes
+from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
-from ingest.ledger.writer import Target
 from ingest.run.options import Options
 from ingest.run.ray_session import connect_ray, job_error
 from ingest.stages.pipeline import Pipeline, Reuse

@@ -17,8 +17,9 @@ from ingest.ledger.diff import Change, OnlyFailed, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.lease import Lease, lease
 from ingest.ledger.outcomes import ObjectOutcomes
+from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
-from ingest.ledger.writer import ObjectWriter, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, is_switch_interrupted, publish
 from ingest.migration.steps import prepare_ledger_and_migration, switch_if_complete
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences, is_lite

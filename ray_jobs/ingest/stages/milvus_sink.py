@@ -18,7 +18,8 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import FAILURES
 from ingest.ledger.diff import Change
 from ingest.ledger.outcomes import ObjectOutcomes
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
 from ingest.stages.progress import Observe
 

@@ -1,4 +1,4 @@
-"""The diff of a run: what is new, changed, tried again, unchanged, missing; checked against dictionaries too."""
+"""The diff of a run: new, changed, retried, unchanged and missing objects; also checked against dictionaries."""
 
 import random
 
@@ -26,11 +26,11 @@ def only(listing, ledger, **options):
     return difference
 
 
-def test_an_object_that_the_ledger_does_not_know_is_new():
+def test_an_object_that_is_not_in_the_ledger_is_new():
     assert only([listed("a", size=7)], []) == Difference(Change.NEW, "a", "v1", 7, 0)
 
 
-def test_an_object_that_failed_for_good_is_unchanged_and_said_to_have_failed():
+def test_a_permanently_failed_object_is_unchanged_and_marked_as_failed():
     assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).failed
     assert not only([listed("a")], [known("a")]).failed
 
@@ -39,7 +39,7 @@ def test_an_object_at_the_version_and_fingerprint_of_the_ledger_is_unchanged():
     assert only([listed("a")], [known("a")]).change is Change.UNCHANGED
 
 
-def test_another_version_is_a_change_and_the_listed_version_counts():
+def test_another_version_is_a_change_to_the_listed_version():
     assert only([listed("a", "v2")], [known("a", attempts=2)]) == Difference(Change.CHANGED, "a", "v2", 10, 0)
 
 
@@ -52,17 +52,17 @@ def test_an_object_that_left_the_store_is_missing():
 
 
 @pytest.mark.parametrize("attempts", range(1, MAX_ATTEMPTS))
-def test_a_failed_object_is_tried_again_and_its_attempts_are_kept(attempts):
+def test_a_failed_object_is_retried_and_keeps_its_attempts(attempts):
     difference = only([listed("a")], [known("a", ok=False, attempts=attempts)])
     assert (difference.change, difference.attempts) == (Change.RETRY, attempts)
 
 
-def test_a_failed_object_is_left_alone_after_the_last_attempt():
+def test_a_failed_object_is_not_retried_after_the_last_attempt():
     assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).change is Change.UNCHANGED
 
 
 @pytest.mark.parametrize("error_type", ["Encrypted", "NotAPdf", "Damaged", "ParserError", "TooManyPages"])
-def test_a_failure_that_is_the_objects_own_is_final_at_once(error_type):
+def test_a_failure_caused_by_the_object_itself_is_permanent_at_once(error_type):
     assert only([listed("a")], [known("a", ok=False, error_type=error_type)]).change is Change.UNCHANGED
 
 
@@ -71,25 +71,25 @@ def test_a_failure_that_is_the_objects_own_is_final_at_once(error_type):
     [(99, Change.UNCHANGED), (100, Change.UNCHANGED), (101, Change.RETRY), (None, Change.UNCHANGED)],
 )
 @pytest.mark.parametrize("error_type", ["TooLarge", "TimeLimit"])
-def test_an_object_over_a_limit_is_tried_again_when_the_limit_was_raised(error_type, now, expected):
+def test_an_object_over_a_limit_is_retried_when_the_limit_is_raised(error_type, now, expected):
     entry = known("a", ok=False, attempts=MAX_ATTEMPTS, error_type=error_type, limit=100)
     difference = only([listed("a")], [entry], limits={} if now is None else {error_type: now, "MemoryLimit": 1e9})
     assert (difference.change, difference.attempts) == (expected, 0 if expected is Change.RETRY else MAX_ATTEMPTS)
 
 
-def test_a_failed_object_that_changed_starts_with_all_its_attempts():
+def test_a_failed_object_that_changed_has_all_its_attempts_again():
     difference = only([listed("a", "v2")], [known("a", ok=False, attempts=MAX_ATTEMPTS)])
     assert (difference.change, difference.attempts) == (Change.CHANGED, 0)
 
 
 @pytest.mark.parametrize("ok", [True, False])
-def test_a_full_refresh_takes_every_listed_object_and_leaves_missing_ones_missing(ok):
+def test_a_full_refresh_processes_every_listed_object_and_missing_ones_stay_missing(ok):
     entries = [known("a", ok=ok, attempts=MAX_ATTEMPTS), known("b")]
     changes = [(d.source, d.change, d.attempts) for d in diff([listed("a")], entries, FINGERPRINT, full_refresh=True)]
     assert changes == [("a", Change.CHANGED, 0), ("b", Change.MISSING, 0)]
 
 
-def test_an_object_whose_old_rows_were_not_all_removed_is_done_again_as_the_same_attempt():
+def test_an_object_with_leftover_old_rows_is_retried_as_the_same_attempt():
     difference = only([listed("a")], [known("a", attempts=2, finished=False)])
     assert (difference.change, difference.attempts) == (Change.RETRY, 1)
 
@@ -108,18 +108,18 @@ def test_an_object_whose_old_rows_were_not_all_removed_is_done_again_as_the_same
         (known("a", "v0"), (Change.SKIPPED, 0)),
     ],
 )
-def test_a_run_for_failed_objects_takes_them_whatever_their_failure_and_leaves_the_others(entry, expected):
+def test_a_run_for_failed_objects_processes_those_with_any_failure_and_no_others(entry, expected):
     difference = only([listed("a")], [entry], only_failed=OnlyFailed())
     assert (difference.change, difference.attempts) == expected
 
 
-def test_a_run_for_failed_objects_skips_new_ones_and_does_not_look_at_missing_ones():
+def test_a_run_for_failed_objects_skips_new_ones_and_ignores_missing_ones():
     listing, ledger = [listed("new")], [known("gone"), known("gone-too", ok=False)]
     assert [d.change for d in diff(listing, ledger, FINGERPRINT, only_failed=OnlyFailed())] == [Change.SKIPPED]
 
 
 @pytest.mark.parametrize("reason", ["Encrypted", "parse/Encrypted"])
-def test_a_run_for_one_reason_leaves_the_failures_for_others(reason):
+def test_a_run_for_one_reason_skips_failures_with_other_reasons(reason):
     ledger = [
         known("a", ok=False, stage="parse", error_type="Encrypted"),
         known("b", ok=False, stage="parse", error_type="Damaged"),
@@ -185,7 +185,7 @@ def oracle(listing, ledger, full_refresh):
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_random_listings_and_ledgers_give_what_dictionaries_give(seed):
+def test_random_listings_and_ledgers_give_the_same_result_as_dictionaries(seed):
     chance = random.Random(seed)
     names = sorted({"".join(chance.choices("ab/%文🙂", k=chance.randint(1, 4))) for _ in range(chance.randint(0, 60))})
     versions, prints = ["v1", "v2"], [FINGERPRINT, "f0"]

@@ -1,4 +1,4 @@
-"""Reading the ledger back from a real Milvus Lite server, by prefix and in order."""
+"""The ledger is read from a real Milvus Lite server by prefix and in order."""
 
 import uuid
 
@@ -43,13 +43,13 @@ def ledger(client):
 @pytest.mark.parametrize(
     "prefix", ["s3://b/day-1/", "s3://b/", "s3://", "file:///data/", "s3://b/day-1/文", "s3://none/"]
 )
-def test_entries_under_a_prefix_come_in_code_point_order(client, ledger, prefix):
+def test_entries_under_a_prefix_are_in_code_point_order(client, ledger, prefix):
     found = [entry.source for entry in read_ledger(client, ledger, prefix, "pdfs")]
     assert found == sorted(key for key in KEYS if key.startswith(prefix))
 
 
 @pytest.mark.parametrize("last", ["a", "/", "\ud7ff", "\U0010ffff", "🙂", '"', "\\"], ids=ascii)
-def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(client, last):
+def test_the_prefix_filter_matches_exactly_the_sources_with_the_prefix(client, last):
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
     inside = [f"x{last}", f"x{last}z", f"x{last}\U0010ffff"]
@@ -61,15 +61,15 @@ def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(client
     assert last == "\U0010ffff" or len(found) == len(inside)
 
 
-def test_other_pipelines_have_entries_of_their_own(client, ledger):
+def test_each_pipeline_reads_only_its_own_entries(client, ledger):
     assert [entry.source for entry in read_ledger(client, ledger, "s3://b/", "images")] == ["s3://b/day-1/photo.jpg"]
 
 
-def test_a_ledger_that_is_not_there_is_empty(client):
+def test_a_ledger_that_does_not_exist_is_empty(client):
     assert list(read_ledger(client, "no_such_ledger", "s3://b/", "pdfs")) == []
 
 
-def test_more_entries_than_a_page_come_whole_and_in_order(client):
+def test_more_entries_than_a_page_are_complete_and_in_order(client):
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
     keys = [f"s3://b/{number:05}" for number in range(2 * PAGE + 1)]
@@ -80,7 +80,7 @@ def test_more_entries_than_a_page_come_whole_and_in_order(client):
     assert found == keys
 
 
-def test_any_key_can_be_the_last_of_a_page(client, monkeypatch):
+def test_any_key_may_be_the_last_of_a_page(client, monkeypatch):
     monkeypatch.setattr("ingest.milvus.client.PAGE", 2)
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)

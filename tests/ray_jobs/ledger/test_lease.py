@@ -98,14 +98,16 @@ def test_runs_over_the_same_objects_go_one_at_a_time(milvus_client, prefix):
     assert (most, len(turns)) == (1, 15)
 
 
-def test_other_prefixes_and_other_pipelines_are_not_waited_for(holder, milvus_client, prefix):
+def test_a_run_does_not_wait_for_other_prefixes_and_other_pipelines(holder, milvus_client, prefix):
     holder("s3://b/pdfs/2026-01-01/")
     with take(milvus_client, prefix, "s3://b/pdfs/2026-01-02/"), take(milvus_client, prefix, "s3://b/", pipeline="x"):
         pass
 
 
 @pytest.mark.parametrize(("source", "shown"), [("s3://b/pdfs/", "'s3://b/pdfs/'"), ("", "everything")])
-def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_client, prefix, source, shown):
+def test_a_waiting_run_names_the_holder_and_continues_when_the_holder_ends(
+    holder, milvus_client, prefix, source, shown
+):
     process, said, entered = holder(source), [], threading.Event()
 
     def wait():
@@ -124,7 +126,7 @@ def test_the_one_that_waits_says_for_whom_and_goes_on_at_its_end(holder, milvus_
     assert process.stdout.readline() == "mine\n"
 
 
-def test_the_one_that_waits_says_so_again_and_again(holder, milvus_client, prefix, monkeypatch):
+def test_a_waiting_run_repeats_its_message(holder, milvus_client, prefix, monkeypatch):
     monkeypatch.setattr("ingest.ledger.lease.INTERVAL", 0.1)
     process, said = holder("s3://b/pdfs/"), []
 
@@ -150,7 +152,7 @@ def test_a_killed_holder_is_taken_for_dead(holder, milvus_client, prefix):
         assert [row["id"] for row in rows] == [held.id]
 
 
-def test_a_holder_that_lives_is_waited_for_longer_than_its_lease(holder, milvus_client, prefix):
+def test_a_run_waits_for_a_live_holder_longer_than_the_lease_lasts(holder, milvus_client, prefix):
     process, entered = holder("s3://b/pdfs/", seconds=3), threading.Event()
 
     def wait():
@@ -166,7 +168,7 @@ def test_a_holder_that_lives_is_waited_for_longer_than_its_lease(holder, milvus_
     assert entered.is_set()
 
 
-def test_a_holder_that_was_paused_finds_its_lease_lost(holder, milvus_client, prefix):
+def test_a_holder_that_was_paused_notices_that_it_lost_its_lease(holder, milvus_client, prefix):
     process = holder("s3://b/pdfs/", seconds=3)
     os.kill(process.pid, signal.SIGSTOP)
     with take(milvus_client, prefix, "s3://b/pdfs/", seconds=3) as held:

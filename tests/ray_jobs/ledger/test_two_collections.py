@@ -1,4 +1,4 @@
-"""Writing objects whose rows are for two collections: they count as one object, whatever breaks off where."""
+"""Objects with rows in two collections count as one object, wherever a write is interrupted."""
 
 import uuid
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ingest.ledger.diff import Change
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
 DIMENSION = 4
@@ -88,7 +89,7 @@ def test_the_mean_is_of_the_second_collection_where_the_first_has_no_rows(halves
     assert halves.entry() == [("ok", 3, [1.5, 1.5, 1.5, 1.5])]
 
 
-def test_a_row_that_moved_from_one_collection_to_the_other_is_not_there_twice(halves):
+def test_a_row_that_moved_to_the_other_collection_is_not_duplicated(halves):
     halves.write(halves.parts("v1", (3, 2)))
     outcome = halves.write(halves.parts("v1", (2, 3), change=Change.CHANGED))
     assert outcome.rows_deleted == 1

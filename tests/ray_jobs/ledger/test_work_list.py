@@ -1,4 +1,4 @@
-"""The work of a run on disk: what goes in comes out, in order, in blocks that grow."""
+"""The work list of a run: entries come back in order, in blocks that grow."""
 
 from contextlib import contextmanager
 
@@ -24,7 +24,7 @@ def filled(count):
 
 
 @pytest.mark.parametrize("count", [0, 1, FIRST_BLOCK, FIRST_BLOCK + 1, 3000])
-def test_what_goes_in_comes_out_in_order(count):
+def test_entries_come_back_in_order(count):
     with filled(count) as work_list:
         assert work_list.count == count
         rows = [row for block in work_list.blocks() for row in block.to_pylist()]

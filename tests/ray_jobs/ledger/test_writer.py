@@ -1,4 +1,4 @@
-"""Writing to a real Milvus Lite server: rows, ledger rows and outcomes of objects that are done, change or fail."""
+"""The writer on a real Milvus Lite server: rows, ledger rows and outcomes of objects that succeed, change or fail."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_rows_have_deterministic_ids_and_all_fields(tables):
     }  # fmt: skip
 
 
-def test_the_ledger_row_says_what_was_done(tables):
+def test_the_ledger_row_describes_the_work(tables):
     tables.run({A: ("v1", ["one", "two"])})
     (row,) = tables.ledger()
     mean = (vector("one") + vector("two")) / 2
@@ -97,7 +97,7 @@ def test_another_fingerprint_replaces_the_old_rows(tables, make_tables):
     assert tables.state() == clean.state()
 
 
-def test_an_object_of_more_rows_than_a_request_is_whole(tables):
+def test_an_object_with_more_rows_than_a_request_is_complete(tables):
     count = 2 * BATCH_ROWS + 1
     outcome = tables.writer().write([part(A, "v1", many(count))])
     assert (outcome.ok, outcome.rows_written) == (1, count)
@@ -117,7 +117,7 @@ def test_a_failed_object_is_in_the_ledger_and_loses_the_rows_it_had(tables):
     assert row["vector"] == [0.0] * DIMENSION
 
 
-def test_old_rows_stay_while_a_failure_may_pass_and_go_with_the_last_attempt(tables):
+def test_old_rows_stay_while_a_retry_is_due_and_are_deleted_with_the_last_attempt(tables):
     tables.run({A: ("v1", ["one", "two"])})
     held = []
     for _ in range(MAX_ATTEMPTS):
@@ -127,28 +127,28 @@ def test_old_rows_stay_while_a_failure_may_pass_and_go_with_the_last_attempt(tab
     assert [(row["status"], row["attempts"]) for row in tables.ledger()] == [("failed", MAX_ATTEMPTS)]
 
 
-def test_the_limit_that_an_object_went_over_is_in_the_ledger(tables):
+def test_the_ledger_holds_the_limit_that_an_object_exceeded(tables):
     tables.run({A: ("v1", ObjectError(Failure.TOO_MANY_PAGES, "too many", limit=10))})
     assert [row["metadata"]["limit"] for row in tables.ledger()] == [10]
 
 
-def test_a_failure_that_is_the_objects_own_is_tried_once(tables):
+def test_a_failure_caused_by_the_object_itself_is_not_retried(tables):
     assert [tables.run({A: ("v1", BROKEN)})[0][1] for _ in range(3)] == ["new", "unchanged", "unchanged"]
 
 
-def test_attempts_count_up_to_the_last_and_then_the_object_is_left_alone(tables):
+def test_attempts_are_counted_and_the_object_is_not_retried_after_the_last(tables):
     changes = [tables.run({A: ("v1", CRASHED)})[0][1] for _ in range(5)]
     assert changes == ["new", "retry", "retry", "unchanged", "unchanged"]
     assert [row["attempts"] for row in tables.ledger()] == [3]
 
 
-def test_an_object_without_text_is_done(tables):
+def test_an_object_without_text_counts_as_done(tables):
     tables.run({A: ("v1", [])})
     assert [(row["status"], row["rows"], row["vector"]) for row in tables.ledger()] == [("ok", 0, [0.0] * DIMENSION)]
     assert tables.run({A: ("v1", [])}) == [(A, "unchanged")]
 
 
-def test_a_long_error_message_is_cut_and_the_object_still_recorded(tables):
+def test_a_long_error_message_is_truncated_and_the_object_still_recorded(tables):
     tables.run({A: ("v1", ObjectError(Failure.DAMAGED, "文" * 5000))})
     (row,) = tables.ledger()
     assert 600 < len(row["error_message"]) < 700
@@ -166,7 +166,7 @@ def test_odd_characters_in_a_source_select_that_object_and_no_other(tables, sour
     assert {row["source"] for row in tables.rows()} == {row["source"] for row in tables.ledger()} == set(others)
 
 
-def test_batches_are_bounded_in_rows_and_bytes_and_lose_no_row():
+def test_batches_are_limited_in_rows_and_bytes_and_lose_no_row():
     small = [{"id": str(n), "text": "x"} for n in range(2 * BATCH_ROWS + 1)]
     assert [len(batch) for batch in batched_by_bytes(small)] == [BATCH_ROWS, BATCH_ROWS, 1]
     large = [{"id": str(n), "embedding": np.zeros(1 << 20, np.float32)} for n in range(10)]  # 4 MiB each

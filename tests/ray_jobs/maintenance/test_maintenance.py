@@ -1,4 +1,4 @@
-"""Maintenance on a real Milvus Lite server: what is an orphan, what is lost, what stays, and who waits for whom."""
+"""Maintenance on a real Milvus Lite server: orphans, losses, rows that stay, and leases."""
 
 import contextlib
 import threading
@@ -16,7 +16,8 @@ from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.lease import LeaseLostError, lease
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.maintenance.maintain import maintain
 from ingest.maintenance.report import MaintenanceOptions, Orphan
 from ingest.milvus.schema import COLLECTIONS, DOCUMENTS, ensure_rows, ensure_sources
@@ -29,7 +30,7 @@ CRASHED = ObjectError(Failure.CRASHED, "the file crashed its parser")
 
 
 class Site:
-    """The collections of a prefix of its own, and maintenance of them."""
+    """The collections of one prefix, and their maintenance."""
 
     def __init__(self, client, uri):
         self.client = client
@@ -44,7 +45,7 @@ class Site:
         return self
 
     def write(self, source, version, content, fingerprint=FINGERPRINT, attempts=0, change=Change.NEW, pipeline="pdfs"):
-        """As a run writes an object of `content` rows, or its failure; CHANGED removes other versions' rows."""
+        """Write an object of `content` rows, or its failure, as a run does; CHANGED deletes rows of other versions."""
         failure = content if isinstance(content, ObjectError) else None
         count = 0 if failure else content
         target = Target((self.rows_name,), self.ledger_name, 2, pipeline, fingerprint, "run", clean_new=False)
@@ -73,7 +74,7 @@ class Site:
         return sorted((row["source"], row["version"], row["ordinal"]) for row in found)
 
     def changes(self, *listed):
-        """What the next run would do."""
+        """The changes that the next run would find."""
         listing = [StoredObject(source, version, 1) for source, version in sorted(listed)]
         ledger = read_ledger(self.client, self.ledger_name, ROOT, "pdfs")
         return [(d.source, str(d.change)) for d in diff(listing, ledger, FINGERPRINT)]
@@ -97,12 +98,12 @@ def test_every_pipeline_that_has_a_script_is_maintained():
     assert {script.stem.removeprefix("ingest_") for script in scripts} == set(COLLECTIONS)
 
 
-def test_a_site_without_collections_is_in_order(site):
+def test_maintenance_without_collections_succeeds(site):
     report = site.maintain()
     assert (report.listed, report.rows_checked, report.orphans, report.rows_deleted) == (0, 0, {}, 0)
 
 
-def test_what_runs_have_written_stays(site):
+def test_rows_written_by_runs_stay(site):
     site.make().write(A, "v1", 3)
     site.write(B, "v1", 0)
     site.write(C, "v1", ENCRYPTED)
@@ -112,9 +113,9 @@ def test_what_runs_have_written_stays(site):
 
 
 def orphans_of_each_kind(site):
-    """Four orphans beside five rows that stay; returns those that stay."""
+    """Write four orphans and five rows that stay; returns the latter."""
     site.make().write(A, "v1", 2)
-    site.write(A, "v2", 1)  # NEW: as if the run had been cut off before it removed v1
+    site.write(A, "v2", 1)  # NEW: as if the run had been interrupted before it deleted v1
     site.write(B, "v1", 2)
     site.write(B, "v1", 1, fingerprint="f0")
     site.write(B, "v1", 2)
@@ -128,7 +129,7 @@ EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1}
 
 
 @pytest.mark.parametrize("page", [1, 2, 5000])
-def test_each_kind_of_orphan_goes_and_nothing_else(site, monkeypatch, page):
+def test_every_kind_of_orphan_is_deleted_and_nothing_else(site, monkeypatch, page):
     monkeypatch.setattr("ingest.milvus.client.PAGE", page)
     monkeypatch.setattr("ingest.maintenance.ledger_check.PAGE", page)
     monkeypatch.setattr("ingest.maintenance.ledger_check.BATCH_ROWS", min(page, 2))
@@ -140,7 +141,7 @@ def test_each_kind_of_orphan_goes_and_nothing_else(site, monkeypatch, page):
     assert (again.orphans, again.rows_deleted, again.rows_lost) == ({}, 0, 0)
 
 
-def test_a_dry_run_names_the_orphans_and_changes_nothing(site):
+def test_a_dry_run_lists_the_orphans_and_changes_nothing(site):
     orphans_of_each_kind(site)
     before = site.rows()
     report = site.maintain(dry_run=True, mend=True)
@@ -152,15 +153,15 @@ def test_a_dry_run_names_the_orphans_and_changes_nothing(site):
     assert "to be deleted" in report.summary()
 
 
-def test_rows_of_an_older_version_stay_while_the_failure_has_tries_left(site):
+def test_rows_of_an_older_version_stay_while_a_retry_is_due(site):
     site.make().write(A, "v1", 2)
     for attempts in range(MAX_ATTEMPTS):
-        site.write(A, "v2", CRASHED, attempts=attempts)  # NEW: it removes nothing itself
+        site.write(A, "v2", CRASHED, attempts=attempts)  # NEW: the write itself deletes nothing
         site.maintain()
         assert len(site.rows()) == (2 if attempts + 1 < MAX_ATTEMPTS else 0), attempts
 
 
-def test_rows_of_an_object_that_another_pipeline_knows_stay(site):
+def test_rows_of_an_object_of_another_pipeline_stay(site):
     site.make().write(A, "v1", 1)
     site.write(B, "v1", 1, pipeline="others")
     site.write(B, "v2", ENCRYPTED, pipeline="others")
@@ -182,20 +183,20 @@ def test_rows_without_any_entry_are_not_taken_for_orphans(site, left):
     assert len(site.rows()) == 1
 
 
-def test_lost_rows_are_reported_with_exit_code_3_until_they_are_there_again(site):
+def test_lost_rows_are_reported_with_exit_code_3_until_they_are_restored(site):
     site.make().write(A, "v1", 3)
     site.write(B, "v1", 2)
     site.lose(A, 1)
     with pytest.raises(TooManyFailedError) as caught:
         site.maintain()
     sentence, report = caught.value.args
-    assert f"{A}: 2 of 3 rows are there" in sentence
+    assert f"{A}: 2 of 3 rows exist" in sentence
     assert f"the pipeline over {ROOT}" in sentence
     assert (report.failed, report.changed, report.rows_lost, report.lost_under) == (1, 0, 1, ROOT)
     assert site.changes((A, "v1"), (B, "v1")) == [(A, "unchanged"), (B, "unchanged")]
 
 
-def test_rows_of_other_settings_do_not_stand_in_for_lost_ones(site):
+def test_rows_of_other_settings_do_not_count_as_the_lost_rows(site):
     site.make().write(A, "v1", 2)
     site.write(A, "v1", 2, fingerprint="f2")
     site.lose(A, 0)
@@ -203,14 +204,14 @@ def test_rows_of_other_settings_do_not_stand_in_for_lost_ones(site):
     assert (report.rows_lost, report.changed, report.orphans) == (1, 1, {Orphan.SUPERSEDED: 1})
 
 
-def test_every_row_is_lost_where_the_collection_is(site):
+def test_without_the_collection_every_row_is_lost(site):
     site.make().write(A, "v1", 3)
     site.client.drop_collection(site.rows_name)
     report = site.maintain(mend=True)
     assert (report.rows_lost, report.changed, report.failed) == (3, 1, 0)
 
 
-def test_mended_objects_are_done_again_by_the_next_run(site):
+def test_the_next_run_processes_mended_objects_again(site):
     site.make().write(A, "v1", 3)
     site.write(B, "v1", 2)
     site.lose(A, 1)
@@ -218,7 +219,7 @@ def test_mended_objects_are_done_again_by_the_next_run(site):
     assert site.changes((A, "v1"), (B, "v1")) == [(A, "unchanged"), (B, "unchanged")]
     report = site.maintain(mend=True)
     assert (report.changed, report.failed, report.rows_lost) == (1, 0, 1)
-    assert len(site.rows()) == 4  # what is left stays searchable
+    assert len(site.rows()) == 4  # the remaining rows stay searchable
     assert site.changes((A, "v1"), (B, "v1")) == [(A, "retry"), (B, "unchanged")]
     site.write(A, "v1", 3, change=Change.RETRY)
     assert site.maintain().rows_lost == 0
@@ -226,7 +227,7 @@ def test_mended_objects_are_done_again_by_the_next_run(site):
 
 
 def unknown_objects(site):
-    """A, C and D with rows and without an entry: before, between and after those that have one."""
+    """Rows without an entry of A, C and D: before, between and after objects that have one."""
     site.make()
     for source, count in ((A, 1), (B, 2), (C, 2), (f"{ROOT}c2.pdf", 1), (D, 1)):
         site.write(source, "v1", count)
@@ -235,14 +236,14 @@ def unknown_objects(site):
 
 
 @pytest.mark.parametrize("page", [1, 5000])
-def test_rows_of_objects_that_the_ledger_does_not_know_stay_and_are_reported_with_exit_code_3(site, monkeypatch, page):
+def test_rows_of_objects_that_are_not_in_the_ledger_stay_and_are_reported_with_exit_code_3(site, monkeypatch, page):
     monkeypatch.setattr("ingest.milvus.client.PAGE", page)
     unknown_objects(site)
     before = site.rows()
     with pytest.raises(TooManyFailedError) as caught:
         site.maintain()
     sentence, report = caught.value.args
-    assert f"{A}: 1 rows are there, and the ledger does not know the object" in sentence
+    assert f"{A}: 1 rows exist, and the object is not in the ledger" in sentence
     assert f"the pipeline over {ROOT}" in sentence
     assert (report.rows_unknown, report.failed, report.changed, report.orphans) == (4, 3, 0, {})
     assert site.rows() == before
@@ -250,16 +251,16 @@ def test_rows_of_objects_that_the_ledger_does_not_know_stay_and_are_reported_wit
 
 
 @pytest.mark.parametrize("page", [1, 5000])
-def test_unknown_objects_are_announced_so_that_the_next_run_does_them_again_or_removes_them(site, monkeypatch, page):
+def test_mended_unknown_objects_are_processed_or_removed_by_the_next_run(site, monkeypatch, page):
     monkeypatch.setattr("ingest.milvus.client.PAGE", page)
     unknown_objects(site)
     before = site.rows()
     assert site.maintain(mend=True, dry_run=True).changed == 3
-    assert f"lost     {C}: 2 rows are there, and the ledger does not know the object" in site.said
+    assert f"lost     {C}: 2 rows exist, and the object is not in the ledger" in site.said
     assert (A, "new") in site.changes((A, "v1"))
     report = site.maintain(mend=True)
     assert (report.rows_unknown, report.changed, report.failed, report.rows_deleted) == (4, 3, 0, 0)
-    assert f"3 marked to be done again by a run over {ROOT}" in report.summary()
+    assert f"3 marked to be processed again by a run over {ROOT}" in report.summary()
     assert site.rows() == before
     changes = site.changes((A, "v1"), (B, "v1"), (D, "v2"))
     assert changes == [
@@ -276,7 +277,7 @@ def test_nothing_is_deleted_while_a_run_holds_the_lease(site):
     with lease(site.client, site.prefix, "pdfs", f"{ROOT}sub/", "a-run", [].append):
         thread = threading.Thread(target=site.maintain, daemon=True)
         thread.start()
-        poll(lambda: any("'a-run' over" in line for line in site.said), 30, "maintenance says for whom it waits")
+        poll(lambda: any("'a-run' over" in line for line in site.said), 30, "maintenance names the run it waits for")
         assert site.rows() == before
     thread.join(60)
     assert site.rows() == expected
@@ -310,7 +311,7 @@ def test_maintenance_that_was_taken_for_dead_deletes_and_marks_nothing(site, mon
     assert changes == [(A, "unchanged"), (B, "unchanged"), (C, "new" if damage == "a lost entry" else "unchanged")]
 
 
-def test_milvus_lite_is_flushed_and_compaction_left_to_it(site):
+def test_milvus_lite_is_flushed_and_not_compacted(site):
     site.make().write(A, "v1", 1)
     site.maintain()
     assert f"flushing {site.rows_name}" in site.said
@@ -331,7 +332,7 @@ def test_the_script_ends_with_the_report_and_the_exit_code(site, plain_jobs, mil
     assert result.report["orphans"] == {"superseded": 1}
     assert result.report["failures"][0] == {
         "source": A, "stage": "maintain", "error_type": "RowsLost",
-        "message": "1 of 2 rows are there; run maintain.py with --mend, and then the pipeline",
+        "message": "1 of 2 rows exist; run maintain.py with --mend, and then the pipeline",
     }  # fmt: skip
     groups = {group["error_type"]: group["count"] for group in result.report["failure_counts"]}
     assert groups == {"RowsLost": 1, "EntryLost": 1}

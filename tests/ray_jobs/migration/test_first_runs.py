@@ -1,4 +1,4 @@
-"""First runs at once make the same collections and aliases, and all of them go through."""
+"""Simultaneous first runs create the same collections and aliases, and all of them succeed."""
 
 import threading
 import uuid
@@ -42,7 +42,7 @@ def leases_of(client, prefix):
     return partial(lease, client, prefix, run_id="run", say=lambda line: None)
 
 
-def test_first_runs_of_one_pipeline_at_once_all_go_through(client, prefix):
+def test_simultaneous_first_runs_of_one_pipeline_all_succeed(client, prefix):
     together = threading.Barrier(2, timeout=60)
 
     def first_run(names, leases, source):
@@ -64,7 +64,7 @@ def test_first_runs_of_one_pipeline_at_once_all_go_through(client, prefix):
             assert "embedding" in client.list_indexes(names.rows[0])
 
 
-def test_a_first_run_with_longer_vectors_goes_through_although_another_pipeline_makes_the_ledger(client, prefix):
+def test_a_first_run_with_longer_vectors_succeeds_when_another_pipeline_creates_the_ledger_meanwhile(client, prefix):
     long, short = (Names.of(prefix, pipeline, (pipeline,), "model") for pipeline in ("pdfs", "images"))
     prepare_ledger_and_migration(client, long, 8, False, leases_of(client, prefix), print)
     prepare_ledger_and_migration(client, short, 4, False, leases_of(client, prefix), print)

@@ -1,4 +1,4 @@
-"""Another model, another collection: searches see one of them, whole, whatever is cut off where."""
+"""Each model has its own collection, and searches always see exactly one, wherever a switch is interrupted."""
 
 import uuid
 
@@ -10,7 +10,8 @@ from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, is_too_narrow, widen
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import read_ledger
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.maintenance.maintain import maintain
 from ingest.maintenance.report import MaintenanceOptions
 from ingest.migration.generations import (
@@ -71,7 +72,7 @@ def part(source, version, content, dimension):
 
 
 class World:
-    """Two models' collections under a prefix of their own; `old` is what is searched."""
+    """The collections of two models under one prefix; searches use `old`."""
 
     def __init__(self, client):
         self.client = client
@@ -98,7 +99,7 @@ class World:
         )
 
     def texts(self):
-        """What a search could find: texts by source."""
+        """The texts that a search can find, with their sources."""
         rows = self.client.query(
             f"{self.prefix}documents", filter='id != ""', output_fields=["source", "text"], limit=1000
         )
@@ -124,7 +125,7 @@ def world(milvus_client):
 
 @pytest.fixture
 def migrated(world):
-    """The old model has A, B and a photo's ledger row of another pipeline; the new one has A and C staged."""
+    """The old model has A, B and the ledger row of a photo of another pipeline; A and C are staged for the new one."""
     world.write(world.old, {A: ("v1", ["old a"]), B: ("v1", ["old b"])})
     world.write(world.old, {f"{ROOT}photo.jpg": ("v1", BROKEN)}, pipeline="images")
     world.stage()
@@ -139,34 +140,34 @@ def test_searches_find_the_first_models_rows_under_the_public_name(world):
     assert not is_staged(world.client, world.old, migrate=False)
 
 
-def test_another_model_is_refused_with_the_way_out(world):
+def test_another_model_is_refused_and_the_message_names_migrate(world):
     world.write(world.old, {A: ("v1", ["old a"])})
     with pytest.raises(ConfigurationError, match=r"another model \(old model\); run with that one, or with --migrate"):
         is_staged(world.client, world.new, migrate=False)
     assert is_staged(world.client, world.new, migrate=True)
 
 
-def test_an_empty_collection_of_a_model_that_was_never_to_be_had_makes_way(world):
+def test_an_empty_collection_of_a_model_that_could_not_be_loaded_is_replaced(world):
     assert not is_staged(world.client, world.new, migrate=False)
     drop_empty_generation(world.client, world.new)
     assert alias_target(world.client, world.old.public[0]) is None
     assert not world.client.has_collection(world.old.rows[0])
 
 
-def test_an_empty_collection_whose_objects_failed_does_not_make_way(world):
+def test_an_empty_collection_whose_objects_failed_is_not_replaced(world):
     world.write(world.old, {A: ("v1", BROKEN)})
     assert is_staged(world.client, world.new, migrate=True)
     drop_empty_generation(world.client, world.new)
     assert alias_target(world.client, world.old.public[0]) == world.old.rows[0]
 
 
-def test_publishing_another_model_does_not_take_over(world):
+def test_publishing_another_model_does_not_change_the_alias(world):
     world.stage()
     publish(world.client, world.new)
     assert alias_target(world.client, world.old.public[0]) == world.old.rows[0]
 
 
-def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
+def test_a_collection_with_the_name_of_the_alias_is_refused(milvus_client):
     name = f"g{uuid.uuid4().hex[:12]}_"
     ensure_rows(milvus_client, DOCUMENTS, f"{name}documents", OLD)
     try:
@@ -195,7 +196,7 @@ def test_a_collection_in_the_place_of_the_alias_is_refused(milvus_client):
         ({}, f"{ROOT}c/", True, 2),
     ],
 )
-def test_an_object_counts_as_remaining_until_both_sides_agree(world, staged, source, listed_all, missing):
+def test_an_object_counts_as_a_disagreement_until_both_ledgers_agree(world, staged, source, listed_all, missing):
     world.write(world.old, {A: ("v1", ["a"]), B: ("v1", ["b"]), C: ("v1", BROKEN)})
     world.stage()
     if staged:
@@ -205,20 +206,20 @@ def test_an_object_counts_as_remaining_until_both_sides_agree(world, staged, sou
     assert bool(first) == bool(missing)
 
 
-def test_a_migration_begins_with_an_empty_collection_and_goes_on_with_what_it_has(migrated):
+def test_a_migration_starts_with_an_empty_collection_and_resumes_with_its_rows(migrated):
     widen(migrated.client, migrated.new.ledger, NEW)
-    start_migration(migrated.client, migrated.new, NEW)  # it is under way
+    start_migration(migrated.client, migrated.new, NEW)  # the migration is in progress
     assert migrated.client.query(migrated.new.rows[0], filter='id != ""', output_fields=["id"], limit=9)
     switch(migrated.client, migrated.new)
-    start_migration(migrated.client, migrated.new, NEW)  # it is over
+    start_migration(migrated.client, migrated.new, NEW)  # the migration is complete
     assert migrated.client.has_collection(migrated.new.rows[0])
-    start_migration(migrated.client, migrated.old, OLD)  # and back: what was kept is of an earlier time
+    start_migration(migrated.client, migrated.old, OLD)  # and back: the kept collection is out of date
     assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.client.has_collection(migrated.old.staging)
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
 
 
-def test_the_switch_changes_what_is_searched_and_what_the_ledger_says(migrated):
+def test_the_switch_changes_the_searched_rows_and_the_ledger(migrated):
     ledger_dimension = NEW
     widen(migrated.client, migrated.new.ledger, ledger_dimension)
     switch(migrated.client, migrated.new)
@@ -229,7 +230,7 @@ def test_the_switch_changes_what_is_searched_and_what_the_ledger_says(migrated):
     assert migrated.client.has_collection(migrated.old.rows[0])
 
 
-def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated):
+def test_the_next_run_completes_a_switch_that_was_interrupted_at_any_call(migrated):
     widen(migrated.client, migrated.new.ledger, NEW)
     old, new = [(A, "old a"), (B, "old b")], [(A, "more"), (A, "new a"), (C, "new c")]
     for calls in range(20):
@@ -252,7 +253,7 @@ def test_a_switch_that_is_cut_off_anywhere_is_completed_by_the_next_run(migrated
     assert migrated.ledger("images") == {f"{ROOT}photo.jpg": "v1"}
 
 
-def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world):
+def test_widening_the_ledger_keeps_every_row_when_interrupted_at_any_call(world):
     world.write(world.old, {A: ("v1", ["a"]), B: ("v1", BROKEN)})
     before = world.client.query(world.old.ledger, filter='source != ""', output_fields=["*"], limit=10)
     assert is_too_narrow(world.client, world.old.ledger, NEW)
@@ -272,7 +273,7 @@ def test_a_ledger_becomes_wider_and_keeps_every_row_wherever_it_is_cut_off(world
 # --- maintenance
 
 
-def keep_house(world, uri, **more):
+def run_maintenance(world, uri, **more):
     said = []
     options = MaintenanceOptions(uri, world.prefix, run_id="maintenance", compact=False, **more)
     return maintain(options, said.append), said
@@ -283,63 +284,63 @@ def test_maintenance_completes_a_switch_before_it_looks_for_orphans(migrated, mi
     with pytest.raises(CutOff):
         switch(Dying(migrated.client, 2), migrated.new)
     assert is_switch_interrupted(migrated.client, migrated.new)
-    with pytest.raises(ConfigurationError, match="was cut off"):
-        keep_house(migrated, milvus.uri, dry_run=True)
-    report, _ = keep_house(migrated, milvus.uri)
+    with pytest.raises(ConfigurationError, match="was interrupted"):
+        run_maintenance(migrated, milvus.uri, dry_run=True)
+    report, _ = run_maintenance(migrated, milvus.uri)
     assert (report.rows_deleted, report.rows_lost) == (0, 0)
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
     assert migrated.ledger() == {A: "v2", C: "v1"}
 
 
-def test_what_is_being_built_and_what_is_searched_are_no_old_collections(migrated):
+def test_collections_that_are_being_built_or_searched_are_not_obsolete(migrated):
     assert obsolete_collections(migrated.client, migrated.old) == []
 
 
-def test_an_old_collection_is_named_and_dropped_only_where_that_is_asked_for(migrated, milvus):
+def test_an_obsolete_collection_is_reported_and_dropped_only_on_request(migrated, milvus):
     widen(migrated.client, migrated.new.ledger, NEW)
     switch(migrated.client, migrated.new)
-    report, said = keep_house(migrated, milvus.uri)
+    report, said = run_maintenance(migrated, milvus.uri)
     assert report.old_collections == [migrated.old.rows[0]]
     assert f"kept (--drop-old drops it): {migrated.old.rows[0]}, made with old model" in said
-    keep_house(migrated, milvus.uri, drop_old=True, dry_run=True)
+    run_maintenance(migrated, milvus.uri, drop_old=True, dry_run=True)
     assert migrated.client.has_collection(migrated.old.rows[0])
-    keep_house(migrated, milvus.uri, drop_old=True)
+    run_maintenance(migrated, milvus.uri, drop_old=True)
     assert not migrated.client.has_collection(migrated.old.rows[0])
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
-    assert keep_house(migrated, milvus.uri)[0].old_collections == []
+    assert run_maintenance(migrated, milvus.uri)[0].old_collections == []
 
 
-STAGED = "a migration to the model new model that is not completed: 2 objects are done in it, and 2 in"
+STAGED = "a migration to the model new model that is not complete: 2 objects are done in it, and 2 in"
 
 
-def test_a_migration_is_named_with_how_far_it_is_and_dropped_only_where_that_is_asked_for(migrated, milvus):
-    report, said = keep_house(migrated, milvus.uri)
+def test_an_unfinished_migration_is_reported_with_its_progress_and_dropped_only_on_request(migrated, milvus):
+    report, said = run_maintenance(migrated, milvus.uri)
     assert (report.staged_collections, report.old_collections) == ([migrated.new.rows[0]], [])
     assert f"kept (--drop-staged drops it): {migrated.new.rows[0]}, {STAGED} {migrated.old.rows[0]}" in said
-    keep_house(migrated, milvus.uri, drop_old=True)
-    _, said = keep_house(migrated, milvus.uri, drop_staged=True, dry_run=True)
+    run_maintenance(migrated, milvus.uri, drop_old=True)
+    _, said = run_maintenance(migrated, milvus.uri, drop_staged=True, dry_run=True)
     assert f"to be dropped: {migrated.new.rows[0]}, {STAGED} {migrated.old.rows[0]}" in said
     assert migrated.client.has_collection(migrated.new.rows[0])
     assert migrated.client.has_collection(migrated.new.staging)
-    keep_house(migrated, milvus.uri, drop_staged=True)
+    run_maintenance(migrated, milvus.uri, drop_staged=True)
     assert not migrated.client.has_collection(migrated.new.rows[0])
     assert not migrated.client.has_collection(migrated.new.staging)
     assert migrated.texts() == [(A, "old a"), (B, "old b")]
     assert migrated.ledger() == {A: "v1", B: "v1"}
-    assert keep_house(migrated, milvus.uri)[0].staged_collections == []
+    assert run_maintenance(migrated, milvus.uri)[0].staged_collections == []
 
 
-def test_a_switch_that_was_cut_off_is_completed_and_not_dropped(migrated, milvus):
+def test_an_interrupted_switch_is_completed_and_not_dropped(migrated, milvus):
     widen(migrated.client, migrated.new.ledger, NEW)
     with pytest.raises(CutOff):
         switch(Dying(migrated.client, 2), migrated.new)
-    report, _ = keep_house(migrated, milvus.uri, drop_staged=True)
+    report, _ = run_maintenance(migrated, milvus.uri, drop_staged=True)
     assert report.staged_collections == []
     assert migrated.texts() == [(A, "more"), (A, "new a"), (C, "new c")]
     assert migrated.ledger() == {A: "v2", C: "v1"}
 
 
-def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
+def test_an_interrupted_drop_leaves_no_ledger_that_claims_rows(migrated):
     (found,) = unfinished_migrations(migrated.client, migrated.old)
     with pytest.raises(CutOff):
         drop_migration(Dying(migrated.client, 1), found)
@@ -352,13 +353,13 @@ def test_a_drop_that_is_cut_off_leaves_no_ledger_that_claims_rows(migrated):
 def test_a_migration_that_has_no_rows_yet_can_be_dropped(world, milvus):
     world.write(world.old, {A: ("v1", ["old a"])})
     start_migration(world.client, world.new, NEW)
-    report, said = keep_house(world, milvus.uri, drop_staged=True)
+    report, said = run_maintenance(world, milvus.uri, drop_staged=True)
     assert report.staged_collections == [world.new.rows[0]]
     assert "to the model of unknown name" in " ".join(said)
     assert not world.client.has_collection(world.new.staging)
 
 
-def test_a_run_whose_migration_was_dropped_meanwhile_switches_to_nothing(migrated):
+def test_a_run_whose_migration_was_dropped_meanwhile_does_not_switch(migrated):
     (found,) = unfinished_migrations(migrated.client, migrated.old)
     drop_migration(migrated.client, found)
     with pytest.raises(JobError, match="was dropped while this run worked on it"):

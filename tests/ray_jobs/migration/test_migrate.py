@@ -1,4 +1,4 @@
-"""`ingest_pdfs.py --migrate` beside what another model made, with real parts."""
+"""`ingest_pdfs.py --migrate` beside the collection of another model, with real services."""
 
 import shutil
 from types import SimpleNamespace
@@ -9,7 +9,8 @@ import pytest
 from embedded.pdfs import DAYS, make_pdfs
 from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.diff import Change
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, publish
 from ingest.milvus.client import alias_target
 from ingest.milvus.schema import DOCUMENTS, ensure_rows
@@ -60,7 +61,7 @@ def world(jobs, plain_jobs, object_store, milvus_client, minilm_path, tmp_path_f
     return made
 
 
-def test_without_the_flag_nothing_is_mixed_and_the_way_out_is_named(world):
+def test_without_the_flag_another_model_is_refused_and_the_message_names_it(world):
     assert world.refused.code == 2
     assert (
         "holds the vectors of another model (the-old-model); run with that one, or with --migrate"
@@ -68,7 +69,7 @@ def test_without_the_flag_nothing_is_mixed_and_the_way_out_is_named(world):
     )
 
 
-def test_a_search_with_a_model_of_another_dimension_names_the_right_one(world):
+def test_a_search_with_a_model_of_another_dimension_names_the_right_model(world):
     assert world.search_refused.code == 2
     assert "was made with the-old-model" in world.search_refused.error
 
@@ -90,10 +91,10 @@ def test_the_old_collection_is_kept(world):
     assert world.client.has_collection(world.old.rows[0])
 
 
-def test_the_next_run_knows_everything_without_the_flag(world):
+def test_the_next_run_finds_everything_unchanged_without_the_flag(world):
     assert (world.again.code, world.again.report["unchanged"]) == (0, len(world.names)), world.again.stderr
 
 
-def test_a_search_with_another_model_of_the_same_dimension_is_warned_of(world):
+def test_a_search_with_another_model_of_the_same_dimension_warns(world):
     assert world.search_with_copy.code == 0, world.search_with_copy.stderr
     assert "WARNING: 'migrate_documents' was made with" in world.search_with_copy.stderr

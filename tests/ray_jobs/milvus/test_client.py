@@ -1,4 +1,4 @@
-"""Reaching Milvus: what cannot be reached, what is refused, and literals in filter expressions."""
+"""Connections to Milvus that fail or are refused, and literals in filter expressions."""
 
 import socket
 import subprocess
@@ -28,12 +28,12 @@ def refusal(kind, uri):
     return sentence
 
 
-def test_a_server_is_reached_and_known_as_lite(milvus):
+def test_connect_reaches_milvus_lite_and_recognises_it(milvus):
     assert is_lite(connect(milvus.uri))
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
-def test_a_closed_port_is_unreachable_and_the_token_a_suspect_where_there_is_one(monkeypatch, token):
+def test_a_closed_port_is_unreachable_and_the_message_mentions_a_token_that_is_set(monkeypatch, token):
     monkeypatch.setenv("MILVUS_TOKEN", token)
     with socket.socket() as reserved:  # bound and not listening: connections are refused
         reserved.bind(("127.0.0.1", 0))
@@ -43,7 +43,7 @@ def test_a_closed_port_is_unreachable_and_the_token_a_suspect_where_there_is_one
     assert ("a wrong MILVUS_TOKEN can look the same" in sentence) == bool(token)
 
 
-def test_a_server_that_is_restarting_is_waited_for(tmp_path):
+def test_connect_waits_for_a_server_that_is_restarting(tmp_path):
     with MilvusLite(tmp_path) as server:
         server.kill()
         with pytest.raises(UnreachableError):
@@ -55,12 +55,12 @@ def test_a_server_that_is_restarting_is_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize("uri", ["", "nonsense", "milvus.example:19530", "./data.db", "/tmp/data.db", "file:///x.db"])
-def test_what_is_no_uri_of_a_server_is_a_configuration_error(uri):
+def test_a_uri_that_names_no_server_is_a_configuration_error(uri):
     assert "milvus-lite server" in refusal(ConfigurationError, uri)
 
 
 @pytest.mark.parametrize("uri", ["http://", "http://127.0.0.1:notaport"])
-def test_a_uri_without_host_or_port_ends_in_a_sentence(uri):
+def test_a_uri_without_host_or_port_gives_a_clear_message(uri):
     assert uri in refusal(JobError, uri)
 
 
@@ -73,14 +73,14 @@ def test_a_password_in_an_odd_uri_is_not_shown(uri):
     assert "hidden" not in refusal(ConfigurationError, uri)
 
 
-def test_a_variable_that_pymilvus_reads_does_not_break_it(milvus):
+def test_connect_ignores_the_variable_that_pymilvus_reads(milvus):
     program = "from ingest.milvus.client import connect; import sys; connect(sys.argv[1])"
     environment = {**base_environment(), "MILVUS_URI": "./local.db", "PYTHONPATH": str(RAY_JOBS)}
     subprocess.run([sys.executable, "-c", program, milvus.uri], env=environment, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("prefix", ["", "a", "_a", "team_1_", "A" * 200])
-def test_prefixes_that_milvus_takes(prefix):
+def test_collection_prefixes_are_checked_as_milvus_would(prefix):
     check_prefix(prefix)
 
 
@@ -96,22 +96,22 @@ def test_prefixes_that_milvus_takes(prefix):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_an_error_of_the_client_becomes_the_sentence_for_its_cause(error, kind):
+def test_each_error_of_pymilvus_becomes_the_sentence_for_its_cause(error, kind):
     with pytest.raises(kind), errors_as_sentences("http://h:1"):
         raise error
 
 
-def test_another_error_of_the_server_is_neither_configuration_nor_outage():
+def test_an_unknown_server_error_is_neither_a_configuration_error_nor_an_outage():
     with pytest.raises(JobError) as caught, errors_as_sentences("http://h:1"):
         raise MilvusException(code=1100, message="field x does not exist")
     assert type(caught.value) is JobError
 
 
-def test_errors_of_others_pass():
+def test_other_exceptions_pass_unchanged():
     with pytest.raises(KeyError), errors_as_sentences("http://h:1"):
         raise KeyError("x")
 
 
-def test_literals_escape_what_would_end_them():
+def test_literals_escape_special_characters():
     assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
     assert literal_list(["a", '"']) == '["a", "\\""]'

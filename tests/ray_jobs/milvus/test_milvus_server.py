@@ -1,4 +1,4 @@
-"""What Milvus Lite does not show: a server answers reads from a moment that it chooses."""
+"""A real Milvus server, which unlike Milvus Lite may answer reads from an earlier moment."""
 
 import uuid
 
@@ -12,7 +12,8 @@ from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, widen
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import ledger_row, read_ledger
-from ingest.ledger.writer import ObjectPart, ObjectWriter, Target
+from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, publish, switch
 from ingest.milvus.client import alias_target, connect
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
@@ -41,7 +42,7 @@ def entry(source):
     )  # fmt: skip
 
 
-def test_the_ledger_read_right_after_a_write_shows_what_was_acknowledged(client, ledger):
+def test_reading_the_ledger_right_after_a_write_shows_the_acknowledged_rows(client, ledger):
     for number in range(ROUNDS):
         client.upsert(ledger, [entry(f"s3://b/{number}")])
         assert [known.source for known in read_ledger(client, ledger, "s3://b/", "pdfs")] == [f"s3://b/{number}"]
@@ -49,7 +50,7 @@ def test_the_ledger_read_right_after_a_write_shows_what_was_acknowledged(client,
         assert list(read_ledger(client, ledger, "s3://b/", "pdfs")) == []
 
 
-def test_another_model_waits_behind_the_alias_until_the_switch(client):
+def test_searches_use_another_models_rows_only_after_the_switch(client):
     prefix = f"g{uuid.uuid4().hex[:12]}_"
     old, new = (Names.of(prefix, "pdfs", ("documents",), model) for model in ("old", "new"))
     for names, dimension in ((old, 4), (new, 8)):
@@ -67,7 +68,7 @@ def test_another_model_waits_behind_the_alias_until_the_switch(client):
     assert [known.source for known in read_ledger(client, new.ledger, "", "pdfs")] == ["s3://b/1"]
 
 
-def test_a_server_that_limits_the_rate_of_writes_is_waited_for(client):
+def test_the_writer_waits_for_a_server_that_limits_the_write_rate(client):
     name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
     ensure_rows(client, DOCUMENTS, name, dimension)
     ensure_sources(client, ledger, dimension)

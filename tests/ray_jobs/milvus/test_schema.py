@@ -1,4 +1,4 @@
-"""The collections as a real Milvus Lite server makes them."""
+"""The collections as a real Milvus Lite server creates them."""
 
 import uuid
 
@@ -68,7 +68,7 @@ def test_sources_have_the_fields_that_other_programs_rely_on(client, name):
     assert fields(client, name) == SOURCE_FIELDS
 
 
-def test_a_collection_that_is_there_is_kept(client, name):
+def test_an_existing_collection_is_kept(client, name):
     ensure_rows(client, DOCUMENTS, name, DIMENSION)
     insert(client, name, "kept")
     ensure_rows(client, DOCUMENTS, name, DIMENSION)
@@ -81,18 +81,18 @@ def test_documents_of_another_dimension_are_refused(client, name):
         ensure_rows(client, DOCUMENTS, name, 16)
 
 
-def test_a_ledger_takes_smaller_vectors_and_says_its_own_dimension(client, name):
+def test_a_ledger_accepts_shorter_vectors_and_returns_its_own_dimension(client, name):
     ensure_sources(client, name, 16)
     assert ensure_sources(client, name, DIMENSION) == 16
 
 
-def test_a_ledger_refuses_larger_vectors(client, name):
+def test_a_ledger_refuses_longer_vectors(client, name):
     ensure_sources(client, name, DIMENSION)
     with pytest.raises(ConfigurationError, match="holds vectors of 8 dimensions and the model gives 16"):
         ensure_sources(client, name, 16)
 
 
-def test_a_collection_that_someone_else_made_is_refused(client, name):
+def test_a_collection_of_another_program_is_refused(client, name):
     client.create_collection(name, dimension=DIMENSION)
     with pytest.raises(ConfigurationError, match="not made by this program"):
         ensure_rows(client, DOCUMENTS, name, DIMENSION)
@@ -117,7 +117,7 @@ def test_an_analyzer_may_be_given_as_json(client, name):
     assert found(client, name, "lamp") == {"Lamp and boat"}
 
 
-def test_a_tokenizer_that_the_server_does_not_have_is_a_configuration_error(client, name):
+def test_a_tokenizer_that_the_server_lacks_is_a_configuration_error(client, name):
     with pytest.raises(ConfigurationError, match="--analyzer"):
         ensure_rows(client, DOCUMENTS, name, DIMENSION, '{"tokenizer": "no_such_tokenizer"}')
     assert not client.has_collection(name)
@@ -134,7 +134,7 @@ def test_the_analyzer_of_a_server_prefers_icu_and_falls_back():
 
 
 @pytest.mark.parametrize("kind", ["IVF_PQ", "SCANN", "DISKANN", "hnsw", ""])
-def test_an_index_that_lite_would_accept_and_answer_wrongly_is_refused(kind):
+def test_index_types_that_lite_accepts_but_answers_wrongly_are_refused(kind):
     with pytest.raises(ConfigurationError, match="--index-type"):
         IndexSettings(kind, {})
 
@@ -150,7 +150,7 @@ def ensure_documents(client, name, dimension):
 
 
 @pytest.mark.parametrize("ensure", [ensure_documents, ensure_sources])
-def test_a_collection_whose_maker_died_before_its_indexes_is_completed(client, name, ensure, monkeypatch):
+def test_missing_indexes_of_an_interrupted_creation_are_added(client, name, ensure, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(client, "create_index", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         ensure(client, name, DIMENSION)

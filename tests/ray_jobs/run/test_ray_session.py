@@ -99,7 +99,7 @@ print(ray.get_runtime_context().gcs_address)
 """
 
 
-def test_a_run_without_an_address_starts_its_own_ray_whatever_ran_on_the_machine(other_head, short_folder):
+def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_head, short_folder):
     note = other_head.temp_dir / "ray_current_cluster"
     (short_folder / "ray").mkdir()
     shutil.copy(note, short_folder / "ray")

@@ -1,4 +1,4 @@
-"""Listing and reading against a real S3 server over HTTP, and the same of local folders."""
+"""Objects are listed and read on a real S3 server over HTTP, and in local folders."""
 
 import os
 import socket
@@ -80,13 +80,13 @@ def test_every_odd_key_can_be_read(client, prefix):
         assert read_object(entry.source, entry.version) == key.encode()
 
 
-def test_size_and_etag_are_the_stores(client, prefix):
+def test_size_and_etag_come_from_the_store(client, prefix):
     etag = client.put_object(Bucket=BUCKET, Key=prefix + "a.pdf", Body=b"12345")["ETag"]
     entries = list(list_objects(f"s3://{BUCKET}/{prefix}", ()))
     assert entries == [StoredObject(f"s3://{BUCKET}/{prefix}a.pdf", etag.strip('"'), 5)]
 
 
-def test_folder_markers_are_no_objects(client, prefix):
+def test_folder_markers_are_not_listed(client, prefix):
     client.put_object(Bucket=BUCKET, Key=prefix + "folder/", Body=b"")
     put(client, prefix + "folder/a.pdf")
     assert sources(prefix) == [f"s3://{BUCKET}/{prefix}folder/a.pdf"]
@@ -98,7 +98,7 @@ def test_suffixes_match_in_any_letter_case(client, prefix):
     assert [source.rsplit("/", 1)[1] for source in sources(prefix, (".pdf",))] == ["a.pdf", "b.PDF", "c.Pdf"]
 
 
-def test_names_with_other_endings_are_counted_and_one_is_remembered(client, prefix):
+def test_names_with_other_suffixes_are_counted_and_the_first_is_kept(client, prefix):
     client.put_object(Bucket=BUCKET, Key=prefix + "folder/", Body=b"")
     for name in ("a.pdf", "b.pdf ", "folder/c"):
         put(client, prefix + name)
@@ -107,7 +107,7 @@ def test_names_with_other_endings_are_counted_and_one_is_remembered(client, pref
     assert (ignored.count, ignored.first) == (2, f"s3://{BUCKET}/{prefix}b.pdf ")
 
 
-def test_a_prefix_ends_where_it_ends(client, prefix):
+def test_a_prefix_is_literal(client, prefix):
     for key in ("day-1/a.pdf", "day-10/b.pdf"):
         put(client, prefix + key)
     assert sources(prefix + "day-1/") == [f"s3://{BUCKET}/{prefix}day-1/a.pdf"]
@@ -117,7 +117,7 @@ def test_an_empty_prefix_lists_nothing(client, prefix):
     assert sources(prefix) == []
 
 
-def test_more_objects_than_a_page_of_the_store_are_all_listed(client, prefix):
+def test_more_objects_than_a_page_are_all_listed(client, prefix):
     for number in range(1005):
         put(client, f"{prefix}{number:04}.pdf", b"")
     found = sources(prefix)
@@ -156,13 +156,13 @@ def test_wrong_keys_are_refused(client, monkeypatch, variable):
     assert "refuses these credentials" in listing_error(ConfigurationError)
 
 
-def test_no_credentials_at_all_are_a_sentence_about_the_environment(client, monkeypatch):
+def test_missing_credentials_give_a_message_about_the_environment(client, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert "there are no credentials" in listing_error(ConfigurationError)
 
 
-def test_half_of_the_credentials_is_none(client, monkeypatch):
+def test_half_of_the_credentials_counts_as_none(client, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert "there are no credentials" in listing_error(ConfigurationError)
 
@@ -179,19 +179,19 @@ def test_a_store_that_does_not_answer_is_unreachable(client, monkeypatch):
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "ftp//x", "http://"])
-def test_an_endpoint_that_is_no_url_is_a_configuration_error(client, monkeypatch, endpoint):
+def test_an_endpoint_that_is_not_a_url_is_a_configuration_error(client, monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     assert "AWS_ENDPOINT_URL" in listing_error(ConfigurationError)
 
 
 @pytest.mark.parametrize("source", ["s3://", "s3://a", "s3:///key", "gs://bucket/x/", "http://host/x", "", "/no/such"])
-def test_a_source_that_cannot_be_one_is_a_configuration_error(source):
+def test_an_invalid_source_is_a_configuration_error(source):
     with pytest.raises(ConfigurationError) as caught:
         normalise_source(source)
     assert "--source" in str(caught.value)
 
 
-def test_a_bucket_without_a_prefix_ends_in_a_slash_so_that_no_other_bucket_is_under_it():
+def test_a_bucket_without_a_prefix_gets_a_slash_so_that_no_other_bucket_matches():
     assert normalise_source("s3://bucket") == "s3://bucket/"
     assert normalise_source("s3://bucket/a%20b") == "s3://bucket/a%20b"
 
@@ -244,20 +244,20 @@ def test_a_dangling_link_is_listed_and_fails_as_one_object(tmp_path):
     assert failed_read(entry.source, entry.version) == "NoSuchFile"
 
 
-def test_a_name_that_is_no_text_is_listed_readably_and_fails_as_one_object(tmp_path):
+def test_a_name_that_is_not_text_is_listed_readably_and_fails_as_one_object(tmp_path):
     (tmp_path / os.fsdecode(b"bad\xff.pdf")).write_bytes(b"x")
     (entry,) = local(tmp_path)
     assert entry.source == f"file://{tmp_path}/bad\\xff.pdf"
     assert failed_read(entry.source, entry.version) == "NoSuchFile"
 
 
-def test_a_pipe_in_the_folder_is_no_object(tmp_path):
+def test_a_pipe_in_the_folder_is_not_listed(tmp_path):
     os.mkfifo(tmp_path / "pipe.pdf")
     (tmp_path / "a.pdf").write_bytes(b"x")
     assert [entry.source for entry in local(tmp_path)] == [f"file://{tmp_path}/a.pdf"]
 
 
 @pytest.mark.parametrize("uri", ["s3://user:password@bucket/a/", "s3://my bucket/a/", "s3://b/a/", "s3:///a/"])
-def test_what_is_no_bucket_is_refused_before_the_store_is_asked(uri):
+def test_an_invalid_bucket_is_refused_without_a_request(uri):
     with pytest.raises(ConfigurationError, match="names no bucket"):
         normalise_source(uri)

@@ -1,4 +1,4 @@
-"""An object store that answers 500 and 503, resets, cuts bodies off and stalls: a proxy before the real one."""
+"""An object store behind a proxy that answers 500 and 503, resets connections, truncates bodies and stalls."""
 
 import os
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ def listed():
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate", "stall"])
-def test_a_read_that_fails_twice_is_made_again(proxy, fault):
+def test_a_read_that_fails_twice_is_retried(proxy, fault):
     (entry,) = listed()
     proxy.add("GET .*a.pdf", fault, times=2)
     assert read_object(entry.source, entry.version, sleep=lambda seconds: None) == BODY
@@ -47,26 +47,26 @@ def test_a_read_that_fails_twice_is_made_again(proxy, fault):
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate"])
-def test_a_listing_that_fails_twice_is_made_again(proxy, fault):
+def test_a_listing_that_fails_twice_is_retried(proxy, fault):
     proxy.add("list-type=2", fault, times=2)
     assert [entry.source for entry in listed()] == [f"s3://{BUCKET}/a.pdf"]
 
 
 @pytest.mark.parametrize("fault", ["503", "reset", "truncate"])
-def test_a_read_that_keeps_failing_ends_the_run_and_not_the_object(proxy, fault):
+def test_a_read_that_keeps_failing_ends_the_run_and_does_not_blame_the_object(proxy, fault):
     (entry,) = listed()
     proxy.add("GET .*a.pdf", fault)
     with pytest.raises(UnreachableError, match="cannot be reached"):
         read_object(entry.source, entry.version, sleep=lambda seconds: None)
 
 
-def test_a_listing_that_keeps_failing_is_not_an_empty_one(proxy):
+def test_a_listing_that_keeps_failing_is_not_an_empty_listing(proxy):
     proxy.add("list-type=2", "503")
     with pytest.raises(UnreachableError, match="cannot be reached"):
         listed()
 
 
-def test_an_object_that_was_deleted_is_no_fault_of_the_store(proxy, object_store):
+def test_a_deleted_object_is_a_failure_of_the_object_and_not_of_the_store(proxy, object_store):
     (entry,) = listed()
     object_store.client().delete_object(Bucket=BUCKET, Key="a.pdf")
     with pytest.raises(ObjectError, match="deleted after it was listed"):

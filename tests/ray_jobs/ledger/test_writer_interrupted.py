@@ -1,4 +1,4 @@
-"""Whatever breaks off where in a write to a real Milvus Lite server, the next run leaves what a clean one would."""
+"""Wherever a write to a real Milvus Lite server is interrupted, the next run gives the result of a clean run."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ from writer_tables import (
 )
 
 
-def test_rows_come_first_then_the_ledger_then_the_deletion(tables):
+def test_rows_are_written_first_then_the_ledger_then_old_rows_are_deleted(tables):
     tables.run({A: ("v1", ["one", "two"])})
     calls = Calls(tables.client)
     tables.writer(calls).write([part(A, "v2", ["new"], Change.CHANGED)])
@@ -33,14 +33,14 @@ def test_new_objects_cost_one_write_of_rows_and_one_of_the_ledger_before_and_aft
 
 
 @pytest.mark.parametrize("last", range(4))
-def test_an_object_that_was_cut_off_and_then_left_the_store_leaves_nothing(tables, last):
+def test_an_interrupted_object_that_then_left_the_store_leaves_nothing(tables, last):
     with contextlib.suppress(ConnectionError):
         tables.writer(Calls(tables.client, last)).write([part(A, "v1", ["one", "two"])])
     tables.run({})
     assert tables.state() == ([], [])
 
 
-def test_an_object_that_was_cut_off_is_said_to_be_and_no_try_is_counted(tables):
+def test_an_interrupted_object_is_marked_as_interrupted_and_no_attempt_is_counted(tables):
     with pytest.raises(ConnectionError):
         tables.writer(Calls(tables.client, 1)).write([part(A, "v1", ["one"])])
     (row,) = tables.ledger()
@@ -71,7 +71,7 @@ AFTER = {
 }
 
 
-def test_failing_at_any_call_and_running_again_leaves_what_a_clean_run_leaves(make_tables):
+def test_after_a_failure_at_any_call_the_next_run_gives_the_result_of_a_clean_run(make_tables):
     clean = make_tables()
     clean.run(AFTER)
     whole = make_tables()
@@ -91,7 +91,7 @@ def test_failing_at_any_call_and_running_again_leaves_what_a_clean_run_leaves(ma
         assert {change for _, change in tables.run(AFTER)} <= {"unchanged", "retry"}
 
 
-def test_a_first_run_that_fails_at_any_call_leaves_nothing_double(make_tables):
+def test_a_first_run_that_fails_at_any_call_duplicates_nothing(make_tables):
     clean = make_tables()
     clean.run(AFTER)
     for last in range(4):
@@ -103,7 +103,7 @@ def test_a_first_run_that_fails_at_any_call_leaves_nothing_double(make_tables):
         assert tables.settled() == clean.settled(), last
 
 
-def test_no_reader_meets_a_gap_while_an_object_changes(tables):
+def test_readers_never_see_a_gap_while_an_object_changes(tables):
     tables.run({A: ("v1", ["one", "two"])})
     whole = [("v1", 2), ("v2", 1)]
     for last in range(5):
@@ -141,7 +141,7 @@ def test_an_object_in_parts_within_one_write_is_counted_once(make_tables):
     assert tables.state() == clean.state()
 
 
-def test_old_rows_stay_until_the_last_part_is_there(tables):
+def test_old_rows_stay_until_the_last_part_is_written(tables):
     tables.run({A: ("v1", ["old"])})
     first, second = pieces(A, "v2", many(20), 10, change=Change.CHANGED)
     tables.writer().write([first])
@@ -150,7 +150,7 @@ def test_old_rows_stay_until_the_last_part_is_there(tables):
     assert {row["version"] for row in tables.rows()} == {"v2"}
 
 
-def test_a_part_left_by_a_run_that_was_cut_off_goes_when_the_object_fails(tables):
+def test_a_part_left_by_an_interrupted_run_is_deleted_when_the_object_fails(tables):
     tables.writer().write([pieces(A, "v1", many(20), 10)[0]])
     tables.run({A: ("v1", BROKEN)})
     assert tables.rows() == []
