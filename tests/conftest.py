@@ -1,4 +1,7 @@
-"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session."""
+"""The embedded platform as fixtures: each part starts when a test first asks for it and ends with the session.
+
+What a test asks for also decides its tier and the process that runs it: see `tier_of` and `group_of`.
+"""
 
 import os
 import sys
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded.processes import NO_BYTECODE
+from embedded.processes import NO_BYTECODE, Part
 
 if TYPE_CHECKING:
     from embedded.milvus_lite import MilvusLite
@@ -22,6 +25,63 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # For this process, and for those that inherit its environment as it is.
 os.environ.pop(NO_BYTECODE, None)
 sys.dont_write_bytecode = False
+
+STORES = {"object_store", "milvus", "milvus_server"}
+MODELS_AND_FILES = {"corpus", "minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
+TIERS = ("airflow", "parts", "lint", "unit")
+"""Of the default run, in the order in which they begin: the longest first."""
+
+
+def tier_of(item: pytest.Item) -> str:
+    """The mark that selects the test: one of TIERS, benchmark or chaos.
+
+    By its marks (`@pytest.mark.chaos`, `@pytest.mark.tier("parts")`), or by its fixtures what it needs.
+    """
+    for tier in ("benchmark", "chaos"):
+        if item.get_closest_marker(tier):
+            return tier
+    if mark := item.get_closest_marker("tier"):
+        return str(mark.args[0])
+    asked = set(item.fixturenames)
+    if "stage" in asked:
+        return "airflow"
+    return "parts" if asked & {"ray_head", "script_runner", *STORES, *MODELS_AND_FILES} else "unit"
+
+
+def group_of(item: pytest.Item, tier: str) -> str:
+    """Tests of one group run in one process, so that a part that they share starts once."""
+    if mark := item.get_closest_marker("xdist_group"):
+        return str(mark.args[0])
+    asked = set(item.fixturenames)
+    if "stage" in asked:
+        return "airflow"
+    if asked & {"ray_head", "script_runner", "milvus_server"}:
+        return "ray"
+    return "stores" if asked & STORES else f"{item.path.relative_to(REPOSITORY)} {tier}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects, and before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {}
+    for item in items:
+        tier = tier_of(item)
+        if not item.get_closest_marker(tier):
+            item.add_marker(tier)
+        item.add_marker(pytest.mark.xdist_group(group_of(item, tier)))
+        # Runs that overlap begin together; kills come last, when nothing else is left for them to hit.
+        turn = 0 if item.get_closest_marker("begins") else 2 if "nothing_else_runs" in item.fixturenames else 1
+        order[item] = ((*TIERS, "benchmark", "chaos").index(tier), turn if tier == "airflow" else 0)
+    items.sort(key=order.__getitem__)
+
+
+@pytest.fixture(autouse=True)
+def _a_unit_test_starts_no_part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("unit"):
+
+        def refuse(part: Part) -> None:
+            raise AssertionError(f"a test of the tier `unit` starts {part.name}: ask for its fixture, or mark the test")
+
+        monkeypatch.setattr(Part, "launch", refuse)
 
 
 @pytest.fixture(scope="session")

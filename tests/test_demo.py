@@ -29,6 +29,8 @@ FIRST_LINE_SECONDS = 2.0
 LONGEST_SILENCE_SECONDS = 10.0
 CTRL_C_SECONDS = 20.0
 
+pytestmark = pytest.mark.tier("airflow")
+
 
 class Demo:
     """A running demo, and the second (of its age) at which each line came."""

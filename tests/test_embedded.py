@@ -21,6 +21,8 @@ from embedded.ray_head import RayHead
 
 TESTS = Path(__file__).parent
 
+pytestmark = pytest.mark.tier("parts")
+
 
 class Script(Part):
     """A part made of a few lines of Python, which serves once the file `ready` is there."""

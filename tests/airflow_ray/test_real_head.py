@@ -44,6 +44,7 @@ def test_old_records_of_ours_are_deleted_and_nothing_else(cluster, attempt):
     assert ours.submission_id not in left
 
 
+@pytest.mark.tier("parts")
 def test_a_guarded_head_wants_its_token(tmp_path_factory):
     from airflow.sdk import Connection
 

@@ -289,7 +289,7 @@ def test_ffmpeg_keeps_its_complaints_off_the_output(tmp_path, capfd):
 
 MEMORY = """
 import resource, sys
-from ingest.media import MediaSettings, extract
+from ingest.media.extraction import MediaSettings, extract
 extract(sys.argv[1], sys.argv[3], MediaSettings())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 media = extract(sys.argv[2], sys.argv[3], MediaSettings())

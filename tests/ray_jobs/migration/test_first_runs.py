@@ -19,6 +19,9 @@ ROUNDS = 10
 """Before the fault was mended, 19 of 20 rounds of two runs failed."""
 
 
+pytestmark = [pytest.mark.tier("parts"), pytest.mark.xdist_group("stores")]
+
+
 @pytest.fixture(params=["lite", pytest.param("server", marks=pytest.mark.chaos)])
 def client(request, monkeypatch):
     if request.param == "lite":

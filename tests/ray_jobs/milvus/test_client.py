@@ -43,6 +43,7 @@ def test_a_closed_port_is_unreachable_and_the_message_mentions_a_token_that_is_s
     assert ("a wrong MILVUS_TOKEN can look the same" in sentence) == bool(token)
 
 
+@pytest.mark.tier("parts")
 def test_connect_waits_for_a_server_that_is_restarting(tmp_path):
     with MilvusLite(tmp_path) as server:
         server.kill()

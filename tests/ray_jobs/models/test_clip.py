@@ -3,9 +3,7 @@
 import io
 
 import numpy as np
-import open_clip
 import pytest
-import torch
 from PIL import Image
 
 from embedded.images import PHOTOS, make_photos
@@ -15,6 +13,8 @@ from ingest.image.decoder import prepare, read_image
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model, square_of
 from ingest.models.gpu_memory import Batches
+
+pytestmark = pytest.mark.tier("parts")  # each test loads torch, and most load open_clip
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,9 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
 
 
 def test_vectors_are_those_of_open_clip_by_hand(model, vectors):
+    import open_clip
+    import torch
+
     by_hand, _, preprocess = open_clip.create_model_and_transforms(model.name)
     images = torch.stack([preprocess(Image.open(io.BytesIO(data))) for data in make_photos().values()])
     with torch.inference_mode():
@@ -117,6 +120,8 @@ def test_a_model_of_another_dimension_than_expected_is_an_error(model):
 
 
 def too_large_above(limit, seen):
+    import torch
+
     def function(batch):
         if batch.stop - batch.start > limit:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")

@@ -15,6 +15,9 @@ PROSE = (
 )
 
 
+reads = pytest.mark.tier("parts")  # by the OCR model, which is real
+
+
 def blocks_of(document, **settings):
     pages, _, _ = parse_pdf(document.tobytes(), **settings)
     return [block for page in pages for block in page.blocks]
@@ -54,6 +57,7 @@ endcmap end end"""
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@reads
 def test_a_scanned_page_is_read_whichever_way_up_it_is(rotation):
     pages, _, metadata = parse_pdf(scanned(letter, rotation).tobytes())
     assert [(page.kind, page.text) for page in pages] == [
@@ -66,6 +70,7 @@ def test_without_ocr_a_scanned_page_has_no_text():
     assert texts_of(scanned(letter), ocr=False) == []
 
 
+@reads
 def test_a_page_whose_letters_have_no_characters_is_read_by_ocr():
     with pymupdf.open() as document:
         page = document.new_page(width=420, height=200)
@@ -94,6 +99,7 @@ def test_a_scanned_page_with_a_text_layer_is_not_read_again():
     assert (page.kind, page.text) == ("text", PROSE)
 
 
+@reads
 def test_a_scan_of_two_columns_is_read_column_by_column():
     def columns(page):
         for x, words in ((30, ("Alpha", "Beta", "Gamma")), (330, ("Delta", "Epsilon", "Zeta"))):
@@ -105,6 +111,7 @@ def test_a_scan_of_two_columns_is_read_column_by_column():
     assert sorted(words, key=text.index) == words
 
 
+@reads
 def test_a_page_the_size_of_a_wall_is_read_with_few_pixels():
     document = scanned(letter)
     document[0].set_mediabox((0, 0, 14400, 14400))
@@ -298,6 +305,7 @@ def test_a_document_has_so_many_figures_at_most():
         assert len(figures_of(document)) == MAX_FIGURES
 
 
+@reads
 def test_the_picture_of_a_scanned_page_is_no_figure():
     assert figures_of(scanned(letter)) == []
 
