@@ -36,7 +36,7 @@ class MediaSettings:
     Attributes:
         image_size: pixels along each side of a frame: what the CLIP model reads.
         max_seconds: longest file that is taken.
-        scene_threshold: the least change that can begin a scene, as `SceneWatch` measures it.
+        scene_threshold: the least change that can begin a scene, as `SceneDetector` measures it.
         min_interval: seconds between two key frames at least.
         max_interval: seconds after which a scene that still changes gets another key frame.
         max_frames: most key frames of a file.

@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from ingest.media.audio import too_long
 from ingest.media.container import Damage, attempt, decodable, opened, packets, seconds, start_seconds
-from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneWatch
+from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
 
 _SLOT = 0.5
 """Seconds; bytes are summed over two of these, since a dissolve sends its new picture in many small parts."""
@@ -91,7 +91,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How key frames are chosen: see `SceneWatch`; `size` is the side of a square in pixels, `max_frames` how many."""
+    """How key frames are chosen; see `SceneDetector`. `size` is the side length of a key frame in pixels."""
 
     size: int
     threshold: float
@@ -165,7 +165,7 @@ class _Reader:
         self._result = result
         self._sampling = sampling
         self._interval = sampling.min_interval
-        self._watch = SceneWatch(sampling.threshold, self._interval, sampling.max_interval)
+        self._detector = SceneDetector(sampling.threshold, self._interval, sampling.max_interval)
         self._reformatter = VideoReformatter()
         self._last = -STEP
 
@@ -187,13 +187,13 @@ class _Reader:
             for frame in self._decode([packet for _, packet in chosen], finish=not goes_on):
                 for key_frame in self._see(frame, steady, every=not whole):
                     self._keep(store, key_frame)
-        for key_frame in self._watch.end():
+        for key_frame in self._detector.finish():
             self._keep(store, key_frame)
 
     def _keep(self, store: _Store, frame: KeyFrame) -> None:
         if store.add(frame):
             self._interval = 2 * max(self._interval, STEP)
-            self._watch.min_interval = self._interval
+            self._detector.min_interval = self._interval
 
     def _timed_packets(self) -> Iterator[tuple[float, Packet]]:
         time = 0.0
@@ -227,7 +227,7 @@ class _Reader:
         if not self._result.facts:
             self._result.facts = self._facts(frame)
         small = self._reformatter.reformat(frame, THUMBNAIL, THUMBNAIL, "rgb24", interpolation="AREA")
-        yield from self._watch.see(max(time, 0.0), small.to_ndarray(), steady, lambda: self._square(frame))
+        yield from self._detector.add_frame(max(time, 0.0), small.to_ndarray(), steady, lambda: self._square(frame))
 
     def _facts(self, frame: VideoFrame) -> dict[str, Any]:
         rate = self._stream.average_rate

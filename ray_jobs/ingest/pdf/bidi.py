@@ -1,7 +1,7 @@
-"""The order in which a line with Arabic or Hebrew letters is read, told from where its glyphs stand.
+"""Derives the logical order of a line of Arabic or Hebrew from the positions of its glyphs (the visual order).
 
-This is the reverse of the Unicode bidirectional algorithm (UAX #9), without embeddings: marks and the letters of a
-ligature are put to their glyph, glyphs to runs of one direction, and the runs in order.
+This reverses the Unicode bidirectional algorithm (UAX #9) without embeddings: combining marks and the letters of a
+ligature are attached to their glyph, glyphs are grouped into runs of one direction, and the runs are put in order.
 """
 
 from __future__ import annotations
@@ -12,142 +12,158 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ingest.pdf.drawn import VISUAL, Character, Piece, kind_of
+from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of
 
-SPACE = 0.2
-"""Gap, in sizes of the type, from which on a space is missing."""
+MIN_SPACE = 0.2
+"""Smallest gap, in font sizes, that stands for a space."""
 
-BACK, FAR = 0.3, 1.5
-"""Steps back and gaps, in sizes of the type, that part a run."""
+MAX_BACKSTEP, MAX_RUN_GAP = 0.3, 1.5
+"""Largest step backwards and largest gap, in font sizes, within a run."""
 
-MAX_GUESSED = 1.5
-"""Width, in sizes of the type, up to which MuPDF's guess of a space may be a letter that it does not see."""
+MAX_INFERRED_SPACE = 1.5
+"""Width, in font sizes, below which a space that MuPDF inferred may be a letter that it does not see."""
 
-WIDTH = 0.001
-"""Points up to which a width is none and two places are one."""
+EPSILON = 0.001
+"""Points below which a width is zero and two positions are equal."""
 
-UNNAMED = "\ufffd"
-"""MuPDF's text of a glyph without a known character."""
+UNKNOWN = "\ufffd"
+"""MuPDF's text for a glyph whose character is unknown."""
 
-MIN_SPACES = 0.05
-"""Share of spaces in the text of a page from which on the file has them, and none need be guessed."""
+MIN_SPACE_RATIO = 0.05
+"""Ratio of spaces to other characters on a page above which the file contains its spaces and none are inferred."""
 
 LAM_ALEF = frozenset(("\u0644\u0622", "\u0644\u0623", "\u0644\u0625", "\u0644\u0627"))
-"""Letters that every font of Arabic shows as one glyph: lam before one of the four alefs."""
+"""Letter pairs that every Arabic font shows as one glyph: lam followed by one of the four alefs."""
 
 
 @dataclass(slots=True)
-class Cluster:
-    """What stands at one place: a glyph's characters with the marks on it. `kind` is R, L, N (a number) or ""."""
+class GlyphCluster:
+    """The characters of one glyph with its combining marks. `direction` is R, L, N (a number) or "" (neutral)."""
 
     text: str
     x: float
     x0: float
     x1: float
-    kind: str
+    direction: str
 
 
-class Habits(NamedTuple):
-    """What holds for a page: words have spaces between them, most letters are read leftwards, marks precede letters."""
+class PageConventions(NamedTuple):
+    """How the file of a page writes text.
 
-    spaced: bool
-    leftwards: bool
+    Attributes:
+        has_spaces: there are space characters between words.
+        right_to_left: most of the page is read from right to left.
+        marks_first: combining marks are drawn before their letters.
+    """
+
+    has_spaces: bool
+    right_to_left: bool
     marks_first: bool
 
 
-def habits_of(lines: Sequence[Sequence[Character]]) -> Habits:
-    """What holds for the page of these lines."""
+def conventions_of(lines: Sequence[Sequence[Character]]) -> PageConventions:
+    """Tell from the lines of a page how its file writes text."""
     characters = [character for line in lines for character in line]
     letters = sum(not character.text.isspace() for character in characters)
     spaces = sum(character.text == " " and not character.synthetic for character in characters)
-    kinds = [kind_of(character.text) for character in characters]
-    return Habits(spaces >= MIN_SPACES * letters, kinds.count("R") >= kinds.count("L"), _marks_first(lines))
+    directions = [direction_of(character.text) for character in characters]
+    right_to_left = directions.count("R") >= directions.count("L")
+    return PageConventions(spaces >= MIN_SPACE_RATIO * letters, right_to_left, _marks_first(lines))
 
 
-def in_order(pieces: Sequence[Piece], habits: Habits) -> list[Cluster]:
-    """The clusters of a line in the order in which they are read."""
+def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) -> list[GlyphCluster]:
+    """Return the clusters of a line in logical order.
+
+    Args:
+        pieces: the pieces of the line, from `lines_of_pieces`.
+        conventions: those of the page.
+    """
     size = max(piece.size for piece in pieces)
-    clusters = [_clusters(piece, habits) for piece in pieces]
+    clusters = [_clusters(piece, conventions) for piece in pieces]
     _join_numbers(clusters)
     runs = [run for of_piece in clusters for run in _runs(of_piece, size)]
     runs.sort(key=lambda run: (run[0].x + run[-1].x) / 2)
     for index in range(len(runs) - 1, 0, -1):
         before, after = runs[index - 1], runs[index]
         gap = min(cluster.x0 for cluster in after) - max(cluster.x1 for cluster in before)
-        apart = gap > SPACE * size and (before[0].kind != after[0].kind or not habits.spaced)
-        if apart and not any(run[end].text.isspace() for run in (before, after) for end in (0, -1)):
+        is_space = gap > MIN_SPACE * size and (before[0].direction != after[0].direction or not conventions.has_spaces)
+        if is_space and not any(run[end].text.isspace() for run in (before, after) for end in (0, -1)):
             x = max(cluster.x1 for cluster in before)
-            runs.insert(index, [Cluster(" ", x, x, x + gap, "")])
-    kinds = [cluster.kind for run in runs for cluster in run]
-    leftwards = habits.leftwards or kinds.count("R") >= kinds.count("L")
-    if leftwards:
+            runs.insert(index, [GlyphCluster(" ", x, x, x + gap, "")])
+    directions = [cluster.direction for run in runs for cluster in run]
+    right_to_left = conventions.right_to_left or directions.count("R") >= directions.count("L")
+    if right_to_left:
         runs.reverse()
-    ordered: list[Cluster] = []
-    for run in _against(runs, "L" if leftwards else "R"):
-        # Word draws the space after a Latin word on its right, which is before it in a line that is read leftwards.
-        if ordered and ordered[-1].kind == "L" and run[0].kind == "R":
-            ordered.append(Cluster(" ", run[-1].x1, run[-1].x1, run[-1].x1, ""))
+    ordered: list[GlyphCluster] = []
+    for run in _reverse_opposite_phrases(runs, "L" if right_to_left else "R"):
+        # Microsoft Word draws the space that follows a Latin word to the right of the word, as in Latin text.
+        if ordered and ordered[-1].direction == "L" and run[0].direction == "R":
+            ordered.append(GlyphCluster(" ", run[-1].x1, run[-1].x1, run[-1].x1, ""))
         ordered.extend(run)
     return ordered
 
 
-def _against(runs: Sequence[list[Cluster]], kind: str) -> list[list[Cluster]]:
-    """Turn round phrases of a kind that is read against the line, with numbers in them or at the ends of Latin ones."""
-    ends = ("L", "N") if kind == "L" else ("R",)
-    ordered: list[list[Cluster]] = []
+def _reverse_opposite_phrases(runs: Sequence[list[GlyphCluster]], opposite: str) -> list[list[GlyphCluster]]:
+    """Reverse the phrases whose direction is opposite to that of the line.
+
+    A phrase includes the numbers inside it; one that is read from left to right also includes those at its ends.
+    """
+    ends = ("L", "N") if opposite == "L" else ("R",)
+    ordered: list[list[GlyphCluster]] = []
     start = 0
     while start < len(runs):
         stop = start + 1
-        if runs[start][0].kind in ends:
-            turned = runs[start][0].kind == kind
+        if runs[start][0].direction in ends:
+            has_letters = runs[start][0].direction == opposite
             for index in range(start + 1, len(runs)):
-                found = runs[index][0].kind
-                if found not in (kind, "N", ""):
+                found = runs[index][0].direction
+                if found not in (opposite, "N", ""):
                     break
-                turned = turned or found == kind
-                if turned and found in ends:
+                has_letters = has_letters or found == opposite
+                if has_letters and found in ends:
                     stop = index + 1
         ordered.extend(reversed(runs[start:stop]))
         start = stop
     return ordered
 
 
-def _clusters(piece: Piece, habits: Habits) -> list[Cluster]:
-    """The clusters of a piece in the order of drawing."""
-    clusters: list[Cluster] = []
+def _clusters(piece: DrawnPiece, conventions: PageConventions) -> list[GlyphCluster]:
+    """Return the clusters of a piece in drawing order."""
+    clusters: list[GlyphCluster] = []
     marks = ""
     rightwards = _drawn_rightwards((c.text, c.x) for c in piece.characters)
     before: Character | None = None
     for character in piece.characters:
-        if character.synthetic and habits.spaced and character.x1 - character.x0 < MAX_GUESSED * piece.size:
+        width = character.x1 - character.x0
+        if character.synthetic and conventions.has_spaces and width < MAX_INFERRED_SPACE * piece.size:
             continue
-        if character.text == UNNAMED and _without_width(character):  # a mark or the dots of a letter
+        if character.text == UNKNOWN and _has_no_width(character):  # a mark, or the dots of a letter
             continue
         if _is_mark(character):
-            # Marks that are drawn by themselves come before their letter in what is drawn from left to right.
-            if rightwards and habits.marks_first and not (before and _without_width(before)):
+            # In text drawn from left to right, a mark with a glyph of its own comes before its letter.
+            if rightwards and conventions.marks_first and not (before and _has_no_width(before)):
                 marks = character.text + marks
             elif clusters:
                 clusters[-1].text += character.text
             continue
-        if clusters and before and not before.text.isspace() and _follows(before, character):
-            # Some files name the letters of a ligature from left to right.
-            turned = character.text + before.text in LAM_ALEF
-            clusters[-1].text = character.text + clusters[-1].text if turned else clusters[-1].text + character.text
+        if clusters and before and not before.text.isspace() and _belongs_to(before, character):
+            # Some files list the letters of a ligature from left to right.
+            alef_first = character.text + before.text in LAM_ALEF
+            clusters[-1].text = character.text + clusters[-1].text if alef_first else clusters[-1].text + character.text
             continue
         x, x0, x1 = character.x, character.x0, character.x1
-        new = Cluster(character.text + marks, x, x0, x1, kind_of(character.text))
+        new = GlyphCluster(character.text + marks, x, x0, x1, direction_of(character.text))
         marks = ""
         before = character
         last = clusters[-1] if clusters else None
         if (
             last
-            and last.kind == "R"
-            and last.x1 - last.x0 < WIDTH
-            and x0 - SPACE * piece.size < last.x < x1 + SPACE * piece.size
-            and new.text[0] in (UNNAMED, last.text[0])
+            and last.direction == "R"
+            and last.x1 - last.x0 < EPSILON
+            and x0 - MIN_SPACE * piece.size < last.x < x1 + MIN_SPACE * piece.size
+            and new.text[0] in (UNKNOWN, last.text[0])
         ):
-            # The dots of a letter and the rest of it may be two glyphs, of which one or both have the letter's name.
+            # The dots and the body of a letter may be two glyphs, and one or both of them map to the letter.
             last.x0, last.x1, last.x = x0, x1, x
             continue
         clusters.append(new)
@@ -160,28 +176,30 @@ def _is_mark(character: Character) -> bool:
     return not character.text.isascii() and unicodedata.category(character.text) == "Mn"
 
 
-def _without_width(character: Character) -> bool:
-    return character.x1 - character.x0 < WIDTH
+def _has_no_width(character: Character) -> bool:
+    return character.x1 - character.x0 < EPSILON
 
 
-def _follows(before: Character, character: Character) -> bool:
-    """Whether a character is a further one of the glyph before: MuPDF puts it at the end of that, without width."""
+def _belongs_to(before: Character, character: Character) -> bool:
+    """Whether a character belongs to the glyph before it: MuPDF then puts it at that glyph's end, with no width."""
     return (
-        _without_width(character)
+        _has_no_width(character)
         and (
             character.bidi != VISUAL
             or before.text + character.text in LAM_ALEF
             or character.text + before.text in LAM_ALEF
         )
         and unicodedata.category(character.text) == "Lo"
-        and abs(character.x - before.x1) < WIDTH
+        and abs(character.x - before.x1) < EPSILON
         and character.y == before.y
     )
 
 
 def _marks_first(lines: Iterable[Sequence[Character]]) -> bool:
-    """Whether marks are drawn before their letter, and do not come from the letter's glyph: then some come after a
-    space, and none before one."""
+    """Whether combining marks are drawn before their letters.
+
+    If so, some marks follow a space and none precede one. Marks that belong to the letter's glyph follow the letter.
+    """
     votes = 0
     for line in lines:
         for before, after in pairwise(line):
@@ -193,55 +211,59 @@ def _marks_first(lines: Iterable[Sequence[Character]]) -> bool:
 
 
 def _drawn_rightwards(letters: Iterable[tuple[str, float]]) -> bool:
-    """Whether letters that are read from right to left are drawn from left to right, told from text and place."""
-    places = [x for text, x in letters if kind_of(text[0]) == "R"]
-    return sum((after > before) - (after < before) for before, after in pairwise(places)) >= 0
+    """Whether right-to-left letters, given as text and x position, are drawn from left to right."""
+    positions = [x for text, x in letters if direction_of(text[0]) == "R"]
+    return sum((after > before) - (after < before) for before, after in pairwise(positions)) >= 0
 
 
-def _join_numbers(pieces: Sequence[list[Cluster]]) -> None:
-    """Make the signs inside of a number, such as a decimal point, a part of it."""
-    # After Arabic letters, and not after Hebrew ones, a hyphen and a sign of percent are read by themselves (W2 to W5).
+def _join_numbers(pieces: Sequence[list[GlyphCluster]]) -> None:
+    """Make the separators inside a number, such as a decimal point, part of the number."""
+    # Rules W2 to W5 of UAX #9: after Hebrew letters a hyphen or percent sign joins a number, after Arabic ones not.
     arabic = any(unicodedata.bidirectional(c.text[0]) == "AL" for clusters in pieces for c in clusters)
     inside = ".,:/\u066b\u066c" if arabic else ".,:/+-\u2212"
     for clusters in pieces:
-        for before, sign, after in zip(clusters, clusters[1:], clusters[2:], strict=False):
-            if before.kind == after.kind == "N" and sign.text in inside:
-                sign.kind = "N"
+        for before, separator, after in zip(clusters, clusters[1:], clusters[2:], strict=False):
+            if before.direction == after.direction == "N" and separator.text in inside:
+                separator.direction = "N"
         if not arabic:
-            for before, sign in pairwise(clusters):
-                if before.kind == "N" and sign.text in "%\u2030\u00b0":
-                    sign.kind = "N"
+            for before, separator in pairwise(clusters):
+                if before.direction == "N" and separator.text in "%\u2030\u00b0":
+                    separator.direction = "N"
 
 
-def _runs(clusters: Sequence[Cluster], size: float) -> Iterator[list[Cluster]]:
-    """What is drawn one beside another and is of one kind, from left to right; white space and signs between two parts
-    of a kind belong to it."""
+def _runs(clusters: Sequence[GlyphCluster], size: float) -> Iterator[list[GlyphCluster]]:
+    """Group adjacent clusters of one direction into runs.
+
+    Neutral characters belong to a run if they are between two parts of it; otherwise each is a run of its own.
+    """
     backwards = 1 if _drawn_rightwards((cluster.text, cluster.x) for cluster in clusters) else -1
-    run: list[Cluster] = []
-    held: list[Cluster] = []  # neutral ones after the run
+    run: list[GlyphCluster] = []
+    neutrals: list[GlyphCluster] = []  # neutral clusters after the run
     for cluster in clusters:
-        last = held[-1] if held else run[-1] if run else None
+        last = neutrals[-1] if neutrals else run[-1] if run else None
         if last is not None:
-            sense = backwards if "R" in (cluster.kind, run[0].kind if run else "") else 1
+            sense = backwards if "R" in (cluster.direction, run[0].direction if run else "") else 1
             step = (cluster.x - last.x) * sense
             gap = max(cluster.x0 - last.x1, last.x0 - cluster.x1)
-            if step < -BACK * size or gap > FAR * size:
-                yield from _turned(run, held, backwards)
-                run, held = [], []
-        if not cluster.kind and run and run[0].kind in ("R", "L"):
-            held.append(cluster)
-        elif cluster.kind and run and run[0].kind == cluster.kind:
-            run += [*held, cluster]
-            held = []
+            if step < -MAX_BACKSTEP * size or gap > MAX_RUN_GAP * size:
+                yield from _in_logical_order(run, neutrals, backwards)
+                run, neutrals = [], []
+        if not cluster.direction and run and run[0].direction in ("R", "L"):
+            neutrals.append(cluster)
+        elif cluster.direction and run and run[0].direction == cluster.direction:
+            run += [*neutrals, cluster]
+            neutrals = []
         else:
-            yield from _turned(run, held, backwards)
-            run, held = [cluster], []
-    yield from _turned(run, held, backwards)
+            yield from _in_logical_order(run, neutrals, backwards)
+            run, neutrals = [cluster], []
+    yield from _in_logical_order(run, neutrals, backwards)
 
 
-def _turned(run: list[Cluster], held: Sequence[Cluster], backwards: int) -> Iterator[list[Cluster]]:
+def _in_logical_order(
+    run: list[GlyphCluster], neutrals: Sequence[GlyphCluster], backwards: int
+) -> Iterator[list[GlyphCluster]]:
+    """Yield a run with its right-to-left letters in logical order, and then each of its neutral clusters."""
     if run:
-        # Letters that are read from right to left come out of this in the order of reading.
-        yield run[::-1] if run[0].kind == "R" and backwards > 0 else run
-    for cluster in held:
+        yield run[::-1] if run[0].direction == "R" and backwards > 0 else run
+    for cluster in neutrals:
         yield [cluster]

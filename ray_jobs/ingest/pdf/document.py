@@ -16,7 +16,7 @@ from ingest.pdf.language import language_of
 from ingest.pdf.layout import Paragraph, paragraphs_of, unreadable, whole
 from ingest.pdf.ocr import read_picture
 from ingest.pdf.reader import damaged, open_pdf, pdf_metadata
-from ingest.pdf.right_to_left import has_right_to_left, in_reading_order
+from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import Page, RawPage, structure
 from ingest.pdf.tables import MIN_BESIDE, with_tables
 
@@ -138,7 +138,7 @@ def _read_page(page: pymupdf.Page, number: int, ocr: bool) -> RawPage:
     level, sideways = paragraphs_of(content)
     words = None
     if has_right_to_left(level):
-        words = in_reading_order(page, text, content)
+        words = to_logical_order(page, text, content)
         level, sideways = paragraphs_of(content)
     if ocr and _is_picture(page, level + sideways):
         read = read_picture(page)

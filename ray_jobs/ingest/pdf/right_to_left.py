@@ -1,11 +1,23 @@
-"""Lines of Arabic and Hebrew script in the order in which they are read.
+"""Puts the text of lines in Arabic and Hebrew script into logical order, the order in which it is read.
 
-A PDF places glyphs and says nothing of their order. Most programs draw a line from left to right, so the letters of
-Arabic come last to first; MuPDF notices and turns such runs round, yet with three faults that this module mends. A
-glyph of two letters, such as lam-alef, or a text that the file gives for a glyph (`/ActualText`) has its letters turned
-round with the rest. Arabic digits too. And the runs stay in the order of drawing, so that a line with a number or a
-Latin word reads end first. Here MuPDF's turning is undone, and the order is told from where the glyphs stand: the
-reverse of the Unicode bidirectional algorithm (UAX #9), without embeddings.
+A PDF places glyphs and does not record their order. Most programs draw a line from left to right, so that the letters
+of an Arabic word come last to first. MuPDF detects such runs and reverses them, but with three faults. It also reverses
+the letters of a ligature such as lam-alef and of a glyph's `/ActualText`; it reverses Arabic digits; and it leaves the
+runs in drawing order, so that a line with a number or a Latin word is read from its end. This module undoes the
+reversal and derives the logical order from the positions of the glyphs (`ingest.pdf.bidi`).
+
+No library replaces it. Share of 13,410 known words that come out intact and in order from 145 Arabic, Hebrew, Persian
+and Urdu PDFs of seven programs (Chromium, LibreOffice, WeasyPrint, typst, fpdf2, ReportLab, MuPDF), and intact words of
+231 on the corpus' Arabic page from Microsoft Word (November 2026):
+
+    this module                                                        94.2 %   231
+    PDFium 159 (pypdfium2 5.15), its own text order                    74.7 %   200
+    MuPDF 2.0, its own text order                                      63.7 %   200
+    MuPDF's characters from left to right, then python-bidi 0.6.12     88.6 %   201
+    this module's glyph clusters, then python-bidi                     93.7 %   221
+
+The last one would save some 100 lines, but it needs python-bidi's undocumented functions: `get_display` returns a
+string and does not say where each glyph went.
 """
 
 from __future__ import annotations
@@ -15,8 +27,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingest.pdf.bidi import Cluster, habits_of, in_order
-from ingest.pdf.drawn import Piece, drawn_pieces, joined_pieces, kind_of, level
+from ingest.pdf.bidi import GlyphCluster, conventions_of, logical_order
+from ingest.pdf.draw_order import DrawnPiece, direction_of, is_horizontal, lines_of_pieces, pieces_in_draw_order
 from ingest.pdf.layout import Paragraph
 
 if TYPE_CHECKING:
@@ -26,7 +38,7 @@ RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
 class Word(NamedTuple):
-    """A word as `page.get_text("words")` gives it."""
+    """A word in the form of `page.get_text("words")`."""
 
     x0: float
     y0: float
@@ -39,48 +51,50 @@ class Word(NamedTuple):
 
 
 def has_right_to_left(paragraphs: Sequence[Paragraph]) -> bool:
-    """Whether there are letters that are written from right to left."""
+    """Whether the text contains letters of a right-to-left script."""
     text = "".join([line.text for paragraph in paragraphs for line in paragraph.lines])
     return not text.isascii() and RIGHT_TO_LEFT.search(text) is not None
 
 
-def in_reading_order(page: Page, text: TextPage, content: dict[str, Any]) -> list[Word]:
-    """Put the level lines of `content` that have letters written from right to left in order, in place.
+def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> list[Word]:
+    """Put the horizontal lines of `content` that contain right-to-left letters into logical order, in place.
 
-    Pieces of such a line that MuPDF parts are joined. It takes less than 10 microseconds a character.
+    It joins the pieces into which MuPDF splits such a line, and takes less than 10 microseconds per character.
 
     Args:
         page: the page.
-        text: what MuPDF read of it.
+        text: its text page.
         content: `page.get_text("dict", textpage=text)`.
 
     Returns:
-        The page's words, with numbers of the lines in the new `content`.
+        The page's words; their line numbers refer to the new `content`.
     """
-    pieces = drawn_pieces(content, page.get_text("xml", textpage=text))
-    habits = habits_of([piece.characters for of_block in pieces for piece in of_block])
+    pieces = pieces_in_draw_order(content, page.get_text("xml", textpage=text))
+    conventions = conventions_of([piece.characters for of_block in pieces for piece in of_block])
     words: list[Word] = []
     for number, (block, of_block) in enumerate(zip(content["blocks"], pieces, strict=True)):
-        made: list[dict[str, Any]] = []
-        for together in joined_pieces(of_block):
-            if level(together[0]) and any(
-                kind_of(character.text) == "R" for piece in together for character in piece.characters
+        lines: list[dict[str, Any]] = []
+        for line_pieces in lines_of_pieces(of_block):
+            if is_horizontal(line_pieces[0]) and any(
+                direction_of(character.text) == "R" for piece in line_pieces for character in piece.characters
             ):
-                read = [(_as_line(together, clusters := in_order(together, habits)), clusters)]
+                reordered = [(_as_line(line_pieces, clusters := logical_order(line_pieces, conventions)), clusters)]
             else:
-                read = [
-                    (piece.line, [Cluster(c.text, c.x, c.x0, c.x1, "") for c in piece.characters]) for piece in together
-                ]
-            for line, clusters in read:
-                words.extend(_words(clusters, line["bbox"], number, len(made)))
-                made.append(line)
-        if made:
-            block["lines"] = made
+                reordered = [(piece.line, _in_draw_order(piece)) for piece in line_pieces]
+            for line, clusters in reordered:
+                words.extend(_words(clusters, line["bbox"], number, len(lines)))
+                lines.append(line)
+        if lines:
+            block["lines"] = lines
     return words
 
 
-def _as_line(pieces: Sequence[Piece], clusters: Sequence[Cluster]) -> dict[str, Any]:
-    """The line of these pieces, with the type of the most of it."""
+def _in_draw_order(piece: DrawnPiece) -> list[GlyphCluster]:
+    return [GlyphCluster(c.text, c.x, c.x0, c.x1, "") for c in piece.characters]
+
+
+def _as_line(pieces: Sequence[DrawnPiece], clusters: Sequence[GlyphCluster]) -> dict[str, Any]:
+    """Return the line that consists of these pieces, in the font of its longest span."""
     lines = [piece.line for piece in pieces]
     span = max((span for line in lines for span in line["spans"]), key=lambda span: len(span["text"]))
     boxes = [line["bbox"] for line in lines]
@@ -93,7 +107,7 @@ def _as_line(pieces: Sequence[Piece], clusters: Sequence[Cluster]) -> dict[str, 
 
 
 def _words(
-    clusters: Sequence[Cluster], bbox: tuple[float, float, float, float], block: int, line: int
+    clusters: Sequence[GlyphCluster], bbox: tuple[float, float, float, float], block: int, line: int
 ) -> Iterator[Word]:
     number = 0
     for space, of_word in groupby(clusters, key=lambda cluster: cluster.text.isspace()):

@@ -24,7 +24,7 @@ from embedded.scenes import (
     write,
     zoom,
 )
-from ingest.media.keyframes import THUMBNAIL, SceneWatch
+from ingest.media.keyframes import THUMBNAIL, SceneDetector
 from ingest.media.video import Pictures, Sampling, extract_frames, square
 
 SAMPLING = Sampling(224, 0.02, 0.5, 60.0, 1000, 3600.0)
@@ -44,11 +44,11 @@ def assert_each_scene_has_one(spans, times):
 
 def watched(thumbnails, **settings):
     """Times of the key frames of thumbnails that follow each other by a quarter of a second."""
-    watch = SceneWatch(**{"threshold": 0.02, "min_interval": 0.5, "max_interval": 60.0, **settings})
+    watch = SceneDetector(**{"threshold": 0.02, "min_interval": 0.5, "max_interval": 60.0, **settings})
     found = []
     for number, thumbnail in enumerate(thumbnails):
-        found += watch.see(number / 4, thumbnail, False, lambda t=thumbnail: t)
-    return [frame.time for frame in [*found, *watch.end()]]
+        found += watch.add_frame(number / 4, thumbnail, False, lambda t=thumbnail: t)
+    return [frame.time for frame in [*found, *watch.finish()]]
 
 
 def plain(*colour):

@@ -1,4 +1,4 @@
-"""Arabic and Hebrew out of PDFs, made here glyph by glyph, as programs draw them: letters from left to right."""
+"""Arabic and Hebrew come out in logical order: PDFs made glyph by glyph, drawn from left to right as most are."""
 
 import pymupdf
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from ingest.pdf.document import parse_pdf
 
 WIDTH = 0.5
-"""Of every glyph, in sizes of the type; marks have none."""
+"""Width of a glyph in font sizes; combining marks have none."""
 
 
-def drawn(*lines, size=10.0):
-    """A PDF whose lines hold these glyphs one beside another from left to right.
+def pdf_of(*lines, size=10.0):
+    """A PDF whose lines consist of these glyphs, drawn from left to right.
 
-    A glyph is its text. A tuple is text and width; None moves on without drawing, as far as its width.
+    A glyph is given by its text, or by a tuple of text and width. The text None leaves a gap of that width.
     """
     glyphs = [[glyph if isinstance(glyph, tuple) else (glyph, WIDTH) for glyph in line] for line in lines]
     fonts = sorted({glyph for line in glyphs for glyph in line if glyph[0] is not None})
@@ -57,47 +57,47 @@ def drawn(*lines, size=10.0):
 
 
 def text_of(*lines):
-    (page,) = parse_pdf(drawn(*lines), ocr=False)[0]
+    (page,) = parse_pdf(pdf_of(*lines), ocr=False)[0]
     return page.text
 
 
-def backwards(text):
+def visual(text):
     return list(reversed(text))
 
 
 def test_the_letters_of_a_ligature_keep_their_order():
-    assert text_of([*backwards("م"), "لا", *backwards("س")]) == "سلام"
+    assert text_of([*visual("م"), "لا", *visual("س")]) == "سلام"
 
 
-def test_all_four_ligatures_of_lam_and_alef_keep_their_order():
+def test_all_four_lam_alef_ligatures_keep_their_order():
     assert text_of(["لآ", " ", "لأ", " ", "لإ", " ", "لا"]) == "لا لإ لأ لآ"
 
 
-def test_shapes_of_letters_become_letters_in_their_order():
+def test_presentation_forms_become_letters_in_logical_order():
     assert text_of(["ﻡ", "ﻼ", "ﺳ", "ﻟ", "ﺍ"]) == "السلام"
 
 
-def test_digits_of_arabic_keep_their_order():
-    assert text_of([*"٢٠٢٠", " ", *backwards("سنة")]) == "سنة ٢٠٢٠"
+def test_arabic_digits_keep_their_order():
+    assert text_of([*"٢٠٢٠", " ", *visual("سنة")]) == "سنة ٢٠٢٠"
 
 
-def test_numbers_stand_where_they_are_read():
-    line = [*backwards(" عن"), *"12/05/2021", *backwards("بلغ في ")]
+def test_a_number_in_an_arabic_line_is_in_logical_order():
+    line = [*visual(" عن"), *"12/05/2021", *visual("بلغ في ")]
     assert text_of(line) == "بلغ في 12/05/2021 عن"
 
 
-def test_words_of_latin_letters_stand_where_they_are_read():
-    line = [*backwards(" مع العلم"), *"Python 3", *backwards("لغة ")]
+def test_latin_words_in_an_arabic_line_are_in_logical_order():
+    line = [*visual(" مع العلم"), *"Python 3", *visual("لغة ")]
     assert text_of(line) == "لغة Python 3 مع العلم"
 
 
-def test_words_of_hebrew_stand_where_they_are_read():
-    line = [*"11", *backwards("עובד: "), " ", *"01001", *backwards("מחלקה: ")]
+def test_a_hebrew_line_with_numbers_is_in_logical_order():
+    line = [*"11", *visual("עובד: "), " ", *"01001", *visual("מחלקה: ")]
     assert text_of(line) == "מחלקה: 01001 עובד: 11"
 
 
-def test_a_word_of_hebrew_in_an_english_line_leaves_it_as_it_is():
-    assert text_of([*"The word ", *backwards("שלום עולם"), *" means peace"]) == "The word שלום עולם means peace"
+def test_hebrew_words_in_an_english_line_are_in_logical_order():
+    assert text_of([*"The word ", *visual("שלום עולם"), *" means peace"]) == "The word שלום עולם means peace"
 
 
 def test_marks_that_are_drawn_before_their_letter_stay_with_it():
@@ -105,27 +105,27 @@ def test_marks_that_are_drawn_before_their_letter_stay_with_it():
     assert text_of(["א", "ר", mark, "ב", " ", "ם", mark, "ש"]) == "שָם בָרא"
 
 
-def test_marks_that_come_from_the_glyph_of_a_letter_stay_with_it():
+def test_marks_in_the_glyph_of_their_letter_stay_with_it():
     assert text_of(["א", "רָ", " ", "בָ", "ש"]) == "שבָ רָא"
 
 
-def test_dots_that_are_glyphs_of_their_own_part_no_word():
-    # The dots have the letter's name; the letter's body beside them is drawn, and has none.
+def test_dots_with_a_glyph_of_their_own_do_not_split_a_word():
+    # The dots map to the letter; the body of the letter beside them has no character.
     line = ["م", " ", "ن", (None, 0.1), ("ت", 0.0), (None, 0.4), "ا", "م", "س", " ", "ل"]
     assert text_of(line) == "ل سماتن م"
 
 
 @pytest.mark.parametrize("body", ["ت", "\ufffd"], ids=["same name", "no name"])
-def test_the_dots_and_the_body_of_a_letter_are_one_letter(body):
+def test_the_dots_and_body_of_a_letter_are_one_letter(body):
     assert text_of(["ا", (None, 0.2), ("ت", 0.0), (None, -0.2), body, "ن", "ب", " ", "م"]) == "م بنتا"
 
 
-def test_pieces_of_a_line_that_are_drawn_apart_are_joined_in_their_order():
-    assert text_of([*backwards("الثاني"), (None, 1.2), *backwards("الأول")]) == "الأول الثاني"
+def test_distant_pieces_of_a_line_are_joined_in_logical_order():
+    assert text_of([*visual("الثاني"), (None, 1.2), *visual("الأول")]) == "الأول الثاني"
 
 
-def test_a_line_drawn_from_right_to_left_stays_as_it_is():
-    data = drawn([*backwards("كتاب جديد")])
+def test_a_line_drawn_from_right_to_left_is_unchanged():
+    data = pdf_of([*visual("كتاب جديد")])
     with pymupdf.open(stream=data) as document:
         xref = document[0].get_contents()[0]
         document.update_stream(xref, b"\n".join(reversed(document.xref_stream(xref).split(b"\n"))))
@@ -134,13 +134,13 @@ def test_a_line_drawn_from_right_to_left_stays_as_it_is():
     assert page.text == "كتاب جديد"
 
 
-def test_other_lines_of_the_page_are_left_alone():
+def test_other_lines_of_the_page_are_unchanged():
     line = "Plain text (of 2 words)."
-    assert line in text_of([*backwards("هذا كتاب جديد للأطفال والكبار في المدينة")], line)
+    assert line in text_of([*visual("هذا كتاب جديد للأطفال والكبار في المدينة")], line)
 
 
-def test_a_line_that_is_not_level_is_left_as_mupdf_has_it():
-    data = drawn([*backwards(" عن"), *"2023", *backwards("عام ")])
+def test_a_line_that_is_not_horizontal_is_unchanged():
+    data = pdf_of([*visual(" عن"), *"2023", *visual("عام ")])
     with pymupdf.open(stream=data) as document:
         xref = document[0].get_contents()[0]
         document.update_stream(xref, b"0 1 -1 0 800 0 cm\n" + document.xref_stream(xref))
@@ -150,8 +150,8 @@ def test_a_line_that_is_not_level_is_left_as_mupdf_has_it():
     assert page.text == expected
 
 
-def test_cells_of_a_table_keep_their_letters():
-    data = drawn([*backwards("عمر"), *[(None, 1.0)] * 6, "لا", *backwards("س")], [*"42", *[(None, 1.0)] * 6, *"17"])
+def test_table_cells_are_in_logical_order():
+    data = pdf_of([*visual("عمر"), *[(None, 1.0)] * 6, "لا", *visual("س")], [*"42", *[(None, 1.0)] * 6, *"17"])
     with pymupdf.open(stream=data) as document:
         page = document[0]
         for y in (110, 147, 190):

@@ -1,4 +1,4 @@
-"""The characters of a page in the order in which a PDF draws them, with MuPDF's turning of Arabic and Hebrew undone."""
+"""Recovers the order in which a PDF draws a page's characters, before MuPDF reverses Arabic and Hebrew runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 MAX_GAP = 0.8
-"""Gap, in sizes of the type, up to which pieces on one baseline are one line: as MuPDF has it."""
+"""Largest gap, in font sizes, between two pieces of one line on the same baseline; MuPDF uses the same value."""
 
-SHARED = 0.6
-"""Share of their height that two pieces on one baseline have in common."""
+MIN_VERTICAL_OVERLAP = 0.6
+"""Share of the lower height by which two pieces on the same baseline overlap vertically."""
 
 _SYNTHETIC = 4
-"""FZ_STEXT_SYNTHETIC, a flag of characters: a space that MuPDF guesses from a gap."""
+"""MuPDF's character flag FZ_STEXT_SYNTHETIC: a space that MuPDF infers from a gap."""
 
 VISUAL = 3
-"""MuPDF's mark of a character that it takes for drawn from left to right although it is read from right to left."""
+"""MuPDF's bidi value for a right-to-left character that it believes was drawn from left to right."""
 
 _TAG = re.compile(
     r'<line bbox|<char c="([^"]+)" quad="([^"]*)" x="([^"]*)" y="([^"]*)" bidi="(\d+)"[^>]* flags="(\d+)"'
@@ -29,7 +29,10 @@ _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 
 class Character(NamedTuple):
-    """A character; `bidi` is 0 for left to right, else MuPDF's mark. It has no width if it has no glyph of its own."""
+    """A character and its position in points. One without a glyph of its own has no width.
+
+    `bidi` is MuPDF's value: 0 for left to right. `synthetic` is true for a space that MuPDF inferred.
+    """
 
     text: str
     x: float
@@ -40,24 +43,26 @@ class Character(NamedTuple):
     synthetic: bool
 
 
-class Piece(NamedTuple):
-    """A line of MuPDF with its characters in the order of drawing; `size` is that of its largest type."""
+class DrawnPiece(NamedTuple):
+    """A line as MuPDF splits them, with its characters in drawing order; `size` is its largest font size."""
 
     line: dict[str, Any]
     characters: list[Character]
     size: float
 
 
-def drawn_pieces(content: dict[str, Any], xml: str) -> list[list[Piece]]:
-    """The lines of each block of `page.get_text("dict")` with their characters, from `page.get_text("xml")`.
+def pieces_in_draw_order(content: dict[str, Any], xml: str) -> list[list[DrawnPiece]]:
+    """Match the lines of `page.get_text("dict")` with their characters from `page.get_text("xml")`.
 
-    The second has more lines: those outside of the page too. A line of which only a part is on the page has no
-    characters here.
+    The XML also holds lines outside of the page. A line that is only partly on the page gets no characters.
+
+    Returns:
+        For each block, its pieces.
     """
-    drawn = list(_drawn(xml))
+    drawn = list(_characters_of_lines(xml))
     places = [(min(c.x0 for c in line), max(c.x1 for c in line)) for line in drawn]
     position = 0
-    pieces: list[list[Piece]] = []
+    pieces: list[list[DrawnPiece]] = []
     for block in content["blocks"]:
         pieces.append([])
         for line in block.get("lines", ()):
@@ -67,17 +72,17 @@ def drawn_pieces(content: dict[str, Any], xml: str) -> list[list[Piece]]:
                 if abs(places[index][0] - x0) + abs(places[index][1] - x1) < 0.01:
                     found, position = drawn[index], index + 1
                     break
-            pieces[-1].append(Piece(line, found, max(span["size"] for span in line["spans"])))
+            pieces[-1].append(DrawnPiece(line, found, max(span["size"] for span in line["spans"])))
     return pieces
 
 
-def _drawn(xml: str) -> Iterator[list[Character]]:
-    """The characters of each line in the order in which the file draws them."""
+def _characters_of_lines(xml: str) -> Iterator[list[Character]]:
+    """Yield the characters of each line in drawing order."""
     line: list[Character] = []
     for tag in _TAG.finditer(xml):
         if tag[1] is None:
             if line:
-                yield _as_drawn(line)
+                yield _undo_reversal(line)
             line = []
         else:
             quad = [float(value) for value in tag[2].split()]
@@ -87,44 +92,44 @@ def _drawn(xml: str) -> Iterator[list[Character]]:
                 Character(text, float(tag[3]), min(quad[::2]), max(quad[::2]), float(tag[4]), int(tag[5]), synthetic)
             )
     if line:
-        yield _as_drawn(line)
+        yield _undo_reversal(line)
 
 
-def _as_drawn(line: list[Character]) -> list[Character]:
-    """Undo MuPDF's turning: if it marks a character VISUAL, it turns every run of characters with a mark."""
+def _undo_reversal(line: list[Character]) -> list[Character]:
+    """Undo MuPDF's reversal: in a line with a VISUAL character, MuPDF reverses every run of characters with `bidi`."""
     if all(character.bidi != VISUAL for character in line):
         return line
     runs = [(marked, list(run)) for marked, run in groupby(line, key=lambda character: character.bidi > 0)]
     return [character for marked, run in runs for character in (reversed(run) if marked else run)]
 
 
-def joined_pieces(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The lines of a block, those together that stand on one baseline without a gap."""
-    row: list[Piece] = []
+def lines_of_pieces(pieces: Sequence[DrawnPiece]) -> Iterator[list[DrawnPiece]]:
+    """Group the pieces of a block that share a baseline without a large gap: each group is one line."""
+    row: list[DrawnPiece] = []
     for piece in pieces:
         if row and not _on_one_baseline(row[0], piece):
-            yield from _without_gaps(row)
+            yield from _split_at_gaps(row)
             row = []
         row.append(piece)
     if row:
-        yield from _without_gaps(row)
+        yield from _split_at_gaps(row)
 
 
-def _on_one_baseline(first: Piece, second: Piece) -> bool:
-    if not (level(first) and level(second)):
+def _on_one_baseline(first: DrawnPiece, second: DrawnPiece) -> bool:
+    if not (is_horizontal(first) and is_horizontal(second)):
         return False
     (_, top, _, bottom), (_, other_top, _, other_bottom) = first.line["bbox"], second.line["bbox"]
     shared = min(bottom, other_bottom) - max(top, other_top)
-    return bool(shared > SHARED * min(bottom - top, other_bottom - other_top))
+    return bool(shared > MIN_VERTICAL_OVERLAP * min(bottom - top, other_bottom - other_top))
 
 
-def level(piece: Piece) -> bool:
-    """Whether a piece is a level line of which the characters are known."""
+def is_horizontal(piece: DrawnPiece) -> bool:
+    """Whether a piece is horizontal and its characters are known."""
     return bool(piece.characters and piece.line["dir"] == (1.0, 0.0) and piece.line["wmode"] == 0)
 
 
-def _without_gaps(row: Sequence[Piece]) -> list[list[Piece]]:
-    """Pieces on a baseline, parted at gaps, in the order in which they are read."""
+def _split_at_gaps(row: Sequence[DrawnPiece]) -> list[list[DrawnPiece]]:
+    """Split pieces on one baseline at large gaps, and return the groups in reading order."""
     groups: list[list[int]] = []
     reach = float("-inf")
     for index, piece in sorted(enumerate(row), key=lambda item: item[1].line["bbox"][0]):
@@ -133,8 +138,8 @@ def _without_gaps(row: Sequence[Piece]) -> list[list[Piece]]:
             groups.append([])
         groups[-1].append(index)
         reach = max(reach, x1)
-    kinds = [kind_of(character.text) for piece in row for character in piece.characters]
-    if kinds.count("R") > kinds.count("L"):
+    directions = [direction_of(character.text) for piece in row for character in piece.characters]
+    if directions.count("R") > directions.count("L"):
         groups.reverse()
     else:
         groups.sort(key=min)
@@ -142,7 +147,7 @@ def _without_gaps(row: Sequence[Piece]) -> list[list[Piece]]:
 
 
 @lru_cache(maxsize=4096)
-def kind_of(character: str) -> str:
-    """R for a letter that is read from right to left, L for another, N for a digit, else ""."""
+def direction_of(character: str) -> str:
+    """Classify a character: R for right to left, L for left to right, N for a digit, "" for a neutral one."""
     name = unicodedata.bidirectional(character)
     return {"R": "R", "AL": "R", "L": "L", "EN": "N", "AN": "N"}.get(name, "")
