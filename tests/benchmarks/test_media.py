@@ -11,7 +11,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from ingest.media.container import decodable, opened
+from ingest.media.container import decodable_streams, open_media
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
 from ingest.media.video import Sampling, extract_frames
 from ingest.models.transcriber import Transcriber
@@ -24,8 +24,8 @@ SAMPLING = Sampling(224, MediaSettings().scene_threshold, 0.5, 60.0, 1000, 3600.
 def decode_all(path):
     """CPU seconds for decoding every frame of the first video stream, without looking at any, and their number."""
     start = time.process_time()
-    with opened(str(path)) as container:
-        stream = decodable(container, "video")[0]
+    with open_media(str(path)) as container:
+        stream = decodable_streams(container, "video")[0]
         stream.codec_context.thread_count = 1
         frames = sum(1 for _ in container.decode(stream))
     return time.process_time() - start, frames

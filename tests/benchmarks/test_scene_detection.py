@@ -116,8 +116,6 @@ def test_at_least_as_many_scenes_have_a_key_frame(detector, videos, corpus_video
     target = str(tmp_path / "frames")
     print()
     for kind, chosen in {"corpus": corpus_videos, **videos}.items():
-        ours = measure(
-            f"{kind}, ours", chosen, lambda path: extract_frames(str(path), target, SAMPLING, Event()).times
-        )
+        ours = measure(f"{kind}, ours", chosen, lambda path: extract_frames(str(path), target, SAMPLING, Event()).times)
         theirs = measure(f"{kind}, {detector}", chosen, lambda path: middle_frames(path, detector))
         assert ours >= theirs

@@ -1,1 +1,1 @@
-"""Images: from bytes to the square of pixels that a model takes."""
+"""Image decoding: from bytes to the square of pixels that a model takes."""

@@ -1,4 +1,4 @@
-"""An image's bytes to the square of pixels that a CLIP model takes, with Pillow: what the sandbox's child does."""
+"""Decodes images with Pillow into the square that a CLIP model takes; runs in the sandbox's child process."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ SUFFIXES = (
     ".apng", ".avifs", ".heics", ".heifs", ".hif", ".psd", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".dcx", ".dds",
     ".dib", ".cur", ".fli", ".flc", ".qoi", ".ras", ".xbm", ".xpm",
 )  # fmt: skip
-"""Of the objects that are taken, lower case: formats of pictures that Pillow reads by itself."""
+"""Suffixes, in lower case, of the objects that are ingested: the image formats that Pillow decodes by itself."""
 
-FOREIGN = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow knows and hands to other programs (Ghostscript for EPS), or cannot read: whatever a file calls
-itself, it is not opened as one of these."""
+EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
+whatever its name."""
 
-DRAFT = 2
-"""A large JPEG is decoded at the smallest of its scales that is still so many times the square (libjpeg scales by
-eighths while it decodes, which takes a third of the time). The resize after it averages the rest."""
+DRAFT_FACTOR = 2
+"""A large JPEG is decoded at the smallest scale that is still this many times as large as the square. libjpeg scales in
+eighths while it decodes, which takes a third of the time; resizing does the rest."""
 
 EXIF_TAKEN, EXIF_MAKE, EXIF_MODEL, EXIF_ORIENTATION, EXIF_IFD = 0x9003, 0x010F, 0x0110, 0x0112, 0x8769
-"""Tags of Exif 2.32: DateTimeOriginal, Make, Model, Orientation, and the directory that holds the first."""
+"""Tags of Exif 2.32: DateTimeOriginal, Make, Model, Orientation, and the directory that holds DateTimeOriginal."""
 
 SIDEWAYS = (5, 6, 7, 8)
-"""Orientations that exchange width and height."""
+"""Orientations that swap width and height."""
 
 SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-"""First bytes of PNG, JPEG, GIF, WebP and TIFF: a file that begins with them was meant to be one."""
+"""First bytes of PNG, JPEG, GIF, WebP and TIFF: if such a file cannot be read, it is a damaged image."""
 
 MAX_TEXT = 100
-"""Characters of a text in the metadata."""
+"""Maximum length of a metadata value in characters."""
 
-LONGEST = 64
-"""Squares that a resized image may be long before it is cut."""
+MAX_ASPECT = 64
+"""Aspect ratio up to which a whole image is resized before it is cropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded image.
 
     Attributes:
         pixels: uint8 RGB of shape (size, size, 3), as bytes.
-        width, height: of the image as it is to be looked at.
-        metadata: format, mode, and where known frames, taken, camera.
+        width, height: in pixels, with the Exif orientation applied.
+        metadata: format, mode and, if known, frames, taken, camera.
     """
 
     pixels: bytes
@@ -67,37 +67,38 @@ class Picture:
 
 
 def prepare() -> None:
-    """Import the decoders, and let Pillow know those that it does not bring itself."""
+    """Import the decoders, and register those that Pillow does not contain."""
     import pillow_heif
     from PIL import Image, ImageFile
 
     pillow_heif.register_heif_opener()
     Image.init()
-    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is asked for instead, and says so in a sentence
+    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces it, with an explanation for the owner
     ImageFile.LOAD_TRUNCATED_IMAGES = False
-    warnings.simplefilter("ignore")  # of damaged metadata, to stderr
+    warnings.simplefilter("ignore")  # about damaged metadata, on stderr
 
 
-def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
-    """Decode an image and cut it to the model's square. Call `prepare` once before.
+def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
+    """Decode an image and crop it to the model's square. Call `prepare` once before.
 
     Raises:
-        ObjectError: it is empty, of no known format, damaged, or has more than `max_pixels`.
-        MemoryError: there is not enough for it.
+        ObjectError: the image is empty, of an unknown format or damaged, or has more than `max_pixels` pixels.
+        MemoryError: there is not enough memory for it.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=[name for name in Image.ID if name not in FOREIGN])
+        formats = [name for name in Image.ID if name not in EXTERNAL_FORMATS]
+        image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
         if data.startswith(SIGNATURES):
             raise _damaged(error) from None
         raise ObjectError(Failure.NOT_AN_IMAGE, "this is not an image, or its format is not supported") from None
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise whatever they like
+    except Exception as error:  # decoders raise errors of any type
         raise _damaged(error) from None
     with image:
         width, height = image.size
@@ -111,21 +112,21 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> Picture:
             metadata = _metadata(image)
             if _exif(image).get(EXIF_ORIENTATION) in SIDEWAYS:
                 width, height = height, width
-            image.draft("RGB", (DRAFT * square.size, DRAFT * square.size))  # does nothing but for JPEG
-            image.load()  # of an animation, the first frame
-            pixels = cut(to_rgb(ImageOps.exif_transpose(image)), square).tobytes()
+            image.draft("RGB", (DRAFT_FACTOR * square.size, DRAFT_FACTOR * square.size))  # affects JPEG only
+            image.load()  # the first frame of an animation
+            pixels = crop_to_square(to_rgb(ImageOps.exif_transpose(image)), square).tobytes()
         except MemoryError:
             raise
         except Exception as error:
             raise _damaged(error) from None
-    return Picture(pixels, width, height, metadata)
+    return DecodedImage(pixels, width, height, metadata)
 
 
 def pixels_of_file(path: Path, square: Square) -> np.ndarray:
-    """A file's image as an array of shape (1, size, size, 3), however many pixels it has.
+    """Read a file's image as an array of shape (1, size, size, 3), without a limit on its pixels.
 
     Raises:
-        ObjectError: it cannot be read or decoded.
+        ObjectError: the file cannot be read or decoded.
     """
     try:
         data = path.read_bytes()
@@ -137,7 +138,7 @@ def pixels_of_file(path: Path, square: Square) -> np.ndarray:
 
 
 def to_rgb(image: Image) -> Image:
-    """As RGB: transparent parts white, and deep and float greys scaled to eight bits instead of cut off."""
+    """Convert an image to RGB on a white background; grey values of more than eight bits are scaled, not clipped."""
     from PIL import Image as images
 
     if image.mode.startswith(("I", "F")):
@@ -151,7 +152,7 @@ def to_rgb(image: Image) -> Image:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Greys of more than eight bits as uint8: by the range that they seem to be meant in, or else by their own."""
+    """Scale grey values of more than eight bits to uint8: from their likely nominal range, or else from their own."""
     values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 65535:
@@ -162,9 +163,9 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return (values * (255 / (full or 1))).astype(np.uint8)
 
 
-def cut(image: Image, square: Square) -> Image:
-    """An RGB image as a model's square, the way that open_clip's transforms for inference do it (torchvision's Resize
-    and CenterCrop on a Pillow image)."""
+def crop_to_square(image: Image, square: Square) -> Image:
+    """Crop an RGB image to a model's square as open_clip's inference transforms do it: torchvision's Resize and
+    CenterCrop on a Pillow image."""
     from PIL.Image import Resampling
 
     size = square.size
@@ -175,8 +176,8 @@ def cut(image: Image, square: Square) -> Image:
     short = min(width, height)
     width, height = size * width // short, size * height // short
     left, top = round((width - size) / 2), round((height - size) / 2)
-    if max(width, height) > LONGEST * size:
-        # A strip: only what is left of it after the cut is made, or a line of a million pixels would become gigabytes.
+    if max(width, height) > MAX_ASPECT * size:
+        # Resize only the part of a strip that remains: a line of a million pixels would otherwise become gigabytes.
         scale = short / size
         box = (left * scale, top * scale, (left + size) * scale, (top + size) * scale)
         return image.resize((size, size), filter_, box)
@@ -196,7 +197,7 @@ def _metadata(image: Image) -> dict[str, Any]:
 
 
 def _exif(image: Image) -> Exif:
-    """Its EXIF directory: an empty one where it cannot be read, which is no reason to refuse the image."""
+    """Return the Exif directory; an empty one if it cannot be read, since that is no reason to refuse the image."""
     from PIL.Image import Exif
 
     try:
@@ -210,6 +211,6 @@ def _text(value: object) -> str:
 
 
 def _damaged(error: Exception) -> ObjectError:
-    # Pillow's sentence for a file that it cannot even open ends in the address of a buffer.
+    # Pillow's message about a file that it cannot open ends in the address of a buffer.
     reason = one_line(error, 80).partition(" <")[0]
     return ObjectError(Failure.DAMAGED, f"the image cannot be decoded ({reason})")

@@ -1,1 +1,1 @@
-"""Videos and recordings: sound, key frames, passages."""
+"""Video and audio files: decoding, key frames, and passages of speech."""

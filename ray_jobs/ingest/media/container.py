@@ -1,7 +1,7 @@
-"""Audio and video files as FFmpeg sees them through PyAV: opened safely, the streams that count, errors in plain words.
+"""Media containers: opens audio and video files safely with PyAV (FFmpeg), selects streams, and explains errors.
 
-Times are seconds from the container's start, as players show them: a file whose first picture has time stamp 1.07
-begins at 0.
+Times are seconds from the container's start, as players show them: a file whose first frame has time stamp 1.07 begins
+at 0.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ingest.common.text import one_line
 
 T = TypeVar("T")
 
-# Only files that hold their own media. A playlist or a list of files to join is text that names other files, of this
-# machine or of the network, and FFmpeg would open them; pictures and subtitles are no media here.
+# Only formats that contain their own media. A playlist or concatenation list is text that names other files, on this
+# machine or the network, and FFmpeg would open them. Images and subtitles do not count as media here.
 _FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,caf,dts,dv,eac3,f4v,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,m4a,m4v,"
     "matroska,mj2,mjpeg,mlp,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,oga,ogg,ogv,oma,rm,truehd,tta,"
@@ -34,23 +34,23 @@ _FORMATS = (
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 _PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-"""What marks a stream of type video that is a cover or a preview."""
+"""Dispositions of a video stream that is a cover or a preview."""
 
-_READ_ERRORS = 100
-"""Errors in a row after which the rest of a file is given up."""
+_MAX_READ_ERRORS = 100
+"""Number of consecutive errors after which the rest of a file is abandoned."""
 
-_UNKNOWN_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
-"""Names that MP4 files give to protected streams whose codec they do not tell."""
+_PROTECTED_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
+"""Codec tags of protected streams in MP4 files that do not declare the actual codec."""
 
 
 @dataclass(slots=True)
-class Damage:
-    """What was wrong with a stream.
+class StreamDamage:
+    """Defects of a stream.
 
     Attributes:
-        skipped: packets that could not be decoded.
-        encrypted: it is protected, and its key is not here.
-        cut_off: reading ended at an error and not at the end.
+        skipped: number of packets that could not be decoded.
+        encrypted: the stream is protected, and its key is not available.
+        cut_off: reading ended with an error instead of the end of the file.
     """
 
     skipped: int = 0
@@ -59,28 +59,28 @@ class Damage:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[InputContainer]:
+def open_media(path: str) -> Iterator[InputContainer]:
     """Open an audio or video file for reading.
 
     Raises:
         ObjectError: of types `Empty`, `NotMedia` or `Damaged`.
-        MemoryError: there is not enough for it.
+        MemoryError: there is not enough memory for it.
     """
     size = Path(path).stat().st_size
     if size == 0:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
-    # Its complaints about damaged files go to stderr otherwise, past any logger.
+    # By default, FFmpeg reports damaged files on stderr, bypassing any logger.
     av.logging.set_level(None)
     try:
         container = av.open(path, options=dict(_OPTIONS), metadata_errors="replace")
     except av.FFmpegError as error:
         _check_memory(error)
-        raise _not_opened(path, error) from None
+        raise _open_error(path, error) from None
     with container:
         yield container
 
 
-def _not_opened(path: str, error: av.FFmpegError) -> ObjectError:
+def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
     with Path(path).open("rb") as file:
         head = file.read(16)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC"):
@@ -96,7 +96,7 @@ def _not_opened(path: str, error: av.FFmpegError) -> ObjectError:
 
 
 def _reason(error: av.FFmpegError) -> str:
-    # Without the path of the temporary copy, which means nothing to the file's owner.
+    # Leaves out the path of the temporary copy, which means nothing to the file's owner.
     return one_line(error.strerror or type(error).__name__, 80)
 
 
@@ -105,24 +105,24 @@ def _check_memory(error: av.FFmpegError) -> None:
         raise MemoryError(str(error)) from None
 
 
-def start_seconds(container: InputContainer) -> float:
-    """The container's start on the scale of its streams' time stamps."""
+def container_start(container: InputContainer) -> float:
+    """Return the container's start on the time scale of its streams."""
     if container.start_time is not None:
         return container.start_time / av.time_base
     starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
     return min(starts, default=0.0)
 
 
-def duration_seconds(container: InputContainer) -> float | None:
-    """What the file says of its length, or None where it says nothing."""
+def declared_duration(container: InputContainer) -> float | None:
+    """Return the duration that the file declares, or None."""
     if container.duration is not None and container.duration > 0:
         return container.duration / av.time_base
     lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration is not None and s.time_base]
     return max(lengths, default=None)
 
 
-def decodable(container: InputContainer, kind: str) -> list[Stream]:
-    """The streams of `audio` or `video` that FFmpeg has a decoder for, default ones first, without covers."""
+def decodable_streams(container: InputContainer, kind: str) -> list[Stream]:
+    """Return the audio or video streams that FFmpeg has a decoder for, default streams first, without covers."""
     streams = [
         stream
         for stream in container.streams
@@ -131,19 +131,19 @@ def decodable(container: InputContainer, kind: str) -> list[Stream]:
     return sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
 
 
-def has(container: InputContainer, kind: str) -> bool:
-    """Whether there are streams of a kind at all, covers not counted."""
+def has_stream(container: InputContainer, kind: str) -> bool:
+    """Whether there are streams of a kind (`audio`, `video`), not counting covers."""
     return any(stream.type == kind and not stream.disposition & _PICTURES for stream in container.streams)
 
 
-def packets(container: InputContainer, stream: Stream, damage: Damage) -> Iterator[Packet]:
-    """The packets of one stream, as far as they can be read."""
+def packets(container: InputContainer, stream: Stream, damage: StreamDamage) -> Iterator[Packet]:
+    """Yield the packets of one stream as far as they can be read."""
     errors = 0
-    while errors < _READ_ERRORS:
+    while errors < _MAX_READ_ERRORS:
         try:
             for packet in container.demux(stream):
                 errors = 0
-                if packet.size:  # the last ones of PyAV are empty: they flush a decoder
+                if packet.size:  # PyAV ends with an empty packet, which flushes a decoder
                     yield packet
             return
         except av.FFmpegError as error:
@@ -152,8 +152,8 @@ def packets(container: InputContainer, stream: Stream, damage: Damage) -> Iterat
     damage.cut_off = True
 
 
-def attempt(decode: Callable[[Packet | None], list[T]], packet: Packet | None, damage: Damage) -> list[T]:
-    """What a decoder gives for a packet, or for None at the end; nothing, and counted, where the data is corrupt."""
+def decode_packet(decode: Callable[[Packet | None], list[T]], packet: Packet | None, damage: StreamDamage) -> list[T]:
+    """Decode a packet, or flush the decoder with None. A corrupt packet yields nothing and is counted in `damage`."""
     try:
         return decode(packet)
     except av.FFmpegError as error:
@@ -165,12 +165,12 @@ def attempt(decode: Callable[[Packet | None], list[T]], packet: Packet | None, d
 
 
 def seconds(stamp: int | None, time_base: Any, start: float) -> float | None:
-    """A time stamp in seconds from the container's start."""
+    """Convert a time stamp to seconds from the container's start."""
     return None if stamp is None or time_base is None else float(stamp * time_base) - start
 
 
-def describe(container: InputContainer) -> dict[str, Any]:
-    """What the file's header says, as plain values for JSON."""
+def header_metadata(container: InputContainer) -> dict[str, Any]:
+    """Return the facts of the file's header as JSON values."""
     kinds = [stream.type for stream in container.streams]
     facts: dict[str, Any] = {
         "container": container.format.name,
@@ -183,15 +183,15 @@ def describe(container: InputContainer) -> dict[str, Any]:
     return facts
 
 
-def unusable(container: InputContainer, damages: list[Damage]) -> ObjectError:
-    """Why nothing could be decoded."""
+def undecodable_error(container: InputContainer, damages: list[StreamDamage]) -> ObjectError:
+    """Return the error that explains why nothing could be decoded."""
     wanted = [stream for stream in container.streams if stream.type in ("audio", "video", "unknown", "data")]
     tags = [stream.codec_context.codec_tag.lower() for stream in wanted if stream.codec_context is not None]
-    if any(damage.encrypted for damage in damages) or any(tag in _UNKNOWN_TAGS for tag in tags):
+    if any(damage.encrypted for damage in damages) or any(tag in _PROTECTED_TAGS for tag in tags):
         return ObjectError(Failure.ENCRYPTED, "the file is protected (encrypted or with DRM)")
-    if not has(container, "audio") and not has(container, "video"):
+    if not has_stream(container, "audio") and not has_stream(container, "video"):
         return ObjectError(Failure.NO_MEDIA, "the file holds neither audio nor video")
-    if not decodable(container, "audio") and not decodable(container, "video"):
+    if not decodable_streams(container, "audio") and not decodable_streams(container, "video"):
         return ObjectError(Failure.UNKNOWN_CODEC, "the file's audio and video are of kinds that FFmpeg cannot decode")
     skipped = sum(damage.skipped for damage in damages)
     return ObjectError(

@@ -1,8 +1,8 @@
-"""An audio or video file to what models read: its sound as PCM and its key frames as squares.
+"""Extracts from an audio or video file the input of the models: its audio as PCM and its key frames as squares.
 
-Both are taken at the same time, each by a thread with its own view of the file that decodes its own stream alone (PyAV
-releases the GIL while FFmpeg works). Nothing is decoded twice, and both are written as they come, so that a file of
-many hours needs no more memory than a short one.
+Two threads work at the same time; each opens the file and decodes one stream (PyAV releases the GIL while FFmpeg
+works). Nothing is decoded twice, and both results are written as they are produced, so that a file of many hours needs
+no more memory than a short one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,22 @@ from typing import Any
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.objects import PARTLY_READ
-from ingest.media.audio import Sound, extract_audio, too_long
-from ingest.media.container import decodable, describe, duration_seconds, has, opened, unusable
-from ingest.media.video import Pictures, Sampling, extract_frames
+from ingest.media.audio import ExtractedAudio, extract_audio, too_long_error
+from ingest.media.container import (
+    declared_duration,
+    decodable_streams,
+    has_stream,
+    header_metadata,
+    open_media,
+    undecodable_error,
+)
+from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
 FRAMES_FILE = "frames.rgb"
 
-_SHORT = 0.02
-"""The part of a file's length, and _SHORT_SECONDS of it, that may be missing before the file counts as cut off."""
-_SHORT_SECONDS = 1.0
+_MAX_MISSING, _MAX_MISSING_SECONDS = 0.02, 1.0
+"""A file counts as cut off if more than this share of its declared duration and more than these seconds are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,12 @@ class MediaSettings:
     """How files are read.
 
     Attributes:
-        image_size: pixels along each side of a frame: what the CLIP model reads.
-        max_seconds: longest file that is taken.
-        scene_threshold: the least change that can begin a scene, as `SceneDetector` measures it.
-        min_interval: seconds between two key frames at least.
-        max_interval: seconds after which a scene that still changes gets another key frame.
-        max_frames: most key frames of a file.
+        image_size: side length of a key frame in pixels: the input size of the CLIP model.
+        max_seconds: longest file that is accepted.
+        scene_threshold: smallest change that can begin a scene, as `SceneDetector` measures it.
+        min_interval: minimum seconds between two key frames.
+        max_interval: seconds after which a scene that keeps changing gets another key frame.
+        max_frames: maximum number of key frames of a file.
     """
 
     image_size: int = 224
@@ -52,14 +58,14 @@ class MediaSettings:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What `extract` found.
+    """The result of `extract`.
 
     Attributes:
         duration: seconds.
-        audio_seconds: length of AUDIO_FILE; 0 when there is no audio.
+        audio_seconds: length of AUDIO_FILE; 0 if there is no audio.
         audio_start: seconds from the start of the file to the first sample.
         frame_times: seconds from the start of the file, one for each frame in FRAMES_FILE, in order.
-        metadata: of the file, as plain values for JSON.
+        metadata: of the file, as JSON values.
     """
 
     duration: float
@@ -70,28 +76,28 @@ class Media:
 
 
 def prepare() -> None:
-    """Nothing: all that a child needs for `extract` is imported with this module."""
+    """Do nothing: importing this module has loaded everything that `extract` needs."""
 
 
 def extract(path: str, folder: str, settings: MediaSettings) -> Media:
-    """Write the file's sound and key frames into `folder`.
+    """Write the file's audio and key frames into `folder`.
 
-    AUDIO_FILE is 16 kHz mono signed 16-bit little-endian; FRAMES_FILE is uint8 of shape (N, image_size, image_size, 3)
-    in C order, RGB. A file of them without content may be missing.
+    AUDIO_FILE is 16 kHz mono signed 16-bit little-endian PCM; FRAMES_FILE is uint8 RGB of shape (N, image_size,
+    image_size, 3) in C order. An empty one may be missing.
 
     Raises:
         ObjectError: of stage `parse` and types `Empty`, `NotMedia`, `NoMedia`, `UnknownCodec`, `Encrypted`, `Damaged`
             or `TooLong`.
-        MemoryError: there is not enough.
+        MemoryError: there is not enough memory.
     """
-    with opened(path) as container:
-        metadata = describe(container)
-        length = duration_seconds(container)
-        present = {kind: has(container, kind) for kind in ("audio", "video")}
-        if not decodable(container, "audio") and not decodable(container, "video"):
-            raise unusable(container, [])
+    with open_media(path) as container:
+        metadata = header_metadata(container)
+        length = declared_duration(container)
+        present = {kind: has_stream(container, kind) for kind in ("audio", "video")}
+        if not decodable_streams(container, "audio") and not decodable_streams(container, "video"):
+            raise undecodable_error(container, [])
     if length is not None and length > settings.max_seconds:
-        raise too_long(settings.max_seconds)
+        raise too_long_error(settings.max_seconds)
     sampling = Sampling(
         settings.image_size,
         settings.scene_threshold,
@@ -102,55 +108,62 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     )
     stop = Event()
     with ThreadPoolExecutor(2, "extract") as threads:
-        sound_branch = threads.submit(extract_audio, path, str(Path(folder) / AUDIO_FILE), settings.max_seconds, stop)
-        picture_branch = threads.submit(extract_frames, path, str(Path(folder) / FRAMES_FILE), sampling, stop)
-        branches: list[Future[Any]] = [sound_branch, picture_branch]
+        audio_branch = threads.submit(extract_audio, path, str(Path(folder) / AUDIO_FILE), settings.max_seconds, stop)
+        frame_branch = threads.submit(extract_frames, path, str(Path(folder) / FRAMES_FILE), sampling, stop)
+        branches: list[Future[Any]] = [audio_branch, frame_branch]
         done, _ = wait(branches, return_when=FIRST_EXCEPTION)
         if any(branch.exception() for branch in done):
-            stop.set()  # the other one's work is of no use
+            stop.set()  # the result of the other thread is useless
     try:
-        sound, pictures = sound_branch.result(), picture_branch.result()
+        audio, frames = audio_branch.result(), frame_branch.result()
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise ObjectError(Failure.NO_SPACE, "the node had no space for the file's sound and frames") from None
-    if not sound.samples and not pictures.times:
-        with opened(path) as container:
-            raise unusable(container, [sound.damage, pictures.damage])
-    return _media(length, sound, pictures, metadata, present)
+    if not audio.samples and not frames.times:
+        with open_media(path) as container:
+            raise undecodable_error(container, [audio.damage, frames.damage])
+    return _media(length, audio, frames, metadata, present)
 
 
 def _media(
-    length: float | None, sound: Sound, pictures: Pictures, metadata: dict[str, Any], present: dict[str, bool]
+    length: float | None,
+    audio: ExtractedAudio,
+    frames: ExtractedFrames,
+    metadata: dict[str, Any],
+    present: dict[str, bool],
 ) -> Media:
-    sound_end = sound.start + sound.seconds if sound.samples else 0.0
-    reached = max(sound_end, pictures.end if pictures.times else 0.0)
-    metadata |= pictures.facts
-    if sound.codec:
-        metadata["audio_codec"] = sound.codec
+    audio_end = audio.start + audio.seconds if audio.samples else 0.0
+    reached = max(audio_end, frames.end if frames.times else 0.0)
+    metadata |= frames.facts
+    if audio.codec:
+        metadata["audio_codec"] = audio.codec
     missing = [
-        kind for kind, found in (("audio", sound.samples), ("video", pictures.times)) if present[kind] and not found
+        kind for kind, found in (("audio", audio.samples), ("video", frames.times)) if present[kind] and not found
     ]
     if missing:
         metadata["not_decodable"] = missing
-    skipped = sound.damage.skipped + pictures.damage.skipped
+    skipped = audio.damage.skipped + frames.damage.skipped
     if skipped:
         metadata["skipped_packets"] = skipped
-    short = length is not None and length - reached > max(_SHORT_SECONDS, _SHORT * length)
-    if short or sound.damage.cut_off or pictures.damage.cut_off:
+    short = length is not None and length - reached > max(_MAX_MISSING_SECONDS, _MAX_MISSING * length)
+    if short or audio.damage.cut_off or frames.damage.cut_off:
         metadata["truncated"] = True
-    if lost := _lost(missing, skipped, reached if "truncated" in metadata else None, length if short else None):
-        metadata[PARTLY_READ] = f"{lost}; what could be read is kept, and the whole file should be uploaded again"
+    cut_at = reached if "truncated" in metadata else None
+    if losses := _describe_losses(missing, skipped, cut_at, length if short else None):
+        metadata[PARTLY_READ] = f"{losses}; the rest is kept, and the whole file should be uploaded again"
     duration = reached if length is None or short else length
-    return Media(duration, sound.seconds, sound.start, pictures.times, metadata)
+    return Media(duration, audio.seconds, audio.start, frames.times, metadata)
 
 
-def _lost(missing: list[str], skipped: int, cut_at: float | None, length: float | None) -> str:
-    """What of a file could not be read; empty: nothing.
+def _describe_losses(missing: list[str], skipped: int, cut_at: float | None, length: float | None) -> str:
+    """Describe the parts of a file that could not be read; "" if there are none.
 
     Args:
-        cut_at: seconds at which it ends too early.
-        length: seconds that it says it has, where these are more.
+        missing: kinds of streams of which nothing could be decoded.
+        skipped: number of corrupt packets.
+        cut_at: seconds at which the file ends too early, or None.
+        length: declared duration in seconds if it is longer, or None.
     """
     parts = [f"none of its {kind} can be decoded" for kind in missing]
     if skipped:

@@ -1,8 +1,9 @@
-"""Spoken segments to passages that make sense alone: as long as the limits allow, ended at sentence ends and pauses.
+"""Merges speech segments into passages that make sense on their own and end, if possible, with a sentence or a pause.
 
-A segment of Whisper is often part of a sentence. Segments are joined as long as they fit; what does not is cut in its
-second half at the best place: a sentence's end before a pause, a sentence's end, a pause, or else as late as possible.
-A segment that is over the limits by itself is first cut between words, and its time is shared out by their length.
+A segment of Whisper is often part of a sentence. Segments are joined up to the limits. A passage that would exceed them
+is cut at the best place in its second half: at the end of a sentence before a pause, at the end of a sentence, at a
+pause, or else as late as possible. A single segment above the limits is first cut between words, and its time is
+divided in proportion to the length of the parts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ingest.common.speech import Segment
 from ingest.common.text import CJK
 
 _PAUSE = 1.0
-"""Seconds of silence that part two thoughts."""
+"""Seconds of silence that separate two thoughts."""
 _SENTENCE_END = re.compile(r"[.!?…。！？｡؟۔।]['\"”’»)\]」』]*$")
 _WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 _CJK_END, _CJK_BEGIN = re.compile(rf"[{CJK}]$"), re.compile(rf"^[{CJK}]")
@@ -23,10 +24,10 @@ _CJK_END, _CJK_BEGIN = re.compile(rf"[{CJK}]$"), re.compile(rf"^[{CJK}]")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is said from `start` to `end`, in seconds.
+    """A passage of speech from `start` to `end`, in seconds.
 
     Attributes:
-        marks: where in the text each segment begins, in characters, and when, in seconds.
+        marks: for each segment, its offset in the text in characters and its start in seconds.
     """
 
     start: float
@@ -35,16 +36,16 @@ class Passage:
     marks: tuple[tuple[int, float], ...]
 
 
-def merge(
+def merge_segments(
     segments: Iterable[Segment], count: Callable[[str], int], limit: int, max_seconds: float = 60.0
 ) -> Iterator[Passage]:
-    """Join segments, in order, into passages; every word is in exactly one.
+    """Join segments into passages. Every word is in exactly one passage.
 
     Args:
-        segments: in order; those without text are left out.
-        count: the length of a text, in tokens or characters (`len`).
-        limit: the longest text of a passage, as counted. Only a single word may be over it.
-        max_seconds: longest time from a passage's start to its end. Only a single word may be over it.
+        segments: segments in order; those without text are ignored.
+        count: returns the length of a text, in tokens or characters (`len`).
+        limit: maximum length of a passage by that count. Only a single word may exceed it.
+        max_seconds: maximum duration of a passage. Only a single word may exceed it.
     """
 
     def fits(parts: list[Segment]) -> bool:
@@ -69,7 +70,7 @@ def _passage(parts: list[Segment]) -> Passage:
 
 
 def _text(parts: list[Segment]) -> str:
-    """The parts' texts, with spaces between them unless both sides are written without."""
+    """Join the texts of segments, with a space unless both sides are in a script without spaces."""
     text = ""
     for part in parts:
         following = part.text.strip()
@@ -79,7 +80,7 @@ def _text(parts: list[Segment]) -> str:
 
 
 def _best_cut(waiting: list[Segment], piece: Segment) -> int:
-    """How many of the waiting segments make the next passage, where `piece` does not fit to them."""
+    """Return how many of the waiting segments become the next passage when `piece` no longer fits."""
     total = sum(len(segment.text) for segment in waiting)
     best, best_rank, length = len(waiting), -1, 0
     for index, (segment, following) in enumerate(zip(waiting, [*waiting[1:], piece], strict=True), start=1):
@@ -94,7 +95,7 @@ def _best_cut(waiting: list[Segment], piece: Segment) -> int:
 
 
 def _pieces(segment: Segment, fits: Callable[[list[Segment]], bool]) -> Iterator[Segment]:
-    """A segment, halved between words until its parts fit."""
+    """Halve a segment between words until its parts fit."""
     words = list(_WORD.finditer(segment.text))
     if fits([segment]) or len(words) < 2:
         yield segment

@@ -1,9 +1,9 @@
-"""The key frames of a file as squares for CLIP, with as little decoding as they need.
+"""Extracts the key frames of a video as squares for CLIP, and decodes as little as possible.
 
-A video is a row of groups: a key packet, which is a picture of its own, and packets that say what changes after it.
-Another picture needs about as many bytes as a key packet, wherever it comes. So the sizes of the packets, which cost
-nothing to know, tell of each group before any of it is decoded whether a scene can begin inside it. If not, its key
-packet is decoded alone; if so, the whole group is. Nothing is decoded twice.
+A video is a sequence of groups of pictures (GOPs): a key packet, which is a complete picture, and packets with the
+changes after it. A new picture needs about as many bytes as a key packet, wherever it occurs. Therefore the sizes of
+the packets, which are known without decoding, tell whether a scene can begin inside a GOP. If not, only the key packet
+is decoded, otherwise the whole GOP. Nothing is decoded twice.
 """
 
 from __future__ import annotations
@@ -21,51 +21,60 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from ingest.media.audio import too_long
-from ingest.media.container import Damage, attempt, decodable, opened, packets, seconds, start_seconds
+from ingest.media.audio import too_long_error
+from ingest.media.container import (
+    StreamDamage,
+    container_start,
+    decodable_streams,
+    decode_packet,
+    open_media,
+    packets,
+    seconds,
+)
 from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
 
 _SLOT = 0.5
-"""Seconds; bytes are summed over two of these, since a dissolve sends its new picture in many small parts."""
-_SHORT_GROUP = 0.5
-"""Seconds; where key packets are as close as this, two of them fall into a scene of a second."""
+"""Bytes are summed over two slots of so many seconds, since a dissolve sends its new picture in many small parts."""
+_SHORT_GOP = 0.5
+"""Seconds; if key packets are at most this far apart, a scene of one second contains two of them."""
 _NEW_PICTURE = 0.3
-"""The part of a key packet's bytes that a new picture takes at least, coarsely quantised."""
+"""Minimum size of a coarsely quantised new picture, relative to the key packet."""
 _STILL = 0.1
-"""The part of a key packet's bytes in a second under which nothing much moves."""
+"""Size of one second of packets relative to the key packet, below which there is hardly any motion."""
 _FLAT = 2048
-"""Bytes of a key packet that shows next to nothing, such as one colour: its size tells nothing of other pictures."""
+"""Bytes below which a key packet shows almost nothing, such as one colour: its size says nothing about others."""
 _FAST = 20
-"""Frames in a second from which those that no other refers to are not decoded: enough are left to look at."""
-_LONGEST_GROUP = 15.0
-"""Seconds of a group that are kept to judge it; a longer one is decoded whole."""
-_LARGEST_GROUP = 64_000_000
-"""Bytes of a group that are kept."""
+"""Frames per second from which non-reference frames are not decoded: enough others remain."""
+_MAX_GOP_SECONDS = 15.0
+"""Seconds of a GOP that are buffered to assess it; a longer one is decoded completely."""
+_MAX_GOP_BYTES = 64_000_000
+"""Bytes of a GOP that are buffered."""
 
 
 @dataclass(slots=True)
-class Pictures:
-    """What was written.
+class ExtractedFrames:
+    """The key frames that were written.
 
     Attributes:
-        times: seconds of the frames, in order.
-        end: seconds at which the last packet begins.
-        facts: width, height, frames a second, rotation, codec.
-        decoded: frames that were decoded.
-        packets: packets that were read: what decoding all would have decoded.
+        times: times of the key frames in seconds, in order.
+        end: start of the last packet in seconds.
+        facts: width, height, frames per second, rotation, codec.
+        damage: defects of the stream.
+        decoded: number of decoded frames.
+        packets: number of packets: the frames that complete decoding would have decoded.
     """
 
     times: list[float] = field(default_factory=list)
     end: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
-    damage: Damage = field(default_factory=Damage)
+    damage: StreamDamage = field(default_factory=StreamDamage)
     decoded: int = 0
     packets: int = 0
 
 
 @dataclass(slots=True)
-class _Group:
-    """Packets from a key packet to the next; `goes_on` if more of it follow."""
+class _Gop:
+    """The packets from one key packet to the next, or the beginning of them if `goes_on`."""
 
     packets: list[tuple[float, Packet]]
     end: float
@@ -75,8 +84,8 @@ class _Group:
     def start(self) -> float:
         return self.packets[0][0]
 
-    def news(self) -> float:
-        """The most bytes that come within a second after the key packet, as a part of its own bytes."""
+    def largest_change(self) -> float:
+        """Return the most bytes within any second after the key packet, relative to its own bytes."""
         key, rest = self.packets[0][1].size, self.packets[1:]
         if not rest:
             return 0.0
@@ -101,33 +110,36 @@ class Sampling:
     max_seconds: float
 
 
-def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> Pictures:
-    """Write the key frames of the first real video stream to `target`: uint8, N x size x size x 3.
+def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> ExtractedFrames:
+    """Write the key frames of the first decodable video stream to `target`: uint8 RGB of shape (N, size, size, 3).
 
-    Where there are more than `max_frames`, every second one is dropped and the least distance doubled, as often as it
-    takes.
+    Whenever there are more than `max_frames`, every second one is dropped and the minimum interval is doubled.
 
     Args:
-        stop: ends it early when set.
+        path: the media file.
+        target: the file to write.
+        sampling: how key frames are chosen.
+        stop: ends the extraction early when set.
 
     Raises:
-        ObjectError: `TooLong`, and those of `opened`.
+        ObjectError: `TooLong`, and as in `open_media`.
     """
-    result = Pictures()
-    with opened(path) as container:
-        indices = [stream.index for stream in decodable(container, "video")]
+    result = ExtractedFrames()
+    with open_media(path) as container:
+        indices = [stream.index for stream in decodable_streams(container, "video")]
     for index in indices:
-        with opened(path) as container, Path(target).open("w+b") as file:
-            store = _Store(file, sampling)
-            _Reader(container, cast(VideoStream, container.streams[index]), result, sampling).run(store, stop)
-            result.times = store.times
-            if store.times:
+        with open_media(path) as container, Path(target).open("w+b") as file:
+            frames = _FrameFile(file, sampling)
+            stream = cast(VideoStream, container.streams[index])
+            _KeyFrameReader(container, stream, result, sampling).run(frames, stop)
+            result.times = frames.times
+            if frames.times:
                 return result
     return result
 
 
-class _Store:
-    """The frames' file, of at most `max_frames`."""
+class _FrameFile:
+    """The file of key frames, with at most `max_frames` of them."""
 
     def __init__(self, file: BinaryIO, sampling: Sampling) -> None:
         self._file = file
@@ -136,7 +148,7 @@ class _Store:
         self.times: list[float] = []
 
     def add(self, frame: KeyFrame) -> bool:
-        """Append a frame; True if the file was full and is half empty now."""
+        """Append a frame. Returns True if the file was full and every second frame has been dropped."""
         self._file.write(frame.picture.tobytes())
         self.times.append(frame.time)
         if len(self.times) <= self._limit:
@@ -151,17 +163,19 @@ class _Store:
         return True
 
 
-class _Reader:
-    """Decodes one stream and watches its scenes."""
+class _KeyFrameReader:
+    """Decodes one stream and detects its scenes."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, result: Pictures, sampling: Sampling) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, result: ExtractedFrames, sampling: Sampling
+    ) -> None:
         self._container = container
         self._stream = stream
         self._codec = stream.codec_context
         self._codec.thread_count = 1
         if (stream.average_rate or 0) >= _FAST:
             self._codec.skip_frame = "NONREF"
-        self._start = start_seconds(container)
+        self._start = container_start(container)
         self._result = result
         self._sampling = sampling
         self._interval = sampling.min_interval
@@ -169,29 +183,30 @@ class _Reader:
         self._reformatter = VideoReformatter()
         self._last = -STEP
 
-    def run(self, store: _Store, stop: Event) -> None:
+    def run(self, frames: _FrameFile, stop: Event) -> None:
         goes_on = False
-        for group in groups(self._timed_packets()):
+        for gop in gops(self._timed_packets()):
             if stop.is_set():
                 return
-            part = goes_on or group.goes_on or not group.packets[0][1].is_keyframe
-            seconds_long = group.end - group.start
-            news = group.news()
-            short = seconds_long <= max(_SHORT_GROUP, self._interval)
-            whole = part or not (short or (news < _NEW_PICTURE and seconds_long <= self._sampling.max_interval))
-            goes_on = group.goes_on
-            if not whole and group.end - self._last < STEP:
-                continue  # every packet a key packet, as in MJPEG: looked at a few times a second
-            steady = not whole and news < _STILL and seconds_long >= 2 * STEP
-            chosen = group.packets if whole else group.packets[:1]
+            incomplete = goes_on or gop.goes_on or not gop.packets[0][1].is_keyframe
+            seconds_long = gop.end - gop.start
+            change = gop.largest_change()
+            short = seconds_long <= max(_SHORT_GOP, self._interval)
+            uniform = change < _NEW_PICTURE and seconds_long <= self._sampling.max_interval
+            whole = incomplete or not (short or uniform)
+            goes_on = gop.goes_on
+            if not whole and gop.end - self._last < STEP:
+                continue  # every packet is a key packet, as in MJPEG: a few per second are enough
+            steady = not whole and change < _STILL and seconds_long >= 2 * STEP
+            chosen = gop.packets if whole else gop.packets[:1]
             for frame in self._decode([packet for _, packet in chosen], finish=not goes_on):
-                for key_frame in self._see(frame, steady, every=not whole):
-                    self._keep(store, key_frame)
+                for key_frame in self._examine(frame, steady, every=not whole):
+                    self._keep(frames, key_frame)
         for key_frame in self._detector.finish():
-            self._keep(store, key_frame)
+            self._keep(frames, key_frame)
 
-    def _keep(self, store: _Store, frame: KeyFrame) -> None:
-        if store.add(frame):
+    def _keep(self, frames: _FrameFile, frame: KeyFrame) -> None:
+        if frames.add(frame):
             self._interval = 2 * max(self._interval, STEP)
             self._detector.min_interval = self._interval
 
@@ -204,20 +219,20 @@ class _Reader:
             self._result.packets += 1
             self._result.end = max(self._result.end, time)
             if time > self._sampling.max_seconds:
-                raise too_long(self._sampling.max_seconds)
+                raise too_long_error(self._sampling.max_seconds)
             yield time, packet
 
     def _decode(self, chosen: list[Packet], finish: bool) -> Iterator[VideoFrame]:
         damage = self._result.damage
         for packet in chosen:
-            yield from attempt(self._codec.decode, packet, damage)
+            yield from decode_packet(self._codec.decode, packet, damage)
         if finish:
-            yield from attempt(self._codec.decode, None, damage)
+            yield from decode_packet(self._codec.decode, None, damage)
             self._codec.flush_buffers()
 
-    def _see(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
+    def _examine(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
         self._result.decoded += 1
-        # Not frame.time_base: PyAV sets none for frames that a decoder held back until its end.
+        # Not frame.time_base: PyAV does not set it for frames that the decoder returns when it is flushed.
         time = seconds(frame.pts if frame.pts is not None else frame.dts, self._stream.time_base, self._start)
         if time is None:
             time = self._last + STEP
@@ -227,7 +242,8 @@ class _Reader:
         if not self._result.facts:
             self._result.facts = self._facts(frame)
         small = self._reformatter.reformat(frame, THUMBNAIL, THUMBNAIL, "rgb24", interpolation="AREA")
-        yield from self._detector.add_frame(max(time, 0.0), small.to_ndarray(), steady, lambda: self._square(frame))
+        thumbnail = small.to_ndarray()
+        yield from self._detector.add_frame(max(time, 0.0), thumbnail, steady, lambda: self._center_crop(frame))
 
     def _facts(self, frame: VideoFrame) -> dict[str, Any]:
         rate = self._stream.average_rate
@@ -239,33 +255,35 @@ class _Reader:
             "video_codec": self._codec.name,
         }
 
-    def _square(self, frame: VideoFrame) -> np.ndarray:
+    def _center_crop(self, frame: VideoFrame) -> np.ndarray:
         ratio = self._stream.sample_aspect_ratio
-        return square(frame, self._sampling.size, float(ratio) if ratio else 1.0)
+        return center_crop(frame, self._sampling.size, float(ratio) if ratio else 1.0)
 
 
-def groups(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Group]:
-    """Packets of a video stream, in the order of decoding, as groups of bounded size."""
-    held: list[tuple[float, Packet]] = []
+def gops(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Gop]:
+    """Group the packets of a video stream, in decoding order, into GOPs of bounded size."""
+    gop_packets: list[tuple[float, Packet]] = []
     size = 0
     for time, packet in timed:
-        if held and packet.is_keyframe:
-            yield _Group(held, time, goes_on=False)
-            held, size = [], 0
-        elif held and (time - held[0][0] > _LONGEST_GROUP or size > _LARGEST_GROUP):
-            yield _Group(held, time, goes_on=True)
-            held, size = [], 0
-        held.append((time, packet))
+        if gop_packets and packet.is_keyframe:
+            yield _Gop(gop_packets, time, goes_on=False)
+            gop_packets, size = [], 0
+        elif gop_packets and (time - gop_packets[0][0] > _MAX_GOP_SECONDS or size > _MAX_GOP_BYTES):
+            yield _Gop(gop_packets, time, goes_on=True)
+            gop_packets, size = [], 0
+        gop_packets.append((time, packet))
         size += packet.size
-    if held:
-        yield _Group(held, max(time for time, _ in held), goes_on=False)
+    if gop_packets:
+        yield _Gop(gop_packets, max(time for time, _ in gop_packets), goes_on=False)
 
 
-def square(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:
-    """A frame upright, its shorter side scaled to `size` and its middle cut out, as open_clip prepares a picture.
+def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:
+    """Rotate a frame upright, scale its shorter side to `size` and crop its centre, as open_clip prepares an image.
 
     Args:
-        pixel_ratio: width of a pixel over its height.
+        frame: the decoded frame.
+        size: side length in pixels.
+        pixel_ratio: width of a pixel divided by its height.
 
     Returns:
         uint8 array of shape (size, size, 3), RGB.
@@ -277,7 +295,7 @@ def square(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray
     if 0.2 < pixel_ratio < 5:
         width = max(1, round(width * pixel_ratio))
     scale = size / min(width, height)
-    # The longer side is rounded down, as torchvision.transforms.Resize does.
+    # torchvision.transforms.Resize rounds the longer side down.
     scaled = (size, int(height * scale)) if width <= height else (int(width * scale), size)
     image = image.resize(scaled, Image.Resampling.BICUBIC)
     if frame.rotation % 360:

@@ -1,1 +1,1 @@
-"""PDFs: from bytes to chunks and figures."""
+"""PDF parsing: from bytes to chunks and figures."""

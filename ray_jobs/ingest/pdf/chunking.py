@@ -1,4 +1,4 @@
-"""Split pages into chunks, by paragraph, then sentence, then word, sized in tokens of the embedding model."""
+"""Splits pages into chunks by paragraph, sentence and word; sizes are in tokens of the embedding model."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.tokenizer import tokenizer_of
-from ingest.pdf.structure import Block, Kind, Page
+from ingest.pdf.structure import Block, Page, TextSource
 
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter
     from tokenizers import Tokenizer
 
 MAX_CHARACTERS = 8000
-"""A longer page is cut into pieces of this size before it is split, so no chunk is longer, whatever its tokens.
+"""A longer page is cut into pieces of this size before it is split, so that no chunk is longer.
 
-A tokenizer may make one token of a megabyte without spaces; four bytes a character at most in UTF-8 keep a chunk under
-the 65,535 bytes that a Milvus VARCHAR can hold. And the splitter's time grows with the square of a text that has no
-sentences: 8,000 Chinese characters without punctuation take a third of a second, 330,000 at once would take minutes.
+A tokenizer may turn a megabyte without spaces into one token; at most four bytes per character in UTF-8 keep a chunk
+below the 65,535 bytes of a Milvus VARCHAR. Besides, the splitter's time is quadratic in the length of text without
+sentences: 8,000 Chinese characters without punctuation take a third of a second, 330,000 would take minutes.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSettings:
-    """Size and overlap of chunks in tokens, the model's special tokens not counted."""
+    """Size and overlap of chunks in tokens, not counting the model's special tokens."""
 
     tokens: int
     overlap: int
@@ -37,13 +37,13 @@ class ChunkSettings:
 class Chunk:
     """A passage of one page; `page` counts from 1.
 
-    `metadata` has the `headings` that the passage stands under, outermost first, where there are any, and for a part of
-    a table `table` true.
+    `metadata` holds `headings`, the headings above the passage (outermost first), if there are any, and for a part of a
+    table `table: true`.
     """
 
     page: int
     text: str
-    kind: Kind = "text"
+    kind: TextSource = "text"
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,12 +56,12 @@ def _splitter(tokenizer_json: str, tokens: int, overlap: int) -> tuple[TextSplit
 
 
 def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSettings) -> Iterator[Chunk]:
-    """Yield the chunks of the pages in order. A chunk never crosses a page, so that every hit has its page.
+    """Yield the chunks of the pages in order. A chunk never spans two pages, so that every hit has a page.
 
-    Tables are chunks of their own; one that is too large is cut between rows, and each part has the first row.
+    A table is a chunk of its own. One that is too large is split between rows, and each part repeats the first row.
 
     Args:
-        pages: what `structure` gives.
+        pages: the result of `detect_structure`.
         tokenizer_json: contents of the model's `tokenizer.json`.
         settings: size and overlap.
     """
@@ -73,7 +73,7 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
                     for text in splitter.chunks(part):
                         yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True})
             blocks = [] if table else list(group)
-            # One line break below a heading: the splitter cuts at blank lines first.
+            # A heading ends in a single line break, since the splitter cuts at blank lines first.
             texts = [block.text + ("\n" if block.heading else "\n\n") for block in blocks]
             starts = list(accumulate(map(len, texts), initial=0))
             text = "".join(texts).rstrip()
@@ -88,7 +88,7 @@ def _metadata(block: Block) -> dict[str, Any]:
 
 
 def _table_parts(markdown: str, tokenizer: Tokenizer, tokens: int) -> Iterator[str]:
-    """Whole rows up to so many tokens at a time, under the first row; a single row may have more."""
+    """Split a table into groups of rows of at most `tokens`, each below the first row; a single row may have more."""
 
     def size(rows: Sequence[str]) -> list[int]:
         return [len(found.ids) + 1 for found in tokenizer.encode_batch_fast(list(rows), add_special_tokens=False)]
@@ -109,7 +109,8 @@ def _table_parts(markdown: str, tokenizer: Tokenizer, tokens: int) -> Iterator[s
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
     """Cut a text into pieces of at most MAX_CHARACTERS: between paragraphs, else between words, else anywhere.
 
-    Yields where each piece begins, and it.
+    Yields:
+        The offset of each piece, and the piece.
     """
     start = 0
     while len(text) - start > MAX_CHARACTERS:

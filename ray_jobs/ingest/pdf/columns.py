@@ -1,44 +1,44 @@
-"""The order in which a person reads the paragraphs of a page."""
+"""Reading order: sorts the paragraphs of a page by column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
 
-from ingest.pdf.layout import Line, Paragraph, bounded
+from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.right_to_left import RIGHT_TO_LEFT
 
 MAX_SORTED = 300
-"""Paragraphs of a page that are looked at for columns; a page has more only where it is a drawing or a form."""
+"""Number of paragraphs above which a page is not examined for columns: it is a drawing or a form."""
 
 MIN_GUTTER = 1.2
-"""Width of the space between columns, in sizes of the type: a number before a heading is nearer to it."""
+"""Minimum width of the space between columns, in font sizes; a number before a heading is closer to it."""
 
 MIN_LINES = 3
-"""Of a column."""
+"""Minimum number of lines of a column."""
 
 
 def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
-    """Paragraphs column by column where the page has columns of prose, else in the order given, which is the file's.
+    """Sort paragraphs by column if the page has columns of prose; otherwise keep the order of the file.
 
-    Most files are in reading order, and a table without rules would be torn into columns by any sorting; so what is
-    no column of prose stays where it is.
+    Most files are in reading order, and any sorting would tear a table without rules into columns. Therefore only
+    columns of prose are moved.
 
     Returns:
-        The paragraphs, and how many lines stand beside others: 0 where there are neither columns nor a table.
+        The paragraphs, and the number of lines beside other lines: 0 if there are neither columns nor a table.
     """
     if len(paragraphs) > MAX_SORTED:
         return paragraphs, sum(len(paragraph.lines) for paragraph in paragraphs)
-    parts = [part for paragraph in paragraphs for part in _side_by_side(paragraph)]
-    beside = sum(len(part.lines) for band in _bands(parts) if len(band) > 1 for part in band)
-    if beside < 2 * MIN_LINES:
-        return paragraphs, beside
+    parts = [part for paragraph in paragraphs for part in _split_into_columns(paragraph)]
+    side_by_side = sum(len(part.lines) for band in _bands(parts) if len(band) > 1 for part in band)
+    if side_by_side < 2 * MIN_LINES:
+        return paragraphs, side_by_side
     right_to_left = 2 * sum(RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in parts) > len(parts)
-    return _by_columns(parts, right_to_left) or paragraphs, beside
+    return _by_columns(parts, right_to_left) or paragraphs, side_by_side
 
 
-def _side_by_side(paragraph: Paragraph) -> list[Paragraph]:
-    """The parts of a paragraph that stand beside each other: some files are written line by line across columns."""
+def _split_into_columns(paragraph: Paragraph) -> list[Paragraph]:
+    """Split a paragraph into the columns that it spans: some files are written line by line across columns."""
     if paragraph.table or len(paragraph.lines) < 2:
         return [paragraph]
     columns: list[list[Line]] = []
@@ -50,11 +50,11 @@ def _side_by_side(paragraph: Paragraph) -> list[Paragraph]:
         reach = max(reach, line.x1)
     if len(columns) == 1:
         return [paragraph]
-    return [bounded(sorted(column, key=lambda line: line.y0)) for column in columns]
+    return [paragraph_of(sorted(column, key=lambda line: line.y0)) for column in columns]
 
 
-def _prose(lines: Sequence[Line]) -> bool:
-    """Whether lines look like a column of text: several, and most of them fill it."""
+def _is_prose(lines: Sequence[Line]) -> bool:
+    """Whether lines look like a column of prose: there are several, and most of them fill its width."""
     if len(lines) < MIN_LINES:
         return False
     width = max(line.x1 for line in lines) - min(line.x0 for line in lines)
@@ -64,10 +64,10 @@ def _prose(lines: Sequence[Line]) -> bool:
 
 
 def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] | None:
-    """The parts of a region in the order of its columns, or None where it has none.
+    """Sort the parts of a region by column; None if it has no columns.
 
-    A gutter is a vertical stripe that no part crosses. Where some part (a title, a wide figure) crosses it, the region
-    is cut into bands from top to bottom, and as many bands as have a gutter together are read as one.
+    A gutter is a vertical stripe that no part crosses. If some part does, such as a title or a wide figure, the region
+    is cut into horizontal bands, and consecutive bands that share a gutter are read as one.
     """
     gutter = _gutter(parts)
     if gutter is not None:
@@ -82,7 +82,7 @@ def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] 
     found = False
     start = 0
     while start < len(bands):
-        stop = _stop_of_columns(bands, start)
+        stop = _end_of_shared_gutter(bands, start)
         together = [part for band in bands[start:stop] for part in band]
         inner = _by_columns(together, right_to_left) if stop - start < len(bands) else None
         found = found or inner is not None
@@ -91,17 +91,17 @@ def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] 
     return ordered if found else None
 
 
-def _stop_of_columns(bands: list[list[Paragraph]], start: int) -> int:
-    """The end of the most bands from `start` on that have a gutter together; the next band where there is none."""
+def _end_of_shared_gutter(bands: list[list[Paragraph]], start: int) -> int:
+    """Return the end of the longest sequence of bands from `start` that share a gutter; at least `start + 1`."""
     stop = start + 1
-    stripes: list[tuple[float, float]] = []  # what text covers of the width, from left to right
+    stripes: list[tuple[float, float]] = []  # parts of the width that text covers
     for end, band in enumerate(bands[start:], start + 1):
         for part in band:
             x0, x1 = part.x0, part.x1
-            apart = [stripe for stripe in stripes if stripe[1] < x0 or stripe[0] > x1]
+            separate = [stripe for stripe in stripes if stripe[1] < x0 or stripe[0] > x1]
             touching = [stripe for stripe in stripes if not (stripe[1] < x0 or stripe[0] > x1)]
             joined = (min([x0, *(s[0] for s in touching)]), max([x1, *(s[1] for s in touching)]))
-            stripes = [*apart, joined]
+            stripes = [*separate, joined]
         if len(stripes) > 1:
             stop = end
         elif end > stop and stop > start + 1:
@@ -111,7 +111,7 @@ def _stop_of_columns(bands: list[list[Paragraph]], start: int) -> int:
 
 
 def _bands(parts: list[Paragraph]) -> list[list[Paragraph]]:
-    """The parts from top to bottom, parted wherever a horizontal line crosses none of them."""
+    """Split the parts, from top to bottom, wherever a horizontal line crosses none of them."""
     rest = sorted(enumerate(parts), key=lambda item: item[1].y0)
     bands: list[list[tuple[int, Paragraph]]] = []
     bottom = float("-inf")
@@ -124,15 +124,15 @@ def _bands(parts: list[Paragraph]) -> list[list[Paragraph]]:
 
 
 def _gutter(parts: list[Paragraph]) -> float | None:
-    """Where a stripe without text parts the region into prose on both sides: the left edge of what is right of it."""
+    """Return the right edge of a stripe without text that has prose on both sides, or None."""
     reach = float("-inf")
     ordered = sorted(parts, key=lambda part: part.x0)
     for index, part in enumerate(ordered):
-        if index and part.x0 > reach + 4 and _column(ordered[:index]) and _column(ordered[index:]):
+        if index and part.x0 > reach + 4 and _is_column(ordered[:index]) and _is_column(ordered[index:]):
             return part.x0
         reach = max(reach, part.x1)
     return None
 
 
-def _column(parts: Sequence[Paragraph]) -> bool:
-    return _prose([line for part in parts for line in part.lines])
+def _is_column(parts: Sequence[Paragraph]) -> bool:
+    return _is_prose([line for part in parts for line in part.lines])

@@ -1,10 +1,10 @@
-"""Where a page shows a figure that is drawn: charts, diagrams and plots, and not tables, rules and boxes around text.
+"""Finds the vector figures of a page: charts, diagrams and plots, but not tables, rules and boxes around text.
 
-PyMuPDF's own `cluster_drawings` compares all paths with all: 0.3 s for 5,000. Here what is drawn is painted into a
-coarse raster, which is then cut along its empty rows and columns (the X-Y cut of Nagy and Seth, "Hierarchical
-representation of optically scanned documents", 1984): the time is linear in the number of paths. The paths come from
-`get_cdrawings` with a callback, one at a time: as a list, 200,000 take 330 MB. `get_bboxlog` is no cheaper (7 against
-10 microseconds a path, and it has the text too) and does not tell a curve from a box, nor what is clipped away.
+PyMuPDF's own `cluster_drawings` compares every path with every other: 0.3 s for 5,000 paths. This module paints the
+paths into a coarse raster and cuts it along its empty rows and columns (the X-Y cut of Nagy and Seth, "Hierarchical
+representation of optically scanned documents", 1984), in time linear in the number of paths. `get_cdrawings` passes the
+paths to a callback one at a time: as a list, 200,000 paths take 330 MB. `get_bboxlog` is hardly cheaper (7 against 10
+microseconds per path, and it includes the text), and distinguishes neither curves from boxes nor clipped paths.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ingest.pdf.geometry import Box, area, bounding_box, has_centre_in, intersection, shorter_side
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymupdf import Page
@@ -25,68 +27,69 @@ if TYPE_CHECKING:
     from ingest.pdf.layout import Paragraph
 
 MIN_SIDE, MIN_DRAWN = 64, 32
-"""Points that a figure measures on its page with its labels, and without: what is smaller is an icon or an ornament."""
+"""Minimum side of a figure in points, with and without its labels: a smaller one is an icon or an ornament."""
 
-MIN_SEGMENTS, MAX_SEGMENTS = 3, 100_000
-"""Lines, curves and boxes that a page draws, if its drawings are looked at one by one. A page with more is a map or a
-construction drawing, and taken as a whole."""
+MIN_PAGE_SEGMENTS, MAX_PAGE_SEGMENTS = 3, 100_000
+"""Number of lines, curves and boxes of a page whose paths are examined one by one. A page with more is a map or a
+construction drawing, and the whole page is the figure."""
 
 CELL = 4
-"""Points of a cell of the raster."""
+"""Side of a raster cell in points."""
 
 GAP = 12
-"""Empty points between two figures."""
+"""Minimum distance between two figures in points."""
 
-THICK = 3
-"""Points from which on a line is a box."""
+MIN_BOX_SIDE = 3
+"""Thickness in points from which a line counts as a box."""
 
 MAX_RULE = 0.6
-"""Share of the page's width or height: a longer line parts columns, or header and text."""
+"""Maximum length of a line relative to the page: a longer one separates columns, or the header from the text."""
 
 MAX_SHARE = 0.9
-"""Share of the page's width and height: what is larger in both is a background or a frame of the page."""
+"""Share of the page's width and height above which a drawing is the background or the frame of the page."""
 
-BANNER = 0.2
-"""Share of the page's height at its top and at its bottom where wide drawings are decoration."""
+BANNER_HEIGHT = 0.2
+"""Share of the page's height at its top and bottom where wide drawings are decoration."""
 
 MIN_SHAPES, MANY_SHAPES = 2, 4
-"""Curves and oblique lines of a diagram or a plot: with little text, and with more."""
+"""Minimum number of curves and oblique lines of a diagram or a plot, with little text and with more."""
 
 MIN_BARS, RULES_PER_BAR = 5, 4
-"""Boxes of different sizes without text of a chart that has neither curves nor oblique lines, and lines for each of
-them at most: tables have empty cells, too."""
+"""A chart without curves and oblique lines has at least MIN_BARS boxes of different sizes without text, and at most
+RULES_PER_BAR lines for each: tables have empty cells, too."""
 
 MAX_TEXT, MAX_FEW_TEXT, MAX_SHAPE_TEXT = 0.3, 0.15, 0.05
-"""Share of its area that text covers in a figure, in one of few shapes or of bars alone, and in one of a single shape.
+"""Maximum share of a figure's area that text covers: in general, with few shapes or only bars, and with a single shape.
 Framed text, forms and tables have more."""
 
 MAX_LABEL = 80
-"""Characters of a paragraph that may be a label of a figure."""
+"""Maximum number of characters of a paragraph that may be a label of a figure."""
 
-NEAR = 14
-"""Points from a figure to a label beside it."""
+MAX_LABEL_DISTANCE = 14
+"""Maximum distance in points between a figure and a label."""
 
 MARGIN = 2
-"""Points around a figure: the widths of its lines."""
+"""Margin around a figure in points, for the widths of its lines."""
 
 WHITE = 0.97
-"""Least value of the components of a colour that is not seen on paper."""
+"""Minimum value of the components of a colour that is invisible on paper."""
 
-Box = tuple[float, float, float, float]
-
-# An operator that adds to a path, after its last number (ISO 32000-1, table 59).
+# An operator that constructs a path, after its last operand (ISO 32000-1, table 59).
 _SEGMENT = re.compile(rb"[\d.]\s+(?:re|[lcvy])\s")
 
 
 class Region(NamedTuple):
-    """A figure in points from the upper left corner of its upright page, and what two of the same share."""
+    """The box of a figure on the page as displayed, and a digest of its drawing, which equal figures share."""
 
     bbox: Box
     digest: bytes
 
 
 class _Mark(NamedTuple):
-    """The extent of something drawn, in whole points. `shape` has a curve or an oblique line, or is a line of steps."""
+    """Something that is drawn, with its box in whole points.
+
+    Its kind is "shape" (it has a curve or an oblique line, or is a line of steps), "box", "rule" or "line".
+    """
 
     x0: int
     y0: int
@@ -94,21 +97,31 @@ class _Mark(NamedTuple):
     y1: int
     kind: str
 
+    @property
+    def box(self) -> Box:
+        return self[:4]
+
 
 def count_segments(page: Page) -> int:
-    """How much a page draws: told from its operators, in a hundredth of the time that it takes to follow them."""
+    """Count the segments of a page's paths by their operators: takes a hundredth of the time of following them."""
     document, parts = page.parent, [page.read_contents()]
     parts += [document.xref_stream(xref) or b"" for xref in {form[0] for form in page.get_xobjects()}]
     return sum(1 for part in parts for _ in _SEGMENT.finditer(part))
 
 
-def drawn_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) -> list[Region]:
-    """The figures that are drawn on a page of so many `segments` whose text and tables are in `paragraphs`."""
-    if segments < MIN_SEGMENTS:
+def vector_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) -> list[Region]:
+    """Find the vector figures of a page.
+
+    Args:
+        page: the page, with its rotation applied.
+        paragraphs: its text and tables.
+        segments: the result of `count_segments`.
+    """
+    if segments < MIN_PAGE_SEGMENTS:
         return []
-    if segments > MAX_SEGMENTS:
+    if segments > MAX_PAGE_SEGMENTS:
         return [Region((0, 0, page.rect.width, page.rect.height), hashlib.sha256(page.read_contents()).digest())]
-    marks = _marks(page)
+    marks = _visible_marks(page)
     if not marks:
         return []
     width, height = float(page.rect.width), float(page.rect.height)
@@ -116,7 +129,7 @@ def drawn_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) ->
     for x0, y0, x1, y1, _ in marks:
         grid[y0 // CELL : y1 // CELL + 1, x0 // CELL : x1 // CELL + 1] = True
     owners = np.zeros(grid.shape, np.int32)
-    for number, (left, top, right, bottom) in enumerate(_cut(grid, 0, 0)):
+    for number, (left, top, right, bottom) in enumerate(_xy_cut(grid, 0, 0)):
         owners[top:bottom, left:right] = number
     parts: defaultdict[int, list[_Mark]] = defaultdict(list)
     for mark in marks:
@@ -126,30 +139,30 @@ def drawn_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) ->
     tables = [(table.x0, table.y0, table.x1, table.y1) for table in paragraphs if table.table]
     found = []
     for part in parts.values():
-        bbox = around(part)
+        bbox = bounding_box([mark.box for mark in part])
         if _is_figure(bbox, part, lines, tables) and not _is_banner(bbox, page):
-            for _ in range(2):  # numbers beside an axis, and what it is called beside them
-                bbox = around([bbox, *(label for label in labels if _reach(bbox, label))])
+            for _ in range(2):  # the numbers of an axis, and then its title beside them
+                bbox = bounding_box([bbox, *(label for label in labels if _is_label_of(bbox, label))])
             wider = (bbox[0] - MARGIN, bbox[1] - MARGIN, bbox[2] + MARGIN, bbox[3] + MARGIN)
-            bbox = common(wider, (0, 0, width, height))
-            if _side(bbox) >= MIN_SIDE:
+            bbox = intersection(wider, (0, 0, width, height))
+            if shorter_side(bbox) >= MIN_SIDE:
                 found.append(Region(bbox, _digest(part)))
     return found
 
 
-def _marks(page: Page) -> list[_Mark]:
-    """What is seen of the page's drawings, each once."""
+def _visible_marks(page: Page) -> list[_Mark]:
+    """Return the visible drawings of a page without duplicates."""
     width, height = float(page.rect.width), float(page.rect.height)
     clips: dict[int, Box] = {}
     marks: set[_Mark] = set()
 
     def add(kind: str, bbox: Box) -> None:
         for clip in clips.values():
-            bbox = common(bbox, clip)
-        x0, y0, x1, y1 = common(bbox, (0, 0, width, height))
+            bbox = intersection(bbox, clip)
+        x0, y0, x1, y1 = intersection(bbox, (0, 0, width, height))
         if x1 < x0 or y1 < y0 or (x1 - x0 > MAX_SHARE * width and y1 - y0 > MAX_SHARE * height):
             return
-        if kind != "shape" and min(x1 - x0, y1 - y0) < THICK:
+        if kind != "shape" and min(x1 - x0, y1 - y0) < MIN_BOX_SIDE:
             if x1 - x0 > MAX_RULE * width or y1 - y0 > MAX_RULE * height:
                 return
             kind = "rule"
@@ -161,7 +174,7 @@ def _marks(page: Page) -> list[_Mark]:
             del clips[ended]
         if drawing["type"] == "clip":
             clips[level] = drawing["scissor"]
-        elif drawing["type"] != "group" and _is_seen(drawing):
+        elif drawing["type"] != "group" and _is_visible(drawing):
             if _is_shape(drawing["items"]):
                 add("shape", drawing["rect"])
                 return
@@ -176,9 +189,9 @@ def _marks(page: Page) -> list[_Mark]:
 
 
 def _boxes(items: Sequence[tuple[Any, ...]]) -> tuple[list[Box], bool]:
-    """The boxes of a path of level lines, and whether there is more in it.
+    """Return the boxes of a path of horizontal and vertical lines, and whether it contains more than boxes.
 
-    What is drawn as a box is four lines where its page was turned.
+    On a rotated page, a box consists of four lines.
     """
     boxes: list[Box] = []
     lines: list[tuple[Any, ...]] = []
@@ -198,7 +211,7 @@ def _boxes(items: Sequence[tuple[Any, ...]]) -> tuple[list[Box], bool]:
     return boxes, others or bool(lines)
 
 
-def _is_seen(drawing: dict[str, Any]) -> bool:
+def _is_visible(drawing: dict[str, Any]) -> bool:
     paints = (("f", "fill", "fill_opacity"), ("s", "color", "stroke_opacity"))
     return any(
         kind in drawing["type"] and min(drawing.get(colour) or (1.0,)) < WHITE and drawing.get(opacity, 1) > 0
@@ -225,8 +238,8 @@ def _is_shape(items: Sequence[tuple[Any, ...]]) -> bool:
     return steps > MIN_BARS
 
 
-def _cut(grid: NDArray[np.bool_], left: int, top: int) -> Iterator[tuple[int, int, int, int]]:
-    """The parts of a raster that no empty stripe goes through, from `left` and `top` on, in cells."""
+def _xy_cut(grid: NDArray[np.bool_], left: int, top: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the parts of a raster without an empty stripe, as boxes in cells offset by `left` and `top`."""
     rows, columns = np.flatnonzero(grid.any(1)), np.flatnonzero(grid.any(0))
     for used, axis in ((rows, 0), (columns, 1)):
         starts = [0, *(np.flatnonzero(np.diff(used) > GAP // CELL) + 1).tolist(), len(used)]
@@ -234,34 +247,35 @@ def _cut(grid: NDArray[np.bool_], left: int, top: int) -> Iterator[tuple[int, in
             for start, stop in pairwise(starts):
                 first, last = int(used[start]), int(used[stop - 1]) + 1
                 if axis == 0:
-                    yield from _cut(grid[first:last], left, top + first)
+                    yield from _xy_cut(grid[first:last], left, top + first)
                 else:
-                    yield from _cut(grid[:, first:last], left + first, top)
+                    yield from _xy_cut(grid[:, first:last], left + first, top)
             return
     yield left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
 
 
 def _is_figure(bbox: Box, marks: Sequence[_Mark], lines: Iterable[Box], tables: Iterable[Box]) -> bool:
-    if _side(bbox) < MIN_DRAWN:
+    if shorter_side(bbox) < MIN_DRAWN:
         return False
     size = area(bbox)
-    written = [line for line in lines if area(common(line, bbox)) > 0]
-    text = sum(area(common(line, bbox)) for line in written) / size
+    written = [line for line in lines if area(intersection(line, bbox)) > 0]
+    text = sum(area(intersection(line, bbox)) for line in written) / size
     if text > MAX_TEXT:
         return False
     shapes = [mark for mark in marks if mark.kind == "shape"]
-    large = [mark for mark in shapes if area(mark) > size / 2]
-    frames = sum(any(_centre_in(line, mark) for line in written) for mark in large)
+    large = [mark for mark in shapes if area(mark.box) > size / 2]
+    frames = sum(any(has_centre_in(line, mark.box) for line in written) for mark in large)
     if len(shapes) - frames >= (MIN_SHAPES if text <= MAX_FEW_TEXT else MANY_SHAPES):
         return True
     if large and text <= MAX_SHAPE_TEXT:
         return True
-    if text > MAX_FEW_TEXT or any(area(common(bbox, table)) > size / 2 for table in tables):
+    if text > MAX_FEW_TEXT or any(area(intersection(bbox, table)) > size / 2 for table in tables):
         return False
+    boxes = [mark.box for mark in marks if mark.kind == "box"]
     bars = {
-        (mark.x1 - mark.x0, mark.y1 - mark.y0)
-        for mark in marks
-        if mark.kind == "box" and not any(_centre_in(line, mark) or _centre_in(mark, line) for line in written)
+        (box[2] - box[0], box[3] - box[1])
+        for box in boxes
+        if not any(has_centre_in(line, box) or has_centre_in(box, line) for line in written)
     }
     rules = sum(mark.kind == "rule" for mark in marks)
     return len(bars) >= max(MIN_BARS, rules / RULES_PER_BAR)
@@ -270,44 +284,16 @@ def _is_figure(bbox: Box, marks: Sequence[_Mark], lines: Iterable[Box], tables: 
 def _is_banner(bbox: Box, page: Page) -> bool:
     x0, y0, x1, y1 = bbox
     width, height = page.rect.width, page.rect.height
-    return bool(x1 - x0 > width / 2 and (y1 < BANNER * height or y0 > (1 - BANNER) * height))
+    return bool(x1 - x0 > width / 2 and (y1 < BANNER_HEIGHT * height or y0 > (1 - BANNER_HEIGHT) * height))
 
 
-def _reach(bbox: Box, label: Box) -> bool:
+def _is_label_of(bbox: Box, label: Box) -> bool:
     x0, y0, x1, y1 = bbox
-    return x0 - NEAR <= label[0] and y0 - NEAR <= label[1] and label[2] <= x1 + NEAR and label[3] <= y1 + NEAR
+    reach = (x0 - MAX_LABEL_DISTANCE, y0 - MAX_LABEL_DISTANCE, x1 + MAX_LABEL_DISTANCE, y1 + MAX_LABEL_DISTANCE)
+    return reach[0] <= label[0] and reach[1] <= label[1] and label[2] <= reach[2] and label[3] <= reach[3]
 
 
 def _digest(marks: Sequence[_Mark]) -> bytes:
     left, top = min(mark.x0 for mark in marks), min(mark.y0 for mark in marks)
     moved = [(x0 - left, y0 - top, x1 - left, y1 - top, kind) for x0, y0, x1, y1, kind in marks]
     return hashlib.sha256(repr(moved).encode()).digest()
-
-
-def common(one: Box, other: Box) -> Box:
-    """What two boxes share; where that is nothing, it ends before it starts."""
-    return (max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3]))
-
-
-def area(box: Box | _Mark) -> float:
-    """Of a box, in square points; 0 where it ends before it starts."""
-    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
-
-
-def _side(box: Box) -> float:
-    return min(box[2] - box[0], box[3] - box[1])
-
-
-def around(boxes: Sequence[Box | _Mark]) -> Box:
-    """The least box that holds all."""
-    return (
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    )
-
-
-def _centre_in(box: Box | _Mark, other: Box | _Mark) -> bool:
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return other[0] <= x <= other[2] and other[1] <= y <= other[3]

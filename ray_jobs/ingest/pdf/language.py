@@ -1,19 +1,19 @@
-"""The language of a text, by its words and letters."""
+"""Language detection."""
 
 from __future__ import annotations
 
 SAMPLE = 600
-"""Characters that are looked at."""
+"""Number of characters that are examined."""
 
 MIN_LETTERS = 20
-"""Letters, below which the answer would be a guess."""
+"""Number of letters below which the answer would be a guess."""
 
 UNLIKELY = frozenset({"eo", "la", "vo"})
-"""Languages that the classifier takes lists of names and numbers for, and that hardly any document is in."""
+"""Rare languages that the classifier reports for lists of names and numbers."""
 
 
-def language_of(text: str) -> str:
-    """The ISO 639 code of the language that most of a text's beginning is in; "" where that is too short."""
+def detect_language(text: str) -> str:
+    """Return the ISO 639 code of the main language at the beginning of a text; "" if there is too little text."""
     import py3langid
 
     sample = text[:SAMPLE]

@@ -1,4 +1,4 @@
-"""Text with its place on the page: lines and paragraphs."""
+"""Lines and paragraphs with their positions on the page, and the cleaning of their text."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ingest.common.text import CJK
 from ingest.pdf.reader import UNPRINTABLE
 
 MAX_UNREADABLE = 0.2
-"""Share of characters without meaning from which on the text layer of a page is broken."""
+"""Share of meaningless characters from which on the text layer of a page counts as broken."""
 
 MAX_INDENT = 3.0
-"""Of the first line of a paragraph, in sizes of the type."""
+"""Largest indent of the first line of a paragraph, in font sizes."""
 
-NEAR = 4
-"""Paragraphs before and after that show how far to the right the lines of a column reach."""
+NEIGHBOURS = 4
+"""Number of paragraphs before and after that show how far to the right the lines of a column extend."""
 
 _CJK_LETTER = re.compile(f"[{CJK}]")
 _CJK_BREAK = re.compile(f"(?<=[{CJK}])\\s*\\n\\s*(?=[{CJK}])")
-# A word cut at the end of a line. MuPDF's own flag for it (TEXT_DEHYPHENATE) does nothing for blocks.
+# A word hyphenated at the end of a line. MuPDF's flag for that, TEXT_DEHYPHENATE, has no effect on blocks.
 _HYPHEN_BREAK = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n\s*(?=([^\W\d_]))")
-# What a font shows and no one can search for: characters for private use, and MuPDF's for a glyph that it cannot name.
+# Characters that nobody can search for: those for private use, and MuPDF's replacement for an unknown glyph.
 _MEANINGLESS = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _UNREADABLE = re.compile(f"{_MEANINGLESS.pattern}|{UNPRINTABLE.pattern}|\\(cid:\\d+\\)")
-# Shapes of letters that have a character of their own beside the letter: Latin ligatures, radicals of Chinese
-# characters, forms of Arabic letters. Fonts name their glyphs after them, and nobody searches for them.
-_SHAPES = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\ufb1d-\ufdff\ufe70-\ufefc]+")
+# Compatibility characters: Latin ligatures, radicals of Chinese characters, presentation forms of Hebrew and Arabic
+# letters. Fonts map glyphs to them, but nobody types them into a search.
+_COMPATIBILITY = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\ufb1d-\ufdff\ufe70-\ufefc]+")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
-# What begins an item of a list.
+# The beginning of a list item.
 _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
 _BOLD = 16
-"""pymupdf.TEXT_FONT_BOLD, a flag of spans."""
+"""The span flag pymupdf.TEXT_FONT_BOLD."""
 
 
 class Line(NamedTuple):
-    """A line of text; coordinates in points, or pixels of an image, from the upper left corner."""
+    """A line of text. Coordinates are in points (pixels in an image) from the upper left corner."""
 
     x0: float
     y0: float
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Paragraph:
-    """Lines that belong together, in order. A table has its Markdown in `table`, and a line a cell."""
+    """Lines that belong together, in order. For a table, `table` is its Markdown and each line is a cell."""
 
     x0: float
     y0: float
@@ -64,22 +64,22 @@ class Paragraph:
 
     @property
     def text(self) -> str:
-        """All of it on one line, or the table."""
+        """The whole paragraph on one line, or the table as Markdown."""
         return self.table or join_lines("\n".join([line.text for line in self.lines]))
 
 
 def join_lines(lines: str) -> str:
-    """One paragraph of wrapped lines as a single line."""
+    """Join the wrapped lines of a paragraph into a single line."""
     lines = UNPRINTABLE.sub("", lines)
     if not lines.isascii():
-        lines = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), lines)
+        lines = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), lines)
         lines = _CJK_BREAK.sub("", _MEANINGLESS.sub(" ", lines))
     lines = _HYPHEN_BREAK.sub(lambda match: "" if match[1].islower() else "-", lines)
     return " ".join(lines.split())
 
 
-def unreadable(text: str) -> bool:
-    """Whether a text layer says other than what the page shows: many of its glyphs have no known character."""
+def is_unreadable(text: str) -> bool:
+    """Whether a text layer is broken: many of its glyphs map to no meaningful character."""
     bad = len(_UNREADABLE.findall(text))
     return bad > 0 and bad >= MAX_UNREADABLE * sum(not character.isspace() for character in text)
 
@@ -100,45 +100,45 @@ def _line(bbox: tuple[float, float, float, float], spans: Sequence[dict[str, Any
 
 
 def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragraph]]:
-    """The paragraphs of `page.get_text("dict")` in the file's order: those with level lines, and those without."""
-    level: list[Paragraph] = []
-    sideways: list[Paragraph] = []
+    """Return the horizontal and the other paragraphs of `page.get_text("dict")`, both in the file's order."""
+    horizontal: list[Paragraph] = []
+    others: list[Paragraph] = []
     for block in content["blocks"]:
         lines = []
-        upright = True
+        is_horizontal = True
         for line in block.get("lines", ()):
-            made = _line(line["bbox"], line["spans"])
-            if made.text and not made.text.isspace():
-                lines.append(made)
-                upright = upright and line["dir"] == (1.0, 0.0) and line["wmode"] == 0
+            extracted = _line(line["bbox"], line["spans"])
+            if extracted.text and not extracted.text.isspace():
+                lines.append(extracted)
+                is_horizontal = is_horizontal and line["dir"] == (1.0, 0.0) and line["wmode"] == 0
         if lines:
             x0, y0, x1, y1 = block["bbox"]
-            (level if upright else sideways).append(Paragraph(x0, y0, x1, y1, lines))
-    return level, sideways
+            (horizontal if is_horizontal else others).append(Paragraph(x0, y0, x1, y1, lines))
+    return horizontal, others
 
 
-def whole(paragraphs: list[Paragraph]) -> list[Paragraph]:
-    """Lines that MuPDF parts where they are set far apart, as the paragraphs that they are."""
+def join_split_paragraphs(paragraphs: list[Paragraph]) -> list[Paragraph]:
+    """Join paragraphs that MuPDF splits because their lines are set far apart."""
     joined: list[Paragraph] = []
     for index, paragraph in enumerate(paragraphs):
         before, line = joined[-1] if joined else paragraph, paragraph.lines[0]
         if joined and 1 in (len(before.lines), len(paragraph.lines)) and _follows(before, line):
-            near = paragraphs[max(index - NEAR, 0) : index + NEAR]
+            neighbours = paragraphs[max(index - NEIGHBOURS, 0) : index + NEIGHBOURS]
             edge = max(
                 other.x1
-                for neighbour in near
+                for neighbour in neighbours
                 for other in neighbour.lines
                 if abs(other.x0 - line.x0) < MAX_INDENT * line.size
             )
             if before.lines[-1].x1 + _first_word(line) > edge:
-                joined[-1] = bounded(before.lines + paragraph.lines)
+                joined[-1] = paragraph_of(before.lines + paragraph.lines)
                 continue
         joined.append(paragraph)
     return joined
 
 
 def _follows(paragraph: Paragraph, line: Line) -> bool:
-    """Whether a line may go on with a paragraph: of the same type, at most a blank line below, not indented."""
+    """Whether a line may continue a paragraph: same font, at most one blank line below it, not indented."""
     last, first = paragraph.lines[-1], min(other.x0 for other in paragraph.lines)
     size = line.size
     return (
@@ -152,14 +152,14 @@ def _follows(paragraph: Paragraph, line: Line) -> bool:
 
 
 def _first_word(line: Line) -> float:
-    """The width of a line's first word, with a space: had the line before had so much room, it would stand there."""
+    """Estimate the width of a line's first word and a space: with so much room, it would be on the line before."""
     word = line.text.split(None, 1)[0]
     letters = 1 if _CJK_LETTER.match(word) else len(word) + 1
     return letters * (line.x1 - line.x0) / len(line.text)
 
 
-def bounded(lines: list[Line]) -> Paragraph:
-    """A paragraph of these lines, as large as they are."""
+def paragraph_of(lines: list[Line]) -> Paragraph:
+    """Make a paragraph of lines; its box is their bounding box."""
     return Paragraph(
         min(line.x0 for line in lines),
         min(line.y0 for line in lines),

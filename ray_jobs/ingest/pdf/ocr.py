@@ -1,4 +1,4 @@
-"""Read a page that is a picture with RapidOCR, whose models (PP-OCRv6) are in its package: no network, one thread."""
+"""Reads scanned pages with RapidOCR, whose package contains its models (PP-OCRv6): no network, one thread."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.pdf.columns import reading_order
-from ingest.pdf.layout import Line, Paragraph, bounded
+from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.reader import check_memory
 
 if TYPE_CHECKING:
     from pymupdf import Page
 
 DPI = 150
-"""Of the picture that is read: enough for print of 8 points, and 3.6 s for a full page on two cores."""
+"""Resolution of the image that is read: enough for 8-point print; a full page takes 3.6 s on two cores."""
 
 MAX_SIDE = 2000
-"""Pixels of the longer side, on pages larger than A3: RapidOCR itself scales what is larger down to this."""
+"""Maximum pixels of the longer side, for pages larger than A3: RapidOCR itself scales larger images down to this."""
 
 MIN_SIDE = 1000
-"""Pixels of the longer side: a scan may be put on a page the size of a stamp."""
+"""Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
 
 SAMPLE = 7
-"""Lines that are asked which way is up."""
+"""Number of lines that decide whether a page is upside down."""
 
 
 @lru_cache(maxsize=1)
-def _engine() -> Any:  # each way to call it has a result of its own
+def _engine() -> Any:  # its result type depends on the arguments
     import cv2
     from rapidocr import RapidOCR
 
@@ -37,13 +37,13 @@ def _engine() -> Any:  # each way to call it has a result of its own
     return RapidOCR(params={"Global.log_level": "critical", "Global.max_side_len": MAX_SIDE, **threads})
 
 
-def read_picture(page: Page) -> list[Paragraph]:
-    """What a page shows, in reading order; a page that lies on its side or stands on its head is turned.
+def ocr_page(page: Page) -> list[Paragraph]:
+    """Read a page by OCR and return its paragraphs in reading order; a page on its side or upside down is rotated.
 
-    Coordinates are in points, of the turned page. The size of a line is its height.
+    Coordinates are in points on the page after that rotation. The font size of a line is its height.
 
     Raises:
-        MemoryError: there is not enough for the picture or the models.
+        MemoryError: there is not enough memory for the image or the models.
     """
     try:
         scale = _scale(page)
@@ -60,48 +60,48 @@ def _scale(page: Page) -> float:
 
 
 def _render(page: Page, scale: float) -> np.ndarray:
-    """The page as uint8 BGR of shape (height, width, 3)."""
+    """Render a page as uint8 BGR of shape (height, width, 3)."""
     import pymupdf
 
-    picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
-    pixels = np.frombuffer(picture.samples, np.uint8).reshape(picture.h, picture.w, 3)
+    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
+    pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w, 3)
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _read(picture: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Boxes of shape (n, 4) as x0, y0, x1, y1 in pixels, and the n texts."""
-    found = _engine()(picture, use_det=True, use_cls=True, use_rec=True)
+def _recognise(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Recognise lines: boxes of shape (n, 4) as x0, y0, x1, y1 in pixels, and the n texts."""
+    found = _engine()(image, use_det=True, use_cls=True, use_rec=True)
     if found.boxes is None or not found.txts:
         return np.empty((0, 4)), []
     corners = np.asarray(found.boxes, float).reshape(-1, 4, 2)
     return np.concatenate([corners.min(1), corners.max(1)], 1), list(found.txts)
 
 
-def _upside_down(picture: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
-    """Whether most of the longest lines stand on their head, after so many quarter turns against the clock."""
+def _upside_down(image: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
+    """Whether most of the longest lines are upside down after `turn` counter-clockwise quarter turns."""
     lengths = (boxes[:, 2:] - boxes[:, :2]).max(1)
     votes = []
     for x0, y0, x1, y1 in boxes[np.argsort(-lengths)[:SAMPLE]].round().astype(int):
-        line = np.ascontiguousarray(np.rot90(picture[max(y0, 0) : y1, max(x0, 0) : x1], turn))
+        line = np.ascontiguousarray(np.rot90(image[max(y0, 0) : y1, max(x0, 0) : x1], turn))
         if line.size:
             seen = _engine()(line, use_det=False, use_cls=True, use_rec=False)
             votes += [label == "180" for label, _ in seen.cls_res]
     return sum(votes) * 2 > len(votes)
 
 
-def _lines(picture: np.ndarray, scale: float) -> list[Line]:
-    boxes, texts = _read(picture)
+def _lines(image: np.ndarray, scale: float) -> list[Line]:
+    boxes, texts = _recognise(image)
     if not texts:
         return []
     sizes = boxes[:, 2:] - boxes[:, :2]
     long = np.array([len(text) > 2 for text in texts])
     sideways = (sizes[:, 1] > 1.5 * sizes[:, 0]) & long
     if 2 * sideways.sum() > long.sum():
-        turn = -1 if _upside_down(picture, boxes[sideways], 1) else 1
-        picture = np.ascontiguousarray(np.rot90(picture, turn))
-        boxes, texts = _read(picture)
-    elif _upside_down(picture, boxes, 0):  # each line was turned before it was read; only its place is wrong
-        height, width = picture.shape[:2]
+        turn = -1 if _upside_down(image, boxes[sideways], 1) else 1
+        image = np.ascontiguousarray(np.rot90(image, turn))
+        boxes, texts = _recognise(image)
+    elif _upside_down(image, boxes, 0):  # RapidOCR turned each line before it read it; only the positions are wrong
+        height, width = image.shape[:2]
         boxes = np.array([width, height, width, height]) - boxes[:, [2, 3, 0, 1]]
     boxes = boxes / scale
     return [
@@ -110,7 +110,7 @@ def _lines(picture: np.ndarray, scale: float) -> list[Line]:
 
 
 def _paragraphs(lines: list[Line]) -> list[Paragraph]:
-    """Lines to paragraphs: what continues in the same column, less than a line's height below, of the same size."""
+    """Group lines into paragraphs: same column, same size, and less than one line height apart."""
     paragraphs: list[list[Line]] = []
     for line in _rows(lines):
         for paragraph in reversed(paragraphs):
@@ -125,11 +125,11 @@ def _paragraphs(lines: list[Line]) -> list[Paragraph]:
                 break
         else:
             paragraphs.append([line])
-    return [bounded(paragraph) for paragraph in paragraphs]
+    return [paragraph_of(paragraph) for paragraph in paragraphs]
 
 
 def _rows(lines: list[Line]) -> list[Line]:
-    """From top to bottom; pieces of one line that the detector parted are joined."""
+    """Sort lines from top to bottom, and join the pieces of a line that the text detector split."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: (line.y0 + line.y1) / 2):
         if rows and (line.y0 + line.y1) / 2 - (rows[-1][0].y0 + rows[-1][0].y1) / 2 < 0.5 * min(

@@ -1,4 +1,4 @@
-"""Open a PDF with PyMuPDF, with errors for the file's owner."""
+"""Opens PDFs with PyMuPDF, reads their metadata, and explains failures to the file's owner."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ if TYPE_CHECKING:
     from pymupdf import Document
 
 MAX_TITLE = 300
-"""Characters of a title or an author's name in the metadata."""
+"""Maximum length of the title and the author in the metadata, in characters."""
 
-# ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. All after the year may be missing.
+# ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. Everything after the year is optional.
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-]\d\d)'?(\d\d)?)?")
-# What no text field can hold (NUL) or show: C0 and C1 controls other than white space, and lone surrogates.
+# Characters that no text field can store (NUL) or show: control characters except white space, and lone surrogates.
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 @contextmanager
 def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
-    """A PDF that has pages.
+    """Open a PDF that has pages.
 
     Raises:
-        ObjectError: it is empty, not a PDF, encrypted, damaged beyond repair, or has no pages or more than `max_pages`.
-        MemoryError: there is not enough for it.
+        ObjectError: the file is empty, not a PDF, encrypted or damaged beyond repair, or it has no pages or more than
+            `max_pages`.
+        MemoryError: there is not enough memory for it.
     """
     import pymupdf
 
-    # MuPDF prints its complaints about every damaged object to stdout, past any logger.
+    # By default, MuPDF prints an error for every damaged object to stdout, bypassing any logger.
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     if not data:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
-    except Exception as error:  # MuPDF's errors share no narrower base class
+    except Exception as error:  # MuPDF's errors have no narrower common base class
         check_memory(error)
-        if b"%PDF-" in data[:1024]:  # where readers look for it, says ISO 32000-1's Annex H
+        if b"%PDF-" in data[:1024]:  # the range in which readers accept the header (ISO 32000-1, Annex H)
             raise ObjectError(Failure.DAMAGED, "the PDF is truncated, or damaged beyond repair") from None
         raise ObjectError(Failure.NOT_A_PDF, f"this is not a PDF ({one_line(error, 80)})") from None
     with document:
-        if not document.is_pdf:  # MuPDF looks at the content and opens other formats too, an HTML error page above all
+        if not document.is_pdf:  # MuPDF goes by content and opens other formats too, such as an HTML error page
             raise ObjectError(Failure.NOT_A_PDF, "this is not a PDF but another kind of document")
         if document.needs_pass:
             raise ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
@@ -65,7 +66,7 @@ def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
 
 
 def check_memory(error: Exception) -> None:
-    """Raises MemoryError for what MuPDF and ONNX Runtime say instead of it: "malloc (52 bytes) failed"."""
+    """Raise MemoryError if MuPDF or ONNX Runtime ran out of memory: they report "malloc (52 bytes) failed"."""
     if isinstance(error, MemoryError) or re.search(
         r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc", str(error), re.I
     ):
@@ -73,24 +74,28 @@ def check_memory(error: Exception) -> None:
 
 
 def damaged(error: Exception, page: int | None = None) -> ObjectError:
-    """The failure for an error of MuPDF on a page, or on the page tree. Raises MemoryError if it is one."""
+    """Return the failure for an error of MuPDF on a page or, without `page`, on the page tree.
+
+    Raises:
+        MemoryError: the error is one.
+    """
     check_memory(error)
     where = f"page {page}" if page else "the page tree"
     return ObjectError(Failure.DAMAGED, f"{where} of the PDF cannot be read ({one_line(error, 80)})")
 
 
 def pdf_metadata(document: Document) -> dict[str, Any]:
-    """What the file says of itself, where it does: title, author, and as ISO 8601 created and modified."""
+    """Return the fields that the file declares: title, author, and created and modified as ISO 8601."""
     try:
-        said = document.metadata or {}
-    except Exception as error:  # a damaged information dictionary says nothing
+        declared = document.metadata or {}
+    except Exception as error:  # the information dictionary is damaged
         check_memory(error)
         return {}
     found = {
-        "title": _clean(said.get("title")),
-        "author": _clean(said.get("author")),
-        "created": iso_date(said.get("creationDate") or ""),
-        "modified": iso_date(said.get("modDate") or ""),
+        "title": _clean(declared.get("title")),
+        "author": _clean(declared.get("author")),
+        "created": iso_date(declared.get("creationDate") or ""),
+        "modified": iso_date(declared.get("modDate") or ""),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -100,7 +105,7 @@ def _clean(text: str | None) -> str:
 
 
 def iso_date(text: str) -> str:
-    """A PDF's date as ISO 8601 with the precision of a second, or "" for what is no date."""
+    """Convert a PDF date to ISO 8601, to the second; "" if it is not a date."""
     match = _DATE.match(text.strip())
     if not match:
         return ""

@@ -1,4 +1,4 @@
-"""What only a whole document shows: which lines repeat on its pages, and which are headings."""
+"""Document structure: running heads and headings, which only the whole document shows."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Literal
 
 from ingest.pdf.layout import Line, Paragraph, join_lines
 
-Kind = Literal["text", "ocr"]
+TextSource = Literal["text", "ocr"]
 
 MARGIN = 0.12
-"""Share of a page's height at the top and at the bottom where running heads and page numbers are."""
+"""Share of a page's height at its top and bottom where running heads and page numbers are."""
 
 MIN_REPEATS = 3
-"""Pages that a text in the margin has to be on to be a running head."""
+"""Number of pages on which a text in the margin must appear to be a running head."""
 
 MAX_MARGINAL = 200
-"""Characters of a running head."""
+"""Maximum length of a running head in characters."""
 
-LARGER: dict[Kind, float] = {"text": 1.12, "ocr": 1.35}
-"""How much larger than the running text a heading is set; the height of a line of OCR varies with its letters."""
+HEADING_SCALE: dict[TextSource, float] = {"text": 1.12, "ocr": 1.35}
+"""Minimum font size of a heading relative to the body text; the height of an OCR line varies with its letters."""
 
 MAX_HEADING, MAX_HEADING_LINES = 150, 4
-"""Characters and lines of a heading."""
+"""Maximum number of characters and lines of a heading."""
 
 MAX_DEPTH = 6
-"""Headings above a passage."""
+"""Maximum number of headings above a passage."""
 
 _NUMBER = re.compile(r"\d+|\b[ivxlc]+\b")
 _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -36,19 +36,22 @@ _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 @dataclass(slots=True)
 class RawPage:
-    """A page as it was read, `number` from 1; `height` is in the units of the paragraphs' coordinates."""
+    """A page as it was read. `number` counts from 1; `height` is in the units of the paragraphs' coordinates."""
 
     number: int
     height: float
-    kind: Kind
+    kind: TextSource
     paragraphs: list[Paragraph]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a heading or a table, with the headings that it stands under, outermost first.
+    """A paragraph, a heading or a table.
 
-    The path of a heading ends with itself. `text` of a table is Markdown; of anything else it is one line.
+    Attributes:
+        text: one line; for a table, Markdown.
+        headings: the headings above it, outermost first. Those of a heading end with itself.
+        table: it is a table.
     """
 
     text: str
@@ -57,45 +60,51 @@ class Block:
 
     @property
     def heading(self) -> bool:
-        """Whether it is itself the last of its headings."""
+        """Whether the block is a heading."""
         return bool(self.headings) and self.text == self.headings[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`number` counts from 1; `kind` is how its text was had."""
+    """A page. `number` counts from 1; `kind` is the source of its text."""
 
     number: int
     blocks: Sequence[Block]
-    kind: Kind = "text"
+    kind: TextSource = "text"
 
     @property
     def text(self) -> str:
-        """All blocks, parted by blank lines."""
+        """All blocks, separated by blank lines."""
         return "\n\n".join(block.text for block in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    """The running text of a document: the most common size, and whether bold type stands out from it."""
+class _BodyText:
+    """The body text of a document.
+
+    Attributes:
+        size: the most common font size.
+        heading_size: the smallest font size of a heading.
+        light: most text is not bold, so that bold text stands out.
+    """
 
     size: float
-    larger: float
+    heading_size: float
     light: bool
 
 
-def structure(pages: Sequence[RawPage]) -> list[Page]:
-    """The pages without what repeats in their margins, each block with its headings.
+def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
+    """Remove repeated marginal text from pages, and give each block its headings.
 
-    The first of the repeated texts is kept where it stands, since a title may be nowhere else. Page numbers go.
+    The first occurrence of a running head is kept, since the title may appear nowhere else. Page numbers are removed.
     """
-    _drop_repeated(pages)
-    bodies = {kind: _body(kind, [page for page in pages if page.kind == kind]) for kind in LARGER}
+    _remove_repeated(pages)
+    bodies = {kind: _body_text(kind, [page for page in pages if page.kind == kind]) for kind in HEADING_SCALE}
     runs = [[run for paragraph in page.paragraphs for run in _runs(paragraph, bodies[page.kind])] for page in pages]
-    levels: dict[Kind, dict[float, int]] = {}
-    for kind in LARGER:
+    levels: dict[TextSource, dict[float, int]] = {}
+    for kind in HEADING_SCALE:
         found = {
-            _rank(run.lines[0].size)
+            _rounded_size(run.lines[0].size)
             for page, of_page in zip(pages, runs, strict=True)
             if page.kind == kind
             for run, heading in of_page
@@ -103,36 +112,36 @@ def structure(pages: Sequence[RawPage]) -> list[Page]:
         }
         levels[kind] = {size: level for level, size in enumerate(sorted(found, reverse=True))}
     path: list[tuple[int, str]] = []
-    done = []
+    structured = []
     for page, of_page in zip(pages, runs, strict=True):
         blocks: list[Block] = []
-        before: Paragraph | None = None  # if it is a heading
+        before: Paragraph | None = None  # the previous run, if it is a heading
         for run, heading in of_page:
             text = run.text
             if not text:
                 continue
             if heading:
-                if blocks and before is not None and _goes_on(before, run):
+                if blocks and before is not None and _continues_heading(before, run):
                     text = join_lines(f"{blocks.pop().text}\n{text}")
-                level = levels[page.kind][_rank(run.lines[0].size)]
+                level = levels[page.kind][_rounded_size(run.lines[0].size)]
                 while path and path[-1][0] >= level:
                     path.pop()
                 path = [*path, (level, text)][-MAX_DEPTH:]
             before = run if heading else None
             blocks.append(Block(text, tuple(title for _, title in path), bool(run.table)))
-        done.append(Page(page.number, blocks, page.kind))
-    return done
+        structured.append(Page(page.number, blocks, page.kind))
+    return structured
 
 
-def _goes_on(heading: Paragraph, run: Paragraph) -> bool:
-    """Whether the second is the next line of the first, which MuPDF may part where lines are far apart."""
+def _continues_heading(heading: Paragraph, run: Paragraph) -> bool:
+    """Whether `run` is the next line of a heading that MuPDF split because its lines are set far apart."""
     last, line = heading.lines[-1], run.lines[0]
     above = 0 < line.y0 - last.y0 < 1.6 * line.size and last.x0 < line.x1 and line.x0 < last.x1
-    return above and _rank(last.size) == _rank(line.size)
+    return above and _rounded_size(last.size) == _rounded_size(line.size)
 
 
-def _drop_repeated(pages: Sequence[RawPage]) -> None:
-    """Take running heads and page numbers out, from pages that have something else."""
+def _remove_repeated(pages: Sequence[RawPage]) -> None:
+    """Remove running heads and page numbers, except from pages with no other text."""
     marginal: list[list[tuple[Paragraph, tuple[bool, str]]]] = []
     for page in pages:
         top, bottom = MARGIN * page.height, (1 - MARGIN) * page.height
@@ -146,16 +155,16 @@ def _drop_repeated(pages: Sequence[RawPage]) -> None:
     counts = Counter(key for of_page in marginal for key in {key for _, key in of_page})
     seen: set[tuple[bool, str]] = set()
     for page, of_page in zip(pages, marginal, strict=True):
-        dropped = []
+        removed = []
         for paragraph, key in of_page:
             if counts[key] >= MIN_REPEATS and (key in seen or not _WORD.search(key[1])):
-                dropped.append(id(paragraph))
+                removed.append(id(paragraph))
             seen.add(key)
-        if dropped and len(dropped) < len(page.paragraphs):
-            page.paragraphs = [paragraph for paragraph in page.paragraphs if id(paragraph) not in dropped]
+        if removed and len(removed) < len(page.paragraphs):
+            page.paragraphs = [paragraph for paragraph in page.paragraphs if id(paragraph) not in removed]
 
 
-def _body(kind: Kind, pages: Sequence[RawPage]) -> _Body:
+def _body_text(kind: TextSource, pages: Sequence[RawPage]) -> _BodyText:
     exact: defaultdict[tuple[float, bool], int] = defaultdict(int)
     for page in pages:
         for paragraph in page.paragraphs:
@@ -163,27 +172,28 @@ def _body(kind: Kind, pages: Sequence[RawPage]) -> _Body:
                 exact[line.size, line.bold] += len(line.text)
     sizes: Counter[float] = Counter()
     for (size, _), count in exact.items():
-        sizes[_rank(size)] += count
+        sizes[_rounded_size(size)] += count
     bold = sum(count for (_, is_bold), count in exact.items() if is_bold)
     common = max(sizes, key=lambda size: sizes[size], default=0.0)
-    return _Body(common, LARGER[kind] * common, 3 * bold < sizes.total())
+    return _BodyText(common, HEADING_SCALE[kind] * common, 3 * bold < sizes.total())
 
 
-def _rank(size: float) -> float:
+def _rounded_size(size: float) -> float:
     return round(2 * size) / 2
 
 
-def _stands_out(line: Line, body: _Body) -> bool:
-    return line.size >= body.larger or (line.bold and body.light and line.size >= 0.95 * body.size)
+def _stands_out(line: Line, body: _BodyText) -> bool:
+    return line.size >= body.heading_size or (line.bold and body.light and line.size >= 0.95 * body.size)
 
 
-def _runs(paragraph: Paragraph, body: _Body) -> list[tuple[Paragraph, bool]]:
-    """The paragraph and whether it is a heading; parted where it begins with one."""
+def _runs(paragraph: Paragraph, body: _BodyText) -> list[tuple[Paragraph, bool]]:
+    """Split a paragraph that begins with a heading; each part says whether it is a heading."""
     lines = paragraph.lines
     if paragraph.table or not _stands_out(lines[0], body):
         return [(paragraph, False)]
     count = 1
-    while count < len(lines) and _stands_out(lines[count], body) and _rank(lines[count].size) == _rank(lines[0].size):
+    size = _rounded_size(lines[0].size)
+    while count < len(lines) and _stands_out(lines[count], body) and _rounded_size(lines[count].size) == size:
         count += 1
     head = Paragraph(paragraph.x0, paragraph.y0, paragraph.x1, paragraph.y1, lines[:count])
     text = head.text

@@ -1,8 +1,8 @@
-"""Ruled tables of a page as Markdown.
+"""Finds the ruled tables of a page and converts them to Markdown.
 
-PyMuPDF's own finder takes 30 to 200 ms for a page, and 600 ms with the layout model that its version 2 uses by default,
-where reading the page takes 1.5: the books and reports of a corpus would parse several times slower. This one looks
-for the same thing, a grid of lines or of the edges of boxes, and takes a few milliseconds.
+PyMuPDF's own table finder takes 30 to 200 ms per page, and 600 ms with the layout model that version 2 uses by default,
+while reading the page takes 1.5 ms: the books and reports of a corpus would parse several times slower. This module
+also looks for a grid of lines or box edges, and takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
 TOLERANCE = 2.5
-"""Points by which lines that belong together may miss each other."""
+"""Largest distance in points between lines that are meant to meet."""
 
-MIN_BESIDE = 4
-"""Lines of text that stand beside others, if there is a table of two rows and two columns."""
+MIN_SIDE_BY_SIDE = 4
+"""Minimum number of lines of text beside other lines on a page with a table, which has two rows and two columns."""
 
 MIN_STROKES, MAX_STROKES = 6, 5000
-"""Lines and boxes that a page draws, if it has a ruled table; drawings and maps have more."""
+"""Number of lines and boxes that a page with a ruled table draws; drawings and maps have more."""
 
 MAX_LINES = 400
-"""Lines in one direction, after those in one row are joined: more are a drawing, or graph paper."""
+"""Maximum number of lines in one direction, after collinear ones are joined: more are a drawing or graph paper."""
 
 MIN_FILLED = 0.3
-"""Share of cells with text in a table; frames and forms have less."""
+"""Minimum share of cells with text in a table; frames and forms have less."""
 
 MAX_CELL = 400
-"""Mean characters of a cell: what holds more is a page laid out with a table."""
+"""Maximum mean characters of a cell: a table with more is only the layout of a page."""
 
 MAX_CROSSING = 0.3
-"""Share of lines of text that go on over the border of a cell: boxes behind words and rules below them look like a
-grid, and text runs through it."""
+"""Maximum share of lines of text that cross the border of a cell: boxes behind words and rules below them look like a
+grid, but text runs across it."""
 
 
 class Table(NamedTuple):
-    """A grid, and its text as Markdown."""
+    """The box of a table and its text as Markdown."""
 
     x0: float
     y0: float
@@ -50,7 +50,7 @@ class Table(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """A line of a grid: at `at` from `start` to `stop`, in one direction."""
+    """A horizontal or vertical line at the coordinate `at`, from `start` to `stop` in the other coordinate."""
 
     at: float
     start: float
@@ -60,33 +60,40 @@ class _Rule(NamedTuple):
 def with_tables(
     page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None = None
 ) -> list[Paragraph]:
-    """The paragraphs, those inside of a ruled table replaced by the table. `words`: the page's, or those of `text`."""
+    """Replace the paragraphs inside ruled tables by the tables.
+
+    Args:
+        page: the page.
+        text: its text page.
+        paragraphs: its paragraphs.
+        words: its words in the form of `page.get_text("words")`, which is used by default.
+    """
     if not _may_have_tables(page):
         return paragraphs
     for table in _tables(page, text, words):
-        inside = [paragraph for paragraph in paragraphs if any(_holds(table, line) for line in paragraph.lines)]
+        inside = [paragraph for paragraph in paragraphs if any(_contains(table, line) for line in paragraph.lines)]
         if not inside:
             continue
         kept: list[Paragraph] = []
         for paragraph in paragraphs:
             if paragraph is inside[0]:
-                lines = [line for other in inside for line in other.lines if _holds(table, line)]
+                lines = [line for other in inside for line in other.lines if _contains(table, line)]
                 kept.append(Paragraph(*table[:4], lines, table.markdown))
             if paragraph not in inside:
                 kept.append(paragraph)
-            elif rest := [line for line in paragraph.lines if not _holds(table, line)]:
+            elif rest := [line for line in paragraph.lines if not _contains(table, line)]:
                 kept.append(Paragraph(paragraph.x0, paragraph.y0, paragraph.x1, paragraph.y1, rest))
         paragraphs = kept
     return paragraphs
 
 
-def _holds(table: Table, line: Line) -> bool:
+def _contains(table: Table, line: Line) -> bool:
     x, y = (line.x0 + line.x1) / 2, (line.y0 + line.y1) / 2
     return table.x0 <= x <= table.x1 and table.y0 <= y <= table.y1
 
 
 def _may_have_tables(page: Page) -> bool:
-    """Whether the page draws enough lines and boxes. It reads the operators, a tenth of the time of the drawings."""
+    """Whether the page draws enough lines and boxes: counts operators, in a tenth of the time of following them."""
     content = page.read_contents()
     strokes = content.count(b" re") + content.count(b" l\n") + content.count(b" l ") + content.count(b" l\r")
     return MIN_STROKES <= strokes <= MAX_STROKES
@@ -103,7 +110,7 @@ def _tables(page: Page, text: TextPage, words: Sequence[tuple[Any, ...]] | None)
 
 
 def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> tuple[list[_Rule], list[_Rule]]:
-    """The horizontal and the vertical lines that are drawn, edges of boxes included."""
+    """Return the horizontal and the vertical lines of the drawings, including the edges of boxes."""
     horizontal: list[_Rule] = []
     vertical: list[_Rule] = []
 
@@ -118,7 +125,7 @@ def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> t
             if item[0] == "l":
                 add(*item[1], *item[2])
             elif item[0] == "re":
-                # Of a page that was turned upside down the first corner is the lower right one.
+                # On a page that was rotated by 180 degrees, the first corner is the lower right one.
                 (x0, x1), (y0, y1) = sorted(item[1][::2]), sorted(item[1][1::2])
                 if x1 - x0 > 0.95 * width and y1 - y0 > 0.95 * height:
                     continue  # the page's background
@@ -128,11 +135,11 @@ def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> t
                 else:
                     for edge in ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1)):
                         add(*edge)
-    return _joined(horizontal), _joined(vertical)
+    return _join_collinear(horizontal), _join_collinear(vertical)
 
 
-def _joined(rules: list[_Rule]) -> list[_Rule]:
-    """Lines on one line that touch, as one."""
+def _join_collinear(rules: list[_Rule]) -> list[_Rule]:
+    """Join collinear lines that touch."""
     joined: list[_Rule] = []
     rows: list[list[_Rule]] = []
     for rule in sorted(rules):
@@ -154,7 +161,7 @@ def _joined(rules: list[_Rule]) -> list[_Rule]:
 
 
 def _grids(horizontal: list[_Rule], vertical: list[_Rule]) -> Iterable[tuple[list[float], list[float]]]:
-    """The positions of rows and of columns of each group of lines that cross, if there are two of both."""
+    """Yield the row and column positions of each group of crossing lines with at least two rows and two columns."""
     if not (3 <= len(horizontal) <= MAX_LINES and 3 <= len(vertical) <= MAX_LINES):
         return
     groups: list[tuple[set[int], set[int]]] = []
@@ -168,20 +175,20 @@ def _grids(horizontal: list[_Rule], vertical: list[_Rule]) -> Iterable[tuple[lis
         if not crossing:
             continue
         rows, columns = {index}, crossing
-        apart = []
+        others = []
         for group in groups:
             if group[1] & columns:
                 rows, columns = rows | group[0], columns | group[1]
             else:
-                apart.append(group)
-        groups = [*apart, (rows, columns)]
+                others.append(group)
+        groups = [*others, (rows, columns)]
     for rows, columns in groups:
         if len(rows) >= 3 and len(columns) >= 3:
             yield _positions(horizontal[row].at for row in rows), _positions(vertical[column].at for column in columns)
 
 
 def _positions(values: Iterable[float]) -> list[float]:
-    """Sorted, those of double lines once."""
+    """Sort positions, and merge those of double lines."""
     positions: list[float] = []
     for value in sorted(values):
         if not positions or value - positions[-1] > 2 * TOLERANCE:
@@ -190,7 +197,7 @@ def _positions(values: Iterable[float]) -> list[float]:
 
 
 def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> Table | None:
-    """The words in their cells, or None where that is no table."""
+    """Put words into the cells of a grid; None if the grid is no table."""
     cells: dict[tuple[int, int], list[str]] = {}
     columns_of_line: dict[tuple[int, int], set[int]] = {}
     before: dict[tuple[int, int], tuple[int, int]] = {}

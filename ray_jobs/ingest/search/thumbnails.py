@@ -56,7 +56,7 @@ def _picture(hit: Hit, path: Path) -> Image | None:
                 image.draft("RGB", (SIDE, SIDE))
                 return to_rgb(ImageOps.exif_transpose(image))
         case FrameHit():
-            from ingest.media.stills import frame_at
+            from ingest.media.single_frame import frame_at
 
             return frame_at(str(path), hit.time)
     return None

@@ -26,7 +26,7 @@ from ingest.common.text import one_line
 from ingest.common.tokenizer import tokenizer_of
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
-from ingest.media.passages import merge
+from ingest.media.passages import merge_segments
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
 from ingest.stages.prefetch import check_size
@@ -194,7 +194,7 @@ class Transcribe:
     def _heard(self, row: Mapping[str, Any], samples: np.ndarray) -> dict[str, Any]:
         started = time.perf_counter()
         transcript = self._transcriber.transcribe(samples, self._settings.language or None)
-        passages = list(merge(transcript.segments, self._count, self._settings.tokens, self._settings.seconds))
+        passages = list(merge_segments(transcript.segments, self._count, self._settings.tokens, self._settings.seconds))
         self._observe("transcribe", round(len(samples) / SAMPLE_RATE), time.perf_counter() - started)
         if passages and self._before_embedding is not None:
             self._before_embedding({name: row[name] for name in DIFFERENCE_SCHEMA.names})

@@ -1,4 +1,4 @@
-"""Images of every form become the square that a CLIP model takes, or are refused in a sentence."""
+"""Image decoding: any image becomes the square that a CLIP model takes, or is refused with an explanation."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.common.errors import ObjectError
 from ingest.common.square import Square
-from ingest.image.decoder import FOREIGN, SUFFIXES, cut, prepare, read_image, to_rgb
+from ingest.image.decoder import EXTERNAL_FORMATS, SUFFIXES, crop_to_square, prepare, read_image, to_rgb
 
 SQUARE = Square(64)
 MAX_PIXELS = 200_000_000
@@ -32,7 +32,7 @@ def saved(image, kind="PNG", **options):
 
 
 @pytest.mark.parametrize("name", [name for name, odd in ODD.items() if odd.shown])
-def test_an_odd_image_is_read_with_the_size_that_it_is_looked_at_in(name):
+def test_the_size_of_an_odd_image_is_its_displayed_size(name):
     picture = read_image(ODD[name].data, SQUARE, MAX_PIXELS)
     assert (picture.width, picture.height) == ODD[name].shown
     assert pixels(picture).shape == (64, 64, 3)
@@ -41,30 +41,30 @@ def test_an_odd_image_is_read_with_the_size_that_it_is_looked_at_in(name):
 @pytest.mark.parametrize(
     "name", ["turned-by-exif.jpg", "cmyk.jpg", "photo.webp", "photo.avif", "photo.heic", "scan.tif"]
 )
-def test_the_same_photo_in_another_form_gives_the_same_pixels(name):
+def test_the_same_photo_in_another_format_has_the_same_pixels(name):
     photo = pixels(read_image(ODD["progressive.jpg"].data, SQUARE, MAX_PIXELS)).astype(int)
     assert np.abs(pixels(read_image(ODD[name].data, SQUARE, MAX_PIXELS)) - photo).mean() < 8
 
 
-def test_sixteen_bits_are_scaled_and_not_cut_off():
+def test_sixteen_bit_values_are_scaled_not_clipped():
     deep, gray = (pixels(read_image(ODD[name].data, SQUARE, MAX_PIXELS)) for name in ("sixteen-bits.png", "gray.jpg"))
     assert np.abs(deep.astype(int) - gray).mean() < 8
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 255), (0, 65535), (-1000, 70000)])
-def test_floats_are_taken_in_the_range_that_they_seem_to_be_meant_in(low, high):
+def test_float_values_are_scaled_from_their_nominal_range(low, high):
     ramp = np.linspace(low, high, 64, dtype=np.float32)[None].repeat(64, 0)
     shown = np.asarray(to_rgb(Image.fromarray(ramp)))[0, :, 0]
     assert (shown[0], shown[-1]) == (0, 255)
     assert (np.diff(shown.astype(int)) >= 0).all()
 
 
-def test_what_is_transparent_is_white():
+def test_transparent_pixels_are_white():
     clear = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
     assert (pixels(read_image(saved(clear), SQUARE, MAX_PIXELS)) == 255).all()
 
 
-def test_of_an_animation_the_first_frame_is_taken():
+def test_the_first_frame_of_an_animation_is_used():
     first, second = Image.new("RGB", (80, 80), "red"), Image.new("RGB", (80, 80), "blue")
     data = saved(first, "GIF", save_all=True, append_images=[second])
     picture = read_image(data, SQUARE, MAX_PIXELS)
@@ -72,7 +72,7 @@ def test_of_an_animation_the_first_frame_is_taken():
     assert picture.metadata["frames"] == 2
 
 
-def test_camera_and_time_are_in_the_metadata():
+def test_metadata_includes_camera_and_time():
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker", "Model 1"
     exif.get_ifd(0x8769)[0x9003] = "2026:01:02 03:04:05"
@@ -92,26 +92,26 @@ def test_camera_and_time_are_in_the_metadata():
         ("text-named.jpg", "NotAnImage", "this is not an image"),
     ],
 )
-def test_what_is_no_image_is_refused_in_a_sentence(name, error_type, words):
+def test_a_bad_file_is_refused_with_an_explanation(name, error_type, words):
     with pytest.raises(ObjectError) as caught:
         read_image(ODD[name].data, SQUARE, MAX_PIXELS)
     assert (caught.value.failure.stage, caught.value.failure) == ("parse", error_type)
     assert words in caught.value.message
 
 
-def test_a_file_that_another_program_would_have_to_read_is_not_opened():
+def test_a_format_that_needs_another_program_is_refused():
     postscript = saved(Image.new("RGB", (20, 20)), "EPS")
     with pytest.raises(ObjectError, match="this is not an image"):
         read_image(postscript, SQUARE, MAX_PIXELS)
 
 
-def test_every_format_that_pillow_reads_by_itself_is_taken():
+def test_every_suffix_is_of_a_format_that_pillow_decodes_by_itself():
     formats = {Image.EXTENSION.get(suffix) for suffix in SUFFIXES}
     assert None not in formats
-    assert not formats & FOREIGN
+    assert not formats & EXTERNAL_FORMATS
 
 
-def test_the_limit_is_remembered_so_that_a_higher_one_tries_again():
+def test_the_error_records_the_limit():
     with pytest.raises(ObjectError) as caught:
         read_image(saved(Image.new("RGB", (20, 20))), SQUARE, 399)
     assert caught.value.limit == 399
@@ -120,7 +120,7 @@ def test_the_limit_is_remembered_so_that_a_higher_one_tries_again():
 
 @pytest.mark.parametrize("size", [(480, 320), (33, 500), (224, 224), (301, 200), (90, 100)])
 @pytest.mark.parametrize("square", [Square(64), Square(64, squash=True), Square(48, bilinear=True)])
-def test_a_photo_is_cut_as_open_clip_cuts_it(size, square):
+def test_the_crop_equals_that_of_open_clip(size, square):
     from open_clip.transform import image_transform
 
     photo = Image.open(io.BytesIO(make_photos()["cat.jpg"])).resize(size)
@@ -130,15 +130,15 @@ def test_a_photo_is_cut_as_open_clip_cuts_it(size, square):
         interpolation="bilinear" if square.bilinear else "bicubic",
     )  # fmt: skip
     theirs = (transform(photo).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    assert (np.asarray(cut(photo, square)) == theirs).all()
+    assert (np.asarray(crop_to_square(photo, square)) == theirs).all()
 
 
-def test_a_strip_is_not_made_larger_than_what_is_left_of_it():
+def test_a_strip_is_resized_only_as_far_as_it_remains():
     strip = Image.linear_gradient("L").resize((30_000, 2)).convert("RGB")
-    assert cut(strip, SQUARE).size == (64, 64)
+    assert crop_to_square(strip, SQUARE).size == (64, 64)
 
 
-def test_a_large_photo_is_decoded_small_and_looks_the_same():
+def test_a_large_photo_decoded_at_a_small_scale_looks_the_same():
     photo = Image.open(io.BytesIO(make_photos()["palace.jpg"])).resize((2400, 1600))
     drafted = pixels(read_image(saved(photo, "JPEG", quality=95), SQUARE, MAX_PIXELS)).astype(int)
-    assert np.abs(drafted - np.asarray(cut(photo, SQUARE))).mean() < 2
+    assert np.abs(drafted - np.asarray(crop_to_square(photo, SQUARE))).mean() < 2

@@ -1,4 +1,4 @@
-"""Key frames: every scene has one inside, in videos whose scenes are known, and little is decoded for it."""
+"""Key frames: each known scene has one, and few frames are decoded."""
 
 import itertools
 import json
@@ -25,14 +25,14 @@ from embedded.scenes import (
     zoom,
 )
 from ingest.media.keyframes import THUMBNAIL, SceneDetector
-from ingest.media.video import Pictures, Sampling, extract_frames, square
+from ingest.media.video import ExtractedFrames, Sampling, center_crop, extract_frames
 
 SAMPLING = Sampling(224, 0.02, 0.5, 60.0, 1000, 3600.0)
 NO_SCENE_CUTS = Video("libx264", options={"x264-params": "scenecut=0:keyint=250", "preset": "ultrafast"})
 MPEG2 = Video("mpeg2video", options={"g": "15"})
 
 
-def key_frames(path, sampling=SAMPLING) -> Pictures:
+def key_frames(path, sampling=SAMPLING) -> ExtractedFrames:
     return extract_frames(str(path), str(path.with_suffix(".rgb")), sampling, Event())
 
 
@@ -42,16 +42,16 @@ def assert_each_scene_has_one(spans, times):
     assert len(times) <= 2 * len(spans), (spans, times)
 
 
-def watched(thumbnails, **settings):
-    """Times of the key frames of thumbnails that follow each other by a quarter of a second."""
-    watch = SceneDetector(**{"threshold": 0.02, "min_interval": 0.5, "max_interval": 60.0, **settings})
+def key_frame_times(thumbnails, **settings):
+    """Times of the key frames in a sequence of thumbnails, four per second."""
+    detector = SceneDetector(**{"threshold": 0.02, "min_interval": 0.5, "max_interval": 60.0, **settings})
     found = []
     for number, thumbnail in enumerate(thumbnails):
-        found += watch.add_frame(number / 4, thumbnail, False, lambda t=thumbnail: t)
-    return [frame.time for frame in [*found, *watch.finish()]]
+        found += detector.add_frame(number / 4, thumbnail, False, lambda t=thumbnail: t)
+    return [frame.time for frame in [*found, *detector.finish()]]
 
 
-def plain(*colour):
+def single_colour(*colour):
     return np.full((THUMBNAIL, THUMBNAIL, 3), colour or 0, np.uint8)
 
 
@@ -69,7 +69,7 @@ def plain(*colour):
     ids=["still", "zoom", "pan", "grainy", "flash", "talking", "slide"],
 )
 @pytest.mark.parametrize("video", [NO_SCENE_CUTS, MPEG2], ids=["h264 without scene cuts", "mpeg2"])
-def test_scenes_of_a_second_and_more_have_a_key_frame_each(paint, video, tmp_path):
+def test_each_scene_of_at_least_a_second_has_a_key_frame(paint, video, tmp_path):
     path = tmp_path / "video.mkv"
     spans = write(path, [Scene(seconds, paint(seed)) for seed, seconds in enumerate((1.4, 1.0, 2.6, 1.0))], video)
     assert_each_scene_has_one(spans, key_frames(path).times)
@@ -80,7 +80,7 @@ def test_scenes_of_a_second_and_more_have_a_key_frame_each(paint, video, tmp_pat
     [("libx264", "mp4", "yuv420p"), ("mpeg4", "avi", "yuv420p"), ("libvpx-vp9", "webm", "yuv420p"),
      ("libx265", "mkv", "yuv420p"), ("mjpeg", "avi", "yuvj420p")],
 )  # fmt: skip
-def test_every_codec_gives_a_key_frame_in_each_scene(codec, name, pixel_format, tmp_path):
+def test_each_scene_has_a_key_frame_in_every_codec(codec, name, pixel_format, tmp_path):
     options = {"libx265": {"preset": "ultrafast", "x265-params": "log-level=none"}}
     options["libvpx-vp9"] = {"deadline": "realtime", "cpu-used": "8"}
     path = tmp_path / f"video.{name}"
@@ -89,7 +89,7 @@ def test_every_codec_gives_a_key_frame_in_each_scene(codec, name, pixel_format, 
     assert_each_scene_has_one(spans, key_frames(path).times)
 
 
-def test_dissolves_are_no_scenes_of_their_own(tmp_path):
+def test_a_dissolve_is_no_scene(tmp_path):
     path = tmp_path / "video.mp4"
     spans = write(path, [Scene(3, still(photo(seed)), 0.8 if seed else 0) for seed in range(4)], NO_SCENE_CUTS)
     times = key_frames(path).times
@@ -97,28 +97,28 @@ def test_dissolves_are_no_scenes_of_their_own(tmp_path):
     assert len(times) == 4
 
 
-def test_a_still_picture_has_one_key_frame(tmp_path):
+def test_a_still_video_has_one_key_frame(tmp_path):
     path = tmp_path / "video.mp4"
     write(path, [Scene(8, still(photo(1)))], NO_SCENE_CUTS)
     assert len(key_frames(path).times) == 1
 
 
-def test_of_still_scenes_little_is_decoded(tmp_path):
+def test_few_frames_of_still_scenes_are_decoded(tmp_path):
     path = tmp_path / "video.mp4"
-    write(path, [Scene(4, still(photo(seed))) for seed in range(3)], Video("libx264"))  # a key packet for each cut
+    write(path, [Scene(4, still(photo(seed))) for seed in range(3)], Video("libx264"))  # x264 begins a GOP at each cut
     pictures = key_frames(path)
     assert (pictures.packets, len(pictures.times)) == (300, 3)
     assert pictures.decoded < 10
 
 
-def test_a_scene_that_returns_has_a_key_frame_again(tmp_path):
+def test_a_repeated_scene_has_another_key_frame(tmp_path):
     path = tmp_path / "video.mp4"
     first, second = still(photo(1)), still(photo(2))
     spans = write(path, [Scene(2, first), Scene(2, second), Scene(2, first)], NO_SCENE_CUTS)
     assert_each_scene_has_one(spans, key_frames(path).times)
 
 
-def test_where_frames_are_too_many_every_second_one_is_dropped(tmp_path):
+def test_too_many_key_frames_are_thinned_out(tmp_path):
     path = tmp_path / "video.mp4"
     write(path, [Scene(1, still(photo(seed))) for seed in range(9)], Video("libx264", 10))
     every = key_frames(path).times
@@ -132,53 +132,55 @@ def test_where_frames_are_too_many_every_second_one_is_dropped(tmp_path):
 
 
 def test_a_flash_is_no_key_frame():
-    picture, white = plain(90, 120, 40), plain(250, 250, 250)
-    assert watched([picture] * 6 + [white] + [picture] * 6) == [0.25]
+    picture, white = single_colour(90, 120, 40), single_colour(250, 250, 250)
+    assert key_frame_times([picture] * 6 + [white] + [picture] * 6) == [0.25]
 
 
-def test_black_is_no_key_frame_between_scenes_but_is_one_alone():
-    black = plain(2, 2, 2)
-    assert watched([plain(200, 30, 30)] * 6 + [black] * 6 + [plain(30, 200, 30)] * 6) == [0.25, 3.25]
-    assert watched([black] * 6) == [0.25]
+def test_a_black_frame_is_a_key_frame_only_if_there_is_no_other():
+    black = single_colour(2, 2, 2)
+    red, green = single_colour(200, 30, 30), single_colour(30, 200, 30)
+    assert key_frame_times([red] * 6 + [black] * 6 + [green] * 6) == [0.25, 3.25]
+    assert key_frame_times([black] * 6) == [0.25]
 
 
-def test_key_frames_keep_their_distance():
-    colours = [plain(20 * number % 250, 80, 255 - 20 * number % 250) for number in range(40) for _ in range(2)]
-    times = watched(colours, min_interval=2.0)
+def test_key_frames_keep_the_minimum_interval():
+    colours = [single_colour(20 * number % 250, 80, 255 - 20 * number % 250) for number in range(40) for _ in range(2)]
+    times = key_frame_times(colours, min_interval=2.0)
     assert all(later - earlier >= 2.0 for earlier, later in itertools.pairwise(times))
     assert len(times) > 5
 
 
-def test_a_long_scene_that_changes_gets_more_key_frames():
-    slow = [plain(60 + number // 8, 60, 60) for number in range(240)]
-    assert len(watched(slow, max_interval=10.0)) > 3
-    assert len(watched([plain(60, 60, 60)] * 240, max_interval=10.0)) == 1
+def test_a_long_changing_scene_has_several_key_frames():
+    slow = [single_colour(60 + number // 8, 60, 60) for number in range(240)]
+    assert len(key_frame_times(slow, max_interval=10.0)) > 3
+    assert len(key_frame_times([single_colour(60, 60, 60)] * 240, max_interval=10.0)) == 1
 
 
 @pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (181, 320), (224, 224), (100, 90), (227, 225)])
-def test_a_frame_becomes_the_square_that_open_clip_makes_of_it(size):
+def test_the_center_crop_equals_that_of_open_clip(size):
     from open_clip import image_transform
 
     image = photo(3).resize(size)
     frame = av.VideoFrame.from_image(image)
     transform = image_transform(224, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))
     expected = (transform(image).numpy() * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    assert np.array_equal(square(frame, 224), expected)
+    assert np.array_equal(center_crop(frame, 224), expected)
 
 
-def test_wide_pixels_are_shown_wide():
+def test_the_pixel_aspect_ratio_is_applied():
     image = Image.new("RGB", (360, 288))
     image.paste((255, 0, 0), (0, 0, 180, 288))
-    narrow, wide = square(av.VideoFrame.from_image(image), 100), square(av.VideoFrame.from_image(image), 100, 16 / 9)
+    frame = av.VideoFrame.from_image(image)
+    narrow, wide = center_crop(frame, 100), center_crop(frame, 100, 16 / 9)
     assert narrow.shape == wide.shape == (100, 100, 3)
-    # The same height shows less of the width: 288 of 640 pixels and not of 360.
+    # The square shows less of the width: 288 of 640 pixels instead of 360.
     corner = Image.new("RGB", (360, 288))
     corner.paste((255, 255, 255), (0, 0, 60, 288))
-    assert square(av.VideoFrame.from_image(corner), 100)[:, 0].mean() > 200
-    assert square(av.VideoFrame.from_image(corner), 100, 16 / 9)[:, 0].mean() < 50
+    assert center_crop(av.VideoFrame.from_image(corner), 100)[:, 0].mean() > 200
+    assert center_crop(av.VideoFrame.from_image(corner), 100, 16 / 9)[:, 0].mean() < 50
 
 
-def test_every_true_scene_of_the_corpus_has_a_key_frame(corpus, tmp_path):
+def test_every_scene_of_the_corpus_has_a_key_frame(corpus, tmp_path):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "scenes" in row and not row.get("hard")]
     assert len(rows) == 10

@@ -1,4 +1,4 @@
-"""Sound and key frames out of audio and video files: made here for what must come out, and a corpus of real ones."""
+"""Extraction of audio and key frames: files made here, and a corpus of real files where it is present."""
 
 import itertools
 import json
@@ -33,9 +33,11 @@ def beeps(seconds, rate, at=(), hertz=440):
 
 def make(path, *, pictures=(), sounds=(), late=(0.0, 0.0), rate=16_000, codec="libx264", sound_codec="aac", pts=None,
          cover=None, options=None, rotation=None):  # fmt: skip
-    """A file with a video stream for each list of pictures (10 a second), and an audio stream for each array.
+    """Make a file with a video stream for each list of pictures (10 per second) and an audio stream for each array.
 
-    `late`: seconds by which video and audio begin late; `pts`: time stamps of the pictures in hundredths of a second.
+    Args:
+        late: delays of video and audio in seconds.
+        pts: time stamps of the pictures in hundredths of a second.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         streams = []
@@ -70,12 +72,12 @@ def make(path, *, pictures=(), sounds=(), late=(0.0, 0.0), rate=16_000, codec="l
 
 
 def images(*seeds, size=(160, 120)):
-    """A second of each."""
+    """One second of each photo."""
     return [photo(seed).resize(size) for seed in seeds for _ in range(10)]
 
 
 def onsets(folder):
-    """Seconds at which a tone begins in the extracted sound."""
+    """Seconds at which tones begin in the extracted audio."""
     samples = np.abs(np.fromfile(folder / AUDIO_FILE, "<i2").astype(int)) > 3000
     loud = np.flatnonzero(samples) / 16_000
     return [float(loud[0]), *(float(b) for a, b in itertools.pairwise(loud) if b - a > 0.05)] if len(loud) else []
@@ -91,7 +93,7 @@ def failure(path, folder, settings=SETTINGS):
     return error
 
 
-def test_a_video_gives_sound_and_frames(tmp_path):
+def test_a_video_has_audio_and_key_frames(tmp_path):
     path = make(tmp_path / "a.mp4", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5, 1.5])])
     media = extract(path, str(tmp_path), SETTINGS)
     assert media.duration == pytest.approx(2.0, abs=0.1)
@@ -112,7 +114,7 @@ def test_a_video_gives_sound_and_frames(tmp_path):
     [("a.mp3", "libmp3lame", 44_100), ("a.flac", "flac", 48_000), ("a.wav", "pcm_s16le", 8_000),
      ("a.m4a", "aac", 44_100), ("a.ogg", "libopus", 48_000), ("a.aiff", "pcm_s16be", 22_050)],
 )  # fmt: skip
-def test_audio_files_give_sound_at_true_times(name, codec, rate, tmp_path):
+def test_the_times_of_audio_files_are_exact(name, codec, rate, tmp_path):
     path = make(tmp_path / name, sounds=[beeps(3, rate, [1.0, 2.5])], rate=rate, sound_codec=codec)
     media = extract(path, str(tmp_path), SETTINGS)
     assert media.frame_times == []
@@ -121,19 +123,19 @@ def test_audio_files_give_sound_at_true_times(name, codec, rate, tmp_path):
     assert media.audio_seconds == pytest.approx(3.0, abs=0.1)
 
 
-def test_a_video_without_audio_has_no_sound(tmp_path):
+def test_a_video_may_have_no_audio(tmp_path):
     media = extract(make(tmp_path / "a.mp4", pictures=[images(1)]), str(tmp_path), SETTINGS)
     assert (media.audio_seconds, len(media.frame_times)) == (0, 1)
 
 
-def test_a_cover_is_no_video(tmp_path):
+def test_a_cover_is_no_video_stream(tmp_path):
     path = make(tmp_path / "a.mp3", sounds=[beeps(1, 44_100)], rate=44_100, sound_codec="libmp3lame", cover=photo(1))
     with av.open(path) as container:
         assert len(container.streams.video) == 1
     assert extract(path, str(tmp_path), SETTINGS).frame_times == []
 
 
-def test_of_several_streams_the_first_of_each_kind_counts(tmp_path):
+def test_the_first_stream_of_each_kind_is_used(tmp_path):
     sounds = [beeps(2, 16_000, [0.5]), beeps(2, 16_000, [1.5])]
     path = make(tmp_path / "a.mkv", pictures=[images(1, 1), images(2, 3)], sounds=sounds)
     media = extract(path, str(tmp_path), SETTINGS)
@@ -142,18 +144,18 @@ def test_of_several_streams_the_first_of_each_kind_counts(tmp_path):
     assert media.metadata["streams"] == {"video": 2, "audio": 2}
 
 
-def test_times_count_from_the_start_that_players_show(tmp_path):
+def test_times_count_from_the_start_of_the_container(tmp_path):
     path = make(tmp_path / "a.ts", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5])], late=(5.0, 5.4))
     with av.open(path) as container:
         assert container.start_time > 4_000_000
     media = extract(path, str(tmp_path), SETTINGS)
-    assert media.audio_start == pytest.approx(0.4, abs=0.1)  # AAC begins with silence of its own
+    assert media.audio_start == pytest.approx(0.4, abs=0.1)  # AAC adds silence at the beginning
     assert media.audio_start + onsets(tmp_path)[0] == pytest.approx(0.9, abs=0.06)
     assert media.frame_times[0] == pytest.approx(0.0, abs=0.3)
     assert 1.0 <= media.frame_times[1] < 2.0
 
 
-def test_a_gap_in_the_sound_is_silence(tmp_path):
+def test_a_gap_in_the_audio_becomes_silence(tmp_path):
     path = str(tmp_path / "a.mkv")
     with av.open(path, "w") as container:
         stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
@@ -165,7 +167,7 @@ def test_a_gap_in_the_sound_is_silence(tmp_path):
     assert onsets(tmp_path) == pytest.approx([0.5, 3.5], abs=0.01)
 
 
-def test_of_a_variable_frame_rate_the_times_are_true(tmp_path):
+def test_times_are_exact_with_a_variable_frame_rate(tmp_path):
     stamps = [0, 3, 7, 40, 41, 43, 300, 310, 370, 500]
     path = make(tmp_path / "a.mkv", pictures=[images(1)[:6] + images(2)[:4]], pts=stamps)
     first, second = extract(path, str(tmp_path), SETTINGS).frame_times
@@ -177,7 +179,7 @@ def test_a_rotated_video_is_upright(tmp_path):
     upright.paste((220, 30, 30), (0, 0, 120, 80))
     lying = upright.rotate(90, expand=True)
     plain = Path(make(tmp_path / "a.mp4", pictures=[[lying] * 10])).read_bytes()
-    # The display matrix of the track's header, for a turn to the right: (0, 1, -1, 0) and not the identity.
+    # The display matrix in the track header for a clockwise turn, (0, 1, -1, 0), instead of the identity.
     identity = bytes.fromhex("000100000000000000000000000000000001000000000000000000000000000040000000")
     turned = bytes.fromhex("000000000001000000000000ffff00000000000000000000000000000000000040000000")
     at = plain.index(identity, plain.index(b"tkhd"))
@@ -190,7 +192,7 @@ def test_a_rotated_video_is_upright(tmp_path):
     assert frame[-5, :, 2].mean() > 150
 
 
-def test_what_a_cut_off_file_still_holds_is_taken(tmp_path):
+def test_the_readable_part_of_a_cut_off_file_is_extracted(tmp_path):
     whole = make(tmp_path / "a.mkv", pictures=[images(1, 2, 3, 4)], sounds=[beeps(4, 16_000, [0.5, 3.5])])
     path = tmp_path / "cut.mkv"
     data = Path(whole).read_bytes()
@@ -219,27 +221,27 @@ def test_corrupt_packets_are_skipped_and_counted(tmp_path):
     assert onsets(tmp_path) == pytest.approx([0.5, 3.5], abs=0.03)
 
 
-def test_a_file_over_the_limit_says_so(tmp_path):
+def test_a_file_longer_than_the_limit_is_refused(tmp_path):
     path = make(tmp_path / "a.flac", sounds=[beeps(3, 16_000)], sound_codec="flac")
     error = failure(path, tmp_path, MediaSettings(max_seconds=2.0))
     assert (error.failure, error.limit) == ("TooLong", 2.0)
 
 
-def test_a_file_that_does_not_tell_its_length_ends_at_the_limit(tmp_path):
+def test_a_file_without_a_declared_duration_is_refused_at_the_limit(tmp_path):
     path = make(tmp_path / "a.mkv", sounds=[beeps(3, 16_000)], sound_codec="flac", options={"live": "1"})
     with av.open(path) as container:
         assert container.duration is None
     assert failure(path, tmp_path, MediaSettings(max_seconds=2.0)).failure == "TooLong"
 
 
-def test_an_encrypted_file_says_so(tmp_path):
+def test_an_encrypted_file_is_refused(tmp_path):
     key = "00112233445566778899aabbccddeeff"
     options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key, "encryption_kid": key}
     path = make(tmp_path / "a.mp4", pictures=[images(1)], sounds=[beeps(1, 16_000, [0.2])], options=options)
     assert failure(path, tmp_path).failure == "Encrypted"
 
 
-def test_a_file_of_subtitles_alone_has_no_media(tmp_path):
+def test_a_file_with_only_subtitles_has_no_media(tmp_path):
     path = str(tmp_path / "a.mkv")
     with av.open(path, "w") as container:
         stream = container.add_stream("ass")
@@ -263,19 +265,19 @@ def test_a_file_of_subtitles_alone_has_no_media(tmp_path):
     ],
     ids=["empty", "text", "html", "nulls", "no index", "playlist", "list of files"],
 )
-def test_what_is_no_media_says_so(data, error_type, tmp_path):
+def test_a_file_that_is_no_media_is_refused(data, error_type, tmp_path):
     make(tmp_path / "secret.wav", sounds=[beeps(1, 16_000)], sound_codec="pcm_s16le")
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     assert failure(path, tmp_path).failure == error_type
 
 
-def test_a_picture_is_no_video(tmp_path):
+def test_an_image_is_no_video(tmp_path):
     photo(1).save(tmp_path / "a.jpg")
     assert failure(tmp_path / "a.jpg", tmp_path).failure == "NotMedia"
 
 
-def test_ffmpeg_keeps_its_complaints_off_the_output(tmp_path, capfd):
+def test_ffmpeg_prints_nothing(tmp_path, capfd):
     path = Path(make(tmp_path / "a.mp4", pictures=[images(1, 2)], sounds=[beeps(2, 16_000, [0.5])]))
     data = bytearray(path.read_bytes())
     data[200:4000:37] = bytes(len(data[200:4000:37]))
@@ -325,14 +327,14 @@ def test_two_hours_need_no_more_memory_than_ten_seconds(tmp_path):
     assert grown / kilobyte < 20_000
 
 
-def test_scenes_are_found_beside_the_sound(tmp_path):
+def test_each_scene_has_a_key_frame(tmp_path):
     path = tmp_path / "a.mp4"
     spans = write(path, [Scene(1.2, still(photo(seed))) for seed in range(3)], Video("libx264", 10))
     times = extract(str(path), str(tmp_path), SETTINGS).frame_times
     assert [[start <= time < end for start, end in spans].index(True) for time in times] == [0, 1, 2]
 
 
-def test_all_good_files_of_the_corpus_are_read(corpus, tmp_path):
+def test_all_good_files_of_the_corpus_are_extracted(corpus, tmp_path):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     spoken = {row["file"] for row in rows}
     files = [file for folder in ("audio/misc", "video/codec", "video/real")
@@ -347,7 +349,7 @@ def test_all_good_files_of_the_corpus_are_read(corpus, tmp_path):
         assert "skipped_packets" not in media.metadata, name
 
 
-def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus, tmp_path):
+def test_every_bad_file_of_the_corpus_is_extracted_or_fails_with_an_object_error(corpus, tmp_path):
     outcomes = {}
     for file in sorted(corpus.glob("bad/video/*")):
         try:
@@ -360,7 +362,7 @@ def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus, tmp
     assert outcomes["bitrot.mkv"] in (True, "Damaged")
 
 
-def test_a_full_disk_is_not_the_files_fault_and_may_pass(tmp_path):
+def test_a_full_disk_is_retried(tmp_path):
     (tmp_path / AUDIO_FILE).symlink_to("/dev/full")
     path = tmp_path / "sound.wav"
     make(path, sounds=[beeps(5, 16_000)], sound_codec="pcm_s16le")

@@ -1,4 +1,4 @@
-"""Chunks, sized with the tokenizer of a real model."""
+"""Chunking with the tokenizer of a real model."""
 
 import itertools
 from pathlib import Path
@@ -21,7 +21,7 @@ def tokenizer_json(minilm_path):
 
 @pytest.fixture(scope="module")
 def count(tokenizer_json):
-    """How many tokens a text has, the special ones not counted."""
+    """Counts the tokens of a text, without special tokens."""
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -44,34 +44,34 @@ def test_no_chunk_has_more_tokens_than_allowed(text, tokens, tokenizer_json, cou
 @pytest.mark.parametrize(
     "text", [ENGLISH, CHINESE, "a-b" * 5000, " x\n\n\ty " * 500], ids=["en", "zh", "long", "space"]
 )
-def test_nothing_is_lost_but_white_space(text, tokenizer_json):
+def test_only_white_space_is_lost(text, tokenizer_json):
     assert "".join("".join(split(text, tokenizer_json)).split()) == "".join(text.split())
 
 
-def test_a_chunk_is_filled_well(tokenizer_json, count):
+def test_chunks_are_more_than_half_full_on_average(tokenizer_json, count):
     sizes = [count(chunk) for chunk in split(ENGLISH, tokenizer_json, 200)]
     assert sum(sizes[:-1]) / len(sizes[:-1]) > 100
 
 
-def test_a_short_paragraph_is_not_torn(tokenizer_json):
+def test_a_short_paragraph_is_not_split(tokenizer_json):
     paragraphs = [f"Paragraph {number} is about the lamp, the fog signal and the boat." for number in range(20)]
     chunks = split("\n\n".join(paragraphs), tokenizer_json, 40)
     assert all(any(paragraph in chunk for chunk in chunks) for paragraph in paragraphs)
 
 
-def test_chunks_keep_their_page_and_never_cross_it(tokenizer_json):
+def test_a_chunk_belongs_to_one_page(tokenizer_json):
     pages = [Page(1, [Block("alpha " * 100)]), Page(2, []), Page(3, [Block("gamma " * 100)])]
     chunks = list(chunk_pages(pages, tokenizer_json, ChunkSettings(60, 0)))
     assert {(chunk.page, word) for chunk in chunks for word in chunk.text.split()} == {(1, "alpha"), (3, "gamma")}
     assert [chunk.page for chunk in chunks] == sorted(chunk.page for chunk in chunks)
 
 
-def test_pages_without_text_give_no_chunk(tokenizer_json):
+def test_a_page_without_text_has_no_chunk(tokenizer_json):
     assert split(" \n\n \t ", tokenizer_json) == []
 
 
 @pytest.mark.parametrize("letter", ["x", "文", "🙂"])
-def test_a_megabyte_without_spaces_stays_under_the_limit_of_a_varchar(letter, tokenizer_json):
+def test_chunks_of_a_megabyte_without_spaces_fit_into_a_varchar(letter, tokenizer_json):
     text = letter * (1_000_000 // len(letter.encode()))
     chunks = split(text, tokenizer_json, 200)
     assert "".join(chunks) == text
@@ -79,7 +79,7 @@ def test_a_megabyte_without_spaces_stays_under_the_limit_of_a_varchar(letter, to
     assert max(len(chunk.encode()) for chunk in chunks) <= TEXT_LENGTH
 
 
-def test_overlap_repeats_the_end_of_the_chunk_before(tokenizer_json, count):
+def test_overlap_repeats_the_end_of_the_previous_chunk(tokenizer_json, count):
     text = " ".join(f"word{number}" for number in range(400))
     chunks = split(text, tokenizer_json, 60, overlap=20)
     for before, after in itertools.pairwise(chunks):
@@ -89,12 +89,12 @@ def test_overlap_repeats_the_end_of_the_chunk_before(tokenizer_json, count):
     assert max(count(chunk) for chunk in chunks) <= 60
 
 
-def test_without_overlap_no_word_comes_twice(tokenizer_json):
+def test_without_overlap_no_word_is_repeated(tokenizer_json):
     words = [f"word{number}" for number in range(400)]
     assert " ".join(split(" ".join(words), tokenizer_json)).split() == words
 
 
-def test_a_tokenizer_saved_with_truncation_still_counts_whole_texts(tokenizer_json, count):
+def test_truncation_in_the_tokenizer_file_is_ignored(tokenizer_json, count):
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.enable_truncation(16)
     tokenizer.enable_padding(length=16)
@@ -102,7 +102,7 @@ def test_a_tokenizer_saved_with_truncation_still_counts_whole_texts(tokenizer_js
     assert max(count(chunk) for chunk in chunks) <= 60
 
 
-def test_a_chunk_has_the_headings_that_it_begins_under(tokenizer_json):
+def test_a_chunk_has_the_headings_above_its_beginning(tokenizer_json):
     body = "The keeper climbs the tower at dusk. " * 3
     blocks = [
         Block("Lights", ("Lights",)),
@@ -115,7 +115,7 @@ def test_a_chunk_has_the_headings_that_it_begins_under(tokenizer_json):
     assert chunks[1].text.startswith("Fog")
 
 
-def test_the_headings_are_right_beyond_the_first_piece_of_a_long_page(tokenizer_json):
+def test_headings_are_right_after_the_first_piece_of_a_long_page(tokenizer_json):
     blocks = [Block("alpha " * MAX_CHARACTERS, ("A",)), Block("beta " * 400, ("B",))]
     chunks = list(chunk_pages([Page(1, blocks)], tokenizer_json, ChunkSettings(200, 0)))
     assert {(chunk.text.split()[0], *chunk.metadata["headings"]) for chunk in chunks} == {("alpha", "A"), ("beta", "B")}
@@ -131,7 +131,7 @@ def test_a_table_that_fits_is_one_chunk(tokenizer_json):
     ]
 
 
-def test_a_long_table_is_cut_between_rows_under_its_first_row(tokenizer_json, count):
+def test_a_long_table_is_split_between_rows_and_repeats_the_first_row(tokenizer_json, count):
     rows = [f"|Harbour {number}|{number} m|" for number in range(40)]
     block = Block("\n".join(["|Port|Depth|", "|---|---|", *rows]), table=True)
     chunks = [chunk.text for chunk in chunk_pages([Page(1, [block])], tokenizer_json, ChunkSettings(60, 0))]

@@ -1,4 +1,4 @@
-"""What a PDF's pages become: scans are read, columns are in order, tables, headings and figures are found."""
+"""Parsing of PDF pages: OCR, reading order, tables, headings, figures and metadata."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def texts_of(document, **settings):
 
 
 def scanned(draw, rotation=0, dpi=120, width=420, height=300):
-    """A PDF whose page is a picture of what `draw` puts on a page."""
+    """A PDF with a scanned page: an image of the page that `draw` draws."""
     with pymupdf.open() as paper:
         sheet = paper.new_page(width=width, height=height)
         draw(sheet)
@@ -50,7 +50,7 @@ PRIVATE_USE = b"""/CIDInit /ProcSet findresource begin 12 dict begin begincmap
 1 begincodespacerange <0000> <ffff> endcodespacerange
 1 beginbfrange <0000> <0fff> <e000> endbfrange
 endcmap end end"""
-"""A map of a font's glyphs to characters that have no meaning."""
+"""Maps the glyphs of a font to meaningless characters."""
 
 
 # --- OCR
@@ -58,7 +58,7 @@ endcmap end end"""
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @reads
-def test_a_scanned_page_is_read_whichever_way_up_it_is(rotation):
+def test_a_scanned_page_is_read_in_any_rotation(rotation):
     pages, _, metadata = parse_pdf(scanned(letter, rotation).tobytes())
     assert [(page.kind, page.text) for page in pages] == [
         ("ocr", "The ferry to the island leaves the harbour at nine\n\nTickets are sold on board")
@@ -71,7 +71,7 @@ def test_without_ocr_a_scanned_page_has_no_text():
 
 
 @reads
-def test_a_page_whose_letters_have_no_characters_is_read_by_ocr():
+def test_a_page_with_a_broken_text_layer_is_read_by_ocr():
     with pymupdf.open() as document:
         page = document.new_page(width=420, height=200)
         page.insert_font(fontname="F", fontbuffer=pymupdf.Font("helv").buffer)
@@ -85,14 +85,14 @@ def test_a_page_whose_letters_have_no_characters_is_read_by_ocr():
     assert (page.kind, page.text) == ("ocr", "The ferry leaves at nine")
 
 
-def test_a_page_with_text_over_a_picture_is_not_read_by_ocr():
+def test_a_page_with_text_over_an_image_is_not_read_by_ocr():
     document = scanned(letter)
     document[0].insert_textbox((30, 200, 400, 290), PROSE, fontsize=8)
     (page,), _, _ = parse_pdf(document.tobytes())
     assert (page.kind, page.text) == ("text", PROSE)
 
 
-def test_a_scanned_page_with_a_text_layer_is_not_read_again():
+def test_a_scanned_page_with_a_text_layer_is_not_read_by_ocr():
     document = scanned(letter)
     document[0].insert_textbox((30, 30, 400, 290), PROSE, fontsize=12, render_mode=3)
     (page,), _, _ = parse_pdf(document.tobytes())
@@ -100,7 +100,7 @@ def test_a_scanned_page_with_a_text_layer_is_not_read_again():
 
 
 @reads
-def test_a_scan_of_two_columns_is_read_column_by_column():
+def test_two_scanned_columns_are_read_column_by_column():
     def columns(page):
         for x, words in ((30, ("Alpha", "Beta", "Gamma")), (330, ("Delta", "Epsilon", "Zeta"))):
             for row, word in enumerate(words):
@@ -112,17 +112,17 @@ def test_a_scan_of_two_columns_is_read_column_by_column():
 
 
 @reads
-def test_a_page_the_size_of_a_wall_is_read_with_few_pixels():
+def test_a_huge_scanned_page_is_read_at_low_resolution():
     document = scanned(letter)
     document[0].set_mediabox((0, 0, 14400, 14400))
     document[0].insert_image((0, 0, 14400, 10285), stream=scanned(letter)[0].get_pixmap(dpi=120).tobytes("png"))
     assert "leaves the harbour at nine" in "\n".join(texts_of(document))
 
 
-# --- order
+# --- reading order
 
 
-def test_columns_are_read_one_after_the_other_though_the_file_is_written_across():
+def test_columns_are_read_one_by_one_if_the_file_is_written_across_them():
     with pymupdf.open() as document:
         page = document.new_page()
         page.insert_text((60, 60), "A title that is as wide as the page and stands above both of its columns")
@@ -135,7 +135,7 @@ def test_columns_are_read_one_after_the_other_though_the_file_is_written_across(
     assert sorted(order, key=text.index) == order
 
 
-def test_a_table_without_rules_stays_row_by_row():
+def test_a_table_without_rules_is_read_row_by_row():
     with pymupdf.open() as document:
         page = document.new_page()
         for row in range(6):
@@ -145,7 +145,7 @@ def test_a_table_without_rules_stays_row_by_row():
     assert text == " ".join(f"name {row} value {row}" for row in range(6))
 
 
-def test_lines_that_are_set_far_apart_are_one_paragraph():
+def test_lines_set_far_apart_are_one_paragraph():
     with pymupdf.open() as document:
         page = document.new_page()
         for row, line in enumerate(("云岭绿茶的冲泡水温", "是八十度第一泡静置", "两分钟")):
@@ -167,14 +167,14 @@ def handbook():
         yield document
 
 
-def test_a_running_head_is_kept_once_and_page_numbers_go(handbook):
+def test_a_running_head_is_kept_once_and_page_numbers_are_removed(handbook):
     texts = texts_of(handbook)
     assert [text for text in texts if "handbook" in text] == ["Lighthouse handbook, page 1 of 5"]
     assert len([text for text in texts if text.startswith("Rule")]) == 5
     assert not [text for text in texts if text.isdigit()]
 
 
-def test_a_page_that_has_nothing_else_keeps_what_repeats():
+def test_repeated_text_is_kept_on_a_page_without_other_text():
     with pymupdf.open() as document:
         for _ in range(4):
             document.new_page().insert_text((60, 40), "Left blank on purpose")
@@ -213,7 +213,7 @@ def table(page, rows, top=100.0, width=120, height=24):
             page.insert_text((cell.x0 + 4, cell.y1 - 8), text, fontsize=10)
 
 
-def test_a_ruled_table_becomes_markdown_in_its_place():
+def test_a_ruled_table_becomes_markdown():
     with pymupdf.open() as document:
         page = document.new_page()
         page.insert_text((60, 80), "Depths of the harbours:")
@@ -228,7 +228,7 @@ def test_a_ruled_table_becomes_markdown_in_its_place():
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_page_that_is_turned_for_its_wide_table_reads_like_an_upright_one(rotation):
+def test_a_rotated_page_reads_like_an_upright_one(rotation):
     with pymupdf.open() as upright:
         sheet = upright.new_page(width=842, height=595)
         table(sheet, [["Port", "Depth", "Light"], ["North", "9 m", "white"], ["South", "4 m", "red"]], width=200)
@@ -275,7 +275,7 @@ def figures_of(document):
     return parse_pdf(document.tobytes(), figures=True)[1]
 
 
-def test_a_figure_is_handed_on_once_with_its_first_page():
+def test_a_figure_is_returned_once_with_its_first_page():
     with pymupdf.open() as document:
         document.new_page().insert_text((60, 60), PROSE[:60])
         xref = document.new_page().insert_image((60, 100, 360, 340), pixmap=picture(5))
@@ -287,7 +287,7 @@ def test_a_figure_is_handed_on_once_with_its_first_page():
     assert (shown.width, shown.height) == (figure.width, figure.height)
 
 
-def test_logos_icons_and_rules_are_no_figures():
+def test_logos_icons_and_banners_are_no_figures():
     with pymupdf.open() as document:
         xref = 0
         for number in range(3):
@@ -298,7 +298,7 @@ def test_logos_icons_and_rules_are_no_figures():
         assert figures_of(document) == []
 
 
-def test_a_document_has_so_many_figures_at_most():
+def test_the_number_of_figures_is_limited():
     with pymupdf.open() as document:
         for number in range(MAX_FIGURES + 1):
             document.new_page().insert_image((60, 100, 160, 180), pixmap=picture(number + 2, 80, 64))
@@ -306,14 +306,14 @@ def test_a_document_has_so_many_figures_at_most():
 
 
 @reads
-def test_the_picture_of_a_scanned_page_is_no_figure():
+def test_the_image_of_a_scanned_page_is_no_figure():
     assert figures_of(scanned(letter)) == []
 
 
 # --- metadata and chunks
 
 
-def test_metadata_says_what_is_known_of_the_document():
+def test_metadata_describes_the_document():
     with pymupdf.open() as document:
         document.new_page().insert_textbox((60, 100, 500, 300), PROSE)
         document.set_metadata(
@@ -337,13 +337,13 @@ def test_metadata_says_what_is_known_of_the_document():
         ("云岭绿茶的冲泡水温是八十度，第一泡静置两分钟，第二泡稍长一些。", "china-s", "zh"),
     ],
 )
-def test_the_language_is_told_from_the_text(text, font, language):
+def test_the_language_is_detected_from_the_text(text, font, language):
     with pymupdf.open() as document:
         document.new_page().insert_textbox((60, 100, 500, 300), text, fontname=font)
         assert parse_pdf(document.tobytes())[2]["language"] == language
 
 
-def test_chunks_say_how_their_text_was_had(minilm_path):
+def test_chunks_name_the_source_of_their_text(minilm_path):
     prepare((Path(minilm_path) / "tokenizer.json").read_text())
     document = scanned(letter)
     document.new_page().insert_textbox((60, 100, 500, 300), PROSE)
@@ -352,8 +352,8 @@ def test_chunks_say_how_their_text_was_had(minilm_path):
     assert found.pages == 2
 
 
-def test_words_of_a_chinese_page_stay_whole_in_its_chunks(minilm_path):
-    """For the full text index, whose analyzer finds words and not their halves."""
+def test_chinese_words_are_not_split_at_line_breaks(minilm_path):
+    """The full-text index finds only whole words."""
     prepare((Path(minilm_path) / "tokenizer.json").read_text())
     with pymupdf.open() as document:
         page = document.new_page()

@@ -1,11 +1,11 @@
-"""Charts and diagrams that a PDF draws are figures; tables, rules, boxes around text and decoration are none."""
+"""Vector figures: charts and diagrams are figures; tables, rules, boxes around text and decoration are not."""
 
 import pymupdf
 import pytest
 
 from ingest.pdf.document import parse_pdf
-from ingest.pdf.drawings import MAX_SEGMENTS as PAGE_SEGMENTS
-from ingest.pdf.figures import MAX_SEGMENTS
+from ingest.pdf.drawings import MAX_PAGE_SEGMENTS
+from ingest.pdf.figures import MAX_DOCUMENT_SEGMENTS
 
 PROSE = "The keeper climbs the tower at dusk and trims the wick before the lamp is lit, and writes it into the log. "
 HEIGHTS = (30, 55, 80, 70, 95, 40)
@@ -24,7 +24,7 @@ def draw_text(page, top=60):
 
 
 def draw_bars(page, left=100, top=300, heights=HEIGHTS):
-    """Bars on an axis from `left` to `left + 240`, and 120 points below `top`, named below."""
+    """A bar chart: the axis from `left` to `left + 240`, 120 points below `top`, and labels below it."""
     page.draw_line((left, top + 120), (left + 240, top + 120))
     for number, height in enumerate(heights):
         x = left + 10 + 38 * number
@@ -46,7 +46,7 @@ def draw_table(page):
 
 
 def draw_sparse_table(page):
-    """Half of its cells are empty, and no two rows are of one height."""
+    """A table with half of its cells empty and rows of different heights."""
     top = 200
     for row in range(8):
         bottom = top + 20 + 3 * row
@@ -60,7 +60,7 @@ def draw_sparse_table(page):
 
 
 def draw_form(page):
-    """Cells that wait for entries: no table, for there is nothing in it."""
+    """A form with empty cells, which is no table."""
     for row in range(12):
         for column in range(3):
             page.draw_rect((80 + 140 * column, 200 + 24 * row, 220 + 140 * column, 224 + 24 * row))
@@ -101,7 +101,7 @@ def draw_page_frame(page):
 
 
 def draw_column_rule(page):
-    """Icons along a line between the columns."""
+    """Icons along a rule between columns."""
     page.draw_line((297, 60), (297, 590))
     for number in range(7):
         page.draw_circle((275, 100 + 70 * number), 14)
@@ -125,7 +125,7 @@ def draw_on_white(page):
 
 
 def write(page, content):
-    """Make raw operators the page's content."""
+    """Replace the content of a page by raw operators."""
     document = page.parent
     xref = document.get_new_xref()
     document.update_object(xref, "<<>>")
@@ -151,8 +151,8 @@ def test_a_line_of_steps_is_a_plot():
         assert len(figures_of(document)) == 1
 
 
-def test_boxes_drawn_from_right_to_left_belong_to_their_diagram():
-    """As word processors write them: without them a diagram is its arrows."""
+def test_a_diagram_includes_boxes_drawn_from_right_to_left():
+    """Word processors write boxes like this; without them, the figure would consist of the arrows."""
     boxes = b"".join(b"%d 500 m %d 500 l %d 560 l %d 560 l h S " % (x, x - 90, x - 90, x) for x in (190, 340, 490))
     arrows = b"".join(b"%d 530 m %d 490 l S %d 490 m %d 530 l S " % (x, x + 30, x + 30, x + 60) for x in (190, 340))
     with pymupdf.open() as document:
@@ -161,7 +161,7 @@ def test_boxes_drawn_from_right_to_left_belong_to_their_diagram():
     assert pymupdf.Rect(100, 282, 490, 342) in bbox_of(figure)
 
 
-def test_a_plot_ends_where_it_is_clipped():
+def test_a_plot_ends_at_its_clipping_path():
     with pymupdf.open() as document:
         page = document.new_page()
         write(page, b"q 100 400 200 150 re W n 0 0 m 200 900 300 100 500 800 c S 0 500 m 500 300 l S Q")
@@ -171,7 +171,7 @@ def test_a_plot_ends_where_it_is_clipped():
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 @pytest.mark.parametrize("draw", [draw_bars, draw_picture])
-def test_a_figure_of_a_turned_page_is_where_it_is_seen(draw, rotation):
+def test_a_figure_on_a_rotated_page_is_at_its_visible_position(draw, rotation):
     with pymupdf.open() as document:
         page = document.new_page()
         draw(page)
@@ -182,7 +182,7 @@ def test_a_figure_of_a_turned_page_is_where_it_is_seen(draw, rotation):
     assert (figure.height > figure.width) == (rotation != 180)
 
 
-def test_figures_apart_are_figures_of_their_own():
+def test_distant_drawings_are_separate_figures():
     with pymupdf.open() as document:
         page = document.new_page()
         draw_bars(page)
@@ -207,7 +207,7 @@ def test_figures_apart_are_figures_of_their_own():
         draw_on_white,
     ],
 )
-def test_no_figure_is(draw):
+def test_is_no_figure(draw):
     with pymupdf.open() as document:
         page = document.new_page()
         draw_text(page, 600)
@@ -225,7 +225,7 @@ def test_a_drawing_on_many_pages_is_a_logo(pages, figures):
         assert len(figures_of(document)) == figures
 
 
-def test_a_picture_and_the_drawing_over_it_are_one_figure():
+def test_an_image_and_a_drawing_over_it_are_one_figure():
     with pymupdf.open() as document:
         page = document.new_page()
         draw_picture(page)
@@ -234,22 +234,22 @@ def test_a_picture_and_the_drawing_over_it_are_one_figure():
     assert pymupdf.Rect(95, 322, 345, 432) in bbox_of(figure)
 
 
-def test_a_page_of_50000_paths_is_taken_as_a_whole():
-    """Its paths are counted and not followed: else the figure would end where they do."""
+def test_a_page_of_50000_paths_is_one_figure():
+    """Its paths are counted, not followed: otherwise the figure would end with them."""
     paths = [b"%d %d m %d %d l %d %d l S" % (x, y, x + 5, y + 5, x + 9, y) for x in range(100, 350) for y in range(200)]
     content = b"\n".join(paths)
-    assert content.count(b" l ") >= PAGE_SEGMENTS
+    assert content.count(b" l ") >= MAX_PAGE_SEGMENTS
     with pymupdf.open() as document:
         write(document.new_page(), content + b" 1 1 m 2 2 l S")
         (figure,) = figures_of(document)
     assert figure.metadata["bbox"] == [0, 0, 595, 842]
 
 
-def test_so_many_lines_of_a_document_are_looked_at_and_no_more():
-    pages = MAX_SEGMENTS // (PAGE_SEGMENTS + 1)
+def test_the_number_of_examined_segments_of_a_document_is_limited():
+    pages = MAX_DOCUMENT_SEGMENTS // (MAX_PAGE_SEGMENTS + 1)
     with pymupdf.open() as document:
         for number in range(pages + 1):
             page = document.new_page(width=200, height=200)
-            write(page, b"1 1 m 2 2 l n\n" * (PAGE_SEGMENTS + 1) + b"%d 10 m 90 90 l S" % number)
+            write(page, b"1 1 m 2 2 l n\n" * (MAX_PAGE_SEGMENTS + 1) + b"%d 10 m 90 90 l S" % number)
         found = figures_of(document)
     assert [figure.page for figure in found] == list(range(1, pages + 1))

@@ -1,4 +1,4 @@
-"""Arabic words with lam-alef, from fonts that draw the two letters as one glyph."""
+"""Arabic words with lam-alef ligatures, which fonts draw as one glyph."""
 
 import zlib
 
@@ -16,10 +16,11 @@ def stream(data, extra=b""):
 
 
 def arabic_pdf(text, visual=False):
-    """A page with one line of Arabic, its glyphs from left to right as they are drawn.
+    """A page with one line of Arabic, whose glyphs are drawn from left to right.
 
     Args:
-        visual: whether the font names the letters of its ligatures from left to right too, and not in their order.
+        text: the line in logical order.
+        visual: the font lists the letters of its ligatures from left to right, not in logical order.
     """
     codes, rest = [], text
     while rest:
@@ -48,6 +49,6 @@ def arabic_pdf(text, visual=False):
 
 @pytest.mark.parametrize("visual", [False, True])
 @pytest.mark.parametrize("text", ["الإنتاج", "حلال", "الأسئلة".replace("ئ", "ي"), "الآن", "سلام علي", "البيت", "لالا"])
-def test_words_with_lam_alef_come_out_as_they_are_written(text, visual):
+def test_words_with_lam_alef_are_in_logical_order(text, visual):
     pages, _, _ = parse_pdf(arabic_pdf(text, visual), ocr=False)
     assert [page.text for page in pages] == [text]

@@ -1,4 +1,4 @@
-"""Text out of PDFs: made here for what must come out, and a corpus of real good and bad ones where it is present."""
+"""Text extraction from PDFs: files made here, and a corpus of good and bad real files where it is present."""
 
 import contextlib
 
@@ -12,7 +12,7 @@ from ingest.pdf.reader import iso_date
 
 
 def pdf(*pages, font="helv", **save):
-    """A PDF whose pages hold these texts, line by line."""
+    """A PDF whose pages contain these texts, line by line."""
     with pymupdf.open() as document:
         for text in pages:
             page = document.new_page()
@@ -35,7 +35,7 @@ def failure(data):
     return error
 
 
-def test_pages_are_counted_from_one_and_those_without_text_are_there():
+def test_pages_count_from_one_and_include_those_without_text():
     pages = pages_of(pdf("one", "", "three"))
     assert [(page.number, page.text) for page in pages] == [(1, "one"), (2, ""), (3, "three")]
 
@@ -45,7 +45,7 @@ def test_the_lines_of_a_paragraph_become_one_line():
     assert page.text == "The keeper climbs the tower at dusk and trims the wick."
 
 
-def test_paragraphs_are_parted_by_a_blank_line():
+def test_paragraphs_are_separated_by_a_blank_line():
     with pymupdf.open() as document:
         sheet = document.new_page()
         sheet.insert_text((72, 100), "First paragraph.\nIts second line.")
@@ -55,16 +55,16 @@ def test_paragraphs_are_parted_by_a_blank_line():
     assert page.text == "First paragraph. Its second line.\n\nSecond paragraph."
 
 
-def test_a_word_cut_at_the_end_of_a_line_is_joined():
+def test_a_hyphenated_word_is_joined():
     (page,) = pages_of(pdf("It was a great disap-\npointment for all."))
     assert page.text == "It was a great disappointment for all."
 
 
-def test_a_hyphen_before_a_capital_stays():
+def test_a_hyphen_before_a_capital_is_kept():
     assert join_lines("the Anglo-\nSaxon ship") == "the Anglo-Saxon ship"
 
 
-def test_a_dash_at_the_end_of_a_line_is_no_hyphen():
+def test_a_dash_at_the_end_of_a_line_is_kept():
     assert join_lines("pages 10-\n12 and so on -\nwith a dash") == "pages 10- 12 and so on - with a dash"
 
 
@@ -73,12 +73,12 @@ def test_chinese_lines_are_joined_without_a_space():
     assert page.text == "云岭绿茶的冲泡水温是八十度。"
 
 
-def test_a_line_break_between_chinese_and_english_stays_a_space():
+def test_a_line_break_between_chinese_and_english_becomes_a_space():
     assert join_lines("运行 Ray\n集群") == "运行 Ray 集群"
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9f", "\ud800"])
-def test_what_no_text_field_can_hold_is_dropped(character):
+def test_characters_that_no_text_field_can_store_are_dropped(character):
     assert join_lines(f"a{character}b") == "ab"
 
 
@@ -87,7 +87,7 @@ def test_what_no_text_field_can_hold_is_dropped(character):
     [("eﬃcient ﬁles", "efficient files"), ("⽂⾔", "文言"), ("ﻻ", "لا")],
     ids=["ligatures", "radicals", "arabic"],
 )
-def test_shapes_of_letters_become_the_letters_that_people_search_for(shape, letters):
+def test_compatibility_characters_become_ordinary_letters(shape, letters):
     assert join_lines(shape) == letters
 
 
@@ -106,17 +106,17 @@ def test_dates_become_iso_8601(said, date):
     assert iso_date(said) == date
 
 
-def test_an_encrypted_pdf_says_so():
+def test_an_encrypted_pdf_is_refused():
     data = pdf("secret", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="reader", owner_pw="owner")
     assert failure(data).failure == "Encrypted"
 
 
-def test_a_pdf_that_only_its_owner_may_change_is_read():
+def test_a_pdf_with_an_owner_password_only_is_read():
     data = pdf("open to all", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="", owner_pw="owner")
     assert [page.text for page in pages_of(data)] == ["open to all"]
 
 
-def test_an_empty_file_says_so():
+def test_an_empty_file_is_refused():
     assert failure(b"").failure == "Empty"
 
 
@@ -125,20 +125,20 @@ def test_an_empty_file_says_so():
     [b"<html><body>Not found</body></html>", b"\x00" * 4096, b"%PDF-1.7\n", pdf("cut", "off")[:120]],
     ids=["html", "nulls", "header", "truncated"],
 )
-def test_what_holds_no_page_is_no_pdf_or_has_no_pages(data):
+def test_a_file_without_a_page_is_refused(data):
     assert failure(data).failure in ("NotAPdf", "NoPages", "Damaged")
 
 
-def test_html_under_the_name_of_a_pdf_is_no_pdf():
+def test_html_is_no_pdf():
     assert failure(b"<html><body>Not found</body></html>").failure == "NotAPdf"
 
 
-def test_a_pdf_of_which_only_the_beginning_arrived_is_called_truncated():
+def test_a_truncated_pdf_is_called_truncated():
     for data in (b"%PDF-1.7\n", pdf("cut", "off")[:120]):
         assert "truncated" in failure(data).message
 
 
-def test_a_pdf_without_pages_says_so():
+def test_a_pdf_without_pages_is_refused():
     data = (
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
         b"trailer<</Root 1 0 R/Size 3>>\n%%EOF\n"
@@ -146,14 +146,14 @@ def test_a_pdf_without_pages_says_so():
     assert failure(data).failure == "NoPages"
 
 
-def test_mupdf_keeps_its_complaints_off_the_output(capfd):
+def test_mupdf_prints_nothing(capfd):
     for data in (pdf("one", "two")[:-300], b"%PDF-1.7\n<<garbage>>"):
         with contextlib.suppress(ObjectError):
             parse_pdf(data)
     assert capfd.readouterr() == ("", "")
 
 
-def test_all_good_files_of_the_corpus_parse(corpus):
+def test_all_good_files_of_the_corpus_are_parsed(corpus):
     files = sorted(corpus.glob("pdf/*/*.pdf"))
     assert len(files) == 130
     pages = [page for file in files for page in parse_pdf(file.read_bytes(), ocr=False)[0]]
@@ -161,7 +161,7 @@ def test_all_good_files_of_the_corpus_parse(corpus):
     assert sum(bool(page.text) for page in pages) > 1700
 
 
-def test_every_bad_file_of_the_corpus_is_read_or_fails_as_one_object(corpus):
+def test_every_bad_file_of_the_corpus_is_parsed_or_fails_with_an_object_error(corpus):
     files = sorted(corpus.glob("bad/pdf/*.pdf"))
     assert len(files) > 40
     types = {}

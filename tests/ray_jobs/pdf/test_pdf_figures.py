@@ -1,4 +1,4 @@
-"""ingest_pdfs.py on the real Ray head: scans are read by OCR, and figures become captions with their page."""
+"""ingest_pdfs.py on a real Ray head: OCR of scans, and captions of figures."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SENTENCE = "The harbour master records every ship that passes the lighthouse at 
 
 
 def paper(figures=()):
-    """Two pages of text, the second with figures."""
+    """A PDF with two pages of text; the second also has figures."""
     import pymupdf
 
     with pymupdf.open() as document:
@@ -23,7 +23,7 @@ def paper(figures=()):
 
 
 def scan():
-    """A page that is nothing but a picture of a sentence."""
+    """A PDF with a scanned page of text."""
     import pymupdf
 
     with pymupdf.open("pdf", paper()) as text, pymupdf.open() as document:
@@ -33,7 +33,7 @@ def scan():
 
 
 class Papers:
-    """A paper with figures and a scan, ingested with and without a captioning model."""
+    """A PDF with figures and a scan, ingested with and without OCR and captions."""
 
     def __init__(self, jobs, store, client, caption_path):
         self.source = f"{store.bucket(BUCKET)}/papers/"
@@ -58,7 +58,7 @@ def papers(jobs, object_store, milvus_client, caption_path):
     return Papers(jobs, object_store, milvus_client, caption_path)
 
 
-def test_each_figure_has_a_caption_with_its_page_behind_the_text(papers):
+def test_captions_of_figures_follow_the_text_and_have_their_page(papers):
     assert papers.captioned.code == 0, papers.captioned.stderr
     rows = sorted(
         (row for row in papers.found if row["source"].endswith("figures.pdf")), key=lambda row: row["ordinal"]
@@ -77,12 +77,12 @@ def test_a_scan_is_read_by_ocr(papers):
     assert "passes the lighthouse" in " ".join(row["text"] for row in rows)
 
 
-def test_without_ocr_and_a_captioning_model_there_is_the_text_layer_alone(papers):
+def test_without_ocr_and_captions_only_the_text_layer_is_ingested(papers):
     assert papers.plain.code == 0, papers.plain.stderr
     assert {(row["source"].rsplit("/")[-1], row["kind"]) for row in papers.without} == {("figures.pdf", "text")}
     assert papers.plain.report["empty"] == 1
 
 
-def test_other_settings_replace_the_rows_of_a_paper(papers):
+def test_other_settings_replace_the_rows(papers):
     assert papers.captioned.report["changed"] == 2
     assert papers.captioned.report["rows_deleted"] == len(papers.without)

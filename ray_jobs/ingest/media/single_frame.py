@@ -1,4 +1,4 @@
-"""One frame of a video, for people to look at."""
+"""Extracts one frame of a video to show to people."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING
 
 from av.video.frame import VideoFrame
 
-from ingest.media.container import decodable, opened, seconds, start_seconds
+from ingest.media.container import container_start, decodable_streams, open_media, seconds
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_LATE = 0.02
-"""Seconds by which a time that was rounded may lie after its frame."""
+_ROUNDING = 0.02
+"""Seconds by which rounding may have moved a time past its frame."""
 
 
 def frame_at(path: str, time: float) -> Image | None:
-    """The first frame of a file's first video that is not before `time`, in seconds; None where there is none.
+    """Return the first frame of a file's first video stream at or after `time` (in seconds), or None.
 
     Raises:
         ObjectError: the file cannot be read.
     """
     import av
 
-    with opened(path) as container:
-        for stream in decodable(container, "video")[:1]:
-            start = start_seconds(container)
+    with open_media(path) as container:
+        for stream in decodable_streams(container, "video")[:1]:
+            start = container_start(container)
             container.seek(int(max(time + start, 0) * av.time_base))
             for frame in container.decode(stream):
                 if not isinstance(frame, VideoFrame):
                     continue
                 at = seconds(frame.pts, frame.time_base, start)
-                if at is None or at >= time - _LATE:
+                if at is None or at >= time - _ROUNDING:
                     return frame.to_image().rotate(frame.rotation, expand=True)
     return None
