@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
+from ingest.milvus.analyzers import analyzer_candidates
 from ingest.milvus.client import TIMEOUT, is_lite, server_version
 
 if TYPE_CHECKING:
@@ -45,14 +45,6 @@ CREATION_SECONDS = 10.0
 FULL_TEXT_SINCE = (2, 5)
 """First Milvus server with BM25 functions. On older ones there is neither the field `sparse` nor full-text search."""
 
-ANALYZERS: dict[str, dict[str, Any]] = {
-    "standard": {"type": "standard"},
-    "english": {"type": "english"},
-    "chinese": {"type": "chinese"},
-    "icu": {"tokenizer": "icu", "filter": ["lowercase"]},
-    "jieba": {"tokenizer": "jieba", "filter": ["lowercase"]},
-}
-
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
@@ -64,28 +56,6 @@ class IndexSettings:
     def __post_init__(self) -> None:
         if self.kind not in VECTOR_INDEXES:
             raise ConfigurationError(f"--index-type {self.kind!r}: choose one of {', '.join(VECTOR_INDEXES)}")
-
-
-def analyzer_candidates(choice: str, lite: bool) -> list[dict[str, Any]]:
-    """Analyzers to try in turn for `text`.
-
-    `auto` prefers a tokenizer that segments Chinese as well as other languages: ICU on a server (2.5.11 and later),
-    jieba on Lite (if its package is installed beside the server). The fallback is the standard tokenizer.
-
-    Raises:
-        ConfigurationError: `choice` is neither a known name nor a JSON object.
-    """
-    if choice == "auto":
-        return [ANALYZERS["jieba" if lite else "icu"], ANALYZERS["standard"]]
-    if choice in ANALYZERS:
-        return [ANALYZERS[choice]]
-    try:
-        params = json.loads(choice)
-    except ValueError:
-        params = None
-    if not isinstance(params, dict):
-        raise ConfigurationError(f"--analyzer {choice!r}: choose auto, {', '.join(ANALYZERS)}, or give a JSON object")
-    return [params]
 
 
 OWN_FIELDS: dict[str, dict[str, str]] = {

@@ -7,7 +7,8 @@ import pytest
 from pymilvus import DataType
 
 from ingest.common.errors import ConfigurationError
-from ingest.milvus.schema import ANALYZERS, DOCUMENTS, IndexSettings, analyzer_candidates, ensure_rows, ensure_sources
+from ingest.milvus.analyzers import ANALYZERS, analyzer_candidates
+from ingest.milvus.schema import DOCUMENTS, IndexSettings, ensure_rows, ensure_sources
 
 DIMENSION = 8
 DOCUMENT_FIELDS = {
