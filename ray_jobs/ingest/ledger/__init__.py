@@ -1,1 +1,1 @@
-"""The ledger: what is known of each object, what differs from the store, and the order of writes."""
+"""The ledger: the entries of objects, their differences from the store, leases, and the order of writes."""

@@ -51,7 +51,7 @@ SOURCES_PER_QUERY = 200
 _Found = list[tuple[int, str]]
 """Rows of an object, as (index of the collection, id)."""
 
-INTERRUPTED = ObjectError(Failure.INTERRUPTED, "the object is being written, or was when its run was cut off")
+INTERRUPTED = ObjectError(Failure.INTERRUPTED, "the object is being written, or was when its run was interrupted")
 """The failure of an object in the ledger while its rows are written for the first time."""
 
 

@@ -1,1 +1,1 @@
-"""Collections compared with the ledger, and kept true to it."""
+"""Maintenance: compares the collections with the ledger, and repairs them."""

@@ -1,1 +1,1 @@
-"""Collections of more than one model, and the switch from one to the other."""
+"""Migration from one embedding model to another: collections per model, and the switch of the aliases."""

@@ -39,16 +39,16 @@ class UnfinishedMigration:
 
 def obsolete_collections(client: MilvusClient, names: Names) -> list[str]:
     """Collections of other models that are neither searched nor being built, and ledgers with shorter vectors."""
-    there = set(client.list_collections(timeout=TIMEOUT))
+    existing = set(client.list_collections(timeout=TIMEOUT))
     rows = re.compile(rf"(?:{'|'.join(map(re.escape, names.public))})(_[0-9a-f]{{8}})")
     found = []
-    for name in sorted(there):
+    for name in sorted(existing):
         match = rows.fullmatch(name)
-        if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in there:
+        if match and name not in names.rows and f"{names.ledger}_{names.pipeline}{match[1]}" not in existing:
             found.append(name)
     outgrown = re.compile(rf"{re.escape(names.ledger)}_d[0-9]+")
     ledger = alias_target(client, names.ledger)
-    return found + sorted(name for name in there if outgrown.fullmatch(name) and name != ledger)
+    return found + sorted(name for name in existing if outgrown.fullmatch(name) and name != ledger)
 
 
 def unfinished_migrations(client: MilvusClient, names: Names) -> list[UnfinishedMigration]:
@@ -60,8 +60,8 @@ def unfinished_migrations(client: MilvusClient, names: Names) -> list[Unfinished
         if not match or name == names.staging:  # names.staging belongs to an interrupted switch
             continue
         rows = tuple(public + match[1] for public in names.public)
-        is_there = client.has_collection(rows[0], timeout=TIMEOUT)
-        model = model_of(client, rows[0]) if is_there else UNKNOWN
+        exists = client.has_collection(rows[0], timeout=TIMEOUT)
+        model = model_of(client, rows[0]) if exists else UNKNOWN
         staged, known = (_done(client, ledger, names.pipeline) for ledger in (name, names.ledger))
         found.append(UnfinishedMigration(rows, name, model, staged, known))
     return found

@@ -86,5 +86,5 @@ def switch_if_complete(
         elif is_staged(client, names, migrate=True):
             prepare()
             switch(client, names)
-            say(f"{' and '.join(names.public)} is switched to {names}; what was searched before is kept")
+            say(f"{' and '.join(names.public)} is switched to {names}; the previous collection is kept")
     return unmigrated

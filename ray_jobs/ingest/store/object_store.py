@@ -156,15 +156,15 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
 
 
 def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None) -> Iterator[StoredObject]:
-    """Objects under `source` whose names end in one of `suffixes` (lower case; any letter case matches), sorted.
+    """Objects under `source` whose names end in one of `suffixes` (in lower case; matched in any case), sorted.
 
     Args:
-        source: what `normalise_source` returned. For S3 a plain prefix of keys, so end it in `/` to mean a folder.
-        suffixes: such as `(".pdf",)`; empty: all.
-        ignored: told of all others before the first object is returned.
+        source: as returned by `normalise_source`. For S3 it is a literal prefix of keys; a folder needs a final `/`.
+        suffixes: such as `(".pdf",)`; if empty, all objects are returned.
+        ignored: counts all other objects, before the first object is returned.
 
     Raises:
-        ConfigurationError: no such bucket, or the credentials are refused.
+        ConfigurationError: the bucket does not exist, or the store refuses the credentials.
         UnreachableError: the store does not answer.
     """
     listing = _list_s3(source) if is_s3(source) else _list_files(source)
