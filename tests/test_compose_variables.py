@@ -1,4 +1,4 @@
-"""docker-compose.yaml: its variables, secrets and settings, against .env.example and what reads them."""
+"""docker-compose.yaml: its variables, secrets and settings, compared with .env.example and the programs behind them."""
 
 import importlib.util
 import json
@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from deployment import Deployment, Mutation, Rule, named, rules
+from deployment import Deployment, Mutation, Rule, mutation_ids, rules
 
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
 
@@ -78,7 +78,7 @@ def both_ends_share_a_secret(d: Deployment) -> list[str]:
 
 
 def connection_fits_the_provider(d: Deployment) -> list[str]:
-    """Type and extras are those of airflow_ray, which also reads the address from it."""
+    """airflow_ray knows the type and the extras of the connection, and reads the address from it."""
     from airflow_ray.hooks.connection import settings_from_connection
     from airflow_ray.provider_info import DEFAULT_CONN_ID, get_provider_info
 
@@ -97,7 +97,7 @@ def connection_fits_the_provider(d: Deployment) -> list[str]:
 
 
 def airflow_settings_exist(d: Deployment) -> list[str]:
-    package = importlib.util.find_spec("airflow")  # not imported: that reads, and may write, a configuration
+    package = importlib.util.find_spec("airflow")  # not imported, because that reads, and may write, a configuration
     assert package is not None and package.origin is not None
     sections = yaml.safe_load((Path(package.origin).parent / "config_templates" / "config.yml").read_text())
     found = []
@@ -122,7 +122,7 @@ MUTATIONS: list[Mutation] = [
     ),
     (secrets_have_no_default, "compose", "<<: *ray-environment\n", "<<: *ray-environment\n      MY_TOKEN: abc\n"),
     (secrets_have_no_default, "env", "POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=airflow"),
-    (secrets_have_no_default, "env", "its volume is made: openssl rand -hex 24", "its volume is made"),
+    (secrets_have_no_default, "env", "its volume is created: openssl rand -hex 24", "its volume is created"),
     (both_ends_share_a_secret, "compose", "MILVUS_TOKEN: root:$", "MILVUS_TOKEN: admin:$"),
     (both_ends_share_a_secret, "compose", "RAY_AUTH_MODE: token", "RAY_AUTH_MODE: disabled"),
     (both_ends_share_a_secret, "compose", "MINIO_ROOT_USER: milvus", "MINIO_ROOT_USER: minio"),
@@ -142,10 +142,10 @@ def deployment() -> Deployment:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_files_keep(rule: Rule, deployment: Deployment) -> None:
+def test_the_repository_keeps_the_rule(rule: Rule, deployment: Deployment) -> None:
     assert rule(deployment) == []
 
 
-@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=named(MUTATIONS))
-def test_a_broken_copy_is_caught(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("rule", "file", "old", "new"), MUTATIONS, ids=mutation_ids(MUTATIONS))
+def test_the_rule_catches_a_broken_copy(rule: Rule, file: str, old: str, new: str, deployment: Deployment) -> None:
     assert rule(deployment.broken(file, old, new)) != []
