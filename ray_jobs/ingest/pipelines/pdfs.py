@@ -94,7 +94,7 @@ def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             tokenizer_json=model.tokenizer_json,
             settings=ParseSettings(document, options.max_object_bytes, options.limits),
             observe=observe,
-            before_embedding=reuse.stored,
+            before_embedding=reuse.load_stored,
         )
         if captioner is not None:
             pool = resources.pools["caption"]

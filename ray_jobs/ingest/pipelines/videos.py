@@ -117,7 +117,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             model=speech.name,
             settings=passages,
             observe=observe,
-            before_embedding=reuse.stored,
+            before_embedding=reuse.load_stored,
         )
         return map_model(
             heard,

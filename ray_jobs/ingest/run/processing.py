@@ -43,16 +43,16 @@ def process(
     started = time.monotonic()
     connect_ray(say, pipeline.block_bytes)
     from ingest.stages.milvus_sink import MilvusDatasink
-    from ingest.stages.stored_vectors import StoredVectors
+    from ingest.stages.stored_vectors import StoredVectorLoader
 
     resources = _resources(pipeline, options, work.count, single_writer, say)
     counts = ray.remote(ProgressCounts).options(num_cpus=0).remote()
     ray.get(counts.get.remote())
     cache_actor = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     cache = VectorCacheClient(cache_actor.remote(pipeline.collections[0].dimension))
-    stored = StoredVectors(options.milvus_uri, target.collections[0], target.clean_new, cache)
+    load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
     # A full refresh may be asked for because the vectors are in doubt.
-    reuse = Reuse(cache, None if options.full_refresh else stored)
+    reuse = Reuse(cache, None if options.full_refresh else load_stored)
     connecting = time.monotonic() - started
     observe = ProgressReporter(counts)
     sink = MilvusDatasink(options.milvus_uri, target, observe)

@@ -24,12 +24,12 @@ class Reuse:
 
     Attributes:
         cache: the vectors of the texts of this run.
-        stored: called with an object's difference before the object is embedded; puts the vectors that the object has
-            in Milvus into `cache`. None if the stored vectors cannot be trusted.
+        load_stored: called with the difference of an object before the object is embedded; copies its vectors from
+            Milvus to `cache`. None if the stored vectors cannot be trusted.
     """
 
     cache: VectorCacheClient
-    stored: Callable[[Mapping[str, Any]], None] | None
+    load_stored: Callable[[Mapping[str, Any]], None] | None
 
 
 @dataclass(frozen=True, slots=True)

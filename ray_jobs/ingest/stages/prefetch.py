@@ -23,7 +23,7 @@ def check_size(entry: Mapping[str, Any], max_bytes: int) -> None:
     if entry["size"] > max_bytes:
         raise ObjectError(
             Failure.TOO_LARGE,
-            f"the object has {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB",
+            f"the size of the object is {entry['size'] / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f} MB",
             limit=max_bytes,
         )
 

@@ -22,6 +22,7 @@ class ProgressCounts:
         self._first: dict[str, float] = {}
 
     def add(self, stage: str, items: int, seconds: float) -> None:
+        """Add to the counts of `stage`."""
         self._first.setdefault(stage, time.monotonic() - self._created)
         entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
         entry["items"] += items
@@ -32,6 +33,7 @@ class ProgressCounts:
         return self._first.get(stage, 0.0)
 
     def get(self) -> dict[str, dict[str, float]]:
+        """`items` and `seconds` by stage."""
         return self._stages
 
 
@@ -80,7 +82,7 @@ def progress_line(
 
 
 class ProgressPrinter:
-    """Print a `progress_line` every SECONDS_BETWEEN_LINES seconds until its `with` block ends, from a thread."""
+    """Prints a `progress_line` every SECONDS_BETWEEN_LINES seconds, from a thread, until its `with` block ends."""
 
     def __init__(self, actor: Any, total: int, models: Sequence[str], unit: str, say: Callable[[str], None]) -> None:
         self._actor, self._total, self._models, self._unit, self._say = actor, total, models, unit, say

@@ -18,7 +18,7 @@ PARSE_CPUS = 0.75
 WRITE_CPUS = 0.25
 """A write waits for Milvus most of the time. Together with PARSE_CPUS it takes one CPU, which the actors leave free."""
 
-SMALL = 4
+SMALL_NODE_CPUS = 4
 """CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""
 
 MAX_THREADS = 4
@@ -159,7 +159,7 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
     each = max(stage.weight_bytes for stage in stages) + ACTOR_BYTES
     fitting = max(len(stages), int(cluster.memory // each))
     cores = int(cluster.cpus)
-    if len(cluster.nodes) == 1 and cluster.cpus <= SMALL:
+    if len(cluster.nodes) == 1 and cluster.cpus <= SMALL_NODE_CPUS:
         if len(stages) > 1:  # the models take turns, and the one at work uses all cores
             actors, threads = dict.fromkeys((stage.name for stage in stages), 1), max(1, cores)
         else:
@@ -263,18 +263,18 @@ def _check_placeable(cluster: Cluster, resources: Resources) -> None:
     for kind in ("cpus", "gpus"):
         largest = max((getattr(node, kind) for node in cluster.nodes), default=0)
         for name, pool in resources.pools.items():
-            asked = getattr(pool, kind)
-            if asked > largest or (kind == "gpus" and asked > 1 and asked != int(asked)):
+            amount = getattr(pool, kind)
+            if amount > largest or (kind == "gpus" and amount > 1 and amount != int(amount)):
                 raise ConfigurationError(
-                    f"an actor of the stage {name!r} requests {asked:g} {kind.upper()[:-1]}s, but the largest node of "
+                    f"an actor of the stage {name!r} requests {amount:g} {kind.upper()[:-1]}s, but the largest node of "
                     f"the Ray cluster has {largest:g}; request less in --resources, or add a larger node"
                 )
         total = sum(pool.min_actors * getattr(pool, kind) for pool in resources.pools.values())
         tasks = resources.parse_cpus + resources.write_cpus if kind == "cpus" else 0
-        there = getattr(cluster, kind)
-        if total + tasks > there + 1e-6:
+        available = getattr(cluster, kind)
+        if total + tasks > available + 1e-6:
             raise ConfigurationError(
                 f"the actors of all stages request {total:g} {kind.upper()[:-1]}s"
                 + (f", and their tasks {tasks:g}" if tasks else "")
-                + f", but the Ray cluster has {there:g}; lower actors, cpus or gpus in --resources, or add a node"
+                + f", but the Ray cluster has {available:g}; lower actors, cpus or gpus in --resources, or add a node"
             )

@@ -13,11 +13,11 @@ from ingest.milvus.expressions import literal
 from ingest.stages.milvus_sink import client_of
 from ingest.stages.vector_cache import VectorCacheClient
 
-ROWS = 1000
-"""Rows per request: at 4,096 dimensions they have 16 MB, with texts of 64 KiB at most 80 MB."""
+ROWS_PER_REQUEST = 1000
+"""At 4,096 dimensions they have 16 MB, with texts of 64 KiB at most 80 MB."""
 
 
-class StoredVectors:
+class StoredVectorLoader:
     """Copies the vectors of objects from Milvus to the cache.
 
     Args:
@@ -44,6 +44,6 @@ class StoredVectors:
         with errors_as_sentences(self._uri):
             condition = f"source == {literal(entry['source'])}"
             fields = ["id", "text", "embedding"]
-            for page in query_pages(client_of(self._uri), self._collection, condition, fields, size=ROWS):
+            for page in query_pages(client_of(self._uri), self._collection, condition, fields, size=ROWS_PER_REQUEST):
                 vectors = np.array([row["embedding"] for row in page], np.float32)
                 self._cache.put(entry["source"], [row["text"] for row in page], vectors)

@@ -71,20 +71,20 @@ class VectorCache:
         self._capacity = max(1, min(max_bytes, free // 4) // self._stride)
         self._slots: dict[bytes, int] = {}  # oldest first
         self._claims: dict[bytes, str] = {}
-        self._heard: dict[str, float] = {}
+        self._last_heard: dict[str, float] = {}
         self._clock = clock
 
     def look_up(self, owner: str, digests: Sequence[bytes]) -> Lookup:
         """Look up distinct digests, and claim the unknown ones for `owner`, which is to embed and `put` them."""
         now = self._clock()
-        self._heard[owner] = now
+        self._last_heard[owner] = now
         known, claimed = [], []
         for index, key in enumerate(digests):
             if key in self._slots:
                 known.append(index)
                 continue
             other = self._claims.get(key, owner)
-            if other == owner or now - self._heard[other] >= CLAIM_TIMEOUT:
+            if other == owner or now - self._last_heard[other] >= CLAIM_TIMEOUT:
                 self._claims[key] = owner
                 claimed.append(index)
         vectors = np.empty((len(known), self._dimension), np.float32)
@@ -95,7 +95,7 @@ class VectorCache:
 
     def put(self, owner: str, digests: Sequence[bytes], vectors: np.ndarray) -> None:
         """Store vectors of shape (len(digests), dimension). A full disk only means that it stores fewer."""
-        self._heard[owner] = self._clock()
+        self._last_heard[owner] = self._clock()
         for key, vector in zip(digests, np.ascontiguousarray(vectors, np.float32), strict=True):
             self._claims.pop(key, None)
             if key in self._slots:
@@ -146,10 +146,10 @@ class VectorCacheClient:
         waiting, embedded = list(first), 0
         while waiting:
             asked = waiting
-            answer: Lookup = ray.get(self._actor.look_up.remote(owner, asked))
-            found.update((asked[index], vector) for index, vector in zip(answer.known, answer.vectors, strict=True))
-            if answer.claimed:
-                claimed = [asked[index] for index in answer.claimed]
+            lookup: Lookup = ray.get(self._actor.look_up.remote(owner, asked))
+            found.update((asked[index], vector) for index, vector in zip(lookup.known, lookup.vectors, strict=True))
+            if lookup.claimed:
+                claimed = [asked[index] for index in lookup.claimed]
 
                 def done(indices: Sequence[int], vectors: np.ndarray, claimed: list[bytes] = claimed) -> None:
                     self._actor.put.remote(owner, [claimed[index] for index in indices], vectors)
@@ -158,7 +158,7 @@ class VectorCacheClient:
                 found.update(zip(claimed, vectors, strict=True))
                 embedded += len(claimed)
             waiting = [key for key in waiting if key not in found]
-            if waiting and not answer.claimed:
+            if waiting and not lookup.claimed:
                 time.sleep(POLL_SECONDS)
         matrix = np.empty((len(texts), dimension), np.float32)
         for index, key in enumerate(keys):

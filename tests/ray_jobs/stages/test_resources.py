@@ -23,7 +23,7 @@ ONE = (ModelStage("embed", MODEL_BYTES),)
 THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", MODEL_BYTES, 6), ModelStage("embed", 1000, 1))
 
 
-def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, requested=None) -> Resources:
+def allocated(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, requested=None) -> Resources:
     cluster = Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory)
     return allocate(cluster, stages, single_writer, requested or {})
 
@@ -32,64 +32,64 @@ def shared(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, req
 @pytest.mark.parametrize("memory", [0, 8e9, 1e15])
 def test_all_actors_leave_room_for_the_tasks_that_feed_them(stages, memory):
     for cpus, gpus in CLUSTERS:
-        got = shared(cpus, gpus, memory=memory, stages=stages)
-        pools = got.pools.values()
+        resources = allocated(cpus, gpus, memory=memory, stages=stages)
+        pools = resources.pools.values()
         actors = sum(pool.max_actors * pool.cpus for pool in pools)
-        assert actors + got.parse_cpus + got.write_cpus <= cpus + 1e-9, (cpus, gpus, got)
-        assert sum(pool.max_actors * pool.gpus for pool in pools) <= gpus, (cpus, gpus, got)
+        assert actors + resources.parse_cpus + resources.write_cpus <= cpus + 1e-9, (cpus, gpus, resources)
+        assert sum(pool.max_actors * pool.gpus for pool in pools) <= gpus, (cpus, gpus, resources)
 
 
 @pytest.mark.parametrize("stages", [ONE, THREE])
 def test_every_stage_gets_resources(stages):
     for cpus, gpus in CLUSTERS:
-        got = shared(cpus, gpus, single_writer=False, stages=stages)
-        assert set(got.pools) == {stage.name for stage in stages}
-        for pool in got.pools.values():
-            assert min(pool.min_actors, pool.threads, got.write_tasks) >= 1, (cpus, gpus, got)
-            assert pool.cpus > 0, (cpus, gpus, got)
-            assert (pool.gpus > 0) == (gpus > 0), (cpus, gpus, got)
-        assert min(got.parse_cpus, got.write_cpus) > 0, (cpus, gpus, got)
+        resources = allocated(cpus, gpus, single_writer=False, stages=stages)
+        assert set(resources.pools) == {stage.name for stage in stages}
+        for pool in resources.pools.values():
+            assert min(pool.min_actors, pool.threads, resources.write_tasks) >= 1, (cpus, gpus, resources)
+            assert pool.cpus > 0, (cpus, gpus, resources)
+            assert (pool.gpus > 0) == (gpus > 0), (cpus, gpus, resources)
+        assert min(resources.parse_cpus, resources.write_cpus) > 0, (cpus, gpus, resources)
 
 
 def test_on_several_nodes_the_rest_is_a_whole_cpu_of_one_node():
     for cpus in range(4, 257, 2):
-        pool = shared(cpus, 0, nodes=2).pools["embed"]
+        pool = allocated(cpus, 0, nodes=2).pools["embed"]
         assert pool.cpus == int(pool.cpus)
         assert cpus - pool.max_actors * pool.cpus >= 1
 
 
 def test_milvus_lite_gets_one_writer_and_a_server_several():
-    assert {shared(cpus, gpus).write_tasks for cpus, gpus in CLUSTERS} == {1}
-    assert [shared(cpus, 0, single_writer=False).write_tasks for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
+    assert {allocated(cpus, gpus).write_tasks for cpus, gpus in CLUSTERS} == {1}
+    assert [allocated(cpus, 0, single_writer=False).write_tasks for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
         *(1, 1, 1, 2, 4, 4, 4)
     ]
 
 
 def test_without_gpus_every_core_has_a_thread_of_a_model():
     for cpus in range(2, 5):
-        pool = shared(cpus, 0).pools["embed"]
+        pool = allocated(cpus, 0).pools["embed"]
         assert pool.max_actors * pool.threads == cpus
     for cpus in range(5, 257):
-        pool = shared(cpus, 0).pools["embed"]
+        pool = allocated(cpus, 0).pools["embed"]
         assert pool.max_actors * pool.threads == cpus - 1
 
 
 def test_memory_bounds_the_copies_of_the_model():
     room_for_two = 2 * (ACTOR_BYTES + MODEL_BYTES) + 1
-    pool = shared(16, 0, memory=room_for_two).pools["embed"]
+    pool = allocated(16, 0, memory=room_for_two).pools["embed"]
     assert (pool.max_actors, pool.threads) == (2, MAX_THREADS)
-    assert shared(16, 0, memory=0).pools["embed"].max_actors == 1
-    assert shared(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": ActorPool(1, 1, 1, 0, 2, 32)})
+    assert allocated(16, 0, memory=0).pools["embed"].max_actors == 1
+    assert allocated(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": ActorPool(1, 1, 1, 0, 2, 32)})
 
 
 def test_the_stage_with_the_most_work_gets_the_most_actors():
     for cpus, gpus in ((64, 0), (64, 16)):
-        actors = {name: pool.max_actors for name, pool in shared(cpus, gpus, stages=THREE).pools.items()}
+        actors = {name: pool.max_actors for name, pool in allocated(cpus, gpus, stages=THREE).pools.items()}
         assert actors["transcribe"] > 4 * actors["embed"]
 
 
 def test_few_gpus_hold_an_actor_of_every_stage():
-    pools = shared(16, 1, stages=THREE).pools
+    pools = allocated(16, 1, stages=THREE).pools
     assert {pool.gpus for pool in pools.values()} == {0.3333}
     assert {pool.max_actors for pool in pools.values()} == {1}
 
@@ -104,13 +104,13 @@ def test_nodes_that_died_do_not_count():
 
 def test_requested_resources_override_those_of_the_cluster():
     requested = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
-    got = shared(16, 1, requested=requested)
-    assert got.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7)
-    assert got.parse_cpus == 4
+    resources = allocated(16, 1, requested=requested)
+    assert resources.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7)
+    assert resources.parse_cpus == 4
 
 
 def test_a_number_of_actors_requests_a_pool_of_fixed_size():
-    pool = shared(16, 0, requested={"embed": {"actors": 2}}).pools["embed"]
+    pool = allocated(16, 0, requested={"embed": {"actors": 2}}).pools["embed"]
     assert (pool.min_actors, pool.max_actors) == (2, 2)
 
 
@@ -125,7 +125,7 @@ def test_a_number_of_actors_requests_a_pool_of_fixed_size():
 )
 def test_resources_that_the_cluster_lacks_are_an_error_that_names_them(requested, words):
     with pytest.raises(ConfigurationError, match=words):
-        shared(16, 1, requested=requested)
+        allocated(16, 1, requested=requested)
 
 
 @pytest.mark.parametrize(
