@@ -128,7 +128,7 @@ def addresses_reach_a_service(d: Deployment) -> list[str]:
 
 MUTATIONS: list[Mutation] = [
     (schema, "compose", "    stop_grace_period: 30s", "    stop_grace_periods: 30s"),
-    (schema, "compose", "    start_period: 120s", "    start_period: [120s]"),  # what only the full schema knows
+    (schema, "compose", "    start_period: 120s", "    start_period: [120s]"),  # only the full schema catches this
     (images_are_pinned, "compose", "chrislusf/seaweedfs:4.48", "chrislusf/seaweedfs:latest"),
     (images_are_pinned, "compose", "milvusdb/milvus:v3.0.2", "milvusdb/milvus"),
     (images_are_pinned, "compose", "FROM python:3.11.14-slim-bookworm", "FROM python:slim"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def client_of(uri: str) -> MilvusClient:
-    """One connection per process: write tasks are short, and a process runs several, one after the other."""
+    """The connection of this process: write tasks are short, and a process runs several, one after the other."""
     return connect(uri, retry_seconds=TIMEOUT)
 
 
