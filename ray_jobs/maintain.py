@@ -13,13 +13,13 @@ import sys
 
 from ingest.maintenance.command_line import FLAGS, options_from
 from ingest.maintenance.maintain import maintain
-from ingest.run.flags import Parser
-from ingest.run.script import finish, say
+from ingest.run.flags import FlagParser
+from ingest.run.script import run_job_script, say
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = Parser(__doc__.split("\n")[0], FLAGS).parse_args(argv)
-    return finish(lambda: maintain(options_from(arguments), say), arguments.report)
+    arguments = FlagParser(__doc__.split("\n")[0], FLAGS).parse_args(argv)
+    return run_job_script(lambda: maintain(options_from(arguments), say), arguments.report)
 
 
 if __name__ == "__main__":

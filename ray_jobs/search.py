@@ -1,4 +1,4 @@
-"""Ask what was ingested: the best pages, images and moments of videos, for a question or for an image.
+"""Search the ingested collections: the best pages, images and moments of videos for a question or an image.
 
 python ray_jobs/search.py --milvus-uri http://127.0.0.1:19530 "How are traces recorded?"
 python ray_jobs/search.py --milvus-uri http://127.0.0.1:19530 --in images,frames --image cat.jpg

@@ -33,8 +33,8 @@ def flag_table(flags: Iterable[Flag]) -> str:
     rows = ["| flag | meaning |", "|---|---|"]
     for flag in flags:
         value = " " + "\\|".join(flag.choices) if flag.choices else f" {flag.metavar}" if flag.metavar else ""
-        name = f"--{flag.name}" + ("" if flag.type is SWITCH else f" [{value.strip()}]" if flag.bare == "" else value)
-        rows.append(f"| `{name}` | {flag.described.replace('|', '/')} |")
+        name = f"--{flag.name}" + ("" if flag.type is SWITCH else f" [{value.strip()}]" if flag.const == "" else value)
+        rows.append(f"| `{name}` | {flag.help_with_default.replace('|', '/')} |")
     return "\n".join(rows)
 
 

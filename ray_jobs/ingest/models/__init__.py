@@ -1,1 +1,1 @@
-"""The models: what a run must know of one before it loads it, and how one is called."""
+"""The models: a description of each, read from its small files, and an object that loads and runs it."""

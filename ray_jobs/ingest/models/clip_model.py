@@ -1,7 +1,7 @@
-"""What a run must know of a CLIP model before any process loads it: read from its small files alone.
+"""Describe a CLIP model from its small files alone, before any process loads it.
 
 A model is named as open_clip names it: an architecture (`ViT-B-32`) with the tag of its weights, `hf-hub:org/name`, or
-a folder with `open_clip_config.json`, with or without open_clip's `local-dir:` before it.
+a folder with `open_clip_config.json`, with or without open_clip's prefix `local-dir:`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import Any
 from ingest.common.errors import ConfigurationError
 from ingest.common.square import Square
 from ingest.common.text import one_line
-from ingest.models.model_files import digest, find_folder, weight_bytes
+from ingest.models.model_files import find_folder, folder_digest, weight_bytes
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
+"""Schemas of open_clip's model names."""
+
 CONFIG = "open_clip_config.json"
 
-DEFAULT_WEIGHT_BYTES = 605_000_000
-"""ViT-B-32: 151 million parameters in float32."""
+VIT_B_32_WEIGHT_BYTES = 605_000_000
+"""151 million parameters in float32: the estimate for a model whose weights are not in a local folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,10 @@ class ClipModel:
     """A CLIP model.
 
     Attributes:
-        name: what open_clip is to load: an architecture, or a name with a schema.
+        name: the name that open_clip loads: an architecture, or a name with a schema.
         pretrained: tag of the weights of an architecture; None for a name with a schema.
         dimension: length of its vectors.
-        weight_bytes: size of its weights; of a model that only its name is known of, that of the default model.
+        weight_bytes: size of its weights; for a model outside a local folder, the size of the default model.
         identity: changes when the model does.
     """
 
@@ -44,7 +46,7 @@ class ClipModel:
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """Its name in messages, and in the description of a collection."""
         return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
 
 
@@ -52,10 +54,10 @@ def find_clip_model(name: str, pretrained: str) -> ClipModel:
     """Find the model and read its dimension.
 
     Args:
-        pretrained: tag of the weights; it means nothing for a folder or a name on the hub.
+        pretrained: tag of the weights; ignored for a folder or a name on the hub.
 
     Raises:
-        ConfigurationError: there is no such model, or its files do not say what is needed.
+        ConfigurationError: the model does not exist, or its files lack its dimension.
     """
     local = name.removeprefix(LOCAL)
     if name.startswith((LOCAL, HUB, "/", "~", ".")) or Path(local).is_dir():
@@ -63,32 +65,38 @@ def find_clip_model(name: str, pretrained: str) -> ClipModel:
             raise ConfigurationError(f"--clip-model {name!r}: there is no such folder on the node that runs the job")
         folder, is_local = find_folder(local.removeprefix(HUB), "--clip-model", str, [CONFIG])
         if is_local:
-            return ClipModel(f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), digest(folder))
-        return ClipModel(name, None, _dimension(folder, name), DEFAULT_WEIGHT_BYTES, name)
+            return ClipModel(
+                f"{LOCAL}{folder}", None, _dimension(folder, name), weight_bytes(folder), folder_digest(folder)
+            )
+        return ClipModel(name, None, _dimension(folder, name), VIT_B_32_WEIGHT_BYTES, name)
     if not pretrained:
         raise ConfigurationError(f"--clip-model {name!r} needs --clip-pretrained: the tag of its weights")
     config = _architectures() / f"{name}.json"
     if "/" in name or not config.is_file():
         raise ConfigurationError(
-            f"--clip-model {name!r} is no folder and no architecture that open_clip knows; such as ViT-B-32, "
-            "hf-hub:org/name, or the folder of a model with open_clip_config.json"
+            f"--clip-model {name!r} is no folder and no architecture that open_clip knows; give for "
+            "example ViT-B-32, hf-hub:org/name, or the folder of a model with open_clip_config.json"
         )
-    return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), DEFAULT_WEIGHT_BYTES, f"{name}/{pretrained}")
+    return ClipModel(name, pretrained, int(_json(config)["embed_dim"]), VIT_B_32_WEIGHT_BYTES, f"{name}/{pretrained}")
 
 
-def clip_model_of(label: str) -> ClipModel:
-    """The model of a `ClipModel.label`. Raises what `find_clip_model` raises."""
+def find_labelled_clip_model(label: str) -> ClipModel:
+    """Find the model with the given `ClipModel.label`.
+
+    Raises:
+        ConfigurationError: as for `find_clip_model`.
+    """
     if label.startswith((LOCAL, HUB)):
         return find_clip_model(label, "")
     name, _, pretrained = label.partition("/")
     return find_clip_model(name, pretrained)
 
 
-def square_of(model: ClipModel) -> Square:
-    """How images have to be cut for the model. Takes seconds where its own configuration does not say it.
+def input_square(model: ClipModel) -> Square:
+    """The square that the model takes as its input. It takes seconds for a model outside a local folder.
 
     Raises:
-        ConfigurationError: there are no such weights of the architecture.
+        ConfigurationError: open_clip does not know the weights, or the model takes images of another shape.
     """
     if model.name.startswith(LOCAL):
         config = _json(Path(model.name.removeprefix(LOCAL)) / CONFIG)
@@ -103,25 +111,27 @@ def square_of(model: ClipModel) -> Square:
             if not preprocess and not Path(model.pretrained).is_file():
                 tags = ", ".join(open_clip.list_pretrained_tags_by_model(model.name))
                 raise ConfigurationError(
-                    f"--clip-pretrained {model.pretrained!r}: open_clip knows of no such weights of {model.name}; "
+                    f"--clip-pretrained {model.pretrained!r}: open_clip knows no such weights of {model.name}; "
                     f"it knows {tags}"
                 )
     side = preprocess.get("size", size)
     if isinstance(side, (list, tuple)):
         if len(set(side)) != 1:
-            raise ConfigurationError(f"--clip-model {model.name!r} takes images of {side}: only square ones are made")
+            raise ConfigurationError(
+                f"--clip-model {model.name!r} takes images of {side}, and only square ones are supported"
+            )
         side = side[0]
     mode = preprocess.get("resize_mode", "shortest")
     if mode not in ("shortest", "squash"):
-        raise ConfigurationError(f"--clip-model {model.name!r} wants images resized in the mode {mode!r}")
+        raise ConfigurationError(f"--clip-model {model.name!r} needs the resize mode {mode!r}, which is not supported")
     return Square(int(side), mode == "squash", preprocess.get("interpolation") == "bilinear")
 
 
 def check_weights(model: ClipModel) -> None:
-    """Find out in a sentence, and not in each actor, whether an architecture's weights can be had.
+    """Check that an architecture's weights are available, so that a run fails with one sentence and not in each actor.
 
     Raises:
-        ConfigurationError: the hub cannot be reached, and they are not in the local cache.
+        ConfigurationError: the weights are not in the local cache, and the hub cannot be reached.
     """
     if model.pretrained is None:
         return
@@ -149,6 +159,6 @@ def _dimension(folder: Path, name: str) -> int:
         return int(config["model_cfg"]["embed_dim"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"--clip-model {name!r} is not an open_clip model that can be used here "
+            f"--clip-model {name!r} is not a usable open_clip model "
             f"({type(error).__name__}: {one_line(error, 160)}); it needs {CONFIG} with model_cfg"
         ) from None

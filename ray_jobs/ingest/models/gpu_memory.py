@@ -1,4 +1,4 @@
-"""Keep going where a GPU's memory is too small for a batch."""
+"""Continue with smaller batches when a batch exceeds a GPU's memory."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ingest.common.errors import JobError
 T = TypeVar("T")
 
 
-class Batches:
-    """Cuts inputs into batches, and into smaller ones from when a batch has not fitted.
+class AdaptiveBatches:
+    """Cuts inputs into batches, and halves their size for good whenever one exceeds the GPU's memory.
 
     Args:
-        size: inputs per batch to begin with.
+        size: inputs of the first batch.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def map(self, function: Callable[[slice], T], count: int) -> Iterator[tuple[slice, T]]:
-        """Call `function` for slices of `count` inputs, in their order; yields each slice with its result.
+        """Call `function` for consecutive slices of `count` inputs; yields each slice with its result.
 
         Raises:
-            JobError: the GPU has not enough memory for a single input.
+            JobError: a single input exceeds the GPU's memory.
         """
         start = 0
         while start < count:
@@ -32,29 +32,29 @@ class Batches:
             try:
                 result = function(batch)
             except Exception as error:
-                self.size = smaller(error, min(self.size, batch.stop - batch.start))
+                self.size = halved_batch_size(error, min(self.size, batch.stop - batch.start))
                 continue
             yield batch, result
             start = batch.stop
 
 
-def smaller(error: Exception, size: int) -> int:
-    """The size to go on with after a batch of `size` inputs has failed with `error`.
+def halved_batch_size(error: Exception, size: int) -> int:
+    """Half of `size`, the size of the batch that failed with `error`; also frees the memory of that batch.
 
     Raises:
-        JobError: the GPU has not enough memory for a single input.
-        Exception: `error`, if it is about something else.
+        JobError: a single input exceeds the GPU's memory.
+        Exception: `error` itself, if it has another cause.
     """
     import torch
 
-    # CTranslate2 raises a RuntimeError of its own.
+    # CTranslate2 raises a plain RuntimeError.
     if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error).lower():
         raise error
     if size == 1:
         raise JobError(
             "the GPU has not enough memory for this model and a single input; give its stage a larger share of a GPU "
-            "in --resources, or take a smaller model"
+            "in --resources, or choose a smaller model"
         ) from None
-    # Give back what the failed batch had been given, which the allocator would keep in pieces of the wrong size.
+    # The allocator would keep the memory of the failed batch, in pieces of the wrong size.
     torch.cuda.empty_cache()
     return size // 2

@@ -1,4 +1,4 @@
-"""The files of a model, by a name that is a folder or one on the model hub; and what tells two models apart."""
+"""Find the files of a model in a folder or on the model hub, and tell models apart by them."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from pathlib import Path
 
 from ingest.common.errors import ConfigurationError
 
-WEIGHTS = ("*.safetensors", "*.bin")
-_SMALL = ("*.json", "*.jinja", "vocabulary.txt")
-_SAMPLE = 1 << 20
+WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
+_SMALL_PATTERNS = ("*.json", "*.jinja", "vocabulary.txt")
+_SAMPLE_BYTES = 1 << 20
+_MAX_SMALL_BYTES = 64 << 20
 
 
 def find_folder(name: str, flag: str, qualified: Callable[[str], str], patterns: list[str]) -> tuple[Path, bool]:
-    """A folder with the model's small files, and whether it is the user's own.
+    """A folder with the model's small files, and whether it is a local folder that the user named.
 
     Args:
         name: a folder, or a name on the hub.
-        flag: what the user gave it with, for the error.
-        qualified: the full name on the hub.
-        patterns: the files that are asked of the hub.
+        flag: the flag that gives the name, for the error message.
+        qualified: returns the full name on the hub.
+        patterns: the files to download from the hub.
 
     Raises:
-        ConfigurationError: there is no such model, or the hub cannot be reached.
+        ConfigurationError: the model does not exist, or the hub cannot be reached.
     """
     path = Path(name).expanduser()
     if path.is_dir():
         return path.resolve(), True
     if path.is_absolute() or name.startswith((".", "~")):
         raise ConfigurationError(f"{flag} {name!r}: there is no such folder on the node that runs the job")
-    # Imported here: it costs half a second, and a local model does not need it.
+    # Imported here, since the import takes half a second and a local model does not need it.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(qualified(name), allow_patterns=patterns)), False
     except HFValidationError:
-        reason = "that is not a valid name"
+        reason = "its name is not a valid hub name"
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403, 404):
@@ -49,22 +50,27 @@ def find_folder(name: str, flag: str, qualified: Callable[[str], str], patterns:
     )
 
 
-def digest(folder: Path) -> str:
-    """Digest of a folder's model: its small files whole, of the weights their sizes and both ends."""
+def folder_digest(folder: Path) -> str:
+    """Hexadecimal SHA-256 of the model in a folder: its small files, and size and both ends of each weight file.
+
+    Weights take gigabytes; their first and last MiB tell two versions apart.
+    """
     total = hashlib.sha256()
-    weights = {path for pattern in WEIGHTS for path in folder.rglob(pattern)}
-    small = {path for pattern in _SMALL for path in folder.rglob(pattern) if path.stat().st_size < 64 * _SAMPLE}
+    weights = {path for pattern in WEIGHT_PATTERNS for path in folder.rglob(pattern)}
+    small = {
+        path for pattern in _SMALL_PATTERNS for path in folder.rglob(pattern) if path.stat().st_size < _MAX_SMALL_BYTES
+    }
     for path in sorted(weights | small):
         size = path.stat().st_size
         total.update(f"{path.relative_to(folder)}:{size}\n".encode())
         with path.open("rb") as file:
-            total.update(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(_SAMPLE, size - _SAMPLE))
-                total.update(file.read(_SAMPLE))
+            total.update(file.read(_SAMPLE_BYTES))
+            if size > _SAMPLE_BYTES:
+                file.seek(max(_SAMPLE_BYTES, size - _SAMPLE_BYTES))
+                total.update(file.read(_SAMPLE_BYTES))
     return total.hexdigest()
 
 
 def weight_bytes(folder: Path) -> int:
-    """Bytes of a folder's weights. It may hold the same ones in several formats; one of them is loaded."""
-    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in WEIGHTS), default=0)
+    """Bytes of the weights in a folder. It may hold them in several formats, of which a process loads one."""
+    return max((sum(path.stat().st_size for path in folder.rglob(pattern)) for pattern in WEIGHT_PATTERNS), default=0)

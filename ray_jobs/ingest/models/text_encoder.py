@@ -1,4 +1,4 @@
-"""Text to vectors with sentence-transformers."""
+"""Embed texts with a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.models.gpu_memory import Batches
+from ingest.models.gpu_memory import AdaptiveBatches
 from ingest.models.text_model import query_prompt
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-BATCHES_AT_ONCE = 4
+BATCHES_PER_REPORT = 4
 """Forward passes between two reports of progress."""
 
 OnDone = Callable[[Sequence[int], np.ndarray], None]
-"""Called with the indices of texts that were just embedded, and their vectors."""
+"""Called with the indices of the texts that were just embedded, and their vectors."""
 
 
 class TextEncoder:
     """A loaded text embedding model.
 
     Args:
-        name: hub name or path, as `TextModel.name`.
-        dimension: the length that its vectors are expected to have.
-        threads: CPU threads it may use. Set explicitly, since Ray sets OMP_NUM_THREADS to 1 for an actor that
-            reserves a fraction of a CPU.
-        batch_size: texts per forward pass; halved for good where a GPU's memory does not hold them.
+        name: hub name or path, as in `TextModel.name`.
+        dimension: the expected length of its vectors.
+        threads: CPU threads that it may use. They are set explicitly, since Ray sets OMP_NUM_THREADS to 1 for
+            an actor that reserves a fraction of a CPU.
+        batch_size: texts per forward pass; halved for good when they exceed the GPU's memory.
         device: `cuda`, `cpu`, or None to let torch choose.
 
     Raises:
@@ -48,33 +48,33 @@ class TextEncoder:
         if self._model.device.type == "cuda":
             self._model.half()
         self._prompt = query_prompt(name)
-        self._batches = Batches(BATCHES_AT_ONCE * batch_size)
+        self._batches = AdaptiveBatches(BATCHES_PER_REPORT * batch_size)
         self.dimension = dimension
         actual = self._model.get_embedding_dimension()
         if actual != dimension:
-            raise ValueError(f"model {name!r} gives vectors of {actual} dimensions; {dimension} were expected")
+            raise ValueError(f"model {name!r} has vectors of {actual} dimensions, but {dimension} were expected")
 
     def encode(self, texts: Sequence[str], on_done: OnDone = lambda indices, vectors: None) -> np.ndarray:
         """Embed passages.
 
-        Give it many at once: they are sorted by length before they are batched, which keeps padding low from about a
-        thousand on.
+        The texts are sorted by length before they are batched, which keeps padding low from about a thousand texts on;
+        so pass many at once.
 
         Args:
-            on_done: called now and then with the indices of the texts that were just done, and their vectors.
+            on_done: called after every few batches.
 
         Returns:
-            float32 array of shape (len(texts), dimension), rows of length 1.
+            Unit vectors: a float32 array of shape (len(texts), dimension).
         """
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        # Longest first: what does not fit into memory fails at once and not after an hour.
+        # Longest first: a batch that exceeds the memory then fails at once and not after an hour.
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
 
         def forward(part: slice) -> list[int]:
             indices = order[part]
             vectors[indices] = self._model.encode_document(
                 [texts[index] for index in indices],
-                batch_size=max(1, self._batches.size // BATCHES_AT_ONCE),
+                batch_size=max(1, self._batches.size // BATCHES_PER_REPORT),
                 convert_to_numpy=True,
                 normalize_embeddings=True,
                 show_progress_bar=False,
@@ -86,10 +86,10 @@ class TextEncoder:
         return vectors
 
     def encode_query(self, question: str) -> np.ndarray:
-        """Embed a question, with the model's own query prompt where it has one.
+        """Embed a question, with the model's own query prompt if it has one.
 
         Returns:
-            float32 array of shape (dimension,), of length 1.
+            A unit vector: a float32 array of shape (dimension,).
         """
         prompt = None if self._model.prompts.get("query") else self._prompt
         vector = self._model.encode_query(question, prompt=prompt, normalize_embeddings=True, show_progress_bar=False)

@@ -1,4 +1,4 @@
-"""What a run must know of a text embedding model before any process loads it: read from its small files alone.
+"""Describe a text embedding model from its small files alone, before any process loads it.
 
 A model is named as sentence-transformers names it: a folder, `org/name` on the hub, or a bare name, which means
 `sentence-transformers/name` there (`SentenceTransformer.__init__` resolves it the same way).
@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
-from ingest.models.model_files import digest, find_folder, weight_bytes
-
-if TYPE_CHECKING:
-    pass
+from ingest.models.model_files import find_folder, folder_digest, weight_bytes
 
 BGE_V1_5_QUERY_PROMPTS = {
     "en": "Represent this sentence for searching relevant passages: ",
@@ -24,11 +21,11 @@ BGE_V1_5_QUERY_PROMPTS = {
 }
 """Query instructions of BGE v1.5, which its config files lack (model cards of BAAI/bge-*-{en,zh}-v1.5)."""
 
-DEFAULT_WEIGHT_BYTES = 2_300_000_000
-"""BAAI/bge-m3: 568 million parameters in float32."""
+BGE_M3_WEIGHT_BYTES = 2_300_000_000
+"""568 million parameters in float32: the estimate for a model whose weights are not in a local folder."""
 
 _FALLBACK_LIMIT = 512
-"""Tokens per text of a model whose files name no limit: the one of BERT, and the smallest that is common."""
+"""Tokens per text of a model whose files name no limit: BERT's limit, the smallest common one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +33,10 @@ class TextModel:
     """A text embedding model.
 
     Attributes:
-        name: what sentence-transformers is to load: a hub name or an absolute path.
+        name: the hub name or absolute path that sentence-transformers loads.
         dimension: length of its vectors.
-        max_tokens: longest text it reads, in tokens, special tokens not counted; more is cut off.
-        weight_bytes: size of its weights; of a model that only its name is known of, that of the default model.
+        max_tokens: length of the longest text that it reads, in tokens without special ones; the rest is cut off.
+        weight_bytes: size of its weights; for a model on the hub, the size of the default model.
         tokenizer_json: contents of its `tokenizer.json`.
         identity: changes when the model does: the hub name, or a digest of the folder's files.
     """
@@ -53,7 +50,7 @@ class TextModel:
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """Its name in messages, and in the description of a collection."""
         return self.name
 
 
@@ -61,7 +58,7 @@ def find_text_model(name: str) -> TextModel:
     """Find the model `name` and read its dimension, limit and tokenizer.
 
     Raises:
-        ConfigurationError: there is no such model, or its files do not say what is needed.
+        ConfigurationError: the model does not exist, or its files lack its dimension or tokenizer.
     """
     folder, is_local = find_folder(name, "--embedding-model", _qualified, ["*.json", "*/config.json"])
     try:
@@ -70,16 +67,16 @@ def find_text_model(name: str) -> TextModel:
         max_tokens = _max_tokens(folder, tokenizer_json)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"--embedding-model {name!r} is not a sentence-transformers model that can be used here "
+            f"--embedding-model {name!r} is not a usable sentence-transformers model "
             f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
         ) from None
-    identity = digest(folder) if is_local else _qualified(name)
-    weights = weight_bytes(folder) if is_local else DEFAULT_WEIGHT_BYTES
+    identity = folder_digest(folder) if is_local else _qualified(name)
+    weights = weight_bytes(folder) if is_local else BGE_M3_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
 
 
 def query_prompt(name: str) -> str | None:
-    """The query prompt of a model whose own configuration has none, by its hub name."""
+    """The query prompt of a model whose own configuration lacks it, by its hub name; None for other models."""
     base = Path(name).name.lower()
     if base.startswith("bge-") and base.endswith("-v1.5"):
         return BGE_V1_5_QUERY_PROMPTS["zh" if "-zh-" in base else "en"]
@@ -95,7 +92,7 @@ def _json(path: Path) -> Any:
 
 
 def _dimension(folder: Path) -> int:
-    """Length of the vectors: what the last of the model's modules that sets it says."""
+    """Length of the vectors, which the last of the model's modules with such a setting decides."""
     config = _json(folder / "config.json") if (folder / "config.json").exists() else {}
     dimension = config.get("hidden_size") or config.get("d_model") or config.get("dim")
     modules = _json(folder / "modules.json") if (folder / "modules.json").exists() else []
@@ -112,12 +109,12 @@ def _dimension(folder: Path) -> int:
         elif kind == "Dense":
             dimension = settings["out_features"]
     if not isinstance(dimension, int) or dimension < 2:
-        raise ValueError("the dimension of its vectors is not in its files")
+        raise ValueError("its files do not name the dimension of its vectors")
     return dimension
 
 
 def _pooling_modes(settings: dict[str, Any]) -> int:
-    """How many poolings a Pooling module joins end to end."""
+    """The number of poolings whose vectors a Pooling module concatenates."""
     return sum(value is True for key, value in settings.items() if key.startswith("pooling_mode_")) or 1
 
 
@@ -130,7 +127,7 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
     ):
         if (folder / file).exists():
             limit = _json(folder / file).get(key)
-            # "No limit" is saved as 10^30 by transformers.
+            # transformers saves "no limit" as 10^30.
             if isinstance(limit, int) and 0 < limit < 1 << 20:
                 limits.append(limit)
     from tokenizers import Tokenizer

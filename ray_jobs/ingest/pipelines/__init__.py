@@ -1,1 +1,1 @@
-"""The three pipelines: what each reads, its models, its stages."""
+"""The three pipelines: for each its flags, its models and its stages."""

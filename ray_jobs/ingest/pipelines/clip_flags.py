@@ -1,4 +1,4 @@
-"""The flags that name a CLIP model, for the pipelines that have one."""
+"""The flags of a CLIP model, for the pipelines that use one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIP_FLAGS = (
     ),
     Flag(
         "clip-pretrained",
-        "Weights of an architecture, by open_clip's tag.",
+        "Weights of the architecture, by open_clip's tag.",
         metavar="TAG",
         default="laion2b_s34b_b79k",
         in_form=True,

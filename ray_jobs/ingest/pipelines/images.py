@@ -1,4 +1,4 @@
-"""The image pipeline: decode, embed."""
+"""The image pipeline: decode the images and embed them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ingest.common.identity import fingerprint
 from ingest.image.decoder import SUFFIXES
 from ingest.milvus.schema import IMAGES
-from ingest.models.clip_model import check_weights, find_clip_model, square_of
+from ingest.models.clip_model import check_weights, find_clip_model, input_square
 from ingest.pipelines.clip_flags import CLIP_FLAGS
-from ingest.run.options import Options
+from ingest.run.options import RunOptions
 from ingest.stages.images import DecodeSettings, EmbedImages, decode_images
 from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.stages.resources import ModelStage
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from ingest.stages.resources import Resources
 
 REVISION = 1
-"""Raise it when the same image gives another row than before: every object is then processed anew."""
+"""Increase it when the code gives another row for the same image; the next run then processes every object again."""
 
 BLOCK_BYTES = 8 << 20
-"""Of tables between the stages: some fifty images."""
+"""Size of the tables between the stages: about fifty images."""
 
-GPU_IMAGES = 256
+IMAGES_PER_GPU_CALL = 256
 """Images per call of the model on a GPU."""
 
 FLAGS = CLIP_FLAGS
 
 
-def image_pipeline(arguments: Namespace, options: Options) -> Pipeline:
-    """The pipeline that the flags describe; whatever shapes its rows is in its fingerprint.
+def image_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
+    """Build the pipeline from its flags. Its fingerprint covers everything that shapes its rows.
 
     Raises:
-        ConfigurationError: the model cannot be used.
+        ConfigurationError: the model is not usable.
     """
     model = find_clip_model(arguments.clip_model, arguments.clip_pretrained)
 
     def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
-        square = square_of(model)
+        square = input_square(model)
         check_weights(model)
         decoded = map_objects(
             differences,
@@ -55,7 +55,7 @@ def image_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             decoded,
             EmbedImages,
             resources.pools["embed"],
-            GPU_IMAGES,
+            IMAGES_PER_GPU_CALL,
             model=model.name,
             pretrained=model.pretrained,
             dimension=model.dimension,

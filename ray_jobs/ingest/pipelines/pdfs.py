@@ -1,4 +1,4 @@
-"""The PDF pipeline: parse, caption figures if asked to, embed the chunks."""
+"""The PDF pipeline: parse the documents, optionally caption their figures, and embed the chunks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ingest.common.errors import ConfigurationError
 from ingest.common.identity import fingerprint
 from ingest.milvus.schema import DOCUMENTS
-from ingest.models.captioner import PROMPT, find_captioner
+from ingest.models.caption_model import PROMPT, find_caption_model
 from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
 from ingest.pdf.figures import REVISION as FIGURES_REVISION
-from ingest.pipelines.text_flags import EMBEDDING_MODEL, check_length
+from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, Flag
-from ingest.run.options import Options
+from ingest.run.options import RunOptions
 from ingest.stages.captions import CaptionFigures
 from ingest.stages.pdfs import ParseSettings, parse_documents
 from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
@@ -29,24 +29,31 @@ if TYPE_CHECKING:
     from ingest.stages.resources import Resources
 
 REVISION = 3
-"""Raise it when the same PDF gives other rows than before: every object is then processed anew."""
+"""Increase it when the code gives other rows for the same PDF; the next run then processes every object again."""
 
 SUFFIXES = (".pdf",)
-"""Endings of the objects that are read, in lower case."""
+"""Endings of the names of the objects that the pipeline reads, in lower case."""
 
-GPU_PARTS = 64
-"""Parts of objects per call of the text model on a GPU: thousands of chunks, to sort by length before batching."""
+CHUNK_PARTS_PER_GPU_CALL = 64
+"""Parts of objects per call of the text model on a GPU: thousands of chunks, sorted by length before batching."""
 
-GPU_FIGURES = 4
-"""Parts of objects per call of the captioning model on a GPU: some fifty figures."""
+FIGURE_PARTS_PER_GPU_CALL = 4
+"""Parts of objects per call of the captioning model on a GPU: about fifty figures."""
 
 FLAGS = (
-    EMBEDDING_MODEL,
+    EMBEDDING_MODEL_FLAG,
     Flag("embedding-batch-size", "Chunks per forward pass.", COUNT, metavar="N", default=32),
-    Flag("chunk-tokens", "Largest chunk, in tokens of the model.", COUNT, metavar="N", default=200, in_form=True),
+    Flag(
+        "chunk-tokens",
+        "Length of the largest chunk, in tokens of the text model.",
+        COUNT,
+        metavar="N",
+        default=200,
+        in_form=True,
+    ),
     Flag(
         "chunk-overlap",
-        "Tokens that a chunk repeats of the one before.",
+        "Tokens that a chunk repeats from the previous one.",
         COUNT_OR_ZERO,
         metavar="N",
         default=0,
@@ -54,15 +61,15 @@ FLAGS = (
     ),
     Flag(
         "ocr",
-        "Whether pages without a usable text layer are read from their picture.",
+        "Whether pages without a usable text layer are read by optical character recognition.",
         choices=("auto", "off"),
         default="auto",
         in_form=True,
     ),
     Flag(
         "caption-model",
-        "Vision-language model of transformers that describes figures, by hub name, or a folder. By default, figures "
-        "are left out.",
+        "Model that captions figures: a vision-language model of transformers by hub name, or a folder. By default, "
+        "figures are left out.",
         metavar="NAME",
         default="",
         in_form=True,
@@ -72,17 +79,17 @@ FLAGS = (
 )
 
 
-def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
-    """The pipeline that the flags describe; whatever shapes its rows is in its fingerprint.
+def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
+    """Build the pipeline from its flags. Its fingerprint covers everything that shapes its rows.
 
     Raises:
-        ConfigurationError: a model cannot be used, or flags contradict each other.
+        ConfigurationError: a model is not usable, or flags contradict each other.
     """
     if arguments.chunk_overlap >= arguments.chunk_tokens:
         raise ConfigurationError("--chunk-tokens must be above --chunk-overlap")
     model = find_text_model(arguments.embedding_model)
-    check_length("--chunk-tokens", arguments.chunk_tokens, model, arguments.embedding_model, "chunk")
-    captioner = find_captioner(arguments.caption_model) if arguments.caption_model else None
+    check_text_length("--chunk-tokens", arguments.chunk_tokens, model, arguments.embedding_model, "chunk")
+    captioner = find_caption_model(arguments.caption_model) if arguments.caption_model else None
     chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
     document = DocumentSettings(chunks, options.limits.pages, arguments.ocr == "auto", captioner is not None)
 
@@ -98,12 +105,14 @@ def pdf_pipeline(arguments: Namespace, options: Options) -> Pipeline:
         )
         if captioner is not None:
             pool = resources.pools["caption"]
-            parsed = map_model(parsed, CaptionFigures, pool, GPU_FIGURES, model=captioner.name, observe=observe)
+            parsed = map_model(
+                parsed, CaptionFigures, pool, FIGURE_PARTS_PER_GPU_CALL, model=captioner.name, observe=observe
+            )
         return map_model(
             parsed,
             EmbedTexts,
             resources.pools["embed"],
-            GPU_PARTS,
+            CHUNK_PARTS_PER_GPU_CALL,
             model=model.name,
             dimension=model.dimension,
             observe=observe,

@@ -1,4 +1,4 @@
-"""The flag that names a text embedding model, and the check of a text's length against it."""
+"""The flag of a text embedding model, and the check of the longest text against the model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.models.text_model import TextModel
 from ingest.run.flags import Flag
 
-EMBEDDING_MODEL = Flag(
+EMBEDDING_MODEL_FLAG = Flag(
     "embedding-model",
     "Text embedding model: a sentence-transformers model by hub name, or a folder.",
     metavar="NAME",
@@ -16,15 +16,19 @@ EMBEDDING_MODEL = Flag(
 )
 
 
-def check_length(flag: str, tokens: int, model: TextModel, name: str, texts: str) -> None:
-    """Raises ConfigurationError where a model reads less than the longest text.
+def check_text_length(flag: str, tokens: int, model: TextModel, name: str, text: str) -> None:
+    """Check that a model reads texts of the largest length.
 
     Args:
-        flag: sets `tokens`, the longest text.
-        name: of the model, as the user gave it.
-        texts: what the texts are called, in the singular.
+        flag: the flag that sets `tokens`.
+        tokens: length of the longest text, in tokens of the model.
+        name: name of the model, as the user gave it.
+        text: the word for such a text, in the singular.
+
+    Raises:
+        ConfigurationError: the model would cut off the end of such a text.
     """
     if tokens > model.max_tokens:
         raise ConfigurationError(
-            f"{flag} {tokens} is more than {name!r} reads ({model.max_tokens}); the rest of each {texts} would be lost"
+            f"{flag} {tokens} is more than {name!r} reads ({model.max_tokens}); the rest of each {text} would be lost"
         )

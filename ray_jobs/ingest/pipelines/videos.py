@@ -1,4 +1,4 @@
-"""The video pipeline: take out sound and key frames, embed the frames, transcribe the speech, embed its passages."""
+"""The video pipeline: extract sound and key frames, embed the frames, transcribe the speech, embed its passages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ingest.common.identity import fingerprint
 from ingest.milvus.schema import VIDEO_FRAMES, VIDEO_SEGMENTS
-from ingest.models.clip_model import check_weights, find_clip_model, square_of
+from ingest.models.clip_model import check_weights, find_clip_model, input_square
+from ingest.models.speech_model import find_speech_model
 from ingest.models.text_model import find_text_model
-from ingest.models.whisper_model import find_whisper_model
 from ingest.pipelines.clip_flags import CLIP_FLAGS
-from ingest.pipelines.text_flags import EMBEDDING_MODEL, check_length
+from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, POSITIVE, Flag
-from ingest.run.options import Options
+from ingest.run.options import RunOptions
 from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
 from ingest.stages.resources import ModelStage
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from ingest.stages.resources import Resources
 
 REVISION = 1
-"""Raise it when the same file gives other rows than before: every object is then processed anew."""
+"""Increase it when the code gives other rows for the same file; the next run then processes every object again."""
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".f4v",
     ".3gp", ".3g2", ".ogv", ".mxf", ".vob",
     ".mp3", ".m4a", ".aac", ".flac", ".wav", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff", ".amr", ".caf", ".au",
 )  # fmt: skip
-"""Endings of the objects that are read, in lower case: videos, and sound alone."""
+"""Endings of the names of the objects that the pipeline reads, in lower case: videos and sound files."""
 
-WORK = {"frames": 1.0, "transcribe": 8.0, "embed": 0.5}
-"""Seconds of each model for a minute of a talk, roughly, on a CPU (Whisper base, CLIP and MiniLM: 15, 2 and 1)."""
+WORK_BY_STAGE = {"frames": 1.0, "transcribe": 8.0, "embed": 0.5}
+"""Relative work of each model: roughly its CPU seconds for a minute of a talk (Whisper base 15, CLIP 2, MiniLM 1)."""
 
-GPU_PARTS = 16
+OBJECTS_PER_GPU_CALL = 16
 """Objects per call of the text model on a GPU."""
 
 FLAGS = (
@@ -49,7 +49,13 @@ FLAGS = (
         in_form=True,
         site_default=True,
     ),
-    Flag("whisper-batch-size", "Half minutes of speech per forward pass.", COUNT, metavar="N", default=8),
+    Flag(
+        "whisper-batch-size",
+        "Clips of speech, of at most half a minute each, per forward pass.",
+        COUNT,
+        metavar="N",
+        default=8,
+    ),
     Flag(
         "language",
         "Language of the speech, such as en or zh. By default, it is detected.",
@@ -57,28 +63,36 @@ FLAGS = (
         default="",
         in_form=True,
     ),
-    EMBEDDING_MODEL,
-    Flag("passage-tokens", "Longest passage, in tokens of the text model.", COUNT, metavar="N", default=200),
-    Flag("passage-seconds", "Longest passage.", POSITIVE, metavar="S", default=30),
+    EMBEDDING_MODEL_FLAG,
+    Flag(
+        "passage-tokens", "Length of the longest passage, in tokens of the text model.", COUNT, metavar="N", default=200
+    ),
+    Flag("passage-seconds", "Length of the longest passage, in seconds.", POSITIVE, metavar="S", default=30),
     *CLIP_FLAGS,
-    Flag("max-frames", "Key frames of a file. Of more, every second one is dropped.", COUNT, metavar="N", default=2000),
+    Flag(
+        "max-frames",
+        "Most key frames of a file. Of more, every second one is dropped.",
+        COUNT,
+        metavar="N",
+        default=2000,
+    ),
 )
 
 
-def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
-    """The pipeline that the flags describe; whatever shapes its rows is in its fingerprint.
+def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
+    """Build the pipeline from its flags. Its fingerprint covers everything that shapes its rows.
 
     Raises:
-        ConfigurationError: a model cannot be used, or flags contradict each other.
+        ConfigurationError: a model is not usable, or a passage is longer than the text model reads.
     """
-    # Imported here: PyAV takes a second, and the flags do not need it.
+    # Imported here, since PyAV takes a second and the flags do not need it.
     from ingest.media.extraction import MediaSettings
     from ingest.stages.videos import PassageSettings
 
     text = find_text_model(arguments.embedding_model)
-    check_length("--passage-tokens", arguments.passage_tokens, text, arguments.embedding_model, "passage")
+    check_text_length("--passage-tokens", arguments.passage_tokens, text, arguments.embedding_model, "passage")
     clip = find_clip_model(arguments.clip_model, arguments.clip_pretrained)
-    speech = find_whisper_model(arguments.whisper_model)
+    speech = find_speech_model(arguments.whisper_model)
     passages = PassageSettings(
         arguments.language, arguments.passage_tokens, arguments.passage_seconds, text.tokenizer_json
     )
@@ -89,7 +103,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
 
         from ingest.stages.videos import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
 
-        square = square_of(clip)
+        square = input_square(clip)
         check_weights(clip)
         extracted = map_objects(
             differences,
@@ -123,7 +137,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             heard,
             EmbedPassages,
             resources.pools["embed"],
-            GPU_PARTS,
+            OBJECTS_PER_GPU_CALL,
             model=text.name,
             dimension=text.dimension,
             observe=observe,
@@ -150,7 +164,7 @@ def video_pipeline(arguments: Namespace, options: Options) -> Pipeline:
             Collection(VIDEO_FRAMES, clip.dimension, clip.label),
         ),
         model=f"{text.identity} {clip.identity}",
-        models=tuple(ModelStage(name, sizes[name], work, batches[name]) for name, work in WORK.items()),
+        models=tuple(ModelStage(name, sizes[name], work, batches[name]) for name, work in WORK_BY_STAGE.items()),
         fingerprint=fingerprint("videos", REVISION, shape),
         build=build,
         objects_per_actor=1,

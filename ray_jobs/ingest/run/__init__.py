@@ -1,1 +1,1 @@
-"""One run of a pipeline, from its flags to its report."""
+"""A run of a pipeline, from its flags to its report and exit code."""

@@ -1,15 +1,15 @@
-"""The command line of a pipeline: flags in, a run, and its last words, report and exit code out."""
+"""The command line of a pipeline: parse the flags, run the pipeline, print its report."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from ingest.run.flags import Flag, Parser
-from ingest.run.options import RUN_FLAGS, Options, options_from
+from ingest.run.flags import Flag, FlagParser
+from ingest.run.options import RUN_FLAGS, RunOptions, run_options_from
 from ingest.run.report import Report
 from ingest.run.run import Run
-from ingest.run.script import finish, say
+from ingest.run.script import run_job_script, say
 from ingest.stages.pipeline import Pipeline
 
 
@@ -17,23 +17,23 @@ def ingest(
     argv: Sequence[str] | None,
     description: str,
     flags: Sequence[Flag],
-    pipeline: Callable[[Namespace, Options], Pipeline],
+    pipeline: Callable[[Namespace, RunOptions], Pipeline],
 ) -> int:
-    """Run a pipeline as its flags say.
+    """Run a pipeline with the options on the command line.
 
     Args:
-        argv: without the program's name; None means this process's.
-        description: for `--help`.
-        flags: the pipeline's own, beside those that all pipelines share.
-        pipeline: makes the pipeline from all parsed flags.
+        argv: arguments without the program's name; None for those of this process.
+        description: description of the script in `--help`.
+        flags: the pipeline's own flags, in addition to RUN_FLAGS.
+        pipeline: builds the pipeline from all parsed flags.
 
     Returns:
-        The exit code, as `finish` has it.
+        The exit code, as `run_job_script` returns it.
     """
-    arguments = Parser(description, (*RUN_FLAGS, *flags)).parse_args(argv)
+    arguments = FlagParser(description, (*RUN_FLAGS, *flags)).parse_args(argv)
 
     def work() -> Report:
-        options = options_from(arguments)
+        options = run_options_from(arguments)
         return Run(pipeline(arguments, options), options, say).execute()
 
-    return finish(work, arguments.report)
+    return run_job_script(work, arguments.report)

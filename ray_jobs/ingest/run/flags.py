@@ -1,4 +1,4 @@
-"""Flags as data: one declaration gives scripts their parsers, Dags their forms and documents their tables."""
+"""Flags as data: one declaration defines the scripts' parsers, the Dags' forms and the tables of the documents."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ValueType:
     """The type of a flag's value.
 
     Attributes:
-        parse: a flag's text to its value; raises ValueError or argparse.ArgumentTypeError.
-        schema: the value in a Dag's form, as JSON Schema without `null`.
+        parse: turns the text of a flag into its value; raises ValueError or argparse.ArgumentTypeError.
+        schema: JSON Schema of the value in a Dag's form; it does not allow null.
     """
 
     parse: Callable[[str], Any]
@@ -71,17 +71,17 @@ class Flag:
     """A flag of a script.
 
     Attributes:
-        name: without its dashes.
+        name: its name without dashes.
         help: whole sentences, without the default.
-        type: of its value; `SWITCH` for a flag without one.
-        default: of the script.
-        metavar: how documents name the value.
-        choices: the only values it takes.
-        bare: its value when it is given without one.
+        type: type of its value; `SWITCH` for a flag without a value.
+        default: its value if it is not given.
+        metavar: name of the value in documents.
+        choices: the values that it accepts; empty for any.
+        const: its value if it is given without one; None if it needs a value.
         required: whether it must be given.
         repeated: whether it may be given several times; its value is then a list.
-        in_form: whether the form of a Dag has a field for it.
-        site_default: whether an Airflow Variable, `ingest_` and the flag's name, may hold another default for a site.
+        in_form: whether a Dag's form has a field for it.
+        site_default: whether the Airflow Variable `ingest_<name>` may set another default for a site.
     """
 
     name: str
@@ -90,29 +90,29 @@ class Flag:
     default: Any = None
     metavar: str = ""
     choices: tuple[str, ...] = ()
-    bare: str | None = None
+    const: str | None = None
     required: bool = False
     repeated: bool = False
     in_form: bool = False
     site_default: bool = False
 
     @property
-    def described(self) -> str:
-        """The help with the default, as `--help` and the documents show it."""
+    def help_with_default(self) -> str:
+        """The help text with the default, for `--help` and the documents."""
         if self.default in (None, "", False) or self.required:
             return self.help
         shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
         return f"{self.help} Default: {shown}."
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the flag to argparse."""
-        text = self.described.replace("%", "%%")
+        """Add the flag to a parser of argparse."""
+        text = self.help_with_default.replace("%", "%%")
         if self.type is SWITCH:
             parser.add_argument(f"--{self.name}", action="store_true", help=text)
             return
         more: dict[str, Any] = {"choices": self.choices} if self.choices else {"metavar": self.metavar}
-        if self.bare is not None:
-            more |= {"nargs": "?", "const": self.bare}
+        if self.const is not None:
+            more |= {"nargs": "?", "const": self.const}
         if self.repeated:
             more["action"] = "append"
         parser.add_argument(
@@ -120,7 +120,7 @@ class Flag:
         )
 
     def form_field(self) -> dict[str, Any]:
-        """What a Dag's form needs to know, as plain JSON."""
+        """The description of the flag for a Dag's form, as plain JSON."""
         schema = dict(self.type.schema)
         if self.choices:
             schema["enum"] = list(self.choices)
@@ -133,8 +133,8 @@ class Flag:
         }
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as one sentence behind `ERROR: `, as all errors of a job, and not as usage text."""
+class FlagParser(argparse.ArgumentParser):
+    """Reports a wrong flag like every error of a job: as one sentence after `ERROR: `, and not as usage text."""
 
     def __init__(self, description: str, flags: Iterable[Flag] = ()) -> None:
         super().__init__(description=description)

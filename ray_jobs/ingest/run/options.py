@@ -1,4 +1,4 @@
-"""The flags that all pipelines share, and the checked options that a run takes from them."""
+"""The flags that all pipelines share, and the checked options of a run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ MILVUS_FLAGS = (
     ),
     Flag("collection", "Prefix of the collections' names.", metavar="PREFIX", default=""),
 )
-"""Flags of every script that talks to Milvus. Credentials are never flags: they come from the environment alone."""
+"""Flags of every script that connects to Milvus. Credentials are never flags; they come only from the environment."""
 
 CHANGE_FLAGS = (
     *MILVUS_FLAGS,
-    Flag("report", "Write the report to this file too.", metavar="PATH", default=""),
-    Flag("dry-run", "Print the planned work, and change nothing.", SWITCH, default=False, in_form=True),
+    Flag("report", "Also write the report to this file.", metavar="PATH", default=""),
+    Flag("dry-run", "Print the planned work and change nothing.", SWITCH, default=False, in_form=True),
     Flag(
         "run-id",
         "Name of the run in the ledger and the report. By default, the Ray job's id.",
@@ -42,7 +42,7 @@ CHANGE_FLAGS = (
     ),
     Flag(
         "lease-seconds",
-        "Seconds after which a run over the same objects that shows no sign of life no longer holds this one up.",
+        "Seconds that this run waits for a run over the same objects that no longer renews its lease.",
         POSITIVE,
         metavar="S",
         default=30,
@@ -53,19 +53,19 @@ CHANGE_FLAGS = (
 RUN_FLAGS = (
     Flag("source", "s3://bucket/prefix/ or a local folder.", metavar="URI", required=True, in_form=True),
     *CHANGE_FLAGS,
-    Flag("full-refresh", "Process unchanged objects too.", SWITCH, default=False, in_form=True),
+    Flag("full-refresh", "Also process unchanged objects.", SWITCH, default=False, in_form=True),
     Flag(
         "only-failed",
-        "Process only objects that failed before, however often: all of them, or those that failed for REASON, such as "
-        "Encrypted or parse/Encrypted.",
+        "Process only objects that failed before, regardless of their attempts: all of them, or only those that failed "
+        "for REASON, such as Encrypted or parse/Encrypted.",
         metavar="REASON",
-        bare="",
+        const="",
     ),
     Flag("keep-missing", "Keep the rows of objects that left the source.", SWITCH, default=False, in_form=True),
     Flag(
         "migrate",
-        "With another model than before: build its collection beside the one that is searched, and switch searches to "
-        "it when it is complete.",
+        "If the model has changed, build a collection for the new model beside the one that is searched, and switch "
+        "searches to it when it is complete.",
         SWITCH,
         default=False,
         in_form=True,
@@ -86,10 +86,10 @@ RUN_FLAGS = (
         metavar="NAME",
         default="auto",
     ),
-    Flag("index-type", "Index of the vectors.", choices=VECTOR_INDEXES, default="HNSW"),
+    Flag("index-type", "Type of the vector index.", choices=VECTOR_INDEXES, default="HNSW"),
     Flag(
         "index-params",
-        'Parameters of that index. By default, those of HNSW are {"M": 16, "efConstruction": 200}.',
+        'Parameters of the vector index. By default, those of HNSW are {"M": 16, "efConstruction": 200}.',
         INTEGERS,
         metavar="JSON",
     ),
@@ -136,18 +136,19 @@ RUN_FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """The options of a run.
 
     Attributes:
         collection: prefix of the collections' names.
-        only_failed: the failure whose objects are processed, `""` for any; None to process all objects.
-        max_failed_fraction: of the objects listed.
-        limit: objects to process at most; 0 means all.
-        index: of the vectors.
-        limits: on the cost of parsing one object, and `max_object_bytes` on its size.
-        lease_seconds: for how long a run without a sign of life is waited for.
-        resources: as `check_resources` takes them.
+        only_failed: the failure whose objects are processed, `""` for any failure; None to process all objects.
+        max_failed_fraction: fraction of the listed objects that may fail.
+        limit: the largest number of objects to process; 0 means all.
+        index: settings of the vector index.
+        max_object_bytes: the largest object that is read.
+        limits: limits on the cost of parsing one object.
+        lease_seconds: how long the run waits for a run that no longer renews its lease.
+        resources: the value that `check_resources` checks.
     """
 
     source: str
@@ -170,7 +171,7 @@ class Options:
     resources: Mapping[str, Any]
 
     def limits_by_failure(self) -> dict[str, float]:
-        """The value of each limit, by the failure of an object that exceeds it."""
+        """Each limit, by the failure of an object that exceeds it."""
         return {
             Failure.TOO_LARGE: self.max_object_bytes,
             Failure.TIME_LIMIT: self.limits.seconds,
@@ -182,15 +183,15 @@ class Options:
 
     @property
     def processes_all(self) -> bool:
-        """Whether the run leaves no listed object to another run."""
+        """Whether the run brings every object under its source up to date."""
         return not self.limit and not self.keep_missing and self.only_failed is None
 
 
-def options_from(arguments: Namespace) -> Options:
+def run_options_from(arguments: Namespace) -> RunOptions:
     """The options in parsed RUN_FLAGS.
 
     Raises:
-        ConfigurationError: a collection prefix that Milvus would not take, or flags that contradict each other.
+        ConfigurationError: Milvus does not allow the collection prefix, or flags contradict each other.
     """
     if arguments.only_failed is not None and arguments.full_refresh:
         raise ConfigurationError("--only-failed and --full-refresh contradict each other; give one of them")
@@ -198,7 +199,7 @@ def options_from(arguments: Namespace) -> Options:
     params = arguments.index_params
     if params is None:
         params = IndexSettings().params if arguments.index_type == "HNSW" else {}
-    return Options(
+    return RunOptions(
         source=arguments.source,
         milvus_uri=arguments.milvus_uri,
         collection=arguments.collection,
@@ -227,7 +228,7 @@ def options_from(arguments: Namespace) -> Options:
 
 
 def job_id() -> str:
-    """The submission id of the Ray job whose driver this process is, or a new id."""
+    """The submission id of this process's Ray job; outside a job, a new id."""
     try:
         metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})
     except ValueError:

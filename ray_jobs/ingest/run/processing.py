@@ -1,4 +1,4 @@
-"""The part of a run that Ray does: the stages of a pipeline over its work list, into Milvus."""
+"""The part of a run that uses Ray: it sends a work list through the stages of a pipeline into Milvus."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
-from ingest.run.options import Options
-from ingest.run.ray_session import connect_ray, job_error
+from ingest.run.options import RunOptions
+from ingest.run.ray_session import connect_ray, original_job_error
 from ingest.stages.pipeline import Pipeline, Reuse
 from ingest.stages.progress import ProgressCounts, ProgressPrinter, ProgressReporter
 from ingest.stages.resources import Resources, allocate, cluster_of
 from ingest.stages.vector_cache import VectorCache, VectorCacheClient
 
 
-def process(
+def process_objects(
     pipeline: Pipeline,
-    options: Options,
+    options: RunOptions,
     target: Target,
     work: WorkList,
     single_writer: bool,
@@ -29,11 +29,11 @@ def process(
     """Read, parse, embed and write the objects of a work list.
 
     Args:
-        single_writer: the server takes one writer per collection (Milvus Lite).
+        single_writer: whether the server allows only one writer per collection (Milvus Lite).
         say: prints a line for a person.
 
     Returns:
-        The outcome of the objects, and the seconds and items of each stage.
+        The outcome of the objects, and for each stage its `seconds` and `items`, as in `Report.stages`.
 
     Raises:
         JobError: a dependency failed, or a stage could not start.
@@ -51,7 +51,7 @@ def process(
     cache_actor = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     cache = VectorCacheClient(cache_actor.remote(pipeline.collections[0].dimension))
     load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
-    # A full refresh may be asked for because the vectors are in doubt.
+    # A full refresh recomputes vectors, as they may be the reason for it.
     reuse = Reuse(cache, None if options.full_refresh else load_stored)
     connecting = time.monotonic() - started
     observe = ProgressReporter(counts)
@@ -64,8 +64,8 @@ def process(
             )
         stages, until_loaded = ray.get([counts.get.remote(), counts.first.remote("load")])
     except Exception as error:
-        raise job_error(error) from error
-    # Wall time until the models were loaded: most of a daily run of few objects.
+        raise original_job_error(error) from error
+    # Wall time until the models are loaded, which dominates a daily run over few objects.
     stages["start"] = {"seconds": until_loaded + connecting, "items": stages.get("load", {}).get("items", 0)}
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
@@ -73,11 +73,11 @@ def process(
 
 
 def _resources(
-    pipeline: Pipeline, options: Options, objects: int, single_writer: bool, say: Callable[[str], None]
+    pipeline: Pipeline, options: RunOptions, objects: int, single_writer: bool, say: Callable[[str], None]
 ) -> Resources:
     import ray
 
-    # A small run is over before a second model would be loaded.
+    # A small run ends before a second copy of the model would be loaded.
     enough = math.ceil(objects / pipeline.objects_per_actor)
     cluster = cluster_of(ray.nodes(), ray.cluster_resources())
     resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(enough)

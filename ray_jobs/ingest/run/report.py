@@ -1,4 +1,4 @@
-"""The report of a run: one JSON object that other programs rely on, and its ten lines for a person."""
+"""The report of a run: a JSON object that other programs rely on, and a summary of about ten lines for people."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 from ingest.common.text import printable
 from ingest.ledger.outcomes import ObjectOutcomes
 
-PREFIX = "REPORT "
-"""Begins the last line of a job's output."""
+REPORT_PREFIX = "REPORT "
+"""Prefix of the report's line, the last one of a job's output."""
 
 SHOWN_REASONS = 5
-"""Reasons of failure in the summary."""
+"""Reasons of failure that the summary shows one by one."""
 
 
 @dataclass(slots=True)
 class Report:
-    """Counts are of objects but for `rows_*`. `seconds` is the wall time of the run.
+    """The result of a run. Numbers without a unit count objects, except `rows_*`; `seconds` is the run's wall time.
 
     Attributes:
-        stages: per stage `seconds` (summed over the processes that ran it) and `items` (objects or rows).
-        collection: of the rows, behind the name that searches use.
-        unmigrated: of a migration: objects for which the two collections do not agree; at 0 it is switched.
-        failed_before: of the unchanged: those that failed for good in a run before.
-        kept: objects that are missing in the store, and whose rows stay as they are.
-        ignored: objects of the store that are not the pipeline's by their names.
-        empty: of the processed: those in which nothing was found, such as scans without a text layer.
-        partly: of the processed: those of which a part could not be read, such as videos that are cut off.
-        partly_read: the first 100 of them: `source, message`.
-        failures: the first 100: `source, stage, error_type, message`.
-        failure_counts: of all failures, the most frequent first: `stage, error_type, count, example`, the last one
-            of `failures`.
+        stages: for each stage `seconds` (the sum over its processes) and `items` (objects or rows).
+        collection: the collections of the rows, which searches reach through aliases.
+        unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
+        failed_before: unchanged objects that failed permanently in an earlier run.
+        kept: objects that are missing in the store, and whose rows are kept.
+        ignored: objects in the store whose names do not belong to the pipeline.
+        empty: processed objects without any row, such as scans without a text layer.
+        partly: processed objects that could be read only in part, such as truncated videos.
+        partly_read: the first 100 of them, each with `source` and `message`.
+        failures: the first 100 failures, each with `source`, `stage`, `error_type` and `message`.
+        failure_counts: all failures by reason, the most frequent first, each with `stage`, `error_type`, `count` and
+            `example`, an entry like those of `failures`.
     """
 
     pipeline: str
@@ -62,7 +62,7 @@ class Report:
     partly_read: list[dict[str, str]] = field(default_factory=list)
 
     def record(self, outcome: ObjectOutcomes) -> None:
-        """Take over the outcome of the objects that were processed and removed."""
+        """Add the outcomes of the processed and removed objects."""
         self.failed, self.empty, self.partly = outcome.failed, outcome.empty, outcome.partly
         self.partly_read = sorted(outcome.partly_read, key=lambda entry: entry["source"])
         self.failure_counts = outcome.grouped()
@@ -73,11 +73,11 @@ class Report:
         return asdict(self)
 
     def line(self) -> str:
-        """The REPORT line. ASCII only, so that no log handler on the way can break it."""
-        return PREFIX + json.dumps(self.as_dict())
+        """The REPORT line. It is pure ASCII, so that no log handler can break it."""
+        return REPORT_PREFIX + json.dumps(self.as_dict())
 
     def summary(self) -> str:
-        """What happened, in about ten lines."""
+        """A summary for people, about ten lines long."""
         planned = "would be " if self.dry_run else ""
         done = self.added + self.changed + self.unchanged
         lines = [
@@ -92,7 +92,7 @@ class Report:
             + (f" ({self.rows_written / self.seconds:.1f} rows/s)" if self.seconds and self.rows_written else ""),
         ]
         if self.empty:
-            lines.append(f"  empty    {self.empty} objects have no rows: nothing was found in them")
+            lines.append(f"  empty    {self.empty} objects have no rows, as no content was found in them")
         if self.partly:
             first = self.partly_read[0]
             example = f"{printable(first['source'])}: {first['message']}"

@@ -1,6 +1,6 @@
-"""One run of a pipeline: list the source, compare it with the ledger, process, remove, report.
+"""A run of a pipeline: list the source, compare it with the ledger, process, remove, report.
 
-The module knows nothing of PDFs, images or videos, and meets Ray in `process` alone.
+The module is independent of PDFs, images and videos, and only `process_objects` uses Ray.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ingest.migration.steps import prepare_ledger_and_migration, switch_if_compl
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.milvus.expressions import prefix_filter
 from ingest.milvus.schema import ensure_sources
-from ingest.run.options import Options
-from ingest.run.processing import process
+from ingest.run.options import RunOptions
+from ingest.run.processing import process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
 from ingest.stages.resources import check_resources
@@ -35,18 +35,18 @@ from ingest.store.object_store import list_objects, normalise_source
 
 
 class Run:
-    """Brings Milvus to what the store holds under a source.
+    """Brings the rows in Milvus up to date with the objects under a source.
 
     Args:
-        pipeline: how its objects become rows.
-        options: how the user wants it done.
-        say: prints a line for a person.
+        pipeline: turns objects into rows.
+        options: the options of the run.
+        say: prints a line for people.
 
     Raises:
         JobError: the source, Milvus or the options cannot be used.
     """
 
-    def __init__(self, pipeline: Pipeline, options: Options, say: Callable[[str], None]) -> None:
+    def __init__(self, pipeline: Pipeline, options: RunOptions, say: Callable[[str], None]) -> None:
         self._started = time.monotonic()
         self._pipeline = pipeline
         self._options = options
@@ -63,11 +63,11 @@ class Run:
         )  # fmt: skip
 
     def execute(self) -> Report:
-        """Do the run, once.
+        """Execute the run, once.
 
         Raises:
-            JobError: it could not be finished. Its writes stay, and the next run resumes from there.
-            TooManyFailedError: it was finished, and more objects failed than allowed; the report is in its arguments.
+            JobError: the run could not finish. Its writes are kept, and the next run resumes from there.
+            TooManyFailedError: the run finished, but too many objects failed; the report is in the error's arguments.
         """
         with errors_as_sentences(self._options.milvus_uri):
             if self._options.dry_run:
@@ -109,24 +109,26 @@ class Run:
             target = self._target(ledger)
             outcome = ObjectOutcomes()
             if work.count:
-                outcome, stages = process(self._pipeline, self._options, target, work, is_lite(self._client), self._say)
+                outcome, stages = process_objects(
+                    self._pipeline, self._options, target, work, is_lite(self._client), self._say
+                )
                 self._report.stages.update(stages)
             if missing.count:
                 self._report.deleted, rows_deleted = ObjectWriter(self._client, target).remove(missing.sources())
                 outcome.rows_deleted += rows_deleted
             self._report.record(outcome)
-            # Once a run: flushed rows are fast to search. (A server would flush some time later; Milvus Lite answers a
-            # full-text query over 7,600 unflushed rows in 5 s and over flushed ones in 0.1 s.)
+            # Flush once per run, since flushed rows are fast to search. (A server flushes later anyway; Milvus Lite
+            # answers a full-text query over 7,600 unflushed rows in 5 s, and over flushed ones in 0.1 s.)
             for collection in (*target.collections, target.ledger):
                 self._client.flush(collection, timeout=TIMEOUT)
 
     def _ledger(self) -> str:
-        """The ledger that the run compares with: its staging ledger while its collections are not searched yet."""
+        """The ledger to compare with: the staging ledger as long as searches do not use the run's collections."""
         staged = is_staged(self._client, self._names, self._options.migrate)
         return self._names.staging if staged or is_switch_interrupted(self._client, self._names) else self._names.ledger
 
     def _target(self, ledger: str) -> Target:
-        """Create, load and publish the collections that the run writes to."""
+        """Create, load and publish the collections of the run."""
         self._prepare()
         publish(self._client, self._names)
         ensure = ensure_sources if ledger == self._names.staging else ensure_ledger
@@ -144,7 +146,7 @@ class Run:
         )  # fmt: skip
 
     def _plan(self, ledger: str, work: WorkList, missing: WorkList) -> None:
-        """Fill the two work lists, and count every object in the report."""
+        """Fill the lists of work and of missing objects, and count every listed object in the report."""
         options, report = self._options, self._report
         started = time.monotonic()
         self._say(f"listing {self._source}")
@@ -188,35 +190,33 @@ class Run:
         report = self._report
         if not report.listed:
             self._say(
-                f"nothing of this pipeline is under {printable(self._source)}; check the prefix, which is literal"
+                f"no object under {printable(self._source)} is of this pipeline; check the prefix, which is literal"
             )
         self._say(
             f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} "
             "unchanged, " + (f"{report.kept} missing and kept" if report.kept else f"{missing.count} missing")
         )
         if ignored.count:
-            self._say(
-                f"ignored, as the name is of another kind of file: {ignored.count}, such as {printable(ignored.first)}"
-            )
+            self._say(f"ignored by name: {ignored.count}, such as {printable(ignored.first)}")
         if only_failed is not None:
             seen = ", ".join(f"{count} x {printable(reason)}" for reason, count in only_failed.seen.most_common(10))
-            self._say(f"only failed objects; of those listed, the ledger knows these: {seen or 'none'}")
+            self._say(f"processing only failed objects; their failures in the ledger: {seen or 'none'}")
             if not work.count and only_failed.reason:
-                self._say(f"none of them failed for {printable(only_failed.reason)!r}, and so nothing is done")
+                self._say(f"none of them failed for {printable(only_failed.reason)!r}, so there is nothing to do")
 
     def _check_failed(self) -> None:
-        """Raises TooManyFailedError.
+        """Raise TooManyFailedError if more than the allowed fraction of the listed objects has failed.
 
-        The fraction is of all listed objects, not of those processed: one bad file among a hundred is no reason to fail
-        the next run, which has only that one to retry; and fifty fail the next run too, which has none. A run with
-        `only_failed` is about its own objects alone.
+        The fraction refers to listed and not to processed objects: with one bad file among a hundred, the next run has
+        only that file to retry and must not fail; with fifty, it has none to retry and must fail all the same. A run
+        with `only_failed` counts only the failures of its own objects.
         """
         report, options = self._report, self._options
         failed_before = report.failed_before if options.only_failed is None else 0
         failed = report.failed + failed_before
         if options.dry_run or failed <= math.floor(options.max_failed_fraction * report.listed):
             return
-        before = f" ({failed_before} of them in runs before)" if failed_before else ""
+        before = f" ({failed_before} of them in earlier runs)" if failed_before else ""
         first = next(iter(report.failures), None)
         raise TooManyFailedError(
             f"{failed} of {report.listed} objects failed{before}, more than --max-failed-fraction "
@@ -224,7 +224,7 @@ class Run:
             + (
                 f"the first: {printable(first['source'])}: {first['message']}"
                 if first
-                else "the ledger says why: replace the objects, or retry them with --only-failed"
+                else "the ledger holds the reasons; replace the objects, or retry them with --only-failed"
             ),
             report,
         )

@@ -1,4 +1,4 @@
-"""How every job script begins and ends: its last words, its report and its exit code."""
+"""The frame of every job script: signals, errors as sentences, the report and the exit code."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from pathlib import Path
 from ingest.common.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError
 from ingest.common.redaction import redact
 from ingest.common.text import one_line
-from ingest.run.report import PREFIX, Report
+from ingest.run.report import REPORT_PREFIX, Report
 
 
 def say(line: str) -> None:
-    """A line for a person, at once: a job's output is followed while it runs."""
+    """Print a line for people at once, since they follow the output of a running job."""
     print(redact(line), flush=True)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: to a run it is what Ctrl-C is."""
+    """SIGTERM arrived. A run treats it like Ctrl-C."""
 
 
-def finish(work: Callable[[], Report], report_path: str) -> int:
-    """Do the work, then print its summary and the REPORT line, or one sentence behind `ERROR: `.
+def run_job_script(work: Callable[[], Report], report_path: str) -> int:
+    """Do the work, then print its summary and the REPORT line, or one sentence after `ERROR: `.
 
     Args:
-        work: the run.
-        report_path: the report is written there too; empty: nowhere.
+        work: does the run and returns its report.
+        report_path: file that also receives the report; empty for none.
 
     Returns:
-        The exit code: an ExitCode, or 128 and the number of the signal that ended the work, as shells have it.
+        The exit code: an ExitCode, or like in a shell, 128 plus the number of the signal that ended the work.
     """
-    # The C++ cores of gRPC and Ray print what their Python sides raise anyway, and more; both read these when imported.
+    # The C++ cores of gRPC and Ray also print errors that Python raises. Both read these variables on import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # pymilvus loads gRPC, whose fork handlers abort 1 in 45 forked children, and so 1 in 12 starts of a local Ray.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    # Below `uv run` Ray would replace the working_dir that the workers get by the current folder, or refuse to start.
+    # Under `uv run`, Ray would replace the workers' working_dir by the current folder, or refuse to start.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    # Its stack frames at a SIGTERM are no news for an operator, and after them it aborts.
+    # At a SIGTERM, Ray would print stack frames of no use to an operator, and then abort.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     code: int = ExitCode.OK
     report: Report | None = None
@@ -62,9 +62,9 @@ def finish(work: Callable[[], Report], report_path: str) -> int:
     except KeyboardInterrupt as error:
         signum = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         code = 128 + signum
-        _error(f"the run was interrupted ({signum.name}); what was written stays, and the next run goes on from there")
+        _error(f"the run was interrupted ({signum.name}); its writes are kept, and the next run resumes from there")
     except Exception as error:
-        # Nobody foresaw this one: whoever mends it needs the traceback, whoever is on call the sentence after it.
+        # An unexpected error: a developer needs the traceback, an operator the sentence after it.
         print(redact(traceback.format_exc()), file=sys.stderr)
         code = ExitCode.OTHER
         _error(f"the run failed unexpectedly ({type(error).__name__}): {one_line(error)}")
@@ -74,7 +74,7 @@ def finish(work: Callable[[], Report], report_path: str) -> int:
         say(report.summary())
         if report_path:
             try:
-                Path(report_path).write_text(report.line().removeprefix(PREFIX) + "\n", encoding="utf-8")
+                Path(report_path).write_text(report.line().removeprefix(REPORT_PREFIX) + "\n", encoding="utf-8")
             except OSError as error:
                 code = code or ExitCode.CONFIGURATION
                 _error(f"--report {report_path!r} cannot be written: {error.strerror}; the report is in the next line")
@@ -83,7 +83,7 @@ def finish(work: Callable[[], Report], report_path: str) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is under way
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run is already ending
     raise Terminated
 
 

@@ -1,1 +1,1 @@
-"""Questions and images to pages, pictures and moments."""
+"""Search the ingested collections: pages, images, spoken passages and video frames, by a question or an image."""

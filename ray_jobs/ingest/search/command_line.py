@@ -1,4 +1,4 @@
-"""The command line of the search: questions and images in, answers out as text, JSON or a page."""
+"""The command line of the search: it takes questions and images, and prints hits as text, JSON or an HTML page."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 from ingest.common.errors import ConfigurationError, ExitCode, JobError
 from ingest.common.text import one_line
 from ingest.milvus.client import check_prefix, connect, errors_as_sentences, without_credentials
-from ingest.run.flags import COUNT, SWITCH, Flag, Parser, ValueType
+from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.options import MILVUS_FLAGS
-from ingest.search.models import QueryModels
 from ingest.search.query import (
-    COLLECTION,
-    OF_TEXT,
+    COLLECTIONS_BY_KIND,
+    TEXT_KINDS,
     Hit,
     HitKind,
-    Mode,
     PageHit,
+    SearchMode,
     SpokenHit,
     search_documents,
     search_frames,
     search_images,
     search_segments,
 )
+from ingest.search.query_models import QueryModels, print_to_stderr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ HEADINGS = {
     HitKind.FRAMES: "seen in videos",
 }
 
-Answer = Mapping[HitKind, Sequence[Hit]]
+HitsByKind = Mapping[HitKind, Sequence[Hit]]
 
 
 def _kinds(text: str) -> list[HitKind]:
@@ -58,51 +58,59 @@ def _kinds(text: str) -> list[HitKind]:
 
 
 FLAGS = (
-    Flag("image", "Search for images and frames that resemble this image, too.", metavar="PATH"),
+    Flag("image", "Also search for images and frames that resemble this image.", metavar="PATH"),
     *MILVUS_FLAGS,
     Flag(
         "in",
-        f"Search only in these: any of {','.join(HitKind)}. By default, in everything that was ingested.",
+        f"Kinds of hits to search for: any of {','.join(HitKind)}. By default, all kinds that were ingested.",
         ValueType(_kinds, {"type": "string"}),
         metavar="KINDS",
     ),
     Flag(
         "embedding-model",
-        "Model of the texts. By default, the one that they were ingested with; --mode words needs none.",
+        "Model that embeds the question for texts. By default, the one that embedded them. --mode words needs none.",
         metavar="NAME",
         default="",
     ),
     Flag(
         "clip-model",
-        "Model of the images and frames. By default, the one that they were ingested with.",
+        "Model that embeds the question or image for images and frames. By default, the one that embedded them.",
         metavar="NAME",
         default="",
     ),
     Flag(
         "clip-pretrained",
-        "Weights of an architecture that --clip-model names.",
+        "Weights of the architecture that --clip-model names, by open_clip's tag.",
         metavar="TAG",
         default="laion2b_s34b_b79k",
     ),
     Flag("limit", "Return at most N hits of each kind.", COUNT, metavar="N", default=5),
-    Flag("mode", "How texts are searched.", choices=tuple(Mode), default=Mode.HYBRID),
+    Flag(
+        "mode",
+        "Search texts by embedding (dense), by words, or by the fusion of both (hybrid).",
+        choices=tuple(SearchMode),
+        default=SearchMode.HYBRID,
+    ),
     Flag("json", "Print one JSON object per question instead of text.", SWITCH, default=False),
-    Flag("thumbnails", "Show small pictures, in a terminal with 24-bit colours.", SWITCH, default=False),
-    Flag("html", "Write a page with the answers and small pictures.", metavar="FILE"),
+    Flag("thumbnails", "Show thumbnails, in a terminal with 24-bit colours.", SWITCH, default=False),
+    Flag("html", "Write an HTML page with the answers and their thumbnails.", metavar="FILE"),
 )
 
 
 def search(argv: Sequence[str] | None, description: str) -> int:
-    """Answer the questions on the command line; returns the exit code.
+    """Answer the questions on the command line.
 
     Args:
-        argv: without the program's name; None means this process's.
-        description: for `--help`.
+        argv: arguments without the program's name; None for those of this process.
+        description: description of the script in `--help`.
+
+    Returns:
+        The exit code.
     """
-    parser = Parser(description, FLAGS)
+    parser = FlagParser(description, FLAGS)
     parser.add_argument("question", nargs="*", help="One or more questions, each in quotes.")
     arguments = parser.parse_args(argv)
-    arguments.kinds, arguments.mode = vars(arguments)["in"], Mode(arguments.mode)
+    arguments.kinds, arguments.mode = vars(arguments)["in"], SearchMode(arguments.mode)
     if not arguments.question and not arguments.image:
         parser.error("ask a question, or give --image")
     try:
@@ -125,14 +133,18 @@ def search(argv: Sequence[str] | None, description: str) -> int:
 
 
 def _check_files(arguments: Namespace) -> None:
-    """Before models are loaded: raises ConfigurationError for a file that is not there, or cannot be made."""
+    """Check the files before models are loaded.
+
+    Raises:
+        ConfigurationError: the image does not exist, or the page cannot be created.
+    """
     if arguments.image and not Path(arguments.image).is_file():
         raise ConfigurationError(f"--image {arguments.image!r}: there is no such file")
     if arguments.html and (Path(arguments.html).is_dir() or not Path(arguments.html).absolute().parent.is_dir()):
         raise ConfigurationError(f"--html {arguments.html!r} is a folder, or its folder does not exist; name a file")
 
 
-def _answers(arguments: Namespace) -> Iterator[tuple[str, Answer]]:
+def _answers(arguments: Namespace) -> Iterator[tuple[str, HitsByKind]]:
     client = connect(arguments.milvus_uri)
     with errors_as_sentences(arguments.milvus_uri):
         kinds = _searchable(client, arguments)
@@ -152,32 +164,32 @@ def _answer(
     models: QueryModels,
     question: str,
     image: Path | None,
-) -> Answer:
-    """The hits of each kind that can be looked in; the others are named, and taken off `kinds` if it is for good.
+) -> HitsByKind:
+    """The hits of each kind that can be searched. Prints the other kinds; removes from `kinds` those without a model.
 
     Raises:
-        ConfigurationError: a model is not to be had, of a kind that was asked for or of all.
+        ConfigurationError: a model is unavailable, and its kind was requested or is the only one.
     """
-    words_only = arguments.mode is Mode.WORDS and image is None
-    if passed_over := [kind for kind in kinds if (words_only and kind not in OF_TEXT) or (image and kind in OF_TEXT)]:
-        reason = "an image finds images and frames alone" if image else "--mode words finds texts alone"
-        print(f"not looked for in {', '.join(passed_over)}: {reason}", file=sys.stderr)
+    words_only = arguments.mode is SearchMode.WORDS and image is None
+    if skipped := [kind for kind in kinds if (words_only and kind not in TEXT_KINDS) or (image and kind in TEXT_KINDS)]:
+        reason = "an image finds only images and frames" if image else "--mode words finds only texts"
+        print_to_stderr(f"skipped {', '.join(skipped)}: {reason}")
     answer: dict[HitKind, Sequence[Hit]] = {}
-    for kind in [kind for kind in kinds if kind not in passed_over]:
-        name, limit = arguments.collection + COLLECTION[kind], arguments.limit
+    for kind in [kind for kind in kinds if kind not in skipped]:
+        name, limit = arguments.collection + COLLECTIONS_BY_KIND[kind], arguments.limit
         vector: np.ndarray | None = None
         try:
             if image is not None:
-                vector = models.of_image(kind, image)
+                vector = models.embed_image(kind, image)
             elif not words_only:
-                vector = models.of_question(kind, question)
+                vector = models.embed_question(kind, question)
         except ConfigurationError as error:
             if arguments.kinds or image or len(kinds) == 1:
                 raise
-            print(f"WARNING: not looked for in {kind}: {error}", file=sys.stderr)
+            print_to_stderr(f"WARNING: skipped {kind}: {error}")
             kinds.remove(kind)
             continue
-        if kind in OF_TEXT:
+        if kind in TEXT_KINDS:
             find = search_documents if kind is HitKind.PAGES else search_segments
             answer[kind] = find(client, name, question, vector, limit, arguments.mode)
         elif vector is not None:
@@ -187,35 +199,35 @@ def _answer(
 
 
 def _searchable(client: MilvusClient, arguments: Namespace) -> list[HitKind]:
-    """The kinds to look in, loaded.
+    """The kinds to search for, with their collections loaded.
 
     Raises:
-        ConfigurationError: one that was asked for was never ingested, or none was.
+        ConfigurationError: a requested kind was never ingested, or no kind was.
     """
     found = []
     for kind in arguments.kinds or HitKind:
-        name = arguments.collection + COLLECTION[kind]
+        name = arguments.collection + COLLECTIONS_BY_KIND[kind]
         if client.has_collection(name):
             client.load_collection(name)
             found.append(kind)
         elif arguments.kinds:
-            raise _missing(arguments, name)
+            raise _missing_collection(arguments, name)
     if not found:
-        raise _missing(arguments, arguments.collection + COLLECTION[HitKind.PAGES])
-    if arguments.image and all(kind in OF_TEXT for kind in found):
-        raise ConfigurationError("--image finds images and frames, and --in names neither, or none were ingested")
+        raise _missing_collection(arguments, arguments.collection + COLLECTIONS_BY_KIND[HitKind.PAGES])
+    if arguments.image and all(kind in TEXT_KINDS for kind in found):
+        raise ConfigurationError("--image finds only images and frames, but --in names neither, or none were ingested")
     return found
 
 
-def _missing(arguments: Namespace, name: str) -> ConfigurationError:
+def _missing_collection(arguments: Namespace, name: str) -> ConfigurationError:
     return ConfigurationError(
         f"Milvus at {without_credentials(arguments.milvus_uri)} has no collection {name!r}; ingest something first, "
         "or check --collection"
     )
 
 
-def _show(question: str, answer: Answer, thumbnails: bool) -> None:
-    from ingest.search.thumbnails import as_blocks, thumbnail, title
+def _show(question: str, answer: HitsByKind, thumbnails: bool) -> None:
+    from ingest.search.thumbnails import terminal_blocks, thumbnail, title
 
     print(f"\n{question}")
     for kind, hits in answer.items():
@@ -228,14 +240,14 @@ def _show(question: str, answer: Answer, thumbnails: bool) -> None:
             if isinstance(hit, (PageHit, SpokenHit)):
                 print(f"     {one_line(hit.text, 160)}")
             if thumbnails and (picture := thumbnail(hit)) is not None:
-                print(as_blocks(picture))
+                print(terminal_blocks(picture))
 
 
 def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]]) -> None:
-    from ingest.search.thumbnails import as_html
+    from ingest.search.thumbnails import html_page
 
     try:
-        Path(path).write_text(as_html(answers), encoding="utf-8")
+        Path(path).write_text(html_page(answers), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--html {path!r} cannot be written: {error.strerror}") from None
-    print(f"answers with pictures: {path}", file=sys.stderr)
+    print_to_stderr(f"wrote the answers with thumbnails to {path}")

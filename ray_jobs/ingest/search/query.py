@@ -1,6 +1,6 @@
-"""Find what answers a question: pages and spoken passages by meaning and by words, images and frames by what they show.
+"""Search the collections: pages and spoken passages by meaning and by words, images and frames by their content.
 
-Scores compare only within one list of one answer; higher is better.
+Scores are comparable only within one list of hits; higher is better.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 CANDIDATES = 50
-"""Rows that each of the two searches hands to the fusion."""
+"""Rows that each of the two searches contributes to the fusion."""
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
 
-
-VERBATIM = 4
-"""Words in a row that a passage shares with a question which is quoted from it."""
+MIN_QUOTED_WORDS = 4
+"""Consecutive words that a question and a passage must share for the question to count as a quotation."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
 
 
-class Mode(StrEnum):
+class SearchMode(StrEnum):
+    """How texts are searched: by embedding, by words (BM25), or by the fusion of both."""
+
     HYBRID = "hybrid"
     DENSE = "dense"
     WORDS = "words"
 
 
 class HitKind(StrEnum):
-    """What is looked for."""
+    """The kind of a hit, by the name that `--in` gives it."""
 
     PAGES = "pages"
     IMAGES = "images"
@@ -50,20 +51,21 @@ class HitKind(StrEnum):
     FRAMES = "frames"
 
 
-COLLECTION = {
+COLLECTIONS_BY_KIND = {
     HitKind.PAGES: DOCUMENTS,
     HitKind.IMAGES: IMAGES,
     HitKind.SPOKEN: VIDEO_SEGMENTS,
     HitKind.FRAMES: VIDEO_FRAMES,
 }
+"""The collection of each kind, without the prefix."""
 
-OF_TEXT = (HitKind.PAGES, HitKind.SPOKEN)
-"""Kinds whose vectors are of a text model; those of the others are of a CLIP model."""
+TEXT_KINDS = (HitKind.PAGES, HitKind.SPOKEN)
+"""Kinds that a text model embeds; a CLIP model embeds the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageHit:
-    """A page that answers, with its best chunk."""
+    """A page, counted from 1, with the text of its best chunk."""
 
     source: str
     version: str
@@ -85,7 +87,7 @@ class ImageHit:
 
 @dataclass(frozen=True, slots=True)
 class SpokenHit:
-    """A passage, from the second at which it comes to what was asked."""
+    """A spoken passage: the answer begins at the second `start`, and the passage ends at the second `end`."""
 
     source: str
     version: str
@@ -97,7 +99,7 @@ class SpokenHit:
 
 @dataclass(frozen=True, slots=True)
 class FrameHit:
-    """A key frame, with its second in the video."""
+    """A key frame, with its time in seconds from the start of the video."""
 
     source: str
     version: str
@@ -114,17 +116,17 @@ def search_documents(
     question: str,
     vector: np.ndarray | None,
     limit: int = 5,
-    mode: Mode = Mode.HYBRID,
+    mode: SearchMode = SearchMode.HYBRID,
 ) -> list[PageHit]:
     """The best pages for a question, each once.
 
     Args:
-        collection: of text rows.
-        question: in any language; what BM25 searches.
-        vector: its embedding, shape (dimension,); None for Mode.WORDS.
+        collection: full name of the collection of chunks.
+        question: in any language; BM25 searches for its words.
+        vector: embedding of the question, shape (dimension,); None for SearchMode.WORDS.
     """
     pages: dict[tuple[str, int], PageHit] = {}
-    for row, score in _by_text(client, collection, question, vector, mode, ["page", "text"]):
+    for row, score in _search_texts(client, collection, question, vector, mode, ["page", "text"]):
         key = (row["source"], row["page"])
         pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score))
     return list(pages.values())[:limit]
@@ -136,32 +138,32 @@ def search_segments(
     question: str,
     vector: np.ndarray | None,
     limit: int = 5,
-    mode: Mode = Mode.HYBRID,
+    mode: SearchMode = SearchMode.HYBRID,
 ) -> list[SpokenHit]:
-    """The best spoken passages for a question; arguments as for `search_documents`."""
-    found = _by_text(client, collection, question, vector, mode, ["start", "end", "text", "metadata"])
+    """The best spoken passages for a question; the arguments are those of `search_documents`."""
+    found = _search_texts(client, collection, question, vector, mode, ["start", "end", "text", "metadata"])
     return [
-        SpokenHit(row["source"], row["version"], moment(question, row), row["end"], row["text"], score)
+        SpokenHit(row["source"], row["version"], answer_time(question, row), row["end"], row["text"], score)
         for row, score in found[:limit]
     ]
 
 
-def moment(question: str, row: Mapping[str, Any]) -> float:
-    """The second at which a passage comes to what was asked.
+def answer_time(question: str, row: Mapping[str, Any]) -> float:
+    """The second of a video at which a passage answers the question.
 
-    Where the question is in the passage word for word, the time at which these words begin, by their place between the
-    times of its segments; else the time of the segment that shares most words with the question.
+    If the passage quotes the question, this is the time of the first quoted word, interpolated between the times of the
+    segments. Otherwise it is the start of the segment that shares the most words with the question.
 
     Args:
-        row: of the collection of passages, with `start`, `end`, `text` and `metadata`.
+        row: a row of the collection of passages, with `start`, `end`, `text` and `metadata`.
     """
     marks = row["metadata"].get("marks") or [[0, row["start"]]]
     starts = [at for at, _ in marks]
     text = row["text"]
-    asked, said = _words(question), _words(text)
+    asked, said = _words_with_offsets(question), _words_with_offsets(text)
     same = SequenceMatcher(None, [word for word, _ in asked], [word for word, _ in said], False).find_longest_match()
-    if same.size >= min(VERBATIM, len(asked)) > 0:
-        at = said[max(same.b - same.a, 0)][1]  # the question's first words may have been misheard
+    if same.size >= min(MIN_QUOTED_WORDS, len(asked)) > 0:
+        at = said[max(same.b - same.a, 0)][1]  # the model may have misheard the first words of the question
         return float(np.interp(at, [*starts, len(text)], [*(start for _, start in marks), row["end"]]))
     wanted = {word for word, _ in asked}
     shared = [
@@ -170,35 +172,35 @@ def moment(question: str, row: Mapping[str, Any]) -> float:
     return float(marks[shared.index(max(shared))][1])
 
 
-def _words(text: str) -> list[tuple[str, int]]:
-    """Words, and in scripts without spaces characters, with their places in the text."""
+def _words_with_offsets(text: str) -> list[tuple[str, int]]:
+    """Words with their offsets in the text; in scripts without spaces, each character is a word."""
     return [(match[0].lower(), match.start()) for match in _WORD.finditer(text)]
 
 
 def search_images(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[ImageHit]:
-    """The images that are nearest to a text's or an image's CLIP embedding, shape (dimension,)."""
-    found = _nearest(client, collection, vector, ["width", "height"], limit)
+    """The images nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
+    found = _search_vectors(client, collection, vector, ["width", "height"], limit)
     return [ImageHit(row["source"], row["version"], row["width"], row["height"], score) for row, score in found]
 
 
 def search_frames(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[FrameHit]:
-    """The key frames that are nearest to a text's or an image's CLIP embedding, shape (dimension,)."""
-    found = _nearest(client, collection, vector, ["time"], limit)
+    """The key frames nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
+    found = _search_vectors(client, collection, vector, ["time"], limit)
     return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
 
 
-def _by_text(
+def _search_texts(
     client: MilvusClient,
     collection: str,
     question: str,
     vector: np.ndarray | None,
-    mode: Mode,
+    mode: SearchMode,
     fields: Sequence[str],
 ) -> list[tuple[dict[str, Any], float]]:
     from pymilvus import AnnSearchRequest, RRFRanker
 
-    if mode is Mode.DENSE and vector is not None:
-        return _nearest(client, collection, vector, fields, CANDIDATES)
+    if mode is SearchMode.DENSE and vector is not None:
+        return _search_vectors(client, collection, vector, fields, CANDIDATES)
     words = AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
     output = ["source", "version", *fields]
     if vector is None:
@@ -206,25 +208,26 @@ def _by_text(
             collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=CANDIDATES,
             output_fields=output, timeout=TIMEOUT,
         )  # fmt: skip
-        # Milvus Lite gives them as distances, that is negative.
+        # Milvus Lite returns scores as distances, which are negative.
         return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
-    else:
-        dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=CANDIDATES, param=_near(CANDIDATES))
-        found = client.hybrid_search(
-            collection, [dense, words], RRFRanker(RRF_K), limit=CANDIDATES, output_fields=output, timeout=TIMEOUT
-        )
+    dense = AnnSearchRequest(
+        data=[vector], anns_field="embedding", limit=CANDIDATES, param=_vector_search_params(CANDIDATES)
+    )
+    found = client.hybrid_search(
+        collection, [dense, words], RRFRanker(RRF_K), limit=CANDIDATES, output_fields=output, timeout=TIMEOUT
+    )
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 
 
-def _nearest(
+def _search_vectors(
     client: MilvusClient, collection: str, vector: np.ndarray, fields: Sequence[str], limit: int
 ) -> list[tuple[dict[str, Any], float]]:
     found = client.search(
-        collection, data=[vector], anns_field="embedding", search_params=_near(limit), limit=limit,
+        collection, data=[vector], anns_field="embedding", search_params=_vector_search_params(limit), limit=limit,
         output_fields=["source", "version", *fields], timeout=TIMEOUT,
     )  # fmt: skip
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 
 
-def _near(limit: int) -> dict[str, Any]:
+def _vector_search_params(limit: int) -> dict[str, Any]:
     return {"metric_type": "COSINE", "params": {"ef": 2 * limit}}

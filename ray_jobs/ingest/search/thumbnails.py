@@ -1,4 +1,4 @@
-"""Small pictures of what a search has found: for a page of HTML, or for a terminal that shows colours."""
+"""Thumbnails of hits, for an HTML page or a terminal with colours."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from ingest.store.temporary_folder import temporary_folder
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIDE = 320
-"""Pixels of the longer side."""
+MAX_SIDE = 320
+"""Pixels of a thumbnail's longer side."""
 
-COLUMNS = 32
-"""Characters of a thumbnail in a terminal."""
+TERMINAL_COLUMNS = 32
+"""Width in characters of a thumbnail in a terminal."""
 
 
 def thumbnail(hit: Hit) -> Image | None:
-    """A small picture of the hit; None where there is nothing to see, or its object is not there any more."""
+    """A thumbnail of the hit; None if it has no picture or its object is gone."""
     try:
         with temporary_folder() as folder, object_file(hit.source, hit.version, folder) as path:
             picture = _picture(hit, path)
-    except Exception:  # a thumbnail is no reason to lose an answer, whatever a store or a decoder says
+    except Exception:  # an answer is worth more than its thumbnail, whatever a store or a decoder raises
         return None
     if picture is not None:
-        picture.thumbnail((SIDE, SIDE))
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return picture
 
 
@@ -47,13 +47,13 @@ def _picture(hit: Hit, path: Path) -> Image | None:
 
             with pymupdf.open(path) as document:
                 page = document[hit.page - 1]
-                scale = SIDE / max(page.rect.width, page.rect.height, 1)
+                scale = MAX_SIDE / max(page.rect.width, page.rect.height, 1)
                 pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False)
                 return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
         case ImageHit():
             prepare()
             with Image.open(path) as image:
-                image.draft("RGB", (SIDE, SIDE))
+                image.draft("RGB", (MAX_SIDE, MAX_SIDE))
                 return to_rgb(ImageOps.exif_transpose(image))
         case FrameHit():
             from ingest.media.single_frame import frame_at
@@ -62,10 +62,10 @@ def _picture(hit: Hit, path: Path) -> Image | None:
     return None
 
 
-def as_blocks(picture: Image) -> str:
-    """Lines of half blocks, each two pixels of 24-bit colour one above the other."""
-    width = COLUMNS
-    height = max(1, round(COLUMNS * picture.height / picture.width / 2)) * 2
+def terminal_blocks(picture: Image) -> str:
+    """The picture as lines of half blocks, each of which shows two pixels, one above the other, in 24-bit colour."""
+    width = TERMINAL_COLUMNS
+    height = max(1, round(TERMINAL_COLUMNS * picture.height / picture.width / 2)) * 2
     pixels = np.asarray(picture.convert("RGB").resize((width, height)))
     lines = []
     for y in range(0, height, 2):
@@ -77,8 +77,8 @@ def as_blocks(picture: Image) -> str:
     return "\n".join(lines)
 
 
-def as_html(answers: Iterable[tuple[str, Iterable[Hit]]]) -> str:
-    """A page with all answers and their thumbnails, which needs no other file."""
+def html_page(answers: Iterable[tuple[str, Iterable[Hit]]]) -> str:
+    """A self-contained HTML page with all answers and their thumbnails."""
     from jinja2 import Environment
 
     page = Environment(autoescape=True).from_string(_PAGE)
@@ -99,7 +99,7 @@ p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>
 
 
 def title(hit: Hit) -> str:
-    """Where it is, in a few words: `page 3 of paper.pdf`, `12:04 in lecture.mp4`."""
+    """The place of a hit in a few words: `page 3 of paper.pdf`, `12:04 in lecture.mp4`."""
     name = printable(hit.source.rsplit("/", 1)[-1])
     match hit:
         case PageHit():
@@ -112,14 +112,14 @@ def title(hit: Hit) -> str:
 
 
 def clock(seconds: float) -> str:
-    """`12:04`, or `1:12:04`."""
+    """Seconds as a clock shows them: `12:04`, or `1:12:04`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _data_uri(hit: Hit) -> str:
-    """The thumbnail of a hit as a `data:` URI; empty where it has none."""
+    """The thumbnail of a hit as a `data:` URI; empty if it has none."""
     picture = thumbnail(hit)
     if picture is None:
         return ""

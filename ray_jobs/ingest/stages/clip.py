@@ -14,7 +14,7 @@ class ClipStage:
 
     Args:
         model, pretrained, dimension: as in `ClipModel`.
-        size: side of the pictures in pixels, see `square_of`.
+        size: side of the pictures in pixels, see `input_square`.
         threads, batch_size, device: as for `ClipEncoder`.
         observe: called after loading, and after each batch.
     """

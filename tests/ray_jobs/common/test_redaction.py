@@ -9,7 +9,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.redaction import hide_credentials, redact
 from ingest.common.text import one_line, printable
-from ingest.run.script import finish
+from ingest.run.script import run_job_script
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
@@ -68,7 +68,7 @@ def test_an_interrupted_run_ends_in_one_sentence(capsys):
     def work():
         raise KeyboardInterrupt
 
-    assert finish(work, "") == 130
+    assert run_job_script(work, "") == 130
     assert "ERROR: the run was interrupted (SIGINT)" in capsys.readouterr().err
 
 
@@ -78,7 +78,7 @@ def test_a_terminated_run_ends_in_one_sentence_and_restores_the_signal_handler(c
     def work():
         signal.raise_signal(signal.SIGTERM)
 
-    assert finish(work, "") == 143
+    assert run_job_script(work, "") == 143
     assert "ERROR: the run was interrupted (SIGTERM)" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -92,7 +92,7 @@ def test_a_traceback_holds_no_secret(capsys):
     def work():
         raise RuntimeError(f"connect failed: http://root:hunter22@host with {SECRET}")
 
-    assert finish(work, "") == 1
+    assert run_job_script(work, "") == 1
     output = "".join(capsys.readouterr())
     assert "Traceback" in output
     assert not [secret for secret in (SECRET, "hunter22") if secret in output]

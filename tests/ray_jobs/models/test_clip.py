@@ -1,4 +1,4 @@
-"""A CLIP model by name or folder, its vectors, and what happens where a GPU is too small for a batch."""
+"""A CLIP model is found by name or folder, embeds images and texts, and halves batches that exceed a GPU's memory."""
 
 import io
 
@@ -11,8 +11,8 @@ from ingest.common.errors import ConfigurationError, JobError
 from ingest.common.square import Square
 from ingest.image.decoder import prepare, read_image
 from ingest.models.clip_encoder import ClipEncoder
-from ingest.models.clip_model import find_clip_model, square_of
-from ingest.models.gpu_memory import Batches
+from ingest.models.clip_model import find_clip_model, input_square
+from ingest.models.gpu_memory import AdaptiveBatches
 
 pytestmark = pytest.mark.tier("parts")  # each test loads torch, and most load open_clip
 
@@ -30,7 +30,7 @@ def encoder(model):
 @pytest.fixture(scope="module")
 def photos(model):
     prepare()
-    square = square_of(model)
+    square = input_square(model)
     made = [read_image(data, square, 1 << 30).pixels for data in make_photos().values()]
     return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), square.size, square.size, 3)
 
@@ -44,21 +44,21 @@ def test_a_folder_is_described_with_and_without_its_schema(clip_path, model):
     assert find_clip_model(f"local-dir:{clip_path}", "whatever") == model
     assert (model.dimension, model.pretrained) == (384, None)
     assert model.weight_bytes > 50_000_000
-    assert square_of(model) == Square(240)
+    assert input_square(model) == Square(240)
 
 
-def test_the_default_is_described_without_loading_anything():
+def test_the_default_model_is_described_without_loading_it():
     model = find_clip_model("ViT-B-32", "laion2b_s34b_b79k")
     assert (model.dimension, model.identity) == (512, "ViT-B-32/laion2b_s34b_b79k")
-    assert square_of(model) == Square(224)
+    assert input_square(model) == Square(224)
 
 
 def test_other_weights_of_the_same_architecture_are_another_model():
     assert find_clip_model("ViT-B-32", "openai").identity != find_clip_model("ViT-B-32", "laion2b_s34b_b79k").identity
 
 
-def test_a_model_that_squashes_its_images_says_so():
-    assert square_of(find_clip_model("ViT-SO400M-14-SigLIP-384", "webli")) == Square(384, squash=True)
+def test_a_model_that_squashes_its_images_has_a_squashed_input():
+    assert input_square(find_clip_model("ViT-SO400M-14-SigLIP-384", "webli")) == Square(384, squash=True)
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,22 @@ def test_a_model_that_squashes_its_images_says_so():
         ("hf-hub:no/such-model", "x", "was not found"),
     ],
 )
-def test_a_model_that_is_not_there_is_said_in_a_sentence(name, pretrained, words):
+def test_a_missing_model_is_reported_in_one_sentence(name, pretrained, words):
     with pytest.raises(ConfigurationError, match=words):
         find_clip_model(name, pretrained)
 
 
-def test_weights_that_open_clip_does_not_know_are_said_in_a_sentence():
+def test_unknown_weights_are_reported_in_one_sentence():
     with pytest.raises(ConfigurationError, match=r"no such weights of ViT-B-32; it knows .*laion2b_s34b_b79k"):
-        square_of(find_clip_model("ViT-B-32", "nobody"))
+        input_square(find_clip_model("ViT-B-32", "nobody"))
 
 
-def test_a_folder_of_another_kind_is_refused(tmp_path):
+def test_a_folder_without_an_open_clip_model_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"it needs open_clip_config\.json"):
         find_clip_model(str(tmp_path), "")
 
 
-def test_vectors_are_those_of_open_clip_by_hand(model, vectors):
+def test_vectors_equal_those_of_open_clip(model, vectors):
     import open_clip
     import torch
 
@@ -111,8 +111,8 @@ def test_no_image_gives_no_vector(encoder):
     assert encoder.encode_images(np.empty((0, 240, 240, 3), np.uint8)).shape == (0, 384)
 
 
-def test_a_model_of_another_dimension_than_expected_is_an_error(model):
-    with pytest.raises(ValueError, match="gives vectors of 384 dimensions; 512 were expected"):
+def test_an_unexpected_dimension_is_an_error(model):
+    with pytest.raises(ValueError, match="has vectors of 384 dimensions, but 512 were expected"):
         ClipEncoder(model.name, model.pretrained, 512)
 
 
@@ -131,23 +131,23 @@ def too_large_above(limit, seen):
     return function
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_left_out():
+def test_a_batch_that_exceeds_the_memory_is_halved_and_no_input_is_lost():
     seen = []
-    batches = Batches(16)
+    batches = AdaptiveBatches(16)
     found = [item for _, items in batches.map(too_large_above(5, seen), 21) for item in items]
     assert found == list(range(21))
     assert batches.size == 4
     assert seen[0] == (0, 4)
 
 
-def test_a_single_input_that_does_not_fit_ends_in_a_sentence():
+def test_a_single_input_that_exceeds_the_memory_is_a_job_error():
     with pytest.raises(JobError, match="not enough memory for this model and a single input"):
-        list(Batches(4).map(too_large_above(0, []), 4))
+        list(AdaptiveBatches(4).map(too_large_above(0, []), 4))
 
 
-def test_other_errors_are_not_taken_for_it():
+def test_other_errors_are_raised_unchanged():
     def function(batch):
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        list(Batches(4).map(function, 4))
+        list(AdaptiveBatches(4).map(function, 4))

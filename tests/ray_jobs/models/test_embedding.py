@@ -1,14 +1,14 @@
-"""Texts whose batch a GPU does not hold are embedded in smaller ones. (There is no GPU here: its error is raised.)"""
+"""Texts are embedded in smaller batches when a batch exceeds the GPU's memory, which the test simulates."""
 
 import numpy as np
 import torch
 
-from ingest.models.text_encoder import BATCHES_AT_ONCE, TextEncoder
+from ingest.models.text_encoder import BATCHES_PER_REPORT, TextEncoder
 
 TEXTS = [f"text number {number} " * (number % 9 + 1) for number in range(40)]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_every_text_has_its_vector(minilm_path, monkeypatch):
+def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector(minilm_path, monkeypatch):
     encoder = TextEncoder(minilm_path, 384, batch_size=8)
     whole = encoder.encode(TEXTS)
     forward = encoder._model.encode_document
@@ -23,4 +23,4 @@ def test_a_batch_that_does_not_fit_is_halved_and_every_text_has_its_vector(minil
     halved = encoder.encode(TEXTS, lambda indices, vectors: done.extend(indices))
     assert np.abs(whole - halved).max() < 1e-5
     assert sorted(done) == list(range(len(TEXTS)))
-    assert encoder._batches.size == 2 * BATCHES_AT_ONCE
+    assert encoder._batches.size == 2 * BATCHES_PER_REPORT

@@ -1,4 +1,4 @@
-"""Speech to text with small real models: what is said, when, in which language, and nothing where nobody speaks."""
+"""Small real models transcribe speech with its times and its language, and add no text where nobody speaks."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from ingest.common.errors import ConfigurationError
 from ingest.common.speech import SAMPLE_RATE
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
 from ingest.models import transcriber as speech
+from ingest.models.speech_model import find_speech_model
 from ingest.models.transcriber import Transcriber
-from ingest.models.whisper_model import find_whisper_model
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def multilingual(whisper_base_path):
 
 @pytest.fixture(scope="module")
 def pcm(tmp_path_factory):
-    """Samples of a file."""
+    """Returns the samples of a file."""
     folder = tmp_path_factory.mktemp("pcm")
 
     def read(path):
@@ -64,7 +64,7 @@ def text(transcript):
     return " ".join(segment.text for segment in transcript.segments)
 
 
-def test_speech_is_written_down(english, lighthouse):
+def test_speech_is_transcribed(english, lighthouse):
     found = english.transcribe(lighthouse)
     assert "sounds twice a minute when the fog comes in" in text(found)
     assert (found.language, found.probability) == ("en", 1.0)
@@ -85,7 +85,7 @@ def test_times_count_from_the_first_sample(english, lighthouse):
     assert second[-1].end == pytest.approx(again + SECONDS, abs=1)
 
 
-def test_windows_are_cut_where_nobody_speaks(english, lighthouse, monkeypatch):
+def test_windows_end_in_silence(english, lighthouse, monkeypatch):
     samples = np.concatenate([lighthouse, silence(PAUSE), lighthouse, silence(PAUSE), lighthouse])
     whole = english.transcribe(samples)
     monkeypatch.setattr(speech, "_WINDOW", 12 * SAMPLE_RATE)
@@ -99,7 +99,7 @@ def test_windows_are_cut_where_nobody_speaks(english, lighthouse, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["nothing", "silence", "noise", "tone", "chords"])
-def test_where_nobody_speaks_there_is_no_text(english, kind):
+def test_a_recording_without_speech_has_no_text(english, kind):
     time = np.arange(30 * SAMPLE_RATE) / SAMPLE_RATE
     notes = sum(np.sin(2 * np.pi * hertz * time) * (1 + np.sin(2 * np.pi * time)) for hertz in (220, 277, 330))
     sounds = {
@@ -112,7 +112,7 @@ def test_where_nobody_speaks_there_is_no_text(english, kind):
     assert english.transcribe(sounds[kind]) == speech.Transcript([], None, 0.0)
 
 
-def test_an_english_model_reads_all_as_english(english, lighthouse):
+def test_an_english_model_takes_all_speech_for_english(english, lighthouse):
     assert english.transcribe(lighthouse, "de").language == "en"
 
 
@@ -123,28 +123,28 @@ def test_the_language_is_detected(multilingual, corpus, pcm):
     assert "dictée" in text(found)
 
 
-def test_a_recording_in_two_languages_is_written_down_in_both(multilingual, corpus, pcm):
+def test_a_recording_in_two_languages_is_transcribed_in_both(multilingual, corpus, pcm):
     found = text(multilingual.transcribe(pcm(corpus / "audio/misc/fw_multilingual.mp3")[: 45 * SAMPLE_RATE]))
     assert "Permission is hereby granted, free of charge, to any person obtaining a copy" in found
     assert "Jeden, der diese Software" in found
 
 
-def test_a_language_that_is_none_is_a_wrong_argument(multilingual, lighthouse):
+def test_an_unknown_language_is_a_configuration_error(multilingual, lighthouse):
     with pytest.raises(ConfigurationError, match="'klingon'"):
         multilingual.transcribe(lighthouse, "klingon")
 
 
-def test_out_of_gpu_memory_halves_the_batch_and_goes_on(whisper_path, lighthouse):
+def test_a_batch_that_exceeds_the_gpu_memory_is_halved_and_no_clip_is_lost(whisper_path, lighthouse):
     sizes = []
 
     class Small(Transcriber):
-        """Holds two clips; the memory of a GPU cannot be filled here."""
+        """Simulates a GPU whose memory holds two clips."""
 
-        def _batch(self, window, batch, language, mixed):
+        def _transcribe_batch(self, window, batch, language, mixed):
             sizes.append(len(batch))
             if len(batch) > 2:
                 raise RuntimeError("CUDA failed with error out of memory")
-            return super()._batch(window, batch, language, mixed)
+            return super()._transcribe_batch(window, batch, language, mixed)
 
     small = Small(whisper_path, threads=2, batch_size=8)
     samples = np.concatenate([part for _ in range(4) for part in (lighthouse, silence(5))])
@@ -152,7 +152,7 @@ def test_out_of_gpu_memory_halves_the_batch_and_goes_on(whisper_path, lighthouse
     assert sizes == [4, 2, 2]
 
 
-def test_speech_starts_where_it_does(english, corpus, pcm):
+def test_the_times_of_the_first_and_last_segment_match_the_recording(english, corpus, pcm):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "speech" in row and not row.get("hard")][:1]
     for row in rows:
@@ -164,7 +164,7 @@ def test_speech_starts_where_it_does(english, corpus, pcm):
 
 
 def test_a_folder_is_described_by_its_files(whisper_path, whisper_base_path):
-    tiny, base = find_whisper_model(whisper_path), find_whisper_model(whisper_base_path)
+    tiny, base = find_speech_model(whisper_path), find_speech_model(whisper_base_path)
     assert (tiny.multilingual, base.multilingual) == (False, True)
     assert tiny.name == str(Path(whisper_path).resolve())
     assert tiny.identity != base.identity
@@ -181,12 +181,12 @@ def test_a_folder_is_described_by_its_files(whisper_path, whisper_base_path):
         ("/no/such/folder", "--whisper-model '/no/such/folder': there is no such folder"),
     ],
 )  # fmt: skip
-def test_a_model_that_is_not_there_is_said_in_one_sentence(name, sentence):
+def test_a_missing_model_is_reported_in_one_sentence(name, sentence):
     with pytest.raises(ConfigurationError) as caught:
-        find_whisper_model(name)
+        find_speech_model(name)
     assert str(caught.value).startswith(sentence)
 
 
-def test_a_folder_without_a_model_says_what_it_needs(tmp_path):
+def test_the_error_for_a_folder_without_a_model_names_the_needed_files(tmp_path):
     with pytest.raises(ConfigurationError, match=r"not a Whisper model in CTranslate2 form .* needs model\.bin"):
-        find_whisper_model(str(tmp_path))
+        find_speech_model(str(tmp_path))

@@ -1,4 +1,4 @@
-"""ingest_images.py on the real Ray head, object store and Milvus: photos are found, bad files cost themselves alone."""
+"""ingest_images.py with a real Ray head, object store and Milvus: photos are found, and bad files fail alone."""
 
 import json
 
@@ -12,7 +12,7 @@ ODD = make_odd_images()
 
 
 class Album:
-    """Photos and odd images under a prefix, ingested once, then again after some have changed."""
+    """Photos and odd images under a prefix, ingested once, and again after some have changed."""
 
     def __init__(self, jobs, store, client):
         self.source = f"{store.bucket(BUCKET)}/album/"
@@ -48,7 +48,7 @@ def test_every_image_that_can_be_shown_has_a_row_with_its_size(album):
     assert set(sizes) == {photo.file for photo in PHOTOS}
 
 
-def test_every_other_one_is_in_the_ledger_with_a_sentence(album):
+def test_every_other_image_is_in_the_ledger_with_a_sentence(album):
     failed = {row["source"].removeprefix(album.source): row for row in album.ledger if row["status"] == "failed"}
     assert set(failed) == {name for name, odd in ODD.items() if not odd.shown}
     assert {row["stage"] for row in failed.values()} == {"parse"}
@@ -56,7 +56,7 @@ def test_every_other_one_is_in_the_ledger_with_a_sentence(album):
     assert album.first.report["failed"] == len(failed)
 
 
-def test_a_run_after_a_change_reads_only_what_changed(album):
+def test_the_next_run_reads_only_changed_images(album):
     report = album.second.report
     assert (report["changed"], report["deleted"], report["added"]) == (1, 1, 0)
     assert report["stages"]["read"]["items"] == 1
@@ -81,7 +81,7 @@ def test_texts_and_images_find_the_photos(album, plain_jobs, tmp_path):
     assert page.read_text().count("<img ") > 2 * len(ODD)
 
 
-def test_an_image_that_is_none_is_said_in_a_sentence(album, plain_jobs, tmp_path):
+def test_a_query_image_that_is_not_an_image_is_reported_in_one_sentence(album, plain_jobs, tmp_path):
     text = tmp_path / "text.jpg"
     text.write_text("no image")
     result = plain_jobs.run("search.py", "--collection", PREFIX, "--image", str(text))

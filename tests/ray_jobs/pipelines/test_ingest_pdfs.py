@@ -1,4 +1,4 @@
-"""`ingest_pdfs.py` as a process, on a real Ray head, reading a real S3 server, writing to a real Milvus Lite server."""
+"""`ingest_pdfs.py` as a process with a real Ray head, a real S3 server and a real Milvus Lite server."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def pdf(*pages):
 
 
 def new_edition(data, text):
-    """The first page as it was, and then one more."""
+    """The unchanged first page, followed by a new one."""
     with pymupdf.open("pdf", data) as document:
         document.select([0])
         document.new_page().insert_textbox(pymupdf.Rect(50, 50, 550, 800), text, fontsize=9)
@@ -39,7 +39,7 @@ def vectors_of(client, collection):
 
 
 def rows_of(client, collection):
-    """Everything that the two collections hold, but for times and the run: rows by id, ledger by source."""
+    """The contents of both collections without times and run ids: rows by id, ledger entries by source."""
     rows = client.query(
         f"{collection}documents", filter='id != ""', limit=10_000, consistency_level="Strong",
         output_fields=["id", "source", "version", "ordinal", "page", "kind", "text", "metadata"],
@@ -57,7 +57,7 @@ def counts(result):
     return {name: result.report[name] for name in names if result.report[name]}
 
 
-# --- the first run, on the library that the tests of search.py ask too
+# --- the first run, whose collections the tests of search.py query too
 
 
 def test_the_first_run_adds_every_pdf_and_nothing_else(library):
@@ -66,14 +66,12 @@ def test_the_first_run_adds_every_pdf_and_nothing_else(library):
     assert library.first.report["source"] == library.source
 
 
-def test_what_is_no_pdf_by_its_name_is_counted(library):
+def test_objects_with_other_endings_are_ignored_and_counted(library):
     assert library.first.report["ignored"] == 1
-    assert f"ignored, as the name is of another kind of file: 1, such as {library.source}notes.txt" in (
-        library.first.stdout
-    )
+    assert f"ignored by name: 1, such as {library.source}notes.txt" in (library.first.stdout)
 
 
-def test_the_report_file_holds_what_the_last_line_says(library):
+def test_the_report_file_equals_the_last_line(library):
     assert json.loads(library.report_file) == library.first.report
 
 
@@ -88,7 +86,7 @@ def test_rows_and_ledger_agree_with_each_other_and_the_report(library, milvus_cl
     assert len(rows) == library.first.report["rows_written"]
 
 
-def test_the_report_counts_what_each_stage_did(library):
+def test_the_report_counts_the_items_of_each_stage(library):
     stages = library.first.report["stages"]
     assert stages["read"]["items"] == stages["parse"]["items"] == len(library.files)
     embedded = stages["embed"]["items"] + stages.get("reuse", {"items": 0})["items"]
@@ -105,16 +103,16 @@ def test_a_second_run_reads_no_object_and_loads_no_model(library, plain_jobs, mi
     assert rows_of(milvus_client, library.collection) == before
 
 
-def test_other_chunking_is_another_fingerprint_and_would_change_every_object(library, plain_jobs):
+def test_another_chunk_size_would_change_every_object(library, plain_jobs):
     flags = ["--source", library.source, "--collection", library.collection, "--dry-run", *SMALL_CHUNKS]
     assert counts(plain_jobs.run(SCRIPT, *flags)) == {"listed": len(library.files), "changed": len(library.files)}
 
 
-# --- a prefix that changes
+# --- a prefix whose objects change
 
 
 class Changes:
-    """The steps of a prefix's life, each a run, with what Milvus held after it."""
+    """A series of runs over a changing prefix, with the contents of Milvus after each."""
 
     def __init__(self, jobs, plain_jobs, object_store, client):
         self.source = f"{object_store.bucket(BUCKET)}/changes/"
@@ -159,12 +157,12 @@ def changes(jobs, plain_jobs, object_store, milvus_client):
     return Changes(jobs, plain_jobs, object_store, milvus_client)
 
 
-def test_a_dry_run_of_nothing_known_makes_no_collection(changes):
+def test_a_first_dry_run_creates_no_collection(changes):
     assert counts(changes.empty_dry_run) == {"listed": 4, "added": 4}
     assert changes.made_by_dry_run == []
 
 
-def test_an_object_of_more_chunks_than_a_part_holds_is_written_whole(changes):
+def test_an_object_with_more_chunks_than_fit_in_one_part_is_written_completely(changes):
     rows, ledger = changes.after_first
     entry = ledger[f"{changes.source}long.pdf"]
     own = sorted((row["ordinal"], row["page"]) for row in rows.values() if row["source"].endswith("/long.pdf"))
@@ -175,7 +173,7 @@ def test_an_object_of_more_chunks_than_a_part_holds_is_written_whole(changes):
     assert entry["metadata"] == {"pages": 300, "ocr_pages": 0, "language": "en"}
 
 
-def test_keep_missing_keeps_what_left_the_store(changes):
+def test_keep_missing_keeps_the_rows_of_deleted_objects(changes):
     assert counts(changes.keep_missing) == {"listed": 3, "unchanged": 3}
     assert changes.keep_missing.report["kept"] == 1
     assert "3 unchanged, 1 missing and kept" in changes.keep_missing.stdout
@@ -191,12 +189,12 @@ def test_a_dry_run_names_every_difference_and_changes_nothing(changes):
     assert changes.after_dry_run == changes.after_first
 
 
-def test_a_limit_bounds_what_is_processed(changes):
+def test_a_limit_bounds_the_processed_objects(changes):
     got = counts(changes.limited_dry_run)
     assert got.get("added", 0) + got.get("changed", 0) == 1
 
 
-def test_changed_deleted_and_added_objects_are_done_in_one_run(changes):
+def test_one_run_processes_changed_deleted_and_added_objects(changes):
     expected = {"listed": 5, "added": 2, "changed": 1, "unchanged": 2, "deleted": 1}
     assert counts(changes.second) == expected
     assert changes.second.report["stages"]["read"]["items"] == 3
@@ -205,11 +203,11 @@ def test_changed_deleted_and_added_objects_are_done_in_one_run(changes):
     )
 
 
-def test_afterwards_milvus_holds_exactly_what_a_clean_run_leaves(changes):
+def test_the_collections_equal_those_of_a_clean_run(changes):
     assert changes.after_second == changes.after_clean
 
 
-def test_only_texts_that_the_object_did_not_have_are_embedded_and_the_same_one_once(changes):
+def test_only_new_texts_of_an_object_are_embedded_and_each_only_once(changes):
     before, after = changes.after_first[0], changes.after_second[0]
     written = [row["text"] for row_id, row in after.items() if row_id not in before]
     had = {row["text"] for row in before.values() if row["source"].endswith(changes.names[1])}
@@ -220,19 +218,19 @@ def test_only_texts_that_the_object_did_not_have_are_embedded_and_the_same_one_o
     assert stages["reuse"]["items"] == len(written) - stages["embed"]["items"]
 
 
-def test_a_vector_that_was_known_is_the_one_that_the_model_gives(changes):
+def test_a_reused_vector_equals_the_vector_of_the_model(changes):
     assert changes.vectors_second.keys() == changes.vectors_clean.keys()
     for row_id, vector in changes.vectors_clean.items():
         np.testing.assert_allclose(changes.vectors_second[row_id], vector, atol=1e-5)
 
 
-def test_a_full_refresh_does_not_trust_what_is_stored(changes):
+def test_a_full_refresh_reuses_no_stored_vector(changes):
     first_two = sorted(changes.after_second[1])[:2]
     texts = {row["text"] for row in changes.after_second[0].values() if row["source"] in first_two}
     assert changes.refresh.report["stages"]["embed"]["items"] == len(texts)
 
 
-def test_a_full_refresh_does_everything_again_and_leaves_the_same(changes):
+def test_a_full_refresh_processes_everything_again_with_the_same_result(changes):
     assert counts(changes.refresh) == {"listed": 5, "changed": 2}
     assert changes.refresh.report["stages"]["read"]["items"] == 2
     assert changes.after_refresh == changes.after_second
@@ -243,7 +241,7 @@ def test_a_full_refresh_does_everything_again_and_leaves_the_same(changes):
 
 @pytest.fixture(scope="module")
 def bad(jobs, milvus_client, tmp_path_factory):
-    """A folder with four bad files and two good ones; the run, and what Milvus held after it."""
+    """A folder with four bad files and two good ones, the run over it, and the contents of Milvus after it."""
     folder = tmp_path_factory.mktemp("bad")
     with pymupdf.open() as document:
         document.new_page().insert_text((72, 100), "secret")
@@ -273,13 +271,13 @@ def test_too_many_failed_objects_are_exit_code_3_with_a_report(bad):
     )
 
 
-def test_what_failed_for_good_fails_the_next_run_too(bad, plain_jobs):
+def test_permanent_failures_fail_the_next_run_too(bad, plain_jobs):
     folder, _, _ = bad
     result = plain_jobs.run(SCRIPT, "--source", str(folder / "encrypted.pdf"), "--collection", "bad_")
     assert result.code == 3, result.stderr
     assert counts(result) == {"listed": 1, "unchanged": 1}
     assert result.report["failed_before"] == 1
-    assert "1 of 1 objects failed (1 of them in runs before)" in result.error
+    assert "1 of 1 objects failed (1 of them in earlier runs)" in result.error
     assert "--only-failed" in result.error
 
 
@@ -310,18 +308,18 @@ def test_every_bad_file_is_in_the_ledger_and_the_report_with_stage_and_error_typ
     assert {(entry["rows"], entry["attempts"]) for entry in failed.values()} == {(0, 1)}
 
 
-def test_only_failures_that_may_pass_would_be_tried_again(bad, plain_jobs):
+def test_only_failures_that_may_pass_are_retried(bad, plain_jobs):
     folder, first, _ = bad
     result = plain_jobs.run(SCRIPT, "--source", str(folder), "--collection", "bad_", "--dry-run")
     assert result.report["changed"] == sum(FAILURES[f["error_type"]].may_pass for f in first.report["failures"])
 
 
-# --- what ends before any work is done
+# --- runs that end before any work
 
 
 @pytest.fixture(scope="module")
 def closed_port():
-    """A port of loopback that refuses connections as long as the module runs."""
+    """A loopback port that refuses connections while the module's tests run."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield reserved.getsockname()[1]
@@ -341,7 +339,7 @@ def test_an_unknown_model_is_exit_code_2(plain_jobs, name):
 
 
 def test_a_folder_that_is_no_model_is_exit_code_2(plain_jobs, tmp_path):
-    assert "is not a sentence-transformers model" in refused(plain_jobs, 2, "--embedding-model", str(tmp_path))
+    assert "is not a usable sentence-transformers model" in refused(plain_jobs, 2, "--embedding-model", str(tmp_path))
 
 
 def test_chunks_larger_than_the_model_reads_are_exit_code_2(plain_jobs):
@@ -373,7 +371,7 @@ def test_a_missing_folder_is_exit_code_2(plain_jobs):
     assert "there is no such folder" in refused(plain_jobs, 2, source="/no/such/folder")
 
 
-def test_an_analyzer_that_no_one_knows_is_exit_code_2(plain_jobs, tmp_path):
+def test_an_unknown_analyzer_is_exit_code_2(plain_jobs, tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf("text"))
     flags = ["--analyzer", "klingon", "--collection", "klingon_"]
     result = plain_jobs.run(SCRIPT, "--source", str(tmp_path), *flags)
@@ -381,7 +379,7 @@ def test_an_analyzer_that_no_one_knows_is_exit_code_2(plain_jobs, tmp_path):
     assert "--analyzer 'klingon'" in result.error
 
 
-def test_a_ray_head_that_is_not_there_is_not_blamed_on_milvus(plain_jobs, tmp_path, closed_port):
+def test_the_error_for_a_missing_ray_head_names_ray_and_not_milvus(plain_jobs, tmp_path, closed_port):
     (tmp_path / "a.pdf").write_bytes(pdf("text"))
     flags = ["--source", str(tmp_path), "--collection", "headless_"]
     result = plain_jobs.run(SCRIPT, *flags, RAY_ADDRESS=f"127.0.0.1:{closed_port}")

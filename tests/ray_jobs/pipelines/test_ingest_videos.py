@@ -1,4 +1,4 @@
-"""ingest_videos.py on the real Ray head, object store and Milvus: what is said and seen is found with its time."""
+"""ingest_videos.py with a real Ray head, object store and Milvus: a search finds speech and scenes with their times."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ BROKEN = {name: data for name, data in make_broken_films().items() if name != "c
 
 
 class Talks:
-    """Films under a prefix, ingested once, then again after some have changed."""
+    """Films under a prefix, ingested once, and again after one was deleted."""
 
     def __init__(self, jobs, store, client):
         self.source = f"{store.bucket(BUCKET)}/talks/"
@@ -48,7 +48,7 @@ def talks(jobs, object_store, milvus_client):
     return Talks(jobs, object_store, milvus_client)
 
 
-def test_every_film_is_done_and_every_broken_one_failed_with_a_sentence(talks):
+def test_every_film_succeeds_and_every_broken_one_fails_with_a_sentence(talks):
     assert talks.first.code == 0, talks.first.stderr
     assert {name for name, row in talks.ledger.items() if row["status"] == "ok"} == {film.file for film in WHOLE}
     failed = {name: row["error_message"] for name, row in talks.ledger.items() if row["status"] == "failed"}
@@ -72,31 +72,31 @@ def test_every_scene_has_a_key_frame_and_there_are_at_most_twice_as_many(talks, 
 
 
 @pytest.mark.parametrize("film", [film for film in WHOLE if film.sound], ids=lambda film: film.file)
-def test_speech_begins_when_it_is_said(talks, film):
+def test_passages_have_the_times_of_the_speech(talks, film):
     segments = talks.of(talks.segments, film.file)
     assert abs(segments[0]["start"] - film.sound[0].sentences[0].start) < 1
     assert segments[-1]["end"] <= film.sound[0].sentences[-1].end + 1
 
 
-def test_a_film_without_sound_has_no_passages_and_sound_alone_no_frames(talks):
+def test_a_film_without_sound_has_no_passages_and_a_recording_without_video_no_frames(talks):
     assert talks.of(talks.segments, "no-audio.mp4") == []
     assert talks.of(talks.frames, "speech.flac") == talks.of(talks.frames, "valley-report.mp3") == []
 
 
-def test_the_ledger_says_what_the_file_is(talks):
+def test_the_ledger_holds_the_properties_of_a_film(talks):
     metadata = talks.ledger["coast-tour.mp4"]["metadata"]
     assert (metadata["language"], metadata["width"]) == ("en", 320)
     assert metadata["duration"] == pytest.approx(12, abs=1)
 
 
-def test_what_left_loses_its_rows_in_both_collections_and_nothing_else_is_read(talks):
+def test_a_deleted_film_loses_its_rows_in_both_collections_and_no_other_film_is_read(talks):
     report = talks.second.report
     assert (report["deleted"], report["unchanged"]) == (1, len(WHOLE) - 1 + len(BROKEN))
     assert "read" not in report["stages"]
     assert report["rows_deleted"] == talks.ledger["breakfast.mkv"]["rows"]
 
 
-def test_words_and_pictures_are_found_with_their_moment(talks, plain_jobs):
+def test_speech_and_scenes_are_found_with_their_times(talks, plain_jobs):
     flags = ["--collection", PREFIX, "--limit", "3"]
     result = plain_jobs.run("search.py", *flags, "--json", "how much water does the lake hold", "a missile in the sky")
     assert result.code == 0, result.stderr
@@ -109,12 +109,12 @@ def test_words_and_pictures_are_found_with_their_moment(talks, plain_jobs):
     )
 
 
-def test_a_person_sees_the_moment_and_the_name(talks, plain_jobs):
+def test_the_text_output_shows_the_time_and_the_file(talks, plain_jobs):
     result = plain_jobs.run("search.py", "--collection", PREFIX, "--in", "spoken", "lake behind the glacier")
     assert "1. 0:00 in valley-report.mp3" in result.stdout
 
 
-def test_without_a_word_questions_are_embedded_with_the_models_of_the_collections(talks, plain_jobs):
+def test_by_default_questions_are_embedded_with_the_models_of_the_collections(talks, plain_jobs):
     unnamed = replace(plain_jobs, models={})
     result = unnamed.run("search.py", "--collection", PREFIX, "--json", "--limit", "3", "how much water has the lake")
     assert result.code == 0, result.stderr
@@ -123,15 +123,15 @@ def test_without_a_word_questions_are_embedded_with_the_models_of_the_collection
     assert len(answer["frames"]) == 3
 
 
-def test_a_model_that_is_not_to_be_had_costs_what_it_is_for_and_nothing_else(talks, plain_jobs):
+def test_an_unavailable_model_skips_only_its_own_kind(talks, plain_jobs):
     flags = ["--collection", PREFIX, "--json", "--clip-model", "/no/such/folder"]
     result = replace(plain_jobs, models={}).run("search.py", *flags, "how much water has the lake")
     assert result.code == 0, result.stderr
     assert set(json.loads(result.stdout)) == {"question", "spoken"}
-    assert "not looked for in frames: --clip-model '/no/such/folder': there is no such folder" in result.stderr
+    assert "WARNING: skipped frames: --clip-model '/no/such/folder': there is no such folder" in result.stderr
 
 
-def test_a_model_that_is_not_to_be_had_is_an_error_where_its_kind_was_asked_for(talks, plain_jobs):
+def test_an_unavailable_model_of_a_requested_kind_is_an_error(talks, plain_jobs):
     flags = ["--collection", PREFIX, "--in", "frames,spoken", "--clip-model", "/no/such/folder"]
     result = replace(plain_jobs, models={}).run("search.py", *flags, "how much water has the lake")
     assert (result.code, result.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""Kills during a run of the video pipeline, whose objects go through four stages with models into two collections."""
+"""Kill processes during a run of the video pipeline: the next run leaves the same rows as a clean run."""
 
 import contextlib
 import subprocess
@@ -20,7 +20,7 @@ TRIES = 4
 
 
 class World:
-    """Films in the object store, and the ids that a run without a kill leaves."""
+    """Films in the object store, and the row ids of a run without a kill."""
 
     def __init__(self, jobs, store, head, client):
         self.source = f"{store.bucket(BUCKET)}/films/"
@@ -71,14 +71,14 @@ def world(jobs, object_store, ray_head, milvus_client):
 @pytest.mark.parametrize(
     "target", ["extract_media", "sandbox", "EmbedFrames", "Transcribe", "EmbedPassages", "Write", "driver"]
 )
-def test_after_a_kill_the_next_run_leaves_what_a_clean_one_would(world, target):
+def test_after_a_kill_the_next_run_leaves_the_same_rows_as_a_clean_run(world, target):
     prefix = f"killed_{target.lower()}_"
     driver = world.launch(prefix)
     hit = False
     while driver.poll() is None and not hit:
         if target == "driver":
             with contextlib.suppress(subprocess.TimeoutExpired):
-                driver.wait(20)  # by then its stages work
+                driver.wait(20)  # its stages are at work by then
         with contextlib.suppress(psutil.NoSuchProcess):
             if found := world.victims(target, driver):
                 found[0].kill()

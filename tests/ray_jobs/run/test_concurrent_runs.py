@@ -1,4 +1,4 @@
-"""Two runs over overlapping prefixes at once, with real parts: nothing lost, nothing doubled."""
+"""Two concurrent runs over overlapping prefixes, with real services, lose and duplicate no row."""
 
 import threading
 
@@ -12,7 +12,7 @@ BUCKET = "concurrent-runs"
 
 
 def contents(client, collection):
-    """Ids by source of the rows, and the ledger."""
+    """The row ids by source, and the ledger entries by source."""
     rows = client.query(
         f"{collection}documents", filter='id != ""', limit=10_000, consistency_level="Strong",
         output_fields=["id", "source"],
@@ -28,7 +28,7 @@ def contents(client, collection):
 
 
 @pytest.mark.chaos
-def test_a_backfill_beside_a_run_with_other_chunks_ends_as_one_after_the_other(jobs, object_store, milvus_client):
+def test_a_backfill_beside_a_run_with_another_chunk_size_ends_like_consecutive_runs(jobs, object_store, milvus_client):
     source = f"{object_store.bucket(BUCKET)}/pdfs/"
     for day in DAYS:
         for name, data in make_pdfs(day).items():

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, round after round: the next run leaves what a clean one would, and does nothing twice."""
+"""SIGKILL at random moments, round after round: the next run leaves the rows of a clean one and repeats no work."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ from ingest.milvus.client import connect
 from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, prepare, read_document
-from ingest.run.report import PREFIX
+from ingest.run.report import REPORT_PREFIX
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
 BUCKET, COLLECTION = "kill-rounds", "kill_"
@@ -36,7 +36,7 @@ LONG_PAGES = 300  # more chunks than one part of an object has
 TARGETS = ("parse", "sandbox", "embed", "write", "driver", "raylet", "milvus", "store")
 ROUNDS = 7 * len(TARGETS)
 TRIES = 4
-"""Runs after a kill until one has to succeed: the first may meet a part that is still coming up."""
+"""Runs after a kill, of which one must succeed: the first may meet a service that is still starting."""
 
 
 def pdf(*pages):
@@ -47,7 +47,7 @@ def pdf(*pages):
 
 
 class World:
-    """The parts of a platform, and what its store holds."""
+    """The services of a platform, and the objects in its store."""
 
     def __init__(self, store, head, milvus, model):
         self.store, self.head, self.milvus = store, head, milvus
@@ -60,7 +60,7 @@ class World:
         prepare(find_text_model(model).tokenizer_json)
 
     def change(self, number):
-        """Let some objects appear, change and go."""
+        """Add, change and delete some objects."""
         names = [f"{n:02}.pdf" for n in range(14)]
         for name in self.random.sample(names, 6):
             texts = [f"Round {number} wrote page {page} of {name} anew." for page in range(self.random.randint(1, 4))]
@@ -72,7 +72,7 @@ class World:
         self.lose_one()
 
     def lose_one(self):
-        """Let an object leave the store, or none."""
+        """Delete a random object, or none."""
         if gone := self.random.choice([None, *sorted(self.contents)]):
             self.store.client().delete_object(Bucket=BUCKET, Key=f"pdfs/{gone}")
             del self.contents[gone], self.versions[gone]
@@ -96,7 +96,7 @@ class World:
         )
 
     def expected(self):
-        """Ids by source that a clean run leaves; none of an object that fails."""
+        """The row ids by source after a clean run; an object that fails has none."""
         ids = {}
         for name, data in self.contents.items():
             source = self.source + name
@@ -109,9 +109,9 @@ class World:
         return ids
 
     def found(self):
-        """Ids by source, and the ledger by source."""
+        """The row ids by source, and the ledger entries by source."""
         client = connect(self.milvus.uri, retry_seconds=120)
-        for name in ("documents", "sources"):  # a server that has just come up is still at it
+        for name in ("documents", "sources"):  # a server that has just started may still be loading them
             client.load_collection(COLLECTION + name, timeout=120)
         rows, ledger = (
             client.query(
@@ -129,7 +129,7 @@ class World:
         return ids, {row["source"]: row for row in ledger}
 
     def done(self):
-        """Sources that the next run has nothing to do for."""
+        """The sources that the next run leaves unchanged."""
         _, ledger = self.found()
         return {
             self.source + name
@@ -142,7 +142,7 @@ class World:
 
 
 def victims(target, world, driver):
-    """The processes of a kind that live now."""
+    """The living processes of a target."""
     if target == "driver":
         return [psutil.Process(driver.pid)]
     members = world.head.members()
@@ -160,7 +160,7 @@ def victims(target, world, driver):
 
 
 def strike(target, world, driver):
-    """Kill one at a random moment; returns whether there was one to kill before the run had ended."""
+    """Kill a process of the target at a random moment; returns whether one was killed before the run ended."""
     if target in ("milvus", "store"):
         with contextlib.suppress(subprocess.TimeoutExpired):
             driver.wait(world.random.uniform(0, 20))
@@ -169,7 +169,7 @@ def strike(target, world, driver):
         part.kill()
         part.start()
         return hit
-    # From when there is one, or, for what lives long, at any moment of the run.
+    # Soon after the process appears, or, for long-lived ones, at any moment of the run.
     delay = world.random.uniform(0, {"driver": 20, "raylet": 20, "embed": 8}.get(target, 1))
     while driver.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -183,8 +183,8 @@ def strike(target, world, driver):
     return False
 
 
-def finish(driver, seconds=400):
-    """Exit code and output; a run that hangs is killed and fails the test with what it said."""
+def wait_for_exit(driver, seconds=400):
+    """The exit code and output; a run that hangs is killed, and fails the test with its output."""
     hung = threading.Timer(seconds, driver.kill)
     hung.start()
     output = driver.communicate()[0]
@@ -194,7 +194,7 @@ def finish(driver, seconds=400):
 
 
 def report(output):
-    return json.loads(output.splitlines()[-1].removeprefix(PREFIX))
+    return json.loads(output.splitlines()[-1].removeprefix(REPORT_PREFIX))
 
 
 @pytest.fixture(scope="module")
@@ -208,9 +208,9 @@ def world(milvus_server, minilm_path, tmp_path_factory):
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3 * 3600)
-def test_after_any_kill_the_next_run_leaves_what_a_clean_one_would_and_does_nothing_twice(world):
+def test_after_any_kill_the_next_run_leaves_the_rows_of_a_clean_one_and_repeats_no_work(world):
     world.change(0)
-    code, output = finish(world.launch())
+    code, output = wait_for_exit(world.launch())
     assert code == 0, output
     world.fingerprint = report(output)["fingerprint"]
     hits, survived = Counter(), Counter()
@@ -219,20 +219,20 @@ def test_after_any_kill_the_next_run_leaves_what_a_clean_one_would_and_does_noth
         world.change(number)
         driver = world.launch()
         hit = strike(target, world, driver)
-        code, output = finish(driver)
+        code, output = wait_for_exit(driver)
         hits[target] += hit
         survived[target] += hit and code == 0
         print(f"round {number}: {target} {'killed' if hit else 'missed'}, exit code {code}", flush=True)
-        if target == "raylet" and hit:  # also after a run that was all but over, and ended well
+        if target == "raylet" and hit:  # also if the run was almost over and succeeded
             world.head.kill()
             world.head.start()
         for _ in range(TRIES):
             if code == 0:
                 break
             assert code in (-9, 1, 4), output
-            world.lose_one()  # its rows may be there without a word of the run that was cut off
+            world.lose_one()  # its rows may exist without an entry of the killed run in the ledger
             done = world.done()
-            code, output = finish(world.launch())
+            code, output = wait_for_exit(world.launch())
             print(f"  next run: exit code {code}, {len(done)} objects were done before it", flush=True)
             if code == 0:
                 assert report(output)["unchanged"] == len(done), output
@@ -242,5 +242,5 @@ def test_after_any_kill_the_next_run_leaves_what_a_clean_one_would_and_does_noth
             source: sorted(wanted) for source, wanted in world.expected().items()
         }, f"after round {number} ({target})"
         assert not [entry for entry in ledger.values() if UNFINISHED in entry["metadata"]]
-    print(f"killed {dict(hits)}; the run went on and succeeded after {dict(survived)}")
+    print(f"killed {dict(hits)}; the run continued and succeeded after {dict(survived)}")
     assert all(hits[target] for target in TARGETS[: int(os.environ.get("KILL_ROUNDS", ROUNDS))]), hits

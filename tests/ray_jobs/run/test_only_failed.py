@@ -1,4 +1,4 @@
-"""`--only-failed`: what failed before is processed again, and nothing else is touched."""
+"""`--only-failed` processes objects that failed before, and touches no other object."""
 
 import numpy as np
 import pymupdf
@@ -27,7 +27,7 @@ def counts(result):
 
 
 class Folder:
-    """Three good PDFs, of which the ledger says that two failed and knows nothing of the third, and one that left."""
+    """Three good PDFs, two of them failed in the ledger and one unknown to it; and two missing PDFs in the ledger."""
 
     def __init__(self, path, plain_jobs, client):
         self.path, self.plain_jobs, self.client = path, plain_jobs, client
@@ -58,7 +58,7 @@ class Folder:
         )
 
     def dry_run(self, *flags):
-        """On no Ray head."""
+        """A dry run, which needs no Ray head."""
         return self.plain_jobs.run(SCRIPT, "--source", str(self.path), "--collection", PREFIX, "--dry-run", *flags)
 
     def ledger(self):
@@ -73,20 +73,20 @@ def folder(plain_jobs, milvus_client, tmp_path_factory):
     return Folder(tmp_path_factory.mktemp("only-failed"), plain_jobs, milvus_client)
 
 
-def test_a_dry_run_names_the_failed_objects_alone(folder):
+def test_a_dry_run_names_only_the_failed_objects(folder):
     result = folder.dry_run("--only-failed")
     assert counts(result) == {"listed": 3, "changed": 2}
     lines = [line for line in result.stdout.splitlines() if line.endswith(".pdf")]
     assert lines == [f"retry    {folder.source}{name}.pdf" for name in ("crashed", "encrypted")]
 
 
-def test_a_reason_that_no_object_has_does_nothing_and_shows_those_there_are(folder):
+def test_an_unknown_reason_does_nothing_and_the_output_lists_the_known_ones(folder):
     result = folder.dry_run("--only-failed", "Encripted")
     assert counts(result) == {"listed": 3, "unchanged": 2}
-    assert "the ledger knows these: 1 x parse/Crashed, 1 x parse/Encrypted" in result.stdout
+    assert "their failures in the ledger: 1 x parse/Crashed, 1 x parse/Encrypted" in result.stdout
 
 
-def test_objects_that_failed_for_the_reason_are_done_again_and_the_rest_is_left(folder, jobs):
+def test_objects_that_failed_for_the_reason_are_processed_and_the_others_are_not(folder, jobs):
     before = folder.ledger()
     flags = ["--source", str(folder.path), "--collection", PREFIX, "--only-failed", "parse/Crashed"]
     result = jobs.run(SCRIPT, *flags, "--run-id", "again")

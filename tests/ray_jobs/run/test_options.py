@@ -1,4 +1,4 @@
-"""Bad flags: exit code 2 and one line that says what is wrong."""
+"""A bad flag ends the script with exit code 2 and one line that names the problem."""
 
 import subprocess
 import sys
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from ingest.common.errors import ConfigurationError
-from ingest.run.flags import Parser
-from ingest.run.options import RUN_FLAGS, options_from
+from ingest.run.flags import FlagParser
+from ingest.run.options import RUN_FLAGS, run_options_from
 
 SCRIPT = Path(__file__).parents[3] / "ray_jobs" / "ingest_pdfs.py"
 GOOD = ["--source", "s3://bucket/prefix/", "--milvus-uri", "http://127.0.0.1:1"]
 
 
 def options(*flags):
-    return options_from(Parser("", RUN_FLAGS).parse_args([*GOOD, *flags]))
+    return run_options_from(FlagParser("", RUN_FLAGS).parse_args([*GOOD, *flags]))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_bad_flag_is_one_line_and_exit_code_2(flags, names):
     ],
     ids=" ".join,
 )
-def test_values_out_of_range_end_the_program_with_2(flags, capsys):
+def test_a_value_out_of_range_is_exit_code_2(flags, capsys):
     with pytest.raises(SystemExit) as caught:
         options(*flags)
     assert caught.value.code == 2
@@ -73,12 +73,12 @@ def test_values_out_of_range_end_the_program_with_2(flags, capsys):
 
 
 @pytest.mark.parametrize("prefix", ["a-b", "1a", "a b", "a.b", "文", "a\n", "x" * 300])
-def test_a_prefix_that_milvus_would_not_take_is_a_configuration_error(prefix):
+def test_a_prefix_that_milvus_does_not_allow_is_a_configuration_error(prefix):
     with pytest.raises(ConfigurationError, match="cannot begin a collection's name"):
         options("--collection", prefix)
 
 
-def test_defaults_are_the_documented_ones():
+def test_the_defaults_are_the_documented_ones():
     got = options()
     assert (got.collection, got.max_failed_fraction, got.limit, got.analyzer) == ("", 0.1, 0, "auto")
     assert (got.index.kind, got.index.params) == ("HNSW", {"M": 16, "efConstruction": 200})
@@ -93,16 +93,16 @@ def test_defaults_are_the_documented_ones():
         (["--only-failed=parse/Crashed"], "parse/Crashed"),
     ],
 )  # fmt: skip
-def test_failed_objects_alone_can_be_asked_for_with_or_without_a_reason(flags, expected):
+def test_only_failed_takes_an_optional_reason(flags, expected):
     assert options(*flags).only_failed == expected
 
 
-def test_another_index_gets_no_parameters_of_hnsw():
+def test_another_index_does_not_get_the_parameters_of_hnsw():
     assert options("--index-type", "FLAT").index.params == {}
     assert options("--index-params", '{"M": 8}').index.params == {"M": 8}
 
 
-def test_the_run_id_is_the_ray_jobs_or_the_given_one(monkeypatch):
+def test_the_run_id_is_the_given_one_or_the_id_of_the_ray_job(monkeypatch):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"metadata": {"job_submission_id": "raysubmit_7"}}')
     assert options().run_id == "raysubmit_7"
     assert options("--run-id", "mine").run_id == "mine"

@@ -1,4 +1,4 @@
-"""Which Ray a run uses, and the errors that it gets out of a real Ray Data pipeline."""
+"""A run connects to the right Ray, and gets errors and signals out of a real Ray Data pipeline as one sentence."""
 
 import shutil
 import signal
@@ -10,13 +10,13 @@ import pytest
 
 from embedded.processes import base_environment
 from embedded.ray_head import LOOPBACK_ONLY, RayHead
-from ingest.run.ray_session import job_error
+from ingest.run.ray_session import original_job_error
 
 SENTENCE = "the object store cannot be reached; check that it runs"
 PROGRAM = f"""
 import ray
 from ingest.common.errors import UnreachableError
-from ingest.run.ray_session import connect_ray, job_error
+from ingest.run.ray_session import connect_ray, original_job_error
 
 def fail(block):
     yield from ()
@@ -26,12 +26,12 @@ connect_ray(lambda line: None, 1 << 20)
 try:
     ray.data.range(1).map_batches(fail).materialize()
 except Exception as error:
-    found = job_error(error)
+    found = original_job_error(error)
     print(type(found).__name__, str(found), sep=": ")
 """
 
 
-def test_a_job_error_keeps_its_one_sentence_on_its_way_through_ray_data(jobs):
+def test_a_job_error_keeps_its_sentence_on_its_way_through_ray_data(jobs):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")},
@@ -46,9 +46,9 @@ def test_a_job_error_keeps_its_one_sentence_on_its_way_through_ray_data(jobs):
 INTERRUPTED = """
 import os, signal, sys
 from ingest.run.ray_session import connect_ray
-from ingest.run.script import finish
+from ingest.run.script import run_job_script
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background jobs of a shell ignore it
 
 def interrupt(block, pid=os.getpid()):
     os.kill(pid, SIGNUM)
@@ -59,12 +59,12 @@ def work():
     connect_ray(lambda line: None, 1 << 20)
     ray.data.range(1).map_batches(interrupt).materialize()
 
-sys.exit(finish(work, ""))
+sys.exit(run_job_script(work, ""))
 """
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_job_that_is_interrupted_while_ray_works_ends_in_one_sentence(jobs, signum):
+def test_a_signal_during_work_in_ray_ends_the_job_with_one_sentence(jobs, signum):
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.replace("SIGNUM", str(int(signum)))],
         env={**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")},
@@ -73,7 +73,7 @@ def test_a_job_that_is_interrupted_while_ray_works_ends_in_one_sentence(jobs, si
         timeout=300,
         check=False,
     )
-    # Ray's core says which log level it was given.
+    # Ray's core logs its own log level.
     (line,) = [line for line in done.stderr.splitlines() if "logging.cc" not in line]
     assert line.startswith(f"ERROR: the run was interrupted ({signum.name})")
     assert done.returncode == 128 + signum
@@ -118,7 +118,7 @@ def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_head
     assert done.stdout.strip() != note.read_text()
 
 
-def test_other_errors_come_back_as_they_are():
+def test_other_errors_are_returned_unchanged():
     error = ValueError("two\nlines")
-    assert job_error(error) is error
+    assert original_job_error(error) is error
     assert str(error) == "two\nlines"

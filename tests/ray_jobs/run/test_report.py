@@ -1,8 +1,8 @@
-"""The report line, which other programs parse, and the summary for a person."""
+"""The REPORT line, which other programs parse, and the summary for people."""
 
 import json
 
-from ingest.run.report import PREFIX, Report
+from ingest.run.report import REPORT_PREFIX, Report
 
 FIELDS = {
     "pipeline", "source", "run_id", "fingerprint", "listed", "added", "changed", "unchanged", "deleted", "failed",
@@ -21,10 +21,10 @@ def failures(count, error_type="Encrypted"):
     ]
 
 
-def test_the_line_is_one_json_object_behind_its_prefix():
+def test_the_line_is_one_json_object_after_its_prefix():
     line = report(listed=3, failures=failures(1)).line()
-    assert line.startswith(PREFIX)
-    assert json.loads(line.removeprefix(PREFIX)) == report(listed=3, failures=failures(1)).as_dict()
+    assert line.startswith(REPORT_PREFIX)
+    assert json.loads(line.removeprefix(REPORT_PREFIX)) == report(listed=3, failures=failures(1)).as_dict()
 
 
 def test_the_line_is_one_line_of_ascii():
@@ -34,7 +34,7 @@ def test_the_line_is_one_line_of_ascii():
     assert len(line.splitlines()) == 1
 
 
-def test_the_names_that_other_programs_rely_on_are_there():
+def test_the_keys_that_other_programs_rely_on_exist():
     assert set(report().as_dict()) >= FIELDS
 
 
@@ -60,7 +60,7 @@ def test_the_summary_shows_seconds_and_speed_of_each_stage():
     assert "read 2.0 s (2.5/s), start 1.5 s" in report(stages=stages).summary()
 
 
-def test_the_summary_says_what_failed_before_what_is_left_and_what_is_empty():
+def test_the_summary_counts_earlier_failures_remaining_kept_ignored_and_empty_objects():
     text = report(listed=9, unchanged=5, added=2, failed_before=3, empty=1, kept=4, ignored=6).summary()
     assert "2 left for another run, 3 unchanged ones had failed before" in text
     assert "4 missing ones kept; ignored by name: 6" in text
@@ -73,7 +73,7 @@ def test_the_summary_names_a_file_that_was_read_in_part():
     assert "  partly   4 read in part, e.g. s3://b/a.mp4: it is cut off" in text
 
 
-def test_the_summary_of_a_dry_run_says_that_nothing_was_done():
+def test_the_summary_of_a_dry_run_is_in_the_conditional():
     assert "2 would be added" in report(added=2, dry_run=True).summary()
     assert "2 added" in report(added=2).summary()
 

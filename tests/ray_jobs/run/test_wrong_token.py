@@ -1,4 +1,4 @@
-"""A Milvus server that asks for a token: the last release that a package carries (2.3.5), with authorization on."""
+"""A Milvus server with authorization: 2.3.5, the last release that a Python package contains."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from ingest.milvus.client import connect, is_lite
 RIGHT, WRONG = TOKEN, "root:wrong-token-value"
 
 
-def test_the_right_token_is_let_in(milvus_server, monkeypatch):
+def test_the_right_token_is_accepted(milvus_server, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", RIGHT)
     assert not is_lite(connect(milvus_server.uri))
 
 
-def test_a_wrong_token_is_said_in_one_sentence_that_suspects_the_token(milvus_server, monkeypatch):
+def test_the_error_for_a_wrong_token_suspects_the_token(milvus_server, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", WRONG)
     with pytest.raises(UnreachableError) as caught:
         connect(milvus_server.uri)
@@ -22,7 +22,7 @@ def test_a_wrong_token_is_said_in_one_sentence_that_suspects_the_token(milvus_se
     assert "wrong-token-value" not in str(caught.value)
 
 
-def test_a_wrong_token_ends_the_script_with_one_line_and_no_secret(milvus_server, plain_jobs):
+def test_a_wrong_token_ends_the_script_with_one_line_without_the_secret(milvus_server, plain_jobs):
     flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     result = plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN=WRONG)
     assert result.code == 4
@@ -30,6 +30,6 @@ def test_a_wrong_token_ends_the_script_with_one_line_and_no_secret(milvus_server
     assert "wrong-token-value" not in result.stdout + result.stderr
 
 
-def test_no_token_at_all_is_refused_too(milvus_server, plain_jobs):
+def test_a_missing_token_is_refused_too(milvus_server, plain_jobs):
     flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     assert plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN="").code == 4

@@ -1,16 +1,16 @@
-"""Questions to what a real run ingested."""
+"""search.py answers questions from the collections of a real run."""
 
 import json
 
 import pytest
 
 from embedded.pdfs import QUESTIONS
-from ingest.search.query import moment
+from ingest.search.query import answer_time
 
 
 @pytest.fixture(scope="module")
 def answers(jobs, library):
-    """All questions at once, by mode: {question: [(file, page), ...]}."""
+    """The answers to all questions by search mode: {mode: {question: [(file, page), ...]}}."""
     found = {}
     for mode in ("hybrid", "words"):
         texts = [question.text for question in QUESTIONS]
@@ -29,7 +29,7 @@ def test_a_question_finds_its_file_and_page(answers, question):
     assert (question.file, question.page) in answers["hybrid"][question.text][:2]
 
 
-def test_a_chinese_question_is_answered_by_words(answers):
+def test_a_search_by_words_answers_a_chinese_question(answers):
     (question,) = [question for question in QUESTIONS if not question.text.isascii()]
     assert answers["words"][question.text][0] == (question.file, question.page)
 
@@ -42,7 +42,7 @@ def test_a_search_by_words_needs_no_model(plain_jobs, library):
     assert "loading" not in result.stderr
 
 
-def test_every_page_comes_once(answers):
+def test_every_page_is_listed_once(answers):
     for hits in answers["hybrid"].values():
         assert len(hits) == len(set(hits)) == 5
 
@@ -55,36 +55,36 @@ def test_the_text_output_names_file_page_and_passage(jobs, library):
     assert "fog signal" in result.stdout
 
 
-def test_a_search_says_that_it_loads_the_model_where_it_is_no_part_of_the_answers(plain_jobs, library):
+def test_the_line_about_loading_the_model_goes_to_stderr(plain_jobs, library):
     result = plain_jobs.run("search.py", "--collection", library.collection, "--json", QUESTIONS[0].text)
     assert (result.code, len(result.stdout.splitlines())) == (0, 1), result.stderr
     assert result.stderr.startswith("loading the model ")
 
 
-def test_a_collection_that_is_not_there_is_said_in_one_sentence(plain_jobs):
+def test_a_missing_collection_is_reported_in_one_sentence(plain_jobs):
     result = plain_jobs.run("search.py", "--collection", "never_made_", "question")
     assert (result.code, result.stdout) == (2, "")
     assert "has no collection 'never_made_documents'" in result.error
 
 
-def test_a_bad_prefix_is_said_in_one_sentence(plain_jobs):
+def test_a_bad_prefix_is_reported_in_one_sentence(plain_jobs):
     result = plain_jobs.run("search.py", "--collection", "a-b", "question")
     assert (result.code, result.stdout) == (2, "")
     assert "cannot begin a collection's name" in result.error
 
 
-def test_a_passage_is_shown_from_the_segment_that_was_asked_for():
+def test_the_time_of_an_answer_is_the_start_of_the_segment_that_shares_most_words():
     row = {"start": 3.0, "end": 16.0, "text": "We begin with bees. 然后讲冰川。 Then glaciers melt.",
            "metadata": {"marks": [[0, 3.0], [20, 9.5], [27, 14.0]]}}  # fmt: skip
-    assert moment("when do glaciers melt", row) == 14.0
-    assert moment("为什么冰川会融化", row) == 9.5
-    assert moment("nothing of it", row) == 3.0
-    assert moment("anything", {**row, "metadata": {}}) == 3.0
+    assert answer_time("when do glaciers melt", row) == 14.0
+    assert answer_time("为什么冰川会融化", row) == 9.5
+    assert answer_time("nothing of it", row) == 3.0
+    assert answer_time("anything", {**row, "metadata": {}}) == 3.0
 
 
 @pytest.mark.parametrize("misheard", ["", "misheard "])
-def test_words_within_a_segment_are_found_at_their_time(misheard):
+def test_the_time_of_a_quotation_within_a_segment_is_interpolated(misheard):
     words = [f"word{number:02}" for number in range(40)]  # one begins every second, the second half in its own segment
     row = {"start": 10.0, "end": 50.0, "text": " ".join(words), "metadata": {"marks": [[0, 10.0], [140, 30.0]]}}
     asked = " ".join(words[25 + bool(misheard) : 31])
-    assert moment(misheard + asked, row) == pytest.approx(35.0, abs=0.2)
+    assert answer_time(misheard + asked, row) == pytest.approx(35.0, abs=0.2)

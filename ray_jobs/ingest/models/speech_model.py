@@ -1,7 +1,7 @@
-"""What a run must know of a Whisper model before any process loads it: read from its small files alone.
+"""Describe a Whisper model from its small files alone, before any process loads it.
 
 A model is named as faster-whisper names it: a folder in CTranslate2 form, a size such as `small`, or `org/name` of a
-model on the hub that is in that form.
+model on the hub in that form.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from pathlib import Path
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
-from ingest.models.model_files import digest, find_folder, weight_bytes
+from ingest.models.model_files import find_folder, folder_digest, weight_bytes
 
 _SIZES = {"tiny": 76e6, "base": 145e6, "small": 484e6, "medium": 1.53e9, "turbo": 1.62e9}
 """Bytes of the weights in float16, by size (huggingface.co/Systran)."""
-_LARGE = 3.09e9
+
+_LARGEST = 3.09e9
+"""Bytes of the weights of every other size: those of `large`."""
 
 _MULTILINGUAL_TOKENS = 51_865
-"""Length of the vocabulary from which CTranslate2 takes a model for a multilingual one; English ones have one less."""
+"""Smallest vocabulary of a model that CTranslate2 treats as multilingual; an English one has one token less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,10 @@ class SpeechModel:
     """A Whisper model.
 
     Attributes:
-        name: what faster-whisper is to load: a size or hub name, or an absolute path.
+        name: the size, hub name or absolute path that faster-whisper loads.
         identity: changes when the model does: the hub name, or a digest of the folder's files.
-        weight_bytes: size of its weights; by its size's name where only that is known.
-        multilingual: it knows other languages than English.
+        weight_bytes: size of its weights; for a model on the hub, an estimate from its name.
+        multilingual: whether it knows languages other than English.
     """
 
     name: str
@@ -39,11 +41,11 @@ class SpeechModel:
     multilingual: bool
 
 
-def find_whisper_model(name: str) -> SpeechModel:
-    """Find the model `name` and read what it is.
+def find_speech_model(name: str) -> SpeechModel:
+    """Find the model `name` and read its properties.
 
     Raises:
-        ConfigurationError: there is no such model, or it is not in CTranslate2 form.
+        ConfigurationError: the model does not exist, or it is not in CTranslate2 form.
     """
     patterns = ["config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*"]
     folder, is_local = find_folder(name, "--whisper-model", _qualified, patterns)
@@ -60,7 +62,7 @@ def find_whisper_model(name: str) -> SpeechModel:
         ) from None
     multilingual = tokens >= _MULTILINGUAL_TOKENS
     if is_local:
-        return SpeechModel(str(folder), digest(folder), weight_bytes(folder), multilingual)
+        return SpeechModel(str(folder), folder_digest(folder), weight_bytes(folder), multilingual)
     return SpeechModel(name, _qualified(name), _weight_bytes_of(_qualified(name)), multilingual)
 
 
@@ -83,4 +85,4 @@ def _vocabulary_length(folder: Path) -> int:
 
 
 def _weight_bytes_of(name: str) -> int:
-    return int(next((size for part, size in _SIZES.items() if part in name), _LARGE))
+    return int(next((size for part, size in _SIZES.items() if part in name), _LARGEST))
