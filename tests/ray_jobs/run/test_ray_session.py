@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from embedded.processes import base_environment
-from embedded.ray_head import LOOPBACK_ONLY, RayHead
+from embedded.ray_head import LOOPBACK_ONLY, NO_UV_HOOK, RayHead
 from ingest.run.ray_session import original_job_error
 
 SENTENCE = "the object store cannot be reached; check that it runs"
@@ -106,7 +106,8 @@ def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_head
     done = subprocess.run(
         [sys.executable, "-c", ADDRESS],
         env={
-            **base_environment(), **LOOPBACK_ONLY, "HOME": str(short_folder), "RAY_TMPDIR": str(short_folder),
+            **base_environment(), **LOOPBACK_ONLY, **NO_UV_HOOK,
+            "HOME": str(short_folder), "RAY_TMPDIR": str(short_folder),
             "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs"),
         },
         capture_output=True,
