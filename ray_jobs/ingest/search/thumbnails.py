@@ -19,7 +19,7 @@ from ingest.store.temporary_folder import temporary_folder
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_SIDE = 320
+THUMBNAIL_SIDE = 320
 """Pixels of a thumbnail's longer side."""
 
 TERMINAL_COLUMNS = 32
@@ -34,7 +34,7 @@ def thumbnail(hit: Hit) -> Image | None:
     except Exception:  # an answer is worth more than its thumbnail, whatever a store or a decoder raises
         return None
     if picture is not None:
-        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return picture
 
 
@@ -47,13 +47,13 @@ def _picture(hit: Hit, path: Path) -> Image | None:
 
             with pymupdf.open(path) as document:
                 page = document[hit.page - 1]
-                scale = MAX_SIDE / max(page.rect.width, page.rect.height, 1)
+                scale = THUMBNAIL_SIDE / max(page.rect.width, page.rect.height, 1)
                 pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False)
                 return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
         case ImageHit():
             prepare()
             with Image.open(path) as image:
-                image.draft("RGB", (MAX_SIDE, MAX_SIDE))
+                image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
                 return to_rgb(ImageOps.exif_transpose(image))
         case FrameHit():
             from ingest.media.single_frame import frame_at
