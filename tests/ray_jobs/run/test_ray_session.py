@@ -1,6 +1,5 @@
 """A run connects to the right Ray, and gets errors and signals out of a real Ray Data pipeline as one sentence."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -80,14 +79,14 @@ def test_a_signal_during_work_in_ray_ends_the_job_with_one_sentence(jobs, signum
 
 
 @pytest.fixture(params=["living", pytest.param("killed", marks=pytest.mark.chaos)])
-def other_head(request, ray_head, tmp_path):
-    """A Ray head that wrote its address to `ray_current_cluster`."""
+def other_address(request, ray_head, tmp_path):
+    """The content of `ray_current_cluster` as another Ray head wrote it."""
     if request.param == "living":
-        yield ray_head
-        return
+        return (ray_head.temp_dir / "ray_current_cluster").read_text()
     with RayHead(tmp_path) as head:
+        address = (head.temp_dir / "ray_current_cluster").read_text()
         head.kill()
-        yield head
+    return address
 
 
 ADDRESS = """
@@ -99,10 +98,9 @@ print(ray.get_runtime_context().gcs_address)
 """
 
 
-def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_head, short_folder):
-    note = other_head.temp_dir / "ray_current_cluster"
+def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_address, short_folder):
     (short_folder / "ray").mkdir()
-    shutil.copy(note, short_folder / "ray")
+    (short_folder / "ray" / "ray_current_cluster").write_text(other_address)
     done = subprocess.run(
         [sys.executable, "-c", ADDRESS],
         env={
@@ -116,7 +114,7 @@ def test_a_run_without_an_address_starts_its_own_ray_beside_any_other(other_head
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() != note.read_text()
+    assert done.stdout.strip() != other_address
 
 
 def test_other_errors_are_returned_unchanged():
