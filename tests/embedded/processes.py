@@ -120,6 +120,10 @@ class Part(ABC):
     def start(self) -> Self:
         """Start and wait until it serves. Raises StartError if it ends, is stopped or is too slow."""
         self.launch()
+        return self.wait()
+
+    def wait(self) -> Self:
+        """Wait until what was launched serves. Raises StartError as `start` does."""
         try:
             poll(self._serves_or_raise, self.start_timeout, f"{self.name} does not serve")
             self.serving()

@@ -1,10 +1,10 @@
-"""Job scripts as subprocesses on the shared Ray head, and one library of PDFs that several modules look at."""
+"""Job scripts as processes on the shared Ray head, and one library of PDFs that several modules look at."""
 
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from embedded.milvus_server import MilvusServer, only_one
 from embedded.pdfs import DAYS, make_pdfs
 from embedded.processes import base_environment
+from embedded.script_runner import ScriptRunner
 
 RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
@@ -48,20 +49,32 @@ class Jobs:
     `models` are the flags of each script beside the common `flags`.
     """
 
+    runner: ScriptRunner
     environment: dict[str, str]
     secrets: tuple[str, ...]
     flags: list[str]
     models: dict[str, list[str]]
 
     def run(self, script: str, *flags: str, **environment: str) -> Result:
+        """In a process that has imported the libraries already."""
+        return self._checked(self.runner.run(self._command(script, flags), {**self.environment, **environment}))
+
+    def run_by_python(self, script: str, *flags: str, **environment: str) -> Result:
+        """In a process of Python's, as a user starts it: for one test of each exit code."""
         finished = subprocess.run(
-            [sys.executable, str(RAY_JOBS / script), *self.flags, *self.models.get(script, []), *flags],
+            [sys.executable, *self._command(script, flags)],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
+        return self._checked(finished)
+
+    def _command(self, script: str, flags: Sequence[str]) -> list[str]:
+        return [str(RAY_JOBS / script), *self.flags, *self.models.get(script, []), *flags]
+
+    def _checked(self, finished: subprocess.CompletedProcess[str]) -> Result:
         output = finished.stdout + finished.stderr
         assert "Traceback" not in output, output
         assert not [secret for secret in self.secrets if secret in output], output
@@ -84,7 +97,16 @@ def milvus_server(tmp_path_factory) -> Iterator[MilvusServer]:
 
 
 @pytest.fixture(scope="session")
-def plain_jobs(object_store, milvus, minilm_path, clip_path, whisper_path) -> Jobs:
+def script_runner(tmp_path_factory) -> Iterator[ScriptRunner]:
+    """Launched, and not waited for: it imports while other parts start."""
+    runner = ScriptRunner(tmp_path_factory.mktemp("scripts"))
+    runner.launch()
+    yield runner
+    runner.stop()
+
+
+@pytest.fixture(scope="session")
+def plain_jobs(script_runner, object_store, milvus, minilm_path, clip_path, whisper_path) -> Jobs:
     """Scripts for the real stores, without a Ray head: for what ends before any work is done."""
     environment = {**base_environment(), **object_store.environment(), "MILVUS_TOKEN": TOKEN}
     environment |= {"AWS_EC2_METADATA_DISABLED": "true", "RAY_ADDRESS": "127.0.0.1:1"}
@@ -95,7 +117,7 @@ def plain_jobs(object_store, milvus, minilm_path, clip_path, whisper_path) -> Jo
         "ingest_videos.py": [*text, *clip, "--whisper-model", whisper_path],
         "search.py": [*text, *clip],
     }
-    return Jobs(environment, (TOKEN, object_store.secret_key), ["--milvus-uri", milvus.uri], models)
+    return Jobs(script_runner, environment, (TOKEN, object_store.secret_key), ["--milvus-uri", milvus.uri], models)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ def test_the_report_counts_the_items_of_each_stage(library):
 def test_a_second_run_reads_no_object_and_loads_no_model(library, plain_jobs, milvus_client):
     before = rows_of(milvus_client, library.collection)
     # `plain_jobs` names a Ray head that does not exist: a run with nothing to do must not need one.
-    result = plain_jobs.run(SCRIPT, "--source", library.source, "--collection", library.collection)
+    result = plain_jobs.run_by_python(SCRIPT, "--source", library.source, "--collection", library.collection)
     assert result.code == 0, result.stderr
     assert counts(result) == {"listed": len(library.files), "unchanged": len(library.files)}
     assert set(result.report["stages"]) == {"list"}
@@ -273,7 +273,7 @@ def test_too_many_failed_objects_are_exit_code_3_with_a_report(bad):
 
 def test_permanent_failures_fail_the_next_run_too(bad, plain_jobs):
     folder, _, _ = bad
-    result = plain_jobs.run(SCRIPT, "--source", str(folder / "encrypted.pdf"), "--collection", "bad_")
+    result = plain_jobs.run_by_python(SCRIPT, "--source", str(folder / "encrypted.pdf"), "--collection", "bad_")
     assert result.code == 3, result.stderr
     assert counts(result) == {"listed": 1, "unchanged": 1}
     assert result.report["failed_before"] == 1
@@ -325,8 +325,8 @@ def closed_port():
         yield reserved.getsockname()[1]
 
 
-def refused(jobs, code, *flags, source=f"s3://{BUCKET}/refused/", **environment):
-    result = jobs.run(SCRIPT, "--source", source, *flags, **environment)
+def refused(jobs, code, *flags, source=f"s3://{BUCKET}/refused/", by_python=False, **environment):
+    result = (jobs.run_by_python if by_python else jobs.run)(SCRIPT, "--source", source, *flags, **environment)
     assert result.code == code, result.stdout + result.stderr
     assert "REPORT" not in result.stdout
     assert result.stderr.strip() == result.error
@@ -363,12 +363,12 @@ def test_an_unreachable_store_is_exit_code_4(plain_jobs, closed_port):
 
 
 def test_an_unreachable_milvus_is_exit_code_4(plain_jobs, closed_port):
-    error = refused(plain_jobs, 4, "--milvus-uri", f"http://127.0.0.1:{closed_port}")
+    error = refused(plain_jobs, 4, "--milvus-uri", f"http://127.0.0.1:{closed_port}", by_python=True)
     assert f"Milvus at http://127.0.0.1:{closed_port} cannot be reached" in error
 
 
 def test_a_missing_folder_is_exit_code_2(plain_jobs):
-    assert "there is no such folder" in refused(plain_jobs, 2, source="/no/such/folder")
+    assert "there is no such folder" in refused(plain_jobs, 2, source="/no/such/folder", by_python=True)
 
 
 def test_an_unknown_analyzer_is_exit_code_2(plain_jobs, tmp_path):

@@ -31,14 +31,8 @@ except Exception as error:
 
 
 def test_a_job_error_keeps_its_sentence_on_its_way_through_ray_data(jobs):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env={**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
+    done = jobs.runner.run(["-c", PROGRAM], environment)
     assert done.stdout == f"UnreachableError: {SENTENCE}\n", done.stderr
 
 
