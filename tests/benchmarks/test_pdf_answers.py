@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import DocumentSettings, parse_pdf, prepare, read_document
+from ingest.pdf.document import DocumentSettings, parse_pdf, prepare_documents, read_document
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
@@ -43,7 +43,7 @@ def test_questions_find_their_page_among_the_first_hits(corpus, minilm_path):
     asked = {answer["file"] for question in questions for answer in question["answers"]}
     others = sorted(str(file.relative_to(corpus)) for file in corpus.glob("pdf/*/*.pdf") if "big" not in file.parts)
     files = sorted(asked.union([name for name in others if name not in asked][::EVERY]))
-    prepare((Path(minilm_path) / "tokenizer.json").read_text())
+    prepare_documents((Path(minilm_path) / "tokenizer.json").read_text())
     settings = DocumentSettings(ChunkSettings(200, 0), 20_000)
     places, texts = [], []
     for name in files:

@@ -43,10 +43,10 @@ SIDEWAYS = (5, 6, 7, 8)
 SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 """First bytes of PNG, JPEG, GIF, WebP and TIFF: if such a file cannot be read, it is a damaged image."""
 
-MAX_TEXT = 100
+MAX_METADATA_TEXT = 100
 """Maximum length of a metadata value in characters."""
 
-MAX_ASPECT = 64
+MAX_IMAGE_ASPECT = 64
 """Aspect ratio up to which a whole image is resized before it is cropped."""
 
 
@@ -66,7 +66,7 @@ class DecodedImage:
     metadata: dict[str, Any]
 
 
-def prepare() -> None:
+def prepare_images() -> None:
     """Import the decoders, and register those that Pillow does not contain."""
     import pillow_heif
     from PIL import Image, ImageFile
@@ -79,7 +79,7 @@ def prepare() -> None:
 
 
 def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
-    """Decode an image and crop it to the model's square. Call `prepare` once before.
+    """Decode an image and crop it to the model's square. Call `prepare_images` once before.
 
     Raises:
         ObjectError: the image is empty, of an unknown format or damaged, or has more than `max_pixels` pixels.
@@ -132,7 +132,7 @@ def pixels_of_file(path: Path, square: Square) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
-    prepare()
+    prepare_images()
     pixels = np.frombuffer(read_image(data, square, max_pixels=1 << 40).pixels, np.uint8)
     return pixels.reshape(1, square.size, square.size, 3)
 
@@ -176,7 +176,7 @@ def crop_to_square(image: Image, square: Square) -> Image:
     short = min(width, height)
     width, height = size * width // short, size * height // short
     left, top = round((width - size) / 2), round((height - size) / 2)
-    if max(width, height) > MAX_ASPECT * size:
+    if max(width, height) > MAX_IMAGE_ASPECT * size:
         # Resize only the part of a strip that remains: a line of a million pixels would otherwise become gigabytes.
         scale = short / size
         box = (left * scale, top * scale, (left + size) * scale, (top + size) * scale)
@@ -207,7 +207,7 @@ def _exif(image: Image) -> Exif:
 
 
 def _text(value: object) -> str:
-    return "".join(character for character in str(value) if character.isprintable()).strip()[:MAX_TEXT]
+    return "".join(character for character in str(value) if character.isprintable()).strip()[:MAX_METADATA_TEXT]
 
 
 def _damaged(error: Exception) -> ObjectError:

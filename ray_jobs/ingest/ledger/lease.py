@@ -38,7 +38,7 @@ SECONDS = 30.0
 RENEWALS = 6
 """Renewals within `seconds`: several may fail before a lease is lost."""
 
-INTERVAL = 10.0
+NOTICE_SECONDS = 10.0
 """Seconds between the messages of a waiting run."""
 
 _FIELDS = ["id", "pipeline", "source", "run_id", "ticket", "beat"]
@@ -177,7 +177,7 @@ def lease(
         prefix: prefix of the collections' names; runs with another prefix write to other collections.
         source: as returned by `normalise_source`; the empty string covers everything.
         run_id: shown to waiting runs.
-        say: prints which runs this one waits for, every INTERVAL seconds.
+        say: prints which runs this one waits for, every NOTICE_SECONDS seconds.
         seconds: time after which a lease that is not renewed counts as that of a dead run.
     """
     collection = prefix + LEASES
@@ -213,7 +213,7 @@ def _take_turn(
             answered = time.monotonic()
         if before == [] and entry.fresh():
             return
-        if before and answered - said >= INTERVAL:
+        if before and answered - said >= NOTICE_SECONDS:
             said = answered
             others = ", ".join(
                 f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]

@@ -19,6 +19,7 @@ from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_id
 from ingest.common.text import printable
+from ingest.common.waiting import SECONDS_BETWEEN_LINES
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.lease import Lease
 from ingest.ledger.outcomes import ObjectOutcomes
@@ -30,9 +31,6 @@ from ingest.milvus.schema import COLLECTIONS, SOURCES, dimension_of
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-INTERVAL = 5.0
-"""Seconds between progress messages."""
 
 _ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
@@ -215,7 +213,7 @@ class LedgerCheck:
 
     def _progress(self) -> None:
         now = time.monotonic()
-        if now - self._said >= INTERVAL:
+        if now - self._said >= SECONDS_BETWEEN_LINES:
             self._said = now
             self._say(
                 f"{now - self._started:5.0f} s  {self._pipeline}: checked {self._report.rows_checked} rows of "

@@ -75,7 +75,7 @@ class Media:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def prepare() -> None:
+def prepare_media() -> None:
     """Do nothing: importing this module has loaded everything that `extract` needs."""
 
 

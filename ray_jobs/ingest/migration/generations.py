@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PIPELINES = tuple(sorted(COLLECTIONS))
 """All pipelines, which share the ledger. Whoever needs the leases of all of them takes them in this order."""
 
-UNKNOWN = "of unknown name"
+UNKNOWN_MODEL = "of unknown name"
 """Model of a collection that does not have MODEL_PROPERTY."""
 
 
@@ -129,8 +129,8 @@ def drop_empty_generation(client: MilvusClient, names: Names) -> None:
 
 
 def model_of(client: MilvusClient, name: str) -> str:
-    """The name of the model of a collection's vectors, or UNKNOWN."""
-    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN))
+    """The name of the model of a collection's vectors, or UNKNOWN_MODEL."""
+    return str(client.describe_collection(name, timeout=TIMEOUT)["properties"].get(MODEL_PROPERTY, UNKNOWN_MODEL))
 
 
 def publish(client: MilvusClient, names: Names) -> None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.migration.generations import UNKNOWN, Names, model_of
+from ingest.migration.generations import UNKNOWN_MODEL, Names, model_of
 from ingest.milvus.client import TIMEOUT, alias_target
 from ingest.milvus.expressions import literal
 
@@ -61,7 +61,7 @@ def unfinished_migrations(client: MilvusClient, names: Names) -> list[Unfinished
             continue
         rows = tuple(public + match[1] for public in names.public)
         exists = client.has_collection(rows[0], timeout=TIMEOUT)
-        model = model_of(client, rows[0]) if exists else UNKNOWN
+        model = model_of(client, rows[0]) if exists else UNKNOWN_MODEL
         staged, known = (_done(client, ledger, names.pipeline) for ledger in (name, names.ledger))
         found.append(UnfinishedMigration(rows, name, model, staged, known))
     return found

@@ -23,7 +23,7 @@ from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
 if TYPE_CHECKING:
     import pymupdf
 
-MAX_TEXT = 100_000_000
+MAX_DOCUMENT_TEXT = 100_000_000
 """Maximum number of characters of a file. The largest books have a few million; a compressed stream may hold any."""
 
 MAX_SCAN_TEXT = 50
@@ -63,7 +63,7 @@ class Document:
 _tokenizer_json = ""
 
 
-def prepare(tokenizer_json: str) -> None:
+def prepare_documents(tokenizer_json: str) -> None:
     """Import the parsers and keep the tokenizer: its megabytes are sent once and not with every file.
 
     The first page that needs OCR loads it.
@@ -75,7 +75,7 @@ def prepare(tokenizer_json: str) -> None:
 
 
 def read_document(data: bytes, settings: DocumentSettings) -> Document:
-    """Parse a PDF, and chunk it with the tokenizer given to `prepare`.
+    """Parse a PDF, and chunk it with the tokenizer given to `prepare_documents`.
 
     Raises:
         ObjectError: as in `parse_pdf`.
@@ -108,9 +108,10 @@ def parse_pdf(
             except Exception as error:
                 raise damaged(error, number) from None
             characters += sum(len(line.text) for paragraph in raw[-1].paragraphs for line in paragraph.lines)
-            if characters > MAX_TEXT:
+            if characters > MAX_DOCUMENT_TEXT:
                 raise ObjectError(
-                    Failure.TOO_MUCH_TEXT, f"the PDF's text has more than {MAX_TEXT / 1e6:.0f} million characters"
+                    Failure.TOO_MUCH_TEXT,
+                    f"the PDF's text has more than {MAX_DOCUMENT_TEXT / 1e6:.0f} million characters",
                 )
         pages = detect_structure(raw)
         metadata = {**pdf_metadata(document), "pages": len(pages)}

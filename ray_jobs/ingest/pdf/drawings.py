@@ -68,7 +68,7 @@ MAX_LABEL = 80
 MAX_LABEL_DISTANCE = 14
 """Maximum distance in points between a figure and a label."""
 
-MARGIN = 2
+FIGURE_MARGIN = 2
 """Margin around a figure in points, for the widths of its lines."""
 
 WHITE = 0.97
@@ -143,7 +143,7 @@ def vector_figures(page: Page, paragraphs: Sequence[Paragraph], segments: int) -
         if _is_figure(bbox, part, lines, tables) and not _is_banner(bbox, page):
             for _ in range(2):  # the numbers of an axis, and then its title beside them
                 bbox = bounding_box([bbox, *(label for label in labels if _is_label_of(bbox, label))])
-            wider = (bbox[0] - MARGIN, bbox[1] - MARGIN, bbox[2] + MARGIN, bbox[3] + MARGIN)
+            wider = (bbox[0] - FIGURE_MARGIN, bbox[1] - FIGURE_MARGIN, bbox[2] + FIGURE_MARGIN, bbox[3] + FIGURE_MARGIN)
             bbox = intersection(wider, (0, 0, width, height))
             if shorter_side(bbox) >= MIN_SIDE:
                 found.append(Region(bbox, _digest(part)))

@@ -24,10 +24,10 @@ REVISION = 2
 MAX_FIGURES = 100
 """Maximum number of figures of a document; the largest are kept."""
 
-MAX_SIDE = 768
+MAX_FIGURE_SIDE = 768
 """Maximum pixels of a figure's longer side: more than the input of the captioning models."""
 
-MAX_ASPECT = 8.0
+MAX_FIGURE_ASPECT = 8.0
 """Maximum ratio of a figure's longer to its shorter side; banners and rules exceed it."""
 
 MAX_REPEATS = 2
@@ -46,7 +46,7 @@ QUALITY = 85
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure as its page shows it: a JPEG of `width` x `height` pixels, neither above MAX_SIDE.
+    """A figure as its page shows it: a JPEG of `width` x `height` pixels, neither above MAX_FIGURE_SIDE.
 
     `page` is the first page with the figure, counted from 1. `metadata` holds its `bbox` on that page, in points from
     the upper left corner.
@@ -89,7 +89,7 @@ class FigureCollector:
             found.setdefault(region.digest, (region.bbox, True))
         for digest, (bbox, drawn) in found.items():
             width, height = bbox[2] - bbox[0], bbox[3] - bbox[1]
-            if max(width, height) <= MAX_ASPECT * min(width, height):
+            if max(width, height) <= MAX_FIGURE_ASPECT * min(width, height):
                 self._pages[digest] += 1
                 self._places.setdefault(digest, _Place(page.number, bbox, drawn))
 
@@ -129,7 +129,7 @@ class FigureCollector:
 
         page = self._document[place.page]
         clip = pymupdf.Rect(place.bbox)
-        scale = (MAX_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
+        scale = (MAX_FIGURE_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
         picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
         bbox = [round(value, 1) for value in place.bbox]
         return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, {"bbox": bbox})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SAMPLE = 600
+LANGUAGE_SAMPLE = 600
 """Number of characters that are examined."""
 
 MIN_LETTERS = 20
@@ -16,7 +16,7 @@ def detect_language(text: str) -> str:
     """Return the ISO 639 code of the main language at the beginning of a text; "" if there is too little text."""
     import py3langid
 
-    sample = text[:SAMPLE]
+    sample = text[:LANGUAGE_SAMPLE]
     if sum(map(str.isalpha, sample)) < MIN_LETTERS:
         return ""
     return next(str(name) for name, _ in py3langid.rank(sample) if name not in UNLIKELY)

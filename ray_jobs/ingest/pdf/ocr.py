@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 DPI = 150
 """Resolution of the image that is read: enough for 8-point print; a full page takes 3.6 s on two cores."""
 
-MAX_SIDE = 2000
+MAX_OCR_SIDE = 2000
 """Maximum pixels of the longer side, for pages larger than A3: RapidOCR itself scales larger images down to this."""
 
 MIN_SIDE = 1000
 """Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
 
-SAMPLE = 7
+OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""
 
 
@@ -34,7 +34,7 @@ def _engine() -> Any:  # its result type depends on the arguments
 
     cv2.setNumThreads(1)
     threads = {f"EngineConfig.onnxruntime.{name}_op_num_threads": 1 for name in ("intra", "inter")}
-    return RapidOCR(params={"Global.log_level": "critical", "Global.max_side_len": MAX_SIDE, **threads})
+    return RapidOCR(params={"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, **threads})
 
 
 def ocr_page(page: Page) -> list[Paragraph]:
@@ -56,7 +56,7 @@ def ocr_page(page: Page) -> list[Paragraph]:
 def _scale(page: Page) -> float:
     """Pixels per point."""
     side = max(page.rect.width, page.rect.height, 1)
-    return min(max(DPI / 72, MIN_SIDE / side), MAX_SIDE / side)
+    return min(max(DPI / 72, MIN_SIDE / side), MAX_OCR_SIDE / side)
 
 
 def _render(page: Page, scale: float) -> np.ndarray:
@@ -81,7 +81,7 @@ def _upside_down(image: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
     """Whether most of the longest lines are upside down after `turn` counter-clockwise quarter turns."""
     lengths = (boxes[:, 2:] - boxes[:, :2]).max(1)
     votes = []
-    for x0, y0, x1, y1 in boxes[np.argsort(-lengths)[:SAMPLE]].round().astype(int):
+    for x0, y0, x1, y1 in boxes[np.argsort(-lengths)[:OCR_SAMPLE]].round().astype(int):
         line = np.ascontiguousarray(np.rot90(image[max(y0, 0) : y1, max(x0, 0) : x1], turn))
         if line.size:
             seen = _engine()(line, use_det=False, use_cls=True, use_rec=False)

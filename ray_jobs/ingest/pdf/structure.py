@@ -12,7 +12,7 @@ from ingest.pdf.layout import Line, Paragraph, join_lines
 
 TextSource = Literal["text", "ocr"]
 
-MARGIN = 0.12
+PAGE_MARGIN = 0.12
 """Share of a page's height at its top and bottom where running heads and page numbers are."""
 
 MIN_REPEATS = 3
@@ -144,7 +144,7 @@ def _remove_repeated(pages: Sequence[RawPage]) -> None:
     """Remove running heads and page numbers, except from pages with no other text."""
     marginal: list[list[tuple[Paragraph, tuple[bool, str]]]] = []
     for page in pages:
-        top, bottom = MARGIN * page.height, (1 - MARGIN) * page.height
+        top, bottom = PAGE_MARGIN * page.height, (1 - PAGE_MARGIN) * page.height
         marginal.append([])
         for paragraph in page.paragraphs:
             if (paragraph.y1 <= top or paragraph.y0 >= bottom) and sum(

@@ -14,7 +14,7 @@ from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.identity import model_key
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
-from ingest.migration.generations import UNKNOWN, model_of
+from ingest.migration.generations import UNKNOWN_MODEL, model_of
 from ingest.milvus.client import alias_target
 from ingest.milvus.schema import dimension_of
 from ingest.models.clip_model import ClipModel, check_weights, find_clip_model, find_labelled_clip_model, input_square
@@ -84,7 +84,7 @@ class QueryModels:
             name = self._prefix + COLLECTIONS_BY_KIND[kind]
             ingested = model_of(self._client, name)
             flag, named = ("--embedding-model", self._text) if kind in TEXT_KINDS else ("--clip-model", self._clip)
-            if not named and ingested == UNKNOWN:
+            if not named and ingested == UNKNOWN_MODEL:
                 raise ConfigurationError(f"{name!r} does not say which model it was made with; give {flag}")
             if kind in TEXT_KINDS:
                 self._models[kind] = find_text_model(named or ingested)

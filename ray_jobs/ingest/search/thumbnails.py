@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest.common.text import printable
-from ingest.image.decoder import prepare, to_rgb
+from ingest.image.decoder import prepare_images, to_rgb
 from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
 from ingest.store.object_reading import object_file
 from ingest.store.temporary_folder import temporary_folder
@@ -51,7 +51,7 @@ def _picture(hit: Hit, path: Path) -> Image | None:
                 pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False)
                 return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
         case ImageHit():
-            prepare()
+            prepare_images()
             with Image.open(path) as image:
                 image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
                 return to_rgb(ImageOps.exif_transpose(image))

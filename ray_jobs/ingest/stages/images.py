@@ -16,7 +16,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.common.square import Square
-from ingest.image.decoder import prepare, read_image
+from ingest.image.decoder import prepare_images, read_image
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
 from ingest.stages.prefetch import prefetch
@@ -41,7 +41,7 @@ class DecodeSettings:
 @lru_cache(maxsize=1)
 def _sandbox(limits: Limits) -> Sandbox:
     """One child for each of Ray's processes, kept from task to task."""
-    return Sandbox(prepare, limits)
+    return Sandbox(prepare_images, limits)
 
 
 def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
-from ingest.pdf.document import Document, DocumentSettings, prepare, read_document
+from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.prefetch import prefetch
@@ -44,7 +44,7 @@ class ParseSettings:
 @lru_cache(maxsize=1)
 def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
     """One child for each of Ray's processes, kept from task to task."""
-    return Sandbox(prepare, limits, tokenizer_json)
+    return Sandbox(prepare_documents, limits, tokenizer_json)
 
 
 def _parts(entry: Mapping[str, Any], document: Document) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ from ingest.common.speech import SAMPLE_RATE
 from ingest.common.text import one_line
 from ingest.common.tokenizer import tokenizer_of
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA
-from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare
+from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare_media
 from ingest.media.passages import merge_segments
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
@@ -70,7 +70,7 @@ class ExtractSettings:
 @lru_cache(maxsize=1)
 def _sandbox(limits: Limits) -> Sandbox:
     """One child for each of Ray's processes, kept from task to task."""
-    return Sandbox(prepare, limits)
+    return Sandbox(prepare_media, limits)
 
 
 def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from ingest.common.errors import JobError, ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import Document, DocumentSettings, prepare, read_document
+from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
 
 HERE = Path(__file__).parent
 MEGABYTE = 1_000_000
@@ -194,7 +194,7 @@ def documents(minilm_path):
     """Parse PDFs in the sandbox, as the pipeline does."""
     tokenizer = (Path(minilm_path) / "tokenizer.json").read_text()
     limits = Limits(seconds=120, memory_bytes=1500 * MEGABYTE, pages=20_000)
-    with Sandbox(prepare, limits, tokenizer) as sandbox:
+    with Sandbox(prepare_documents, limits, tokenizer) as sandbox:
         yield lambda data, pages=limits.pages: sandbox.run(read_document, data, DocumentSettings(CHUNKS, pages))
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.common.errors import ObjectError
 from ingest.common.square import Square
-from ingest.image.decoder import EXTERNAL_FORMATS, SUFFIXES, crop_to_square, prepare, read_image, to_rgb
+from ingest.image.decoder import EXTERNAL_FORMATS, SUFFIXES, crop_to_square, prepare_images, read_image, to_rgb
 
 SQUARE = Square(64)
 MAX_PIXELS = 200_000_000
@@ -18,7 +18,7 @@ ODD = make_odd_images()
 
 @pytest.fixture(scope="module", autouse=True)
 def decoders():
-    prepare()
+    prepare_images()
 
 
 def pixels(picture, square=SQUARE):

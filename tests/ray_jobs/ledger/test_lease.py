@@ -127,7 +127,7 @@ def test_a_waiting_run_names_the_holder_and_continues_when_the_holder_ends(
 
 
 def test_a_waiting_run_repeats_its_message(holder, milvus_client, prefix, monkeypatch):
-    monkeypatch.setattr("ingest.ledger.lease.INTERVAL", 0.1)
+    monkeypatch.setattr("ingest.ledger.lease.NOTICE_SECONDS", 0.1)
     process, said = holder("s3://b/pdfs/"), []
 
     def wait():

@@ -9,7 +9,7 @@ from PIL import Image
 from embedded.images import PHOTOS, make_photos
 from ingest.common.errors import ConfigurationError, JobError
 from ingest.common.square import Square
-from ingest.image.decoder import prepare, read_image
+from ingest.image.decoder import prepare_images, read_image
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model, input_square
 from ingest.models.gpu_memory import AdaptiveBatches
@@ -29,7 +29,7 @@ def encoder(model):
 
 @pytest.fixture(scope="module")
 def photos(model):
-    prepare()
+    prepare_images()
     square = input_square(model)
     made = [read_image(data, square, 1 << 30).pixels for data in make_photos().values()]
     return np.frombuffer(b"".join(made), np.uint8).reshape(len(made), square.size, square.size, 3)

@@ -6,8 +6,8 @@ import pymupdf
 import pytest
 
 from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import DocumentSettings, parse_pdf, prepare, read_document
-from ingest.pdf.figures import MAX_FIGURES, MAX_SIDE
+from ingest.pdf.document import DocumentSettings, parse_pdf, prepare_documents, read_document
+from ingest.pdf.figures import MAX_FIGURE_SIDE, MAX_FIGURES
 
 PROSE = (
     "The keeper climbs the tower at dusk and trims the wick before the lamp is lit. He writes the hour into the log, "
@@ -282,7 +282,7 @@ def test_a_figure_is_returned_once_with_its_first_page():
         document.new_page().insert_image((60, 100, 360, 340), xref=xref)
         (figure,) = figures_of(document)
     assert figure.page == 2
-    assert MAX_SIDE - 2 < max(figure.width, figure.height) <= MAX_SIDE
+    assert MAX_FIGURE_SIDE - 2 < max(figure.width, figure.height) <= MAX_FIGURE_SIDE
     shown = pymupdf.Pixmap(figure.image)
     assert (shown.width, shown.height) == (figure.width, figure.height)
 
@@ -344,7 +344,7 @@ def test_the_language_is_detected_from_the_text(text, font, language):
 
 
 def test_chunks_name_the_source_of_their_text(minilm_path):
-    prepare((Path(minilm_path) / "tokenizer.json").read_text())
+    prepare_documents((Path(minilm_path) / "tokenizer.json").read_text())
     document = scanned(letter)
     document.new_page().insert_textbox((60, 100, 500, 300), PROSE)
     found = read_document(document.tobytes(), DocumentSettings(ChunkSettings(200, 0), 10))
@@ -354,7 +354,7 @@ def test_chunks_name_the_source_of_their_text(minilm_path):
 
 def test_chinese_words_are_not_split_at_line_breaks(minilm_path):
     """The full-text index finds only whole words."""
-    prepare((Path(minilm_path) / "tokenizer.json").read_text())
+    prepare_documents((Path(minilm_path) / "tokenizer.json").read_text())
     with pymupdf.open() as document:
         page = document.new_page()
         for row, line in enumerate(("云岭绿茶的冲泡水温是八十", "度茶叶沉底后再饮用，第二", "泡稍长一些。")):

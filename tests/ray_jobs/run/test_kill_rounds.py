@@ -26,7 +26,7 @@ from ingest.ledger.writer import INTERRUPTED
 from ingest.milvus.client import connect
 from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import DocumentSettings, prepare, read_document
+from ingest.pdf.document import DocumentSettings, prepare_documents, read_document
 from ingest.run.report import REPORT_PREFIX
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
@@ -57,7 +57,7 @@ class World:
         self.contents = {}
         self.versions = {}
         self.fingerprint = ""
-        prepare(find_text_model(model).tokenizer_json)
+        prepare_documents(find_text_model(model).tokenizer_json)
 
     def change(self, number):
         """Add, change and delete some objects."""
