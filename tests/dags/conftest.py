@@ -1,12 +1,20 @@
-"""One Airflow for the Dag tests: the project's Dags over stand-in jobs, and the operator's cases."""
+"""One Airflow for the Dag tests: the project's Dags over stand-in jobs, and the operator's cases.
 
+An Airflow task mostly waits, so the tests' runs overlap: a test says with `@begins` which run it is about, all of these
+runs begin when Airflow is up, and fixture `begun` hands each test its own.
+"""
+
+import hashlib
+import inspect
 import json
 import shutil
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -22,7 +30,7 @@ from ray_ingest.job_scripts import COLLECTIONS
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = REPOSITORY / "tests" / "jobs"
-# What Airflow notices of a killed component within minutes by default, a test wants to see within seconds.
+# What Airflow notices within seconds or minutes by default, of new work or a killed component, a test sees at once.
 QUICK_TO_NOTICE = {
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -34,6 +42,9 @@ QUICK_TO_NOTICE = {
 }
 
 
+NO_PARAMETERS = SimpleNamespace(params={})
+
+
 @dataclass
 class Stage:
     """Airflow and the Ray head that its connection ``ray_default`` names, with questions that several tests ask."""
@@ -42,6 +53,8 @@ class Stage:
     ray: RayHead
     gateway: Gateway
     replacements: dict[str, AirflowComponent] = field(default_factory=dict)
+    begun: dict[str, Any] = field(default_factory=dict)
+    held_back: set[str] | None = None
 
     def component(self, name: str) -> list[psutil.Process]:
         """All processes of the running scheduler or triggerer, first its own."""
@@ -60,13 +73,48 @@ class Stage:
 
     def start(self, case: str, *behave: str) -> str:
         """Trigger a case with a behaviour; returns the run's id."""
-        self.airflow.wait_dag(case)
-        self.airflow.unpause(case)
-        return str(self.airflow.trigger(case, {"behave": [str(word) for word in behave]})["dag_run_id"])
+        return self.trigger(case, {"behave": [str(word) for word in behave]})
 
-    def finish(self, case: str, *behave: str) -> tuple[dict[str, Any], str]:
-        """Run a case to its end; returns the task instance and the text of its last try's log."""
-        run_id = self.start(case, *behave)
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, partition_key: str | None = None) -> str:
+        """Trigger a Dag with its form; returns the run's id."""
+        self.open(dag_id)
+        return str(self.airflow.trigger(dag_id, conf, partition_key)["dag_run_id"])
+
+    def open(self, dag_id: str) -> None:
+        """Let the Dag's runs go on, once it is there; while runs begin, only when all of them have."""
+        self.airflow.wait_dag(dag_id)
+        if self.held_back is None:
+            self.airflow.unpause(dag_id)
+        else:
+            self.held_back.add(dag_id)
+
+    def begin(self, items: list[pytest.Item]) -> None:
+        """Begin the runs of the tests that are marked `begins`: requests first, as tasks leave them little time."""
+        self.held_back = set()
+        for item in items:
+            if mark := item.get_closest_marker("begins"):
+                known = {"stage": self, "end": self.end_of(item), **getattr(item, "callspec", NO_PARAMETERS).params}
+                wanted = inspect.signature(mark.args[0]).parameters
+                self.begun[item.nodeid] = mark.args[0](**{name: known[name] for name in wanted})
+        opened, self.held_back = self.held_back, None
+        for dag_id in opened:
+            self.open(dag_id)
+
+    def end_of(self, item: pytest.Item) -> Path:
+        """The file whose appearance ends the test's job, where that runs `until` it."""
+        return self.airflow.folder / hashlib.sha256(item.nodeid.encode()).hexdigest()
+
+    def quiet(self) -> None:
+        """Wait until no run is going on, but for those of the paused `ingest_often`, which stay as they are."""
+
+        def ended() -> bool:
+            runs = self.airflow.api("GET", "/dags/~/dagRuns?state=running&state=queued&limit=100")["dag_runs"]
+            return {run["dag_id"] for run in runs} <= {"ingest_often"}
+
+        poll(ended, 120, "runs go on", interval=0.5)
+
+    def finished(self, case: str, run_id: str) -> tuple[dict[str, Any], str]:
+        """Wait for the run's end; returns the task instance and the text of its last try's log."""
         self.airflow.wait_run(case, run_id)
         (task,) = self.airflow.task_instances(case, run_id)
         return task, "\n".join(self.airflow.task_log(case, run_id, "job", task["try_number"]))
@@ -126,8 +174,11 @@ class Stage:
 
 
 @pytest.fixture(scope="package")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A running Airflow whose Dags use the stand-in jobs, and a Ray head that wants a token."""
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A running Airflow whose Dags use the stand-in jobs, and a Ray head that wants a token.
+
+    They end with the tests of this folder: idle, they still take a fifth of a core.
+    """
     folder = tmp_path_factory.mktemp("stage")
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
@@ -141,7 +192,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (dags / "ingest_often.py").write_text(every_minute)
     (closed,) = free_ports(1)
     ray = RayHead(folder / "ray", auth_token="the-right-token-of-the-test")
-    with ray, Gateway(ray.dashboard_url) as gateway:
+    with Gateway(ray.dashboard_url) as gateway:
         environment = {
             **QUICK_TO_NOTICE,
             "AIRFLOW_CONN_RAY_DEFAULT": json.dumps(
@@ -160,11 +211,38 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "AIRFLOW_VAR_INGEST_MILVUS_URI": "http://milvus:19530",
             "AIRFLOW_VAR_INGEST_JOBS_DIR": str(JOBS),
             "TEST_JOBS_DIR": str(JOBS),
+            "TEST_REAL_JOBS_DIR": str(REPOSITORY / "ray_jobs"),
         }
-        with AirflowStandalone(folder / "airflow", dags, REPOSITORY / "plugins", environment) as airflow:
-            stage = Stage(airflow, ray, gateway)
-            try:
-                yield stage
-            finally:
-                for replacement in stage.replacements.values():
-                    replacement.stop()
+        airflow = AirflowStandalone(folder / "airflow", dags, REPOSITORY / "plugins", environment, {"ray": 8})
+        stage = Stage(airflow, ray, gateway)
+        parts = (ray, airflow)
+        try:
+            with ThreadPoolExecutor(len(parts)) as pool:
+                list(pool.map(lambda part: part.start(), parts))
+            stage.begin([item for item in request.session.items if "stage" in item.fixturenames])
+            yield stage
+        finally:
+            for part in (*stage.replacements.values(), *parts):
+                part.stop()
+
+
+@pytest.fixture
+def begun(stage: Stage, request: pytest.FixtureRequest) -> Any:
+    """The result of the function that the test is marked with: the id of its run."""
+    return stage.begun[request.node.nodeid]
+
+
+@pytest.fixture
+def end(stage: Stage, request: pytest.FixtureRequest) -> Path:
+    """A job that was begun with `until` and this path runs until the path exists."""
+    return stage.end_of(request.node)
+
+
+@pytest.fixture(scope="session")
+def bag() -> Any:
+    """The project's Dags."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    found = DagBag(str(REPOSITORY / "dags"))
+    assert found.import_errors == {}
+    return found

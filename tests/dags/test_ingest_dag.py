@@ -4,13 +4,14 @@ import json
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from embedded.airflow_standalone import FINAL_STATES
+from embedded.processes import poll
 from ray_jobs_api.job_request import command_line
 
 REPOSITORY = Path(__file__).parents[2]
@@ -18,15 +19,6 @@ REPOSITORY = Path(__file__).parents[2]
 
 def flags(report: dict[str, Any]) -> dict[str, str]:
     return dict(word.removeprefix("--").partition("=")[::2] for word in report["argv"])
-
-
-@pytest.fixture(scope="module")
-def bag() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    found = DagBag(str(REPOSITORY / "dags"))
-    assert found.import_errors == {}
-    return found
 
 
 PIPELINES = {"pdfs": ["documents"], "images": ["images"], "videos": ["video_segments", "video_frames"]}
@@ -118,34 +110,41 @@ def test_the_script_knows_every_flag(bag: Any, pipeline: str):
     assert [flag for flag in task.arguments if f"--{flag} " not in known and f"--{flag}]" not in known] == []
 
 
-def test_a_run_of_videos_takes_its_form(stage: Any):
-    conf = {
-        "source": "s3://bucket/talks/",
-        "language": "en",
-        "resources": {"embed": {"actors": [1, 2]}},
-        "dry_run": True,
-    }
-    stage.airflow.wait_dag("ingest_videos")
-    stage.airflow.unpause("ingest_videos")
-    run = stage.airflow.trigger("ingest_videos", conf)
-    assert stage.airflow.wait_run("ingest_videos", run["dag_run_id"])["state"] == "success"
-    report = stage.airflow.xcom("ingest_videos", run["dag_run_id"], "ingest")
+def begins(dag_id: str, conf: dict[str, Any] | None = None, partition_key: str | None = None) -> pytest.MarkDecorator:
+    """The test's run is one of this Dag by hand."""
+    return pytest.mark.begins(lambda stage: stage.trigger(dag_id, conf, partition_key))
+
+
+FORM = {
+    "source": "s3://bucket/talks/",
+    "language": "en",
+    "resources": {"embed": {"actors": [1, 2]}},
+    "dry_run": True,
+}
+
+
+@begins("ingest_videos", FORM)
+def test_a_run_of_videos_takes_its_form(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_videos", begun)["state"] == "success"
+    report = stage.airflow.xcom("ingest_videos", begun, "ingest")
     found = flags(report)
-    assert json.loads(found.pop("resources")) == conf["resources"]
+    assert json.loads(found.pop("resources")) == FORM["resources"]
     assert report["pipeline"] == "videos"
-    assert found == {"source": conf["source"], **COMMON, **DEFAULTS["videos"], "language": "en", "dry-run": ""}
+    assert found == {"source": FORM["source"], **COMMON, **DEFAULTS["videos"], "language": "en", "dry-run": ""}
 
 
-def test_a_backfill_makes_one_job_per_day(stage: Any):
-    stage.airflow.wait_dag("ingest_pdfs")
-    stage.airflow.unpause("ingest_pdfs")
+def three_days(stage: Any) -> None:
+    stage.open("ingest_pdfs")
     stage.airflow.backfill("ingest_pdfs", "2026-01-30", "2026-02-01")
-    until = time.monotonic() + 180
-    while len(runs := stage.airflow.runs("ingest_pdfs", "backfill")) < 3 or any(
-        run["state"] not in ("success", "failed") for run in runs
-    ):
-        assert time.monotonic() < until, runs
-        time.sleep(0.5)
+
+
+@pytest.mark.begins.with_args(three_days)
+def test_a_backfill_makes_one_job_per_day(stage: Any):
+    def ended() -> list[dict[str, Any]] | None:
+        runs: list[dict[str, Any]] = stage.airflow.runs("ingest_pdfs", "backfill")
+        return runs if len(runs) == 3 and all(run["state"] in FINAL_STATES for run in runs) else None
+
+    runs = poll(ended, 300, "the backfill goes on", interval=0.5)
     reports = {
         run["partition_key"]: flags(stage.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")) for run in runs
     }
@@ -159,26 +158,26 @@ def test_a_backfill_makes_one_job_per_day(stage: Any):
     }
 
 
-def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any):
-    source = "s3://bucket/a 'quoted' $HOME; rm -rf/数据/"
-    conf = {
-        "source": source,
-        "full_refresh": True,
-        "keep_missing": True,
-        "migrate": True,
-        "dry_run": True,
-        "limit": 5,
-        "max_failed_fraction": 0,
-        "embedding_model": "/models/mini lm",
-        "chunk_tokens": 128,
-        "chunk_overlap": 16,
-    }
-    stage.airflow.wait_dag("ingest_pdfs")
-    stage.airflow.unpause("ingest_pdfs")
-    run = stage.airflow.trigger("ingest_pdfs", conf)
-    assert stage.airflow.wait_run("ingest_pdfs", run["dag_run_id"])["state"] == "success"
-    assert flags(stage.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")) == {
-        "source": source,
+ODD_SOURCE = "s3://bucket/a 'quoted' $HOME; rm -rf/数据/"
+WHOLE_FORM = {
+    "source": ODD_SOURCE,
+    "full_refresh": True,
+    "keep_missing": True,
+    "migrate": True,
+    "dry_run": True,
+    "limit": 5,
+    "max_failed_fraction": 0,
+    "embedding_model": "/models/mini lm",
+    "chunk_tokens": 128,
+    "chunk_overlap": 16,
+}
+
+
+@begins("ingest_pdfs", WHOLE_FORM)
+def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    assert flags(stage.airflow.xcom("ingest_pdfs", begun, "ingest")) == {
+        "source": ODD_SOURCE,
         "milvus-uri": "http://milvus:19530",
         "embedding-model": "/models/mini lm",
         "chunk-tokens": "128",
@@ -192,41 +191,38 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any):
     }
 
 
-def test_a_manual_run_with_a_partition_key_reads_that_day(stage: Any):
-    stage.airflow.wait_dag("ingest_pdfs")
-    stage.airflow.unpause("ingest_pdfs")
-    run = stage.airflow.trigger("ingest_pdfs", partition_key="2026-03-04")
-    assert stage.airflow.wait_run("ingest_pdfs", run["dag_run_id"])["state"] == "success"
-    report = stage.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")
+@begins("ingest_pdfs", partition_key="2026-03-04")
+def test_a_manual_run_with_a_partition_key_reads_that_day(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    report = stage.airflow.xcom("ingest_pdfs", begun, "ingest")
     assert flags(report)["source"] == "s3://somewhere/pdfs/2026-03-04/"
     events = stage.airflow.api("GET", "/assets/events?source_dag_id=ingest_pdfs&limit=100")["asset_events"]
-    (event,) = [event for event in events if event["source_run_id"] == run["dag_run_id"]]
+    (event,) = [event for event in events if event["source_run_id"] == begun]
     assert event["extra"]["argv"] == report["argv"]
 
 
-def test_a_manual_run_without_day_and_source_fails_at_once_with_one_sentence(stage: Any):
-    stage.airflow.wait_dag("ingest_pdfs")
-    stage.airflow.unpause("ingest_pdfs")
-    run = stage.airflow.trigger("ingest_pdfs")
-    assert stage.airflow.wait_run("ingest_pdfs", run["dag_run_id"])["state"] == "failed"
-    (task,) = stage.airflow.task_instances("ingest_pdfs", run["dag_run_id"])
+@begins("ingest_pdfs")
+def test_a_manual_run_without_day_and_source_fails_at_once_with_one_sentence(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "failed"
+    (task,) = stage.airflow.task_instances("ingest_pdfs", begun)
     assert task["try_number"] == 1
-    log = "\n".join(stage.airflow.task_log("ingest_pdfs", run["dag_run_id"], "ingest"))
+    log = "\n".join(stage.airflow.task_log("ingest_pdfs", begun, "ingest"))
     assert "This run has no partition and no source" in log
-    assert stage.jobs_of(run["dag_run_id"]) == []
+    assert stage.jobs_of(begun) == []
 
 
-@pytest.mark.timeout(300)
+def by_schedule(stage: Any) -> None:
+    stage.open("ingest_often")
+
+
+@pytest.mark.begins.with_args(by_schedule)
 def test_the_schedule_starts_runs_with_their_partition(stage: Any):
-    stage.airflow.wait_dag("ingest_often")
-    stage.airflow.unpause("ingest_often")
+    def done() -> list[dict[str, Any]]:
+        return [run for run in stage.airflow.runs("ingest_often", "scheduled") if run["state"] == "success"]
+
     try:
-        until = time.monotonic() + 150
-        while not any(run["state"] == "success" for run in stage.airflow.runs("ingest_often", "scheduled")):
-            assert time.monotonic() < until, stage.airflow.runs("ingest_often")
-            time.sleep(0.5)
+        run = poll(done, 300, "no scheduled run succeeded", interval=0.5)[0]
     finally:
         stage.airflow.api("PATCH", "/dags/ingest_often", {"is_paused": True})
-    run = next(run for run in stage.airflow.runs("ingest_often", "scheduled") if run["state"] == "success")
     report = stage.airflow.xcom("ingest_often", run["dag_run_id"], "ingest")
     assert flags(report)["source"] == f"s3://somewhere/pdfs/{run['partition_key']}/"

@@ -38,10 +38,10 @@ def each_line_once(stage: Any, case: str, run_id: str, try_number: int = 1) -> N
     assert stage.lines(case, run_id, try_number) == numbered(listed)
 
 
-@pytest.fixture
-def end(tmp_path: Path) -> Path:
-    """A job started with ``until`` and this path runs until the path exists."""
-    return tmp_path / "end"
+@pytest.fixture(autouse=True)
+def nothing_else_runs(stage: Any) -> None:
+    """A kill would hit the runs of other tests too."""
+    stage.quiet()
 
 
 def runs_until(stage: Any, case: str, end: Path, lines: int = 5) -> str:
@@ -163,7 +163,7 @@ def test_a_scheduler_killed_alone_has_the_work_done_once(stage: Any, end: Path):
 def test_a_deferral_that_times_out_without_a_triggerer_stops_its_job(stage: Any):
     stage.kill_component("triggerer")
     try:
-        task, log = stage.finish("case_backstop", "sleep", "300")
+        task, log = stage.finished("case_backstop", stage.start("case_backstop", "sleep", "300"))
     finally:
         stage.replace_component("triggerer")
     assert task["state"] == "failed"

@@ -9,15 +9,6 @@ REPOSITORY = Path(__file__).parents[2]
 SOURCE = "s3://bucket/a 'quoted' prefix/"
 
 
-@pytest.fixture(scope="module")
-def bag() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    found = DagBag(str(REPOSITORY / "dags"))
-    assert found.import_errors == {}
-    return found
-
-
 @pytest.mark.parametrize(
     ("dag_id", "tasks", "schedule"),
     [
@@ -57,18 +48,20 @@ def test_a_reason_that_would_make_another_run_of_it_is_refused(bag: Any, reason:
         param.resolve(reason)
 
 
-def argv(stage: Any, dag_id: str, task_id: str, conf: dict[str, Any]) -> list[str]:
-    """The arguments that the job of a run with this form was given."""
-    stage.airflow.wait_dag(dag_id)
-    stage.airflow.unpause(dag_id)
-    run = stage.airflow.trigger(dag_id, conf)
-    assert stage.airflow.wait_run(dag_id, run["dag_run_id"])["state"] == "success"
-    return list(stage.airflow.xcom(dag_id, run["dag_run_id"], task_id)["argv"])
+def begins(dag_id: str, conf: dict[str, Any]) -> pytest.MarkDecorator:
+    """The test's run is one of this Dag with this form."""
+    return pytest.mark.begins(lambda stage: stage.trigger(dag_id, conf))
 
 
-def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage: Any):
-    conf = {"source": SOURCE, "pipeline": "pdfs", "reason": "parse/Encrypted", "dry_run": True}
-    assert argv(stage, "retry_failed", "retry_pdfs", conf) == [
+def argv(stage: Any, dag_id: str, run_id: str, task_id: str) -> list[str]:
+    """The arguments that the job of the run was given."""
+    assert stage.airflow.wait_run(dag_id, run_id)["state"] == "success"
+    return list(stage.airflow.xcom(dag_id, run_id, task_id)["argv"])
+
+
+@begins("retry_failed", {"source": SOURCE, "pipeline": "pdfs", "reason": "parse/Encrypted", "dry_run": True})
+def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage: Any, begun: str):
+    assert argv(stage, "retry_failed", begun, "retry_pdfs") == [
         "--milvus-uri=http://milvus:19530",
         f"--source={SOURCE}",
         "--only-failed=parse/Encrypted",
@@ -77,13 +70,14 @@ def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage
     ]
 
 
-def test_a_retry_without_a_reason_takes_any(stage: Any):
-    assert "--only-failed" in argv(stage, "retry_failed", "retry_pdfs", {"source": SOURCE})
+@begins("retry_failed", {"source": SOURCE})
+def test_a_retry_without_a_reason_takes_any(stage: Any, begun: str):
+    assert "--only-failed" in argv(stage, "retry_failed", begun, "retry_pdfs")
 
 
-def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage: Any):
-    conf = {"source": SOURCE, "pipeline": "videos", "language": "zh"}
-    assert argv(stage, "retry_failed", "retry_videos", conf) == [
+@begins("retry_failed", {"source": SOURCE, "pipeline": "videos", "language": "zh"})
+def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage: Any, begun: str):
+    assert argv(stage, "retry_failed", begun, "retry_videos") == [
         "--milvus-uri=http://milvus:19530",
         f"--source={SOURCE}",
         "--only-failed",
@@ -93,18 +87,15 @@ def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage:
         "--clip-model=ViT-B-32",
         "--clip-pretrained=laion2b_s34b_b79k",
     ]
-    (run,) = [run for run in stage.airflow.runs("retry_failed") if run["conf"].get("pipeline") == "videos"]
-    states = {
-        task["task_id"]: task["state"] for task in stage.airflow.task_instances("retry_failed", run["dag_run_id"])
-    }
+    states = {task["task_id"]: task["state"] for task in stage.airflow.task_instances("retry_failed", begun)}
     assert states == {"retry_pdfs": "skipped", "retry_images": "skipped", "retry_videos": "success"}
     events = stage.airflow.api("GET", "/assets/events?source_dag_id=retry_failed&limit=100")["asset_events"]
-    named = {event["name"] for event in events if event["source_run_id"] == run["dag_run_id"]}
+    named = {event["name"] for event in events if event["source_run_id"] == begun}
     assert named == {"video_segments", "video_frames"}
 
 
-def test_maintenance_takes_its_form(stage: Any):
-    conf = {"mend": True, "drop_old": True, "drop_staged": True, "compact": False}
-    assert argv(stage, "maintain_collections", "maintain", conf) == [
+@begins("maintain_collections", {"mend": True, "drop_old": True, "drop_staged": True, "compact": False})
+def test_maintenance_takes_its_form(stage: Any, begun: str):
+    assert argv(stage, "maintain_collections", begun, "maintain") == [
         "--milvus-uri=http://milvus:19530", "--mend", "--drop-old", "--drop-staged", "--no-compact",
     ]  # fmt: skip

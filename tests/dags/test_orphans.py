@@ -24,10 +24,8 @@ def cleaned(stage: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     end = tmp_path_factory.mktemp("unwatched") / "end"
     cases = dict.fromkeys(("marked", "deleted", "waiting"), "case_unwatched")
     cases["detached"] = "case_unwatched_detached"
-    runs, jobs = {}, {}
-    for name, case in cases.items():
-        runs[name] = stage.start(case, "until", str(end))
-        jobs[name] = stage.submission_id(case, runs[name])
+    runs = {name: stage.start(case, "until", str(end)) for name, case in cases.items()}
+    jobs = {name: stage.submission_id(case, runs[name]) for name, case in cases.items()}
     for name, case in cases.items():
         stage.wait_state(case, runs[name], "deferred")
         stage.wait_job(jobs[name], "RUNNING")
@@ -39,8 +37,7 @@ def cleaned(stage: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
         stage.airflow.api("PATCH", run, {"state": "failed"})
         stage.airflow.api("DELETE", run)
         before = {name: stage.job(job)["status"] for name, job in jobs.items()}
-        stage.airflow.wait_dag("case_cleanup")
-        stage.airflow.unpause("case_cleanup")
+        stage.open("case_cleanup")
         run_id = stage.airflow.trigger("case_cleanup")["dag_run_id"]
         assert stage.airflow.wait_run("case_cleanup", run_id)["state"] == "success"
         yield Cleaned(jobs, before, stage.airflow.task_log("case_cleanup", run_id, "job"))

@@ -1,7 +1,9 @@
 """Airflow standalone on loopback: API server, scheduler, Dag processor and triggerer on one SQLite file."""
 
+import contextlib
 import json
 import secrets
+import sqlite3
 import threading
 import urllib.parse
 from collections.abc import Mapping
@@ -54,6 +56,10 @@ class AirflowStandalone(Part):
         self._token_lock = threading.Lock()
 
     @property
+    def _database(self) -> Path:
+        return self.folder / "airflow.db"
+
+    @property
     def _passwords_file(self) -> Path:
         return self.folder / "passwords.json"
 
@@ -74,10 +80,11 @@ class AirflowStandalone(Part):
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.plugins_folder),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow.db'}?timeout={SQLITE_TIMEOUT}",
-            # A new or changed Dag file is seen within seconds; the defaults are minutes.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={SQLITE_TIMEOUT}",
+            # A new or changed Dag file is seen within seconds; the defaults are minutes. An unchanged one is read again
+            # every two minutes.
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
@@ -86,12 +93,18 @@ class AirflowStandalone(Part):
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self._ports[3]),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            # A task's own requests; 5 seconds are short for an API server that shares two busy cores.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
             **self._environment,
         }
 
     def prepare(self) -> None:
         self._launched = datetime.now(UTC)
         self.plugins_folder.mkdir(parents=True, exist_ok=True)
+        # The mode stays with the file. Without it a reader waits for each writer, and a writer for all readers: on two
+        # busy cores the API answered after more than 30 seconds.
+        with contextlib.closing(sqlite3.connect(self._database)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
         # Chosen here, so that the password is known without reading Airflow's output.
         if self._passwords_file.exists():
             self.password = json.loads(self._passwords_file.read_text())[self.username]
@@ -224,7 +237,7 @@ class AirflowStandalone(Part):
         result: dict[str, Any] = self.api("GET", f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}")
         return result
 
-    def wait_run(self, dag_id: str, run_id: str, timeout: float = 180.0) -> dict[str, Any]:
+    def wait_run(self, dag_id: str, run_id: str, timeout: float = 300.0) -> dict[str, Any]:
         """Wait until the run succeeded or failed, and return it. Raises TimeoutError."""
 
         def final() -> dict[str, Any] | None:

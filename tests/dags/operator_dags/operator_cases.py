@@ -26,24 +26,24 @@ class UnwatchedOperator(RayOperator):
         return super().execute(context)
 
 
-def case(name: str, operator: type[RayOperator] = RayOperator, **options) -> None:
+def case(name: str, operator: type[RayOperator] = RayOperator, script: str = "behave.py", **options) -> None:
     with DAG(f"case_{name}", schedule=None, params={"behave": Param(["ok"], type="array")}):
         operator(
             task_id="job",
-            entrypoint="python behave.py {% for word in params.behave %}'{{ word }}' {% endfor %}",
-            working_dir=JOBS,
+            entrypoint=f"python {script} {{% for word in params.behave %}}'{{{{ word }}}}' {{% endfor %}}",
             poll_interval=1,
             exit_codes=EXIT_CODES,
             retry_delay=timedelta(seconds=1),
-            **{"retries": 0, **options},
+            **{"retries": 0, "working_dir": JOBS, **options},
         )
 
 
 case("deferred", outlets=[Asset("case_output")])
 case("sync", deferrable=False)
 case("retries", retries=2)
-case("timeout", execution_timeout=timedelta(seconds=15))
-case("timeout_sync", execution_timeout=timedelta(seconds=10), deferrable=False)
+case("real_script", script="ingest_pdfs.py", working_dir=os.environ["TEST_REAL_JOBS_DIR"], retries=2)
+case("timeout", execution_timeout=timedelta(seconds=30))
+case("timeout_sync", execution_timeout=timedelta(seconds=30), deferrable=False)
 case("detached", on_kill="detach")
 case("nowhere", conn_id="ray_nowhere", unreachable_timeout=2)
 case("wrong_token", conn_id="ray_wrong_token", retries=2)
