@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.processes import base_environment
+from embedded.processes import base_environment, poll
 from embedded.ray_head import LOOPBACK_ONLY, NO_UV_HOOK, RayHead
 from ingest.run.ray_session import original_job_error
 
@@ -76,11 +76,16 @@ def test_a_signal_during_work_in_ray_ends_the_job_with_one_sentence(jobs, signum
 def other_address(request, ray_head, tmp_path):
     """The content of `ray_current_cluster` as another Ray head wrote it."""
     if request.param == "living":
-        return (ray_head.temp_dir / "ray_current_cluster").read_text()
+        return written_address(ray_head)
     with RayHead(tmp_path) as head:
-        address = (head.temp_dir / "ray_current_cluster").read_text()
+        address = written_address(head)
         head.kill()
     return address
+
+
+def written_address(head):
+    """Ray writes the file after the head has begun to serve."""
+    return poll((head.temp_dir / "ray_current_cluster").read_text, 60, "ray_current_cluster")
 
 
 ADDRESS = """
