@@ -19,7 +19,7 @@ compacts. Ingest runs wait while the rows are compared.
 * **Exit code 3: rows, or entries of the ledger, are lost.** The sentence names the first object and the common prefix;
   the report lists 100. Find out who deleted them, trigger this Dag with *mend*, and then the Dag of the pipeline with
   that prefix as `source`: it processes the marked objects again, and removes the rows of those that left the store.
-* **Exit code 2, "none in the ledger".** The ledger was dropped or emptied. Nothing was deleted.
+* **Exit code 2, "none of pdfs in the ledger".** The ledger was dropped or emptied. Nothing was deleted.
 * **Look first:** trigger with *dry run*. It does not wait for ingest runs, so rows that a run is just writing may
   appear as orphaned or lost.
 """

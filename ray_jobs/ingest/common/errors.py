@@ -9,7 +9,7 @@ from ingest.common.redaction import redact
 
 
 class ExitCode(IntEnum):
-    """The exit status of a job script. RayOperator retries OTHER and UNREACHABLE, and fails at once on the others."""
+    """The exit status of a job script. The Dags retry OTHER and UNREACHABLE, and no other failure."""
 
     OK = 0
     OTHER = 1

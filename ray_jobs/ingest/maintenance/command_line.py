@@ -14,14 +14,14 @@ FLAGS = (
     *CHANGE_FLAGS,
     Flag(
         "pipeline",
-        "Check the rows of this pipeline; may be repeated. By default, of all pipelines.",
+        "Check only the rows of this pipeline; may be repeated. By default, all pipelines are checked.",
         TEXT,
         choices=tuple(COLLECTIONS),
         repeated=True,
     ),
     Flag(
         "mend",
-        "Have the next run over them process objects again whose rows, or whose entry in the ledger, were lost.",
+        "Mark objects with lost rows or lost ledger entries, so that the next run over them processes them again.",
         SWITCH,
         default=False,
     ),

@@ -35,6 +35,7 @@ SOURCE_LENGTH = 4352
 TEXT_LENGTH = 65535
 """Bytes: the maximum of a Milvus VARCHAR."""
 MESSAGE_LENGTH = 2048
+"""Bytes of the longest error message in the ledger; a longer one is cut."""
 
 VECTOR_INDEXES = ("HNSW", "FLAT", "IVF_FLAT", "AUTOINDEX")
 """The index types that both Milvus and Milvus Lite build. Lite silently accepts others and answers wrongly."""
@@ -196,7 +197,7 @@ def ensure_rows(
     """Create a collection of rows if it does not exist, and load it.
 
     Args:
-        collection: one of COLLECTIONS.
+        collection: name of the collection without its prefix, a key of OWN_FIELDS.
         name: full name of the collection.
         analyzer: analyzer of its texts, as for `analyzer_candidates`.
         model: name of the model, stored in the collection's properties.

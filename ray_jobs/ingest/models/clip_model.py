@@ -18,7 +18,7 @@ from ingest.common.text import one_line
 from ingest.models.model_files import find_folder, folder_digest, weight_bytes
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
-"""Schemas of open_clip's model names."""
+"""Schemes of open_clip's model names, like those of URIs."""
 
 CONFIG = "open_clip_config.json"
 
@@ -31,8 +31,8 @@ class ClipModel:
     """A CLIP model.
 
     Attributes:
-        name: the name that open_clip loads: an architecture, or a name with a schema.
-        pretrained: tag of the weights of an architecture; None for a name with a schema.
+        name: the name that open_clip loads: an architecture, or a name with a scheme.
+        pretrained: tag of the weights of an architecture; None for a name with a scheme.
         dimension: length of its vectors.
         weight_bytes: size of its weights; for a model outside a local folder, the size of the default model.
         identity: changes when the model does.
@@ -46,7 +46,7 @@ class ClipModel:
 
     @property
     def label(self) -> str:
-        """Its name in messages, and in the description of a collection."""
+        """Its name in messages, and in the properties of a collection."""
         return self.name if self.pretrained is None else f"{self.name}/{self.pretrained}"
 
 

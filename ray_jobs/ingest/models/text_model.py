@@ -50,7 +50,7 @@ class TextModel:
 
     @property
     def label(self) -> str:
-        """Its name in messages, and in the description of a collection."""
+        """Its name in messages, and in the properties of a collection."""
         return self.name
 
 

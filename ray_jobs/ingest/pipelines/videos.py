@@ -71,7 +71,7 @@ FLAGS = (
     *CLIP_FLAGS,
     Flag(
         "max-frames",
-        "Most key frames of a file. Of more, every second one is dropped.",
+        "Largest number of key frames per file. Whenever there are more, every second one is dropped.",
         COUNT,
         metavar="N",
         default=2000,

@@ -119,7 +119,7 @@ RUN_FLAGS = (
     Flag("max-pages", "Documents with more pages fail.", COUNT, metavar="N", default=_LIMITS.pages),
     Flag(
         "max-megapixels",
-        "Images with more million pixels fail.",
+        "Images with more megapixels fail.",
         POSITIVE,
         metavar="MP",
         default=_LIMITS.pixels // 1_000_000,

@@ -27,7 +27,7 @@ class Report:
         failed_before: unchanged objects that failed permanently in an earlier run.
         kept: objects that are missing in the store, and whose rows are kept.
         ignored: objects in the store whose names do not belong to the pipeline.
-        empty: processed objects without any row, such as scans without a text layer.
+        empty: processed objects without any row, such as PDFs of blank pages.
         partly: processed objects that could be read only in part, such as truncated videos.
         partly_read: the first 100 of them, each with `source` and `message`.
         failures: the first 100 failures, each with `source`, `stage`, `error_type` and `message`.
