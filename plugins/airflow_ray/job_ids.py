@@ -1,4 +1,4 @@
-"""The submission id of a job, derived from the task instance so that it is known before the submit.
+"""The submission id of a job, derived from the task instance so that it is known before the submission.
 
 The invariant: whoever runs attempt N of a piece of work computes the same id, whatever died in between. Ray refuses a
 second job under a taken id, so the same attempt cannot start two jobs, and an attempt can look for its predecessors'.

@@ -29,7 +29,7 @@ class EarlierJobs:
 class JobRecord:
     """One key of the store: ``{"submission_id", "epoch", "state"}``.
 
-    ``state`` is ``submitting`` from just before a submit until Ray's answer has arrived, then ``placed``, and
+    ``state`` is ``submitting`` from just before a submission until Ray's answer has arrived, then ``placed``, and
     ``given_up`` once the job was stopped for a limit although nobody wanted the work to end.
     """
 

@@ -45,7 +45,7 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Sent with each request, for a proxy in front of Ray. Values are secrets.",
                     },
                     "dashboard_url": {
-                        "label": "Dashboard address for people",
+                        "label": "Dashboard address for links",
                         "schema": {"type": ["string", "null"]},
                         "description": "Used in links where browsers reach the dashboard under another address.",
                     },

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RayRetryPolicy(RetryPolicy):
-    """Retries some reasons after other delays, and fails for others at once; the rest as without a policy.
+    """Retries some reasons after delays of their own, and fails at once for others; the rest is as without a policy.
 
         retry_policy=RayRetryPolicy(delays={"not_placed": timedelta(minutes=15)}, fail={"killed"})
 

@@ -29,7 +29,7 @@ def skip_unless(pipeline: str) -> Callable[[Any], None]:
 
     def check(context: Any) -> None:
         if context["params"]["pipeline"] != pipeline:
-            raise AirflowSkipException(f"This run is about {context['params']['pipeline']}.")
+            raise AirflowSkipException(f"This run is for the pipeline {context['params']['pipeline']}.")
 
     return check
 

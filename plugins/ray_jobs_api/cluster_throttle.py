@@ -50,12 +50,12 @@ class WatcherQuota:
 
     @property
     def poll_seconds(self) -> float:
-        """Least seconds between two polls, so that all watchers together keep to ``POLLS_PER_SECOND``."""
+        """Minimum seconds between two polls, so that all watchers together keep to ``POLLS_PER_SECOND``."""
         return self._watchers() / POLLS_PER_SECOND
 
     @property
     def log_seconds(self) -> float:
-        """Least seconds between two requests for a log, so that all together keep to ``LOGS_PER_SECOND``."""
+        """Minimum seconds between two requests for a log, so that all together keep to ``LOGS_PER_SECOND``."""
         return self._watchers() / LOGS_PER_SECOND
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Builds the request of a submit: the command line for Ray's shell, and the other fields of ``JobSubmitRequest``."""
+"""Builds the request that submits a job: the command line for Ray's shell, and the fields of ``JobSubmitRequest``."""
 
 from __future__ import annotations
 

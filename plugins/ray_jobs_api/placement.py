@@ -39,13 +39,13 @@ async def place(
 
     :param submission_id: the id of this attempt's job. When it is taken, this attempt had submitted the job before.
     :param request: the other fields of Ray's ``JobSubmitRequest``.
-    :param packages: uploaded before the submit where the cluster does not hold them.
+    :param packages: uploaded before the submission where the cluster does not hold them.
     :param earlier: ids of the earlier attempts' jobs, the latest first. A job among them that is pending, running or
         done is adopted: its worker died, the job did not.
-    :param in_doubt: the id among ``earlier`` under which a submit may still be under way. Where Ray does not know it,
-        the new job gets this id, so that Ray refuses the late request.
-    :param superseded: the id of a job that nobody wants any more. It is stopped, and has stopped, before the submit.
-    :param on_submit: called with the job's id just before the submit.
+    :param in_doubt: the id among ``earlier`` under which a submission may still be under way. Where Ray does not know
+        it, the new job gets this id, so that Ray refuses the late request.
+    :param superseded: the id of a job that nobody wants any more. It has stopped before the submission.
+    :param on_submit: called with the job's id just before the submission.
     """
     session = (await client.version())["session_name"]
     if superseded is not None:

@@ -27,7 +27,9 @@ _MAX_DRAIN_SECONDS = 300.0
 _DRAIN_AFTER_DEADLINE = 30.0
 #: Seconds to wait for the stop of a job that waits for resources: it cannot learn of the stop before it is placed.
 _STOP_PENDING_SECONDS = 5.0
+#: Seconds until the first poll.
 _FIRST_POLL = 0.5
+#: In characters.
 _MESSAGE_LENGTH = 2_000
 
 
@@ -35,8 +37,8 @@ _MESSAGE_LENGTH = 2_000
 class JobLimits:
     """When to give up. ``deadline`` is in seconds since 1970, by this machine's clock; the others are durations in s.
 
-    ``pending_timeout`` and ``job_timeout`` count from the submit, as Ray's head recorded it. ``unreachable_timeout``
-    counts from Ray's last answer.
+    ``pending_timeout`` and ``job_timeout`` count from the submission, as Ray's head recorded it.
+    ``unreachable_timeout`` counts from Ray's last answer.
     """
 
     deadline: float | None = None

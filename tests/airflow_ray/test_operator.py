@@ -1,4 +1,4 @@
-"""``RayOperator`` and its trigger from the submit to the result, with stand-ins for Ray's dashboard and for Airflow.
+"""``RayOperator`` and its trigger from the submission to the result, with stand-ins for Ray's dashboard and Airflow.
 
 They show the decisions within seconds. ``tests/dags/test_operator.py`` shows the same with both real.
 """

@@ -99,7 +99,7 @@ class RayHead(Part):
         self.temp_dir.mkdir(parents=True, exist_ok=True)
 
     def serves(self) -> bool:
-        # A job is run by the node's agent, which comes up after the dashboard: without it a submit is an error.
+        # A job is run by the node's agent, which comes up after the dashboard: without it a submission is an error.
         agent = f"http://127.0.0.1:{self._ports[2]}/api/local_raylet_healthz"
         request_json("GET", f"{self.dashboard_url}/api/jobs/", headers=self.headers(), timeout=2)
         request_json("GET", agent, headers=self.headers(), timeout=2)

@@ -1,4 +1,4 @@
-"""The command line that Ray's shell gets, and the other fields of a submit."""
+"""The command line that Ray's shell gets, and the other fields of a submission."""
 
 import shlex
 import subprocess

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RayJobLink(BaseOperatorLink):
-    """Link to the job's page. The operator pushes it right after the submit, so that it works while the job runs."""
+    """Link to the job's page. The operator pushes it right after the submission, and it works while the job runs."""
 
     name = "Ray job"
 

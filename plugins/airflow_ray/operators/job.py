@@ -1,8 +1,8 @@
 """``RayOperator``: one Airflow task, one Ray job.
 
-The order of steps matters. The id is known before the submit, so that a worker that dies at any moment leaves a job
-that the next attempt finds. The link is pushed right after the submit, so that it works while the job runs. The job's
-end is read from Ray alone, never from its log.
+The order of steps matters. The id is known before the submission, so that a worker that dies at any moment leaves a job
+that the next attempt finds. The link is pushed right after the submission, so that it works while the job runs. The
+job's end is read from Ray alone, never from its log.
 
 Nothing heavy is imported with this module: parsing a Dag must not pay for an HTTP client. The module is longer than 300
 lines because an operator is one class, of which a third declares and documents its parameters.
@@ -54,9 +54,9 @@ class RayOperator(RayBaseOperator):
     :param metadata: strings shown with the job in Ray; the dag, run, task, map index and try are added.
     :param poll_interval: the longest delay between two requests for the job's state, in seconds.
     :param on_kill: ``"stop"`` stops the job when the task is killed, cleared or marked; ``"detach"`` lets it run.
-    :param job_timeout: stop the job this long after its submit. A retry that finds the job again keeps the deadline.
+    :param job_timeout: stop the job this long after its submission. A retry that finds the job keeps the deadline.
     :param pending_timeout: give up a job that is still pending after this time.
-    :param unreachable_timeout: fail when Ray has not answered for this long, at the submit or later.
+    :param unreachable_timeout: fail when Ray has not answered for this long, at the submission or later.
     :param stream_logs: show the job's log in the task's log.
     :param exit_codes: the meaning of the driver's exit codes, as a mapping to names of ``FailureReason``, such as
         ``{2: "configuration"}``. By default no code has one: every exit but 0 is a ``job_error``, or ``killed`` by a
@@ -235,7 +235,7 @@ class RayOperator(RayBaseOperator):
             self.log.info("Found Ray job %s of an earlier attempt; watching it.", placement.submission_id)
         self.log.info("Ray dashboard: %s", self.job_url)
         if self._killed:
-            self.on_kill()  # the signal arrived during the submit
+            self.on_kill()  # the signal arrived during the submission
         if self.deferrable and not self._killed:
             self._defer(ti, attempt, placement, deadline)
         outcome = self._watch(placement, deadline)

@@ -17,7 +17,7 @@ _SECRET_NAME = re.compile(
 )
 _NO_SECRET_NAME = re.compile(r"(_FILE|_PATH|_DIR|_URI|_URL|_MODE)$", re.I)
 _SHORTEST = 6
-"""Least length of a secret value in characters: a shorter one would hide common words, and is no secret."""
+"""Minimum length of a secret value in characters: a shorter one would hide common words, and is no secret."""
 
 _SHORTEST_IN_URI = 4
 """The same for the credentials in a URI."""

@@ -142,7 +142,7 @@ class Sandbox:
             except (OSError, _DiedError) as error:
                 reason = one_line(error)
         self._end()
-        raise JobError(f"no process can be started to parse files in ({reason}); check this node's memory and limits")
+        raise JobError(f"no process can be started for the parser ({reason}); check this node's memory and limits")
 
     def _end(self) -> None:
         if self._child is not None:

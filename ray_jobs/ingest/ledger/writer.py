@@ -12,8 +12,9 @@ the object has left the store by then, the ledger row of step 0 makes the next r
 there are rows to delete, the ledger row has a mark in its metadata (`unfinished`) from step 2 on, and is written again
 without the mark after step 3: so the next run recognises an object whose step 3 was interrupted.
 
-A failed object has no rows: step 3 deletes those of its earlier version, as a clean run would not have them. While the
-failure may be temporary and a retry is due, the rows stay: searches should not miss a document because of an outage.
+A failed object has no rows: step 3 deletes those of its earlier version, which a run from scratch would not write.
+While the failure may be temporary and a retry is due, the rows stay: searches should not miss a document because of an
+outage.
 
 An object that is too large for one write comes in parts. The writer that finds all of its rows acknowledged does steps
 2 and 3; if two writers find that at once, both do the same thing.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _ROW_FIELDS = ["id", "source", "version", "ordinal"]
 _LEDGER_FIELDS = ["source", "pipeline", "version", "fingerprint", "status", "rows", "attempts", "error_type"]
 
-_ENTRY_LOST = ObjectError(Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows exist")
+_ENTRY_RESTORED = ObjectError(Failure.INTERRUPTED, "the ledger had lost its entry for the object, whose rows exist")
 """The failure in a new ledger row for an object whose ledger row was lost: as before its rows were first written."""
 
 
@@ -201,7 +201,7 @@ class LedgerCheck:
         entries = [
             ledger_row(
                 source=source, pipeline=self._pipeline, version="", size=0, fingerprint="", attempts=0, rows=0,
-                run_id=self._options.run_id, vector=vector, metadata={}, failure=_ENTRY_LOST,
+                run_id=self._options.run_id, vector=vector, metadata={}, failure=_ENTRY_RESTORED,
             )
             for source in sources
         ]  # fmt: skip

@@ -87,7 +87,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
             "rename it, or use another --collection prefix"
         )
     # If a run was interrupted, only some of several aliases may exist or be switched.
-    if searched[0] in (None, names.rows[0]) or _is_nothing(client, names):
+    if searched[0] in (None, names.rows[0]) or _is_empty(client, names):
         return False
     if not migrate:
         raise ConfigurationError(
@@ -97,7 +97,7 @@ def is_staged(client: MilvusClient, names: Names, migrate: bool) -> bool:
     return True
 
 
-def _is_nothing(client: MilvusClient, names: Names) -> bool:
+def _is_empty(client: MilvusClient, names: Names) -> bool:
     """Whether nothing was ever written to the searched collections, because a first run could not load its model."""
     if next(read_ledger(client, names.ledger, "", names.pipeline), None) is not None:
         return False
@@ -114,7 +114,7 @@ def _is_nothing(client: MilvusClient, names: Names) -> bool:
 def empty_generation_is_searched(client: MilvusClient, names: Names) -> bool:
     """Whether searches use an empty collection of another model."""
     searched = alias_target(client, names.public[0])
-    return searched not in (None, names.rows[0], names.public[0]) and _is_nothing(client, names)
+    return searched not in (None, names.rows[0], names.public[0]) and _is_empty(client, names)
 
 
 def drop_empty_generation(client: MilvusClient, names: Names) -> None:

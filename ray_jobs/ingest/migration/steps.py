@@ -25,35 +25,35 @@ from ingest.migration.generations import (
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-Leases = Callable[[str, str], AbstractContextManager[Lease]]
+HoldLease = Callable[[str, str], AbstractContextManager[Lease]]
 """Takes a pipeline and a prefix, and holds that lease."""
 
 
 def prepare_ledger_and_migration(
-    client: MilvusClient, names: Names, dimension: int, migrate: bool, leases: Leases, say: Callable[[str], None]
+    client: MilvusClient, names: Names, dimension: int, migrate: bool, hold_lease: HoldLease, say: Callable[[str], None]
 ) -> None:
     """Start a migration or complete its interrupted switch, and ensure a ledger with room for this model's vectors.
 
-    The caller holds no lease yet: a run that holds one and waits for all others could wait forever. For the same reason
-    the ledger is created here and not with the first rows: if the first run of another pipeline has just created a
-    ledger with shorter vectors, it can still be widened.
+    The caller holds no lease yet: a run that holds one and waits for all others could wait for ever. For the same
+    reason the ledger is created here and not with the first rows: if the first run of another pipeline has just created
+    a ledger with shorter vectors, it can still be widened.
     """
     if empty_generation_is_searched(client, names):
-        with leases(names.pipeline, ""):
+        with hold_lease(names.pipeline, ""):
             drop_empty_generation(client, names)
     if is_staged(client, names, migrate):
-        with leases(names.pipeline, ""):
+        with hold_lease(names.pipeline, ""):
             start_migration(client, names, dimension)
     create_ledger(client, names.ledger, dimension)
     if is_too_narrow(client, names.ledger, dimension):
         say(f"copying the ledger {names.ledger}, whose vectors have fewer than {dimension} dimensions")
         with ExitStack() as stack:
             for pipeline in PIPELINES:
-                stack.enter_context(leases(pipeline, ""))
+                stack.enter_context(hold_lease(pipeline, ""))
             widen(client, names.ledger, dimension)
     if is_switch_interrupted(client, names):
         say(f"completing the switch to {names}")
-        with leases(names.pipeline, ""):
+        with hold_lease(names.pipeline, ""):
             finish_switch(client, names)
 
 
@@ -63,7 +63,7 @@ def switch_if_complete(
     source: str,
     listed_all: bool,
     prepare: Callable[[], None],
-    leases: Leases,
+    hold_lease: HoldLease,
     say: Callable[[str], None],
 ) -> int:
     """Switch searches to this run's collections if these hold everything that is in the ledger.
@@ -76,7 +76,7 @@ def switch_if_complete(
     Returns:
         The number of objects for which the old and the new collections do not agree; 0 after a switch.
     """
-    with leases(names.pipeline, ""):
+    with hold_lease(names.pipeline, ""):
         unmigrated, first = count_disagreements(client, names, source, listed_all)
         if unmigrated:
             say(

@@ -24,6 +24,7 @@ TIMEOUT = 120.0
 """Seconds that a call may take, with pymilvus's own retries (10 ms to 3 s apart): enough for a restart of Milvus."""
 
 CONNECT_TIMEOUT = 10.0
+"""Seconds in which a server must answer a new connection."""
 
 PAGE = 5000
 """Rows per request: without vectors and texts they have well under 1 kB each, and Milvus returns at most 16,384."""

@@ -190,7 +190,7 @@ class Run:
         report = self._report
         if not report.listed:
             self._say(
-                f"no object under {printable(self._source)} is of this pipeline; check the prefix, which is literal"
+                f"no object under {printable(self._source)} belongs to this pipeline; check the prefix (it is literal)"
             )
         self._say(
             f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} "

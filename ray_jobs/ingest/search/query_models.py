@@ -103,7 +103,7 @@ class QueryModels:
         if dimension_of(self._client, name, "embedding") != model.dimension:
             raise ConfigurationError(f"{sentence}; give {flag} the model that it was made with")
         # The same model under another name or path looks the same.
-        print(f"WARNING: {sentence}; if these are not the same model, the answers are random", file=sys.stderr)
+        print(f"WARNING: {sentence}; if these are not the same model, the answers are meaningless", file=sys.stderr)
 
     def _text_encoder(self, model: TextModel) -> TextEncoder:
         def load() -> TextEncoder:

@@ -22,7 +22,7 @@ SMALL_NODE_CPUS = 4
 """CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""
 
 MAX_THREADS = 4
-"""The most threads of one model on CPUs, if the memory does not allow a model for every core."""
+"""Maximum number of threads of one model on CPUs, if the memory does not allow a model for every core."""
 
 ACTOR_BYTES = 1_500_000_000
 """Memory of a process with torch, sentence-transformers and its buffers, without the model (1.5 GB, measured)."""

@@ -217,7 +217,7 @@ def _list_files(source: str) -> Iterator[StoredObject]:
             # A dangling link has no size. Reading it fails, which counts as one failed object.
             yield StoredObject(f"file://{path.as_posix()}", UNREADABLE, 0)
             continue
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block forever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
             continue
         yield StoredObject(f"file://{path.as_posix()}", file_version(status), status.st_size)
 
