@@ -29,7 +29,7 @@ from ingest.ledger.lease import lease
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.maintenance.ledger_check import LedgerCheck
 from ingest.maintenance.report import MaintenanceOptions, MaintenanceReport
-from ingest.migration.generations import UNKNOWN, Names, finish_switch, is_switch_interrupted, model_of
+from ingest.migration.generations import UNKNOWN_MODEL, Names, finish_switch, is_switch_interrupted, model_of
 from ingest.migration.obsolete import drop_migration, obsolete_collections, unfinished_migrations
 from ingest.milvus.client import TIMEOUT, alias_target, connect, errors_as_sentences, is_lite
 from ingest.milvus.schema import COLLECTIONS, LEASES, SOURCES
@@ -109,7 +109,7 @@ def _tidy_generations(
     for name in obsolete_collections(client, names):
         report.old_collections.append(name)
         model = model_of(client, name)
-        made_with = f"a model {UNKNOWN}" if model == UNKNOWN else model
+        made_with = f"a model {UNKNOWN_MODEL}" if model == UNKNOWN_MODEL else model
         say(f"{_fate(options, options.drop_old, '--drop-old')}: {name}, made with {made_with}")
         if options.drop_old and not options.dry_run:
             client.drop_collection(name, timeout=TIMEOUT)
