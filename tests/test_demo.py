@@ -29,7 +29,7 @@ FIRST_LINE_SECONDS = 2.0
 LONGEST_SILENCE_SECONDS = 10.0
 CTRL_C_SECONDS = 20.0
 
-pytestmark = pytest.mark.tier("airflow")
+pytestmark = [pytest.mark.tier("airflow"), pytest.mark.xdist_group("airflow")]
 
 
 class Demo:
