@@ -4,6 +4,8 @@ A video is a sequence of groups of pictures (GOPs): a key packet, which is a com
 changes after it. A new picture needs about as many bytes as a key packet, wherever it occurs. Therefore the sizes of
 the packets, which are known without decoding, tell whether a scene can begin inside a GOP. If not, only the key packet
 is decoded, otherwise the whole GOP. Nothing is decoded twice.
+
+The module is longer than 300 lines because this is one pass over one stream, whose steps share their state.
 """
 
 from __future__ import annotations
