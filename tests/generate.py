@@ -8,19 +8,17 @@ which Airflow reads without importing anything of the Ray side.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "ray_jobs"))
+from ingest.common.failures import Failure
+from ingest.maintenance import command_line as maintenance
+from ingest.pipelines import images, pdfs, videos
+from ingest.run.flags import SWITCH, Flag
+from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS
+from ingest.search import command_line as search
 
-from ingest.common.failures import Failure  # noqa: E402 (the path comes first)
-from ingest.maintenance import command_line as maintenance  # noqa: E402
-from ingest.pipelines import images, pdfs, videos  # noqa: E402
-from ingest.run.flags import SWITCH, Flag  # noqa: E402
-from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS  # noqa: E402
-from ingest.search import command_line as search  # noqa: E402
+REPOSITORY = Path(__file__).parents[1]
 
 PIPELINES = {"pdfs": pdfs.FLAGS, "images": images.FLAGS, "videos": videos.FLAGS}
 
