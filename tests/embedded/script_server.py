@@ -86,7 +86,9 @@ def run(request: dict[str, Any]) -> NoReturn:
     except BaseException as raised:
         error = raised
     code = exit_code(error)
-    threading._shutdown()  # type: ignore[attr-defined]
+    # The interpreter ends in this order: it waits for the other threads, then it calls the exit functions. Neither step
+    # has a public name, and os._exit, which a fork needs here, takes neither.
+    threading._shutdown()  # type: ignore[attr-defined]  # typeshed leaves it out
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
