@@ -47,7 +47,10 @@ class FailureReason(StrEnum):
     UNREACHABLE = (
         "ray_unreachable", True, "Check the address in the connection and that the dashboard of the Ray head is up.",
     )  # fmt: skip
-    AUTHENTICATION = "ray_authentication", False, "Put the cluster's token into the password field of the connection."
+    AUTHENTICATION = (
+        "ray_authentication", False,
+        "Put the cluster's token into the password field of the connection; 'ray get-auth-token' on the head prints it.",
+    )  # fmt: skip
     REJECTED = "request_rejected", False, "Correct the request: Ray names the offending field in its answer."
     TIMEOUT = "timeout", True, "Raise the limit, or find out why the job was slow."
 

@@ -13,12 +13,13 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
-from ray_jobs_api.settings import ClusterSettings
+from ray_jobs_api.settings import DEFAULT_PORT, ClusterSettings
 from ray_jobs_api.storable import storable_text
 
 T = TypeVar("T")
@@ -28,6 +29,8 @@ _TRANSIENT_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
 #: Ray answers a client error that its agent found with 500 and this text (job_head.py, ``_raise_error``).
 _AGENT_REJECTED = "Request failed with status code 400"
 _EXISTS = "already exists"  # job_manager.py, ``submit_job``
+#: Default ports of a head that speak another protocol than the dashboard's (ray_constants.py, ``ray start --help``).
+_OTHER_PORTS = {10001: "Ray Client", 6379: "the GCS"}
 #: In bytes. aiohttp's default of 4 MiB closes the websocket at one long line.
 _MAX_WEBSOCKET_MESSAGE = 64 * 1024**2
 
@@ -153,10 +156,14 @@ class HttpTransport:
             detail = f"no answer within {self.settings.request_timeout:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
             detail = os.strerror(number)  # "Connection refused" instead of asyncio's list of attempts
+        transient = not isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL)
+        if other := _OTHER_PORTS.get(urlsplit(self.settings.base_url).port or 0):
+            detail += f"; this is the port of {other}, and the Jobs API is at the dashboard's, {DEFAULT_PORT} by default"
+            transient = False
         return RayApiError(
             f"Cannot reach Ray at {self.settings.base_url} (connection '{self.settings.name}'): {detail}.",
             FailureReason.UNREACHABLE,
-            transient=not isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL),
+            transient=transient,
         )
 
     def _refused(self, status: int, text: str) -> RayApiError:

@@ -24,10 +24,40 @@ def read(**fields):
         ({"host": "ray"}, "http://ray:8265"),
         ({"host": "ray", "port": 80, "schema": "https"}, "https://ray:80"),
         ({"host": "http://ray", "port": 8265}, "http://ray:8265"),
+        ({"host": "https://gw.example.com/ray", "port": 443}, "https://gw.example.com:443/ray"),
+        ({"host": "gw.example.com/ray/", "port": 443, "schema": "https"}, "https://gw.example.com:443/ray"),
+        ({"host": "gw.example.com/ray"}, "http://gw.example.com:8265/ray"),
+        ({"host": "ray-head:8265"}, "http://ray-head:8265"),
+        ({"host": "ray-head:8265", "port": 8265, "schema": "HTTPS://"}, "https://ray-head:8265"),
+        ({"host": " HTTPS://Ray.Example.com// ", "port": 0}, "https://ray.example.com"),
+        ({"host": "2001:db8::7"}, "http://[2001:db8::7]:8265"),
+        ({"host": "2001:db8::7/ray", "port": 80}, "http://[2001:db8::7]:80/ray"),
+        ({"host": "[::1]"}, "http://[::1]:8265"),
+        ({"host": "[::1]:80/ray"}, "http://[::1]:80/ray"),
+        ({"host": "https://2001:db8::7", "port": 443}, "https://[2001:db8::7]:443"),
+        ({"host": "fe80::1%eth0"}, "http://[fe80::1%25eth0]:8265"),
+        ({"host": "http://[fe80::1%25eth0]:8265"}, "http://[fe80::1%25eth0]:8265"),
     ],
 )
 def test_addresses(fields, url):
     assert read(**fields).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("uri", "url"),
+    [
+        ("ray://ray-head", "http://ray-head:8265"),
+        ("ray://gw.example.com:443/https", "https://gw.example.com:443"),
+        ("ray://https://gw.example.com:443/ray", "https://gw.example.com:443/ray"),
+        ("ray://https%3A%2F%2Fgw.example.com%2Fray:443", "https://gw.example.com:443/ray"),
+        ("ray://https://[2001:db8::7]:443/ray/x", "https://[2001:db8::7]:443/ray/x"),
+        ("ray://[2001:db8::7]:80", "http://[2001:db8::7]:80"),
+        ("https://gw.example.com:443/ray", "https://gw.example.com:443/ray"),
+        ("http://ray-head:8265", "http://ray-head:8265"),
+    ],
+)
+def test_addresses_in_the_environment(uri, url):
+    assert settings_from_connection(Connection.from_uri(uri, conn_id="c")).base_url == url
 
 
 @pytest.mark.parametrize(
@@ -36,6 +66,17 @@ def test_addresses(fields, url):
         ({}, "has no address"),
         ({"host": "ray://head:10001"}, "must be http"),
         ({"host": "http://user:token@head:8265"}, "password field"),
+        ({"host": "token@head"}, "password field"),
+        ({"host": "head", "schema": "ray"}, "must be http"),
+        ({"host": "http://head:99999"}, "malformed"),
+        ({"host": "http://head:port"}, "malformed"),
+        ({"host": "2001:db8:0:0:0:0:0:7:8265"}, "brackets"),
+        ({"host": "http://head?token=x"}, "leave out"),
+        ({"host": "http://head:8265", "port": 80}, "two ports: 8265 in its host, and 80"),
+        ({"host": "http://head", "schema": "https"}, "begins with http://, and its scheme says https"),
+        ({"host": "h", "password": "one\ntwo"}, "The token .* line break"),
+        ({"host": "h", "extra": {"headers": {"X": "one\ntwo"}}}, "header 'X' .* line break"),
+        ({"host": "h", "extra": {"dashboard_url": "javascript:x"}}, "'dashboard_url'"),
         ({"host": "h", "extra": "{"}, "not valid JSON"),
         ({"host": "h", "extra": {"headers": "x"}}, "headers"),
         ({"host": "h", "extra": {"verify": "maybe"}}, "'verify'"),

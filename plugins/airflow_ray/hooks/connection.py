@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ray_jobs_api.settings import DEFAULT_PORT, DEFAULT_REQUEST_TIMEOUT, ClusterSettings
+from airflow_ray.hooks.address import base_url
+from ray_jobs_api.settings import DEFAULT_REQUEST_TIMEOUT, ClusterSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def settings_from_connection(connection: Connection) -> ClusterSettings:
     """Read a connection.
 
-    ``host`` is a whole address (``https://ray.example.com:8265``) or a host name, then with ``port`` (default 8265)
-    and ``schema`` (``http`` or ``https``, default ``http``). ``password`` is the token. Extras: see ``provider_info``.
+    ``host`` is a whole address (``https://ray.example.com:8265/path``) or a host name or IP address with or without a
+    port and a path, then with ``port`` (default 8265) and ``schema`` (``http`` or ``https``, default ``http``).
+    ``password`` is the token. Extras: see ``provider_info``.
 
     Raises ``ValueError`` with one sentence when a field is missing or malformed.
     """
@@ -27,37 +28,18 @@ def settings_from_connection(connection: Connection) -> ClusterSettings:
         raise ValueError(f"The extra field of {where} is not valid JSON.") from None
     if not isinstance(extra, dict):
         raise ValueError(f"The extra field of {where} must be a JSON object.")
-    base_url = _base_url(connection, where)
+    address = base_url(connection, where)
     return ClusterSettings(
-        base_url=base_url,
+        base_url=address,
         name=connection.conn_id,
-        token=(connection.password or "").strip() or None,
+        token=_header_value((connection.password or "").strip(), "token", where) or None,
         headers=_headers(extra.get("headers"), where),
         verify=_boolean(extra.get("verify"), where),
-        ca_file=extra.get("ca_file") or None,
-        dashboard_url=(extra.get("dashboard_url") or base_url).rstrip("/"),
+        ca_file=str(extra.get("ca_file") or "").strip() or None,
+        dashboard_url=_dashboard_url(extra.get("dashboard_url"), where) or address,
         request_timeout=_positive(extra.get("request_timeout"), where),
-        job_prefix=extra.get("job_prefix") or "airflow",
+        job_prefix=str(extra.get("job_prefix") or "airflow"),
     )
-
-
-def _base_url(connection: Connection, where: str) -> str:
-    host = (connection.host or "").strip().rstrip("/")
-    if not host:
-        raise ValueError(f"The {where} has no address: set its host, such as http://ray-head:{DEFAULT_PORT}.")
-    if "://" not in host:
-        scheme = (connection.schema or "http").strip().strip("/").lower()
-        host = f"{scheme}://{host}:{connection.port or DEFAULT_PORT}"
-    elif connection.port and urlsplit(host).port is None:
-        host = f"{host}:{connection.port}"
-    parts = urlsplit(host)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            f"The address of {where} must be http:// or https:// and point at the Ray dashboard (port {DEFAULT_PORT})."
-        )
-    if parts.username or parts.password:
-        raise ValueError(f"Put the token of {where} into its password field, not into the address.")
-    return host
 
 
 def _headers(value: Any, where: str) -> dict[str, str]:
@@ -70,7 +52,22 @@ def _headers(value: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(value, dict):
         raise ValueError(f"The headers of {where} must be a JSON object of names and values.")
-    return {str(name).strip(): str(text).strip() for name, text in value.items()}
+    return {
+        str(name).strip(): _header_value(str(text).strip(), f"header '{name}'", where) for name, text in value.items()
+    }
+
+
+def _header_value(text: str, role: str, where: str) -> str:
+    if text.isprintable():
+        return text
+    raise ValueError(f"The {role} of {where} holds a line break or another control character.")
+
+
+def _dashboard_url(value: Any, where: str) -> str:
+    text = str(value or "").strip().rstrip("/")
+    if text and not text.lower().startswith(("http://", "https://")):
+        raise ValueError(f"The field 'dashboard_url' of {where} must begin with http:// or https://.")
+    return text
 
 
 def _boolean(value: Any, where: str) -> bool:

@@ -1,0 +1,97 @@
+"""Turns the address fields of an Airflow connection into the base URL of a Ray dashboard.
+
+People write addresses in many forms: a whole URL in ``host``, with or without the port in its own field; a host and a
+path; a bare IPv6 address; a URI in ``AIRFLOW_CONN_*``, of which Airflow puts the path into ``schema``.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from ray_jobs_api.settings import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+_SCHEMES = ("http", "https")
+
+
+def base_url(connection: Connection, where: str) -> str:
+    """The URL in front of ``/api/...``, without a slash at its end.
+
+    ``where`` names the connection in messages. Raises ``ValueError`` with one sentence.
+    """
+    scheme, text, path = _fields(connection)
+    if not text:
+        raise ValueError(f"The {where} has no address: set its host, such as http://ray-head:{DEFAULT_PORT}.")
+    parts = _split(text, scheme, where)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"Put the token of {where} into its password field, not into the address.")
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ValueError(
+            f"The address of {where} must be http:// or https:// and point at the Ray dashboard (port {DEFAULT_PORT})"
+            + ("; ray:// is the address for Ray Client." if parts.scheme == "ray" else ".")
+        )
+    if parts.query or parts.fragment:
+        raise ValueError(f"The address of {where} must end with the host or its path: leave out '?' and '#'.")
+    if scheme and scheme != parts.scheme:
+        raise ValueError(f"The address of {where} begins with {parts.scheme}://, and its scheme says {scheme}.")
+    if parts.port and connection.port and parts.port != connection.port:
+        raise ValueError(f"The {where} names two ports: {parts.port} in its host, and {connection.port}.")
+    return _url(parts, connection.port, has_scheme="://" in text, path=path)
+
+
+def _fields(connection: Connection) -> tuple[str, str, str]:
+    """The scheme, the text of the host, and a path that Airflow has put into ``schema``; each may be empty."""
+    text = "".join((connection.host or "").split()).rstrip("/")
+    schema = (connection.schema or "").strip().strip("/")
+    scheme = schema.lower().removesuffix("://").removesuffix(":")
+    if connection.conn_type in _SCHEMES:  # AIRFLOW_CONN_RAY_DEFAULT='https://ray.example.com/path'
+        return "", f"{connection.conn_type}://{text}" if text else "", schema
+    # AIRFLOW_CONN_RAY_DEFAULT='ray://https://ray.example.com/path'; Airflow takes the brackets off an IPv6 address.
+    if "://" in text and scheme not in ("", *_SCHEMES):
+        return "", text, schema
+    return scheme, text, ""
+
+
+def _split(text: str, scheme: str, where: str) -> SplitResult:
+    """The parts of an address, whose host may be an IPv6 address without brackets."""
+    before, separator, rest = text.rpartition("://")
+    host, slash, path = rest.partition("/")
+    if _is_ipv6(host):
+        host = f"[{host}]"
+    # In a URL, the percent sign before a zone is written as %25 (RFC 6874).
+    host = re.sub(r"%(?!25)(?=[^\]]*\]$|[^\]]*\]:\d+$)", "%25", host)
+    try:
+        parts = urlsplit(f"{before if separator else scheme or 'http'}://{host}{slash}{path}")
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            f"The address of {where} is malformed: it must be a URL such as http://ray-head:{DEFAULT_PORT}; an IPv6 "
+            "address with a port needs brackets."
+        ) from None
+    if ":" in (parts.hostname or "") and not host.rpartition("@")[2].startswith("["):
+        raise ValueError(f"The address of {where} has an IPv6 address with a port: put the address into brackets.")
+    return parts
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text.replace("%25", "%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _url(parts: SplitResult, port: int | None, *, has_scheme: bool, path: str) -> str:
+    """The URL with a port: that of the host, or of the field, or, of a bare host name, the dashboard's."""
+    host = parts.netloc.rpartition("@")[2].lower()
+    if not parts.port:
+        host = host.removesuffix(":")
+        if port or not has_scheme:
+            host = f"{host}:{port or DEFAULT_PORT}"
+    path = "/".join(piece.strip("/") for piece in (parts.path, path) if piece.strip("/"))
+    return f"{parts.scheme}://{host}/{path}" if path else f"{parts.scheme}://{host}"
