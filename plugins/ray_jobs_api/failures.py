@@ -49,7 +49,7 @@ class FailureReason(StrEnum):
     )  # fmt: skip
     AUTHENTICATION = (
         "ray_authentication", False,
-        "Put the cluster's token into the password field of the connection; 'ray get-auth-token' on the head prints it.",
+        "Put the cluster's token into the password field of the connection ('ray get-auth-token' on the head).",
     )  # fmt: skip
     REJECTED = "request_rejected", False, "Correct the request: Ray names the offending field in its answer."
     TIMEOUT = "timeout", True, "Raise the limit, or find out why the job was slow."

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pathspec
 
@@ -23,14 +22,21 @@ MAX_PACKAGE_BYTES = 100 * 1024**2
 ALWAYS_EXCLUDED = (".git", ".venv", "venv", "__pycache__", "*.pyc", ".DS_Store", "__MACOSX")
 _IGNORE_FILES = (".gitignore", ".rayignore")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_PIECE = 1 << 20
+#: Bytes of files per byte of the limit on their zip: a sparse file of terabytes would be read for hours.
+_MAX_RATIO = 50
 
 
 @dataclass(frozen=True)
 class Package:
-    """A zip ready for upload: ``uri`` goes into ``runtime_env``, ``name`` into the upload's path."""
+    """A zip ready for upload: ``uri`` goes into ``runtime_env``, ``name`` into the upload's path.
+
+    ``skipped`` names what was left out because no zip can hold it: links to nothing, sockets, pipes.
+    """
 
     name: str
     content: bytes
+    skipped: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -38,45 +44,14 @@ class Package:
         return f"gcs://{self.name}"
 
 
-def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tuple[list[Package], dict[str, Any]]:
-    """The packages to upload, and the ``runtime_env`` that names them.
-
-    ``working_dir`` (the argument or the entry of ``runtime_env``) and the entries of ``py_modules`` may be local
-    folders; the latter also ``.py`` files and wheels. Remote addresses such as ``s3://bucket/code.zip`` pass through,
-    because Ray fetches them itself. Where something is packed, ``excludes`` apply here and are not sent to Ray. Raises
-    ``ValueError`` with one sentence.
-    """
-    resolved = {name: value for name, value in runtime_env.items() if name not in ("working_dir", "excludes")}
-    if working_dir and runtime_env.get("working_dir"):
-        raise ValueError("Give working_dir to the operator or in runtime_env, not both.")
-    excludes = runtime_env.get("excludes") or ()
-    packages: list[Package] = []
-    if working_dir := working_dir or runtime_env.get("working_dir"):
-        working_dir = str(working_dir)
-        if "://" not in working_dir:
-            packages.append(pack(working_dir, excludes))
-            working_dir = packages[-1].uri
-        resolved["working_dir"] = working_dir
-    if modules := runtime_env.get("py_modules"):
-        resolved["py_modules"] = []
-        for module in modules:
-            module = str(module)
-            if "://" not in module:
-                packages.append(_pack_module(Path(module), excludes))
-                module = packages[-1].uri
-            resolved["py_modules"].append(module)
-    if excludes and not packages:
-        resolved["excludes"] = excludes
-    return packages, resolved
-
-
-def _pack_module(path: Path, excludes: Iterable[str]) -> Package:
+def pack_module(path: Path, excludes: Iterable[str] = ()) -> Package:
+    """Pack an entry of ``py_modules``: a folder, which keeps its name in the zip, a ``.py`` file or a wheel."""
     if path.suffix == ".whl" and path.is_file():
         if path.stat().st_size > MAX_PACKAGE_BYTES:
             raise ValueError(_too_large("py_modules entry", path, MAX_PACKAGE_BYTES))
         return Package(path.name, path.read_bytes())  # a wheel's name says project, version and platform
     if path.suffix == ".py" and path.is_file():
-        return _zip("py_modules entry", path, [(path.name, path)], MAX_PACKAGE_BYTES)
+        return _zip("py_modules entry", path, [(path.name, path.open("rb"), 0o644)], MAX_PACKAGE_BYTES)
     return pack(path, excludes, role="py_modules entry", prefix=f"{path.name}/")
 
 
@@ -91,32 +66,43 @@ def pack(
     """Zip a folder. ``excludes`` are patterns as in ``.gitignore``; the folder's own ignore files count as well.
 
     ``prefix`` is put before each name in the zip; ``role`` is the folder's role in messages. Raises ``ValueError`` with
-    one sentence when the folder is missing or empty, or its zip is larger than ``limit`` bytes.
+    one sentence when the folder is missing or empty, its zip is larger than ``limit`` bytes, or something in it cannot
+    be packed: a link to a folder that holds it, a file that cannot be read, a name that is not UTF-8.
     """
     root = Path(folder)
     if not root.is_dir():
         raise ValueError(f"{role} {root} is not a folder on the machine that submits the job.")
-    files = sorted(_files(root, excludes))
-    if not files:
+    walk = _Walk(role, root, excludes)
+    package = _zip(role, root, walk.files(prefix), limit)
+    if not zipfile.ZipFile(io.BytesIO(package.content)).namelist():
         raise ValueError(f"{role} {root} holds no files that are not excluded.")
-    return _zip(role, root, [(prefix + name, path) for name, path in files], limit)
+    return replace(package, skipped=tuple(walk.skipped))
 
 
-def _zip(role: str, root: Path, files: Iterable[tuple[str, Path]], limit: int) -> Package:
+def pack_text(name: str, text: str) -> Package:
+    """A package with one text file."""
+    return _zip("file", Path(name), [(name, io.BytesIO(text.encode()), 0o644)], MAX_PACKAGE_BYTES)
+
+
+def _zip(role: str, root: Path, files: Iterable[tuple[str, BinaryIO, int]], limit: int) -> Package:
+    """Zip open files with their names and modes, and close each."""
     digest = hashlib.sha256()
-    buffer = io.BytesIO()
+    buffer, total = io.BytesIO(), 0
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in files:
-            content = path.read_bytes()
-            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            digest.update(f"{len(name.encode())}:{name}:{mode}:{len(content)}:".encode())
-            digest.update(content)
+        for name, file, mode in files:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = mode << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-            if buffer.tell() > limit:  # before the next file is read into memory
-                raise ValueError(_too_large(role, root, limit))
+            content, length = hashlib.sha256(), 0
+            with file, archive.open(entry, "w", force_zip64=True) as packed:
+                while piece := file.read(_PIECE):
+                    content.update(piece)
+                    packed.write(piece)
+                    length += len(piece)
+                    if buffer.tell() > limit or total + length > limit * _MAX_RATIO:
+                        raise ValueError(_too_large(role, root, limit))
+            total += length
+            digest.update(f"{len(name.encode())}:{name}:{mode}:{length}:".encode() + content.digest())
     if buffer.tell() > limit:
         raise ValueError(_too_large(role, root, limit))
     return Package(f"_ray_pkg_{digest.hexdigest()[:40]}.zip", buffer.getvalue())
@@ -129,25 +115,85 @@ def _too_large(role: str, root: Path, limit: int) -> str:
     )
 
 
-def _files(root: Path, excludes: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    top = pathspec.GitIgnoreSpec.from_lines([*ALWAYS_EXCLUDED, *excludes])
-    specs: dict[Path, list[tuple[Path, pathspec.GitIgnoreSpec]]] = {root: [(root, top)]}
-    for folder, subfolders, names in os.walk(root):
-        here = Path(folder)
-        rules = specs.pop(here)
-        for ignore_file in _IGNORE_FILES:
-            if ignore_file in names:
-                lines = (here / ignore_file).read_text(encoding="utf-8", errors="replace").splitlines()
-                rules = [*rules, (here, pathspec.GitIgnoreSpec.from_lines(lines))]
-        kept = [name for name in subfolders if not _ignored(here / name, rules, is_folder=True)]
-        subfolders[:] = kept
-        specs.update({here / name: rules for name in kept})
-        for name in names:
-            path = here / name
-            if path.is_file() and not _ignored(path, rules, is_folder=False):
-                yield path.relative_to(root).as_posix(), path
+class _Walk:
+    """Walks a folder and the folders that links in it point at, without what is excluded.
+
+    Ray's own client follows links too. ``skipped`` gets the names of what no zip can hold, or nobody can read there.
+    """
+
+    def __init__(self, role: str, root: Path, excludes: Iterable[str]) -> None:
+        self._role, self._root = role, root
+        self._always = _patterns("excludes", [*ALWAYS_EXCLUDED, *excludes])
+        self.skipped: list[str] = []
+
+    def files(self, prefix: str) -> Iterator[tuple[str, BinaryIO, int]]:
+        """Names, open files and modes, in a fixed order."""
+        for name, path in sorted(self._folder(self._root, "", [], frozenset())):
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise self._problem(name, "has a name that is not UTF-8: rename it, or exclude it") from None
+            try:
+                file = path.open("rb")
+            except OSError as error:
+                raise self._problem(name, f"cannot be read ({error.strerror}): mend that, or exclude it") from None
+            yield prefix + name, file, 0o755 if path.stat().st_mode & 0o100 else 0o644
+
+    def _folder(
+        self, folder: Path, name: str, rules: list[_Rules], above: frozenset[tuple[int, int]]
+    ) -> Iterator[tuple[str, Path]]:
+        """The files in a folder; ``above`` are the identities of the folders on the way to it."""
+        try:
+            status = folder.stat()
+            entries = list(folder.iterdir())
+        except OSError as error:
+            raise self._problem(name, f"cannot be read ({error.strerror}): mend that, or exclude it") from None
+        if (identity := (status.st_dev, status.st_ino)) in above:
+            raise self._problem(name, "is a link to a folder that holds it: exclude it")
+        rules = [*rules, *self._rules_of(folder, name, {entry.name for entry in entries if entry.is_file()})]
+        for entry in entries:
+            its_name = f"{name}{entry.name}"
+            is_folder = entry.is_dir()
+            if self._is_excluded(its_name + "/" * is_folder, rules):
+                continue
+            if is_folder:
+                yield from self._folder(entry, f"{its_name}/", rules, above | {identity})
+            elif entry.is_file():
+                yield its_name, entry
+            else:  # a link to nothing, a socket, a pipe, a device
+                self.skipped.append(its_name)
+
+    def _rules_of(self, folder: Path, name: str, files: set[str]) -> Iterator[_Rules]:
+        for kind in _IGNORE_FILES:
+            if kind in files:
+                try:
+                    lines = (folder / kind).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+                except OSError as error:
+                    raise self._problem(f"{name}{kind}", f"cannot be read ({error.strerror}): mend that") from None
+                yield kind, name, _patterns(str(folder / kind), lines)
+
+    def _is_excluded(self, name: str, rules: list[_Rules]) -> bool:
+        """As git decides it: the ignore file that is nearest counts, and the last pattern in it that matches."""
+        if self._always.match_file(name):
+            return True
+        for kind in _IGNORE_FILES:
+            for its_kind, base, spec in reversed(rules):
+                if its_kind == kind and (decision := spec.check_file(name.removeprefix(base)).include) is not None:
+                    if decision:
+                        return True
+                    break
+        return False
+
+    def _problem(self, name: str, problem: str) -> ValueError:
+        return ValueError(f"{self._role} {self._root}: {name.rstrip('/') or 'the folder'!r} {problem}.")
 
 
-def _ignored(path: Path, rules: list[tuple[Path, pathspec.GitIgnoreSpec]], *, is_folder: bool) -> bool:
-    slash = "/" if is_folder else ""
-    return any(spec.match_file(path.relative_to(base).as_posix() + slash) for base, spec in rules)
+#: The kind of an ignore file, the folder that it is in, with a slash at its end, and its patterns.
+_Rules = tuple[str, str, pathspec.GitIgnoreSpec]
+
+
+def _patterns(where: str, lines: Iterable[str]) -> pathspec.GitIgnoreSpec:
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise ValueError(f"{where} holds a pattern that is not one of .gitignore: {error}.") from None

@@ -158,7 +158,7 @@ class HttpTransport:
             detail = os.strerror(number)  # "Connection refused" instead of asyncio's list of attempts
         transient = not isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL)
         if other := _OTHER_PORTS.get(urlsplit(self.settings.base_url).port or 0):
-            detail += f"; this is the port of {other}, and the Jobs API is at the dashboard's, {DEFAULT_PORT} by default"
+            detail += f"; this is the port of {other}, and that of the dashboard is {DEFAULT_PORT} by default"
             transient = False
         return RayApiError(
             f"Cannot reach Ray at {self.settings.base_url} (connection '{self.settings.name}'): {detail}.",

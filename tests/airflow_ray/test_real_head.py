@@ -13,7 +13,8 @@ from ray_head_client import JOBS, RayHeadClient, behaving, place_attempt, watche
 from ray_jobs_api.client import RayJobsClient
 from ray_jobs_api.failures import FailureReason, RayApiError
 from ray_jobs_api.job_request import command_line, job_request
-from ray_jobs_api.packages import pack, resolve_code
+from ray_jobs_api.packages import pack
+from ray_jobs_api.runtime_env import resolve_code
 from ray_jobs_api.settings import ClusterSettings
 from ray_jobs_api.stopping import stop_and_wait
 

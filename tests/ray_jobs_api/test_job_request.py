@@ -3,6 +3,11 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +72,76 @@ def test_a_wrong_number_is_named(value):
 def test_an_empty_entrypoint_is_refused():
     with pytest.raises(ValueError, match="empty"):
         command_line(" ")
+
+
+class Lazy(Sequence):
+    """As the output of a mapped task, which is a list only in the end."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return ["a", "b"][index]
+
+    def __str__(self):
+        return "Lazy(...)"
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "flags"),
+    [
+        (Lazy(), "--x=a --x=b"),
+        ((each for each in ("a", "b")), "--x=a --x=b"),
+        ({"a": 1, "b": 2}.keys(), "--x=a --x=b"),
+        ({"b", "a"}, "--x=a --x=b"),
+        (["a", None, "", True], "--x=a --x"),
+        ([], ""),
+        ([["a", "b"], Lazy()], """'--x=["a", "b"]' '--x=["a", "b"]'"""),
+        (
+            {"when": date(2026, 1, 31), "all": Lazy(), "名": None},
+            """'--x={"when": "2026-01-31", "all": ["a", "b"], "名": null}'""",
+        ),
+        (b"bytes", "--x=bytes"),
+        (Path("/a/b"), "--x=/a/b"),
+        (datetime(2026, 1, 31, tzinfo=UTC), "--x=2026-01-31T00:00:00+00:00"),
+        (Colour.RED, "--x=red"),
+        (Decimal("1.50"), "--x=1.50"),
+        (0.0, "--x=0.0"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_of_any_type_become_text(value, flags):
+    assert command_line("run", {"x": value}) == f"run {flags}".strip()
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (object(), r"arguments\['x'\] is of the type object, which has no text of its own"),
+        ([object()], "has no text of its own"),
+        ("a\0b", "holds the character NUL"),
+        ("\udcff", "is not valid Unicode"),
+        (b"\xff", "is not valid Unicode"),
+        ("x" * 131_072, "has 131,077 bytes, and Linux allows 131,072 in one argument"),
+        (["y" * 100_000] * 20, "All arguments together have .* more than a process on Linux takes"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_value_that_no_process_can_take_is_refused(value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        command_line("run", {"x": value})
+
+
+def test_arguments_that_are_no_mapping_are_refused():
+    with pytest.raises(ValueError, match="must be a mapping of flags to values, not a list"):
+        command_line("run", ["--x"])
+
+
+@pytest.mark.parametrize("variables", [{"": "x"}, {"A=B": "x"}, {"A": "a\0"}, {"A": "x" * 140_000}])
+def test_an_environment_variable_that_no_process_can_take_is_refused(variables):
+    with pytest.raises(ValueError, match=r"runtime_env\['env_vars'\]"):
+        job_request(entrypoint="x", runtime_env={"env_vars": variables}, metadata={})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_jobs_api.packages import MAX_PACKAGE_BYTES, pack, resolve_code
+from ray_jobs_api.packages import MAX_PACKAGE_BYTES, pack
 
 
 def names(folder: Path, **options) -> list[str]:
@@ -69,23 +69,69 @@ def test_missing_and_empty_folders(tmp_path):
         pack(tmp_path)
 
 
-def test_remote_addresses_pass_through_and_local_ones_become_packages(tmp_path):
+def test_linked_folders_and_files_are_packed(tmp_path):
+    write(tmp_path, {"common/helper.py": "", "jobs/job.py": "", "one.py": ""})
+    (tmp_path / "jobs" / "common").symlink_to("../common")
+    (tmp_path / "jobs" / "again").symlink_to(tmp_path / "common")
+    (tmp_path / "jobs" / "linked.py").symlink_to("../one.py")
+    assert names(tmp_path / "jobs") == ["again/helper.py", "common/helper.py", "job.py", "linked.py"]
+
+
+def test_a_link_to_a_folder_that_holds_it_is_named(tmp_path):
+    write(tmp_path, {"main.py": "", "deep/x.py": ""})
+    (tmp_path / "deep" / "up").symlink_to("..")
+    with pytest.raises(ValueError, match=r"'deep/up' is a link to a folder that holds it"):
+        pack(tmp_path)
+    assert names(tmp_path, excludes=["up"]) == ["deep/x.py", "main.py"]
+
+
+def test_what_no_zip_can_hold_is_left_out_and_named(tmp_path):
     write(tmp_path, {"main.py": ""})
-    assert resolve_code("s3://b/code.zip", {"pip": ["x"]}) == ([], {"pip": ["x"], "working_dir": "s3://b/code.zip"})
-    (package,), environment = resolve_code(str(tmp_path), {"excludes": ["*.bin"], "env_vars": {"A": "1"}})
-    assert environment == {"env_vars": {"A": "1"}, "working_dir": package.uri}
-    assert resolve_code(None, {"working_dir": str(tmp_path)}) == ([package], {"working_dir": package.uri})
-    with pytest.raises(ValueError, match="not both"):
-        resolve_code(str(tmp_path), {"working_dir": "s3://b/code.zip"})
+    (tmp_path / "nowhere.py").symlink_to("missing.py")
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
+    package = pack(tmp_path)
+    assert sorted(package.skipped) == ["circle", "nowhere.py", "pipe"]
+    assert zipfile.ZipFile(io.BytesIO(package.content)).namelist() == ["main.py"]
 
 
-def test_local_modules_become_packages_with_their_own_name_inside(tmp_path):
-    write(tmp_path, {"tools/__init__.py": "", "single.py": "", "some-1.0-py3-none-any.whl": "wheel"})
-    local = [str(tmp_path / name) for name in ("tools", "single.py", "some-1.0-py3-none-any.whl")]
-    packages, environment = resolve_code(None, {"py_modules": [*local, "s3://b/remote.zip"]})
-    assert environment == {"py_modules": [*(package.uri for package in packages), "s3://b/remote.zip"]}
-    inside = [zipfile.ZipFile(io.BytesIO(package.content)).namelist() for package in packages[:2]]
-    assert inside == [["tools/__init__.py"], ["single.py"]]
-    assert packages[2].uri == "gcs://some-1.0-py3-none-any.whl"
-    with pytest.raises(ValueError, match=r"py_modules entry .* is not a folder"):
-        resolve_code(None, {"py_modules": [str(tmp_path / "nowhere")]})
+def test_a_file_that_cannot_be_packed_is_named(tmp_path, monkeypatch):
+    (tmp_path / os.fsdecode(b"caf\xe9.py")).touch()
+    with pytest.raises(ValueError, match=r"caf.* has a name that is not UTF-8"):
+        pack(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    write(tmp_path, {"secret.py": ""})
+    monkeypatch.setattr(Path, "open", refuse)  # root may read every file
+    with pytest.raises(ValueError, match=r"'secret.py' cannot be read \(Permission denied\)"):
+        pack(tmp_path, excludes=["caf*"])
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ValueError, match=r"'the folder' cannot be read"):
+        pack(tmp_path)
+
+
+def test_the_nearest_ignore_file_decides_as_in_git(tmp_path):
+    files = {".gitignore": "\ufeff*.bin\n/local\n", "a/.gitignore": "!keep.bin\n*.py\n", "a/keep.bin": "", "a/x.py": ""}
+    write(tmp_path, {**files, "a/other.bin": "", "local/x": "", "a/local/x": "", "keep.bin": ""})
+    assert names(tmp_path) == [".gitignore", "a/.gitignore", "a/keep.bin", "a/local/x"]
+
+
+def test_a_pattern_that_is_none_is_named(tmp_path):
+    write(tmp_path, {"main.py": "", ".gitignore": "!\n"})
+    with pytest.raises(ValueError, match=r"\.gitignore holds a pattern"):
+        pack(tmp_path)
+
+
+def test_a_sparse_file_is_not_read_to_its_end(tmp_path):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match="is larger than"):
+        pack(tmp_path, limit=10_486)
+
+
+def test_files_of_any_age_are_packed(tmp_path):
+    write(tmp_path, {"main.py": ""})
+    os.utime(tmp_path / "main.py", (-86_400, -86_400))
+    assert names(tmp_path) == ["main.py"]

@@ -15,7 +15,8 @@ from ray_jobs_api.client import RayJobsClient
 from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
 from ray_jobs_api.job_outcome import JobOutcome, complete_output
 from ray_jobs_api.job_request import command_line, job_request
-from ray_jobs_api.packages import pack, resolve_code
+from ray_jobs_api.packages import pack
+from ray_jobs_api.runtime_env import resolve_code
 from ray_jobs_api.stopping import stop_and_wait
 from ray_jobs_api.watch import JobLimits
 

@@ -183,16 +183,20 @@ class RayOperator(RayBaseOperator):
 
     def _start(self, context: Context, deadline: float | None, *, adopt: bool) -> Any:
         from ray_jobs_api.job_request import command_line, job_request
-        from ray_jobs_api.packages import resolve_code
+        from ray_jobs_api.log_lines import shorten_line
         from ray_jobs_api.placement import place
+        from ray_jobs_api.runtime_env import carry_command, resolve_code
 
         ti = context["ti"]
         settings = self._connect(None)
         attempt = attempt_of(context, self.retries or 0, settings.job_prefix)
         try:
-            packages, runtime_env = resolve_code(self.working_dir, self.runtime_env or {})
+            command = command_line(self.entrypoint, self.arguments)
+            entrypoint, packages, runtime_env = carry_command(
+                command, *resolve_code(self.working_dir, self.runtime_env or {})
+            )
             request = job_request(
-                entrypoint=command_line(self.entrypoint, self.arguments),
+                entrypoint=entrypoint,
                 runtime_env=runtime_env,
                 metadata={**(self.metadata or {}), **attempt.metadata, ON_KILL_KEY: self.on_kill_action},
                 num_cpus=self.entrypoint_num_cpus,
@@ -203,6 +207,8 @@ class RayOperator(RayBaseOperator):
             )
         except (ValueError, OSError) as error:
             raise self._logged(no_job_error(str(error), FailureReason.CONFIGURATION)) from None
+        for name in [name for package in packages for name in package.skipped]:
+            self.log.warning("%r is a link to nothing or no file, and is not uploaded.", name)
         record = JobRecord(context)
         jobs = record.earlier_jobs(attempt, adopt=adopt, stop_superseded=self.on_kill_action == "stop")
 
@@ -211,7 +217,7 @@ class RayOperator(RayBaseOperator):
                 raise RayApiError("The task was killed before it submitted its job.", FailureReason.STOPPED)
             record.submitting(attempt, submission_id)
             self._submission_id = submission_id  # a kill of this process finds the id to stop from here on
-            self.log.info("Submitting Ray job %s: %s", submission_id, request["entrypoint"])
+            self.log.info("Submitting Ray job %s: %s", submission_id, shorten_line(command, len(command)))
 
         placement: Placement = self._call(
             lambda client: place(

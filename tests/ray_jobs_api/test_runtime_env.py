@@ -1,0 +1,159 @@
+"""The packages and the ``runtime_env`` of a job: nothing in them names a file of the machine that submits it."""
+
+import io
+import os
+import shlex
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ray_jobs_api.job_request import command_line
+from ray_jobs_api.runtime_env import carry_command, resolve_code
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def resolved(folder: Path, **runtime_env) -> dict:
+    return resolve_code(str(folder), runtime_env)[1]
+
+
+def test_remote_addresses_pass_through_and_local_ones_become_packages(tmp_path):
+    write(tmp_path, {"main.py": ""})
+    assert resolve_code("s3://b/code.zip", {"pip": ["x"]}) == ([], {"pip": ["x"], "working_dir": "s3://b/code.zip"})
+    (package,), environment = resolve_code(str(tmp_path), {"excludes": ["*.bin"], "env_vars": {"A": "1"}})
+    assert environment == {"env_vars": {"A": "1"}, "working_dir": package.uri}
+    assert resolve_code(None, {"working_dir": str(tmp_path)}) == ([package], {"working_dir": package.uri})
+    with pytest.raises(ValueError, match="not both"):
+        resolve_code(str(tmp_path), {"working_dir": "s3://b/code.zip"})
+
+
+def test_local_modules_become_packages_with_their_own_name_inside(tmp_path):
+    write(tmp_path, {"tools/__init__.py": "", "single.py": "", "some-1.0-py3-none-any.whl": "wheel"})
+    local = [str(tmp_path / name) for name in ("tools", "single.py", "some-1.0-py3-none-any.whl")]
+    packages, environment = resolve_code(None, {"py_modules": [*local, "s3://b/remote.zip"]})
+    assert environment == {"py_modules": [*(package.uri for package in packages), "s3://b/remote.zip"]}
+    inside = [zipfile.ZipFile(io.BytesIO(package.content)).namelist() for package in packages[:2]]
+    assert inside == [["tools/__init__.py"], ["single.py"]]
+    assert packages[2].uri == "gcs://some-1.0-py3-none-any.whl"
+    with pytest.raises(ValueError, match=r"py_modules entry .* is not a folder"):
+        resolve_code(None, {"py_modules": [str(tmp_path / "nowhere")]})
+
+
+REQUIREMENTS = """\ufeff# for the job
+requests==2.32.3   # pinned
+numpy>=2 ; python_version >= "3.11"
+--index-url https://pypi.example.com/simple
+
+certifi==2025.1.1 \\
+    --hash=sha256:00
+-r nested/more.txt
+-r ${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}/there.txt
+git+https://example.com/x.git#egg=x
+"""
+READ = [
+    "requests==2.32.3",
+    'numpy>=2 ; python_version >= "3.11"',
+    "--index-url https://pypi.example.com/simple",
+    "certifi==2025.1.1      --hash=sha256:00",
+    "one",
+    "two",
+    "-r ${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}/there.txt",
+    "git+https://example.com/x.git#egg=x",
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    more = "one\n--requirement=../two.txt"
+    return write(tmp_path, {"job.py": "", "requirements.txt": REQUIREMENTS, "nested/more.txt": more, "two.txt": "two"})
+
+
+@pytest.mark.parametrize("field", ["pip", "uv"])
+def test_the_lines_of_a_requirements_file_are_sent(project, field):
+    assert resolved(project, **{field: "requirements.txt"})[field] == READ
+    assert resolved(project, **{field: str(project / "requirements.txt")})[field] == READ
+    sent = resolved(project, **{field: {"packages": "requirements.txt", f"{field}_check": True}})[field]
+    assert sent == {"packages": READ, f"{field}_check": True}
+    assert resolved(project, **{field: ["a", "-rtwo.txt"]})[field] == ["a", "two"]
+
+
+def test_a_requirements_file_of_windows_is_read(project):
+    (project / "requirements.txt").write_bytes("\ufeffrequests\r\nrich\r\n".encode("utf-16-le"))
+    assert resolved(project, pip="requirements.txt")["pip"] == ["requests", "rich"]
+
+
+def test_a_relative_path_counts_from_the_current_folder_without_a_local_working_dir(project, monkeypatch):
+    monkeypatch.chdir(project)
+    assert resolve_code("s3://b/code.zip", {"pip": "two.txt"})[1]["pip"] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("pip", "sentence"),
+    [
+        ("numpy", r"names the file 'numpy', which is not in .*; a package without a file is written as a list"),
+        ("/no/such.txt", "names the file '/no/such.txt', which is not in the submitting machine"),
+        (["-r missing.txt"], "missing.txt"),
+        (["-e ."], "'-e .', which names something on the machine"),
+        (["./wheels/x.whl"], "names something on the machine"),
+        (["-c constraints.txt"], "names something on the machine"),
+        (["-r circle.txt"], "names itself"),
+        ([1], "must be a list of requirements"),
+        (5, "must be a list of requirements"),
+    ],
+)
+def test_requirements_that_mean_nothing_elsewhere_are_refused(project, pip, sentence):
+    write(project, {"circle.txt": "-r round.txt", "round.txt": "-r circle.txt"})
+    with pytest.raises(ValueError, match=sentence):
+        resolved(project, pip=pip)
+
+
+def test_the_file_of_a_conda_environment_is_sent(project):
+    write(
+        project,
+        {
+            "env.yml": "name: x\ndependencies:\n- python=3.11\n- pip:\n  - -r two.txt\n",
+            "bad.yaml": "a: [",
+            "no.yaml": "x",
+        },
+    )
+    assert resolved(project, conda="env.yml")["conda"] == {
+        "name": "x",
+        "dependencies": ["python=3.11", {"pip": ["two"]}],
+    }
+    assert resolved(project, conda="an-environment")["conda"] == "an-environment"
+    for name, sentence in (
+        ("missing.yml", "missing.yml"),
+        ("bad.yaml", "is not YAML"),
+        ("no.yaml", "conda environment"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            resolved(project, conda=name)
+
+
+@pytest.mark.parametrize("field", ["py_modules", "excludes"])
+def test_a_string_is_no_list(project, field):
+    with pytest.raises(ValueError, match=f"'{field}'.* must be a list, not 'lib'"):
+        resolved(project, **{field: "lib"})
+
+
+def test_a_command_over_the_limit_of_the_shell_runs_from_a_package(tmp_path):
+    words = [f"s3://bucket/{number:06}" for number in range(10_000)]
+    command = command_line("printf '%s\\n' a\nprintf '%s\\n'", {"source": words})
+    carried, packages, runtime_env = carry_command(command, [], {"py_modules": ["s3://b/x.zip"]})
+    assert runtime_env["py_modules"] == ["s3://b/x.zip", packages[0].uri]
+    zipfile.ZipFile(io.BytesIO(packages[0].content)).extractall(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": f"/no/such:{tmp_path}"}
+    done = subprocess.run(carried, shell=True, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["a", *(f"--source={word}" for word in words)]
+
+
+def test_a_short_command_is_passed_on_as_it_is():
+    assert carry_command(shlex.join(["python", "x.py"]), [], {}) == ("python x.py", [], {})
