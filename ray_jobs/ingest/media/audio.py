@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, cast
 
 import av
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
@@ -16,19 +17,19 @@ from ingest.common.failures import Failure
 from ingest.common.speech import SAMPLE_RATE
 from ingest.media.container import (
     StreamDamage,
-    container_start,
     decodable_streams,
     decode_packet,
     open_media,
     packets,
     seconds,
 )
+from ingest.media.downmix import downmix
+from ingest.media.timeline import Timeline
+from ingest.media.voice import speech_seconds
 
 _BYTES_PER_SAMPLE = 2
 _MIN_GAP = 0.1
 """Seconds between two packets from which the gap is filled with silence; less is rounding of time stamps."""
-_MAX_GAP = 600.0
-"""Seconds by which time stamps may jump; a larger jump is an error and is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,19 @@ class ExtractedAudio:
 
     Attributes:
         samples: number of samples.
-        start: seconds from the container's start to the first sample.
+        start: seconds from the start of the file to the first sample.
+        end: seconds at which the last packet of the file ends.
         codec: name of the codec, or None if no stream could be decoded.
+        track: number of the stream among the audio streams of the file, from 1.
         damage: defects of the stream.
     """
 
-    samples: int
-    start: float
-    codec: str | None
-    damage: StreamDamage
+    samples: int = 0
+    start: float = 0.0
+    end: float = 0.0
+    codec: str | None = None
+    track: int = 0
+    damage: StreamDamage = field(default_factory=StreamDamage)
 
     @property
     def seconds(self) -> float:
@@ -59,9 +64,10 @@ def too_long_error(limit: float) -> ObjectError:
 
 
 def extract_audio(path: str, target: str, max_seconds: float, stop: Event) -> ExtractedAudio:
-    """Write the first decodable audio stream to `target` as 16 kHz mono signed 16-bit little-endian PCM.
+    """Write the first audio stream in which somebody speaks to `target` as 16 kHz mono signed 16-bit little-endian PCM.
 
-    Gaps in the time stamps become silence, so that the time of sample n is `start` + n / 16,000 s.
+    If there is one stream alone, or nobody speaks in any, it is the first one that can be decoded. Gaps in the time
+    stamps become silence, so that the time of sample n is `start` + n / 16,000 s.
 
     Args:
         path: the media file.
@@ -72,42 +78,57 @@ def extract_audio(path: str, target: str, max_seconds: float, stop: Event) -> Ex
     Raises:
         ObjectError: `TooLong`, and as in `open_media`.
     """
-    total = StreamDamage()
     with open_media(path) as container:
         indices = [stream.index for stream in decodable_streams(container, "audio")]
+    best, most, lost = ExtractedAudio(), -1.0, StreamDamage()
     for index in indices:
-        with open_media(path) as container, Path(target).open("wb") as file:
-            stream = cast(AudioStream, container.streams[index])
-            stream.codec_context.thread_count = 1
-            writer = _PcmWriter(file, max_seconds)
-            damage = StreamDamage()
-            start = container_start(container)
-            for packet in packets(container, stream, damage):
-                if stop.is_set():
-                    break
-                for frame in decode_packet(stream.codec_context.decode, packet, damage):
-                    writer.add(frame, seconds(frame.pts, stream.time_base, start))
-            for frame in decode_packet(stream.codec_context.decode, None, damage):
-                writer.add(frame, seconds(frame.pts, stream.time_base, start))
-            writer.finish()
-            if writer.samples:
-                return ExtractedAudio(writer.samples, writer.start, stream.codec_context.name, damage)
-            total.skipped += damage.skipped
-            total.encrypted |= damage.encrypted
-            total.cut_off |= damage.cut_off
-    return ExtractedAudio(0, 0.0, None, total)
+        written = Path(f"{target}.{index}" if best.samples else target)
+        audio = _extract_stream(path, index, str(written), max_seconds, stop)
+        if stop.is_set():
+            break
+        if not audio.samples:
+            lost.add(audio.damage)
+            continue
+        speech, enough = speech_seconds(str(written)) if len(indices) > 1 else (0.0, True)
+        if enough or speech > most:
+            best, most = audio, speech
+            written.replace(target)
+        else:
+            written.unlink()
+        if enough:
+            break
+    return best if best.samples else ExtractedAudio(damage=lost)
+
+
+def _extract_stream(path: str, index: int, target: str, max_seconds: float, stop: Event) -> ExtractedAudio:
+    with open_media(path) as container, Path(target).open("wb") as file:
+        stream = cast(AudioStream, container.streams[index])
+        stream.codec_context.thread_count = 1
+        writer, damage, timeline = _PcmWriter(file, max_seconds), StreamDamage(), Timeline(container)
+        for packet in packets(container, stream, damage, timeline):
+            if stop.is_set():
+                break
+            for frame in decode_packet(stream.codec_context.decode, packet, damage):
+                writer.add(frame, seconds(frame.pts, stream.time_base))
+        for frame in decode_packet(stream.codec_context.decode, None, damage):
+            writer.add(frame, seconds(frame.pts, stream.time_base))
+        writer.finish()
+        track = 1 + [other.index for other in container.streams if other.type == "audio"].index(index)
+        return ExtractedAudio(writer.samples, writer.start, timeline.end, stream.codec_context.name, track, damage)
 
 
 class _PcmWriter:
-    """Resamples frames and writes them, with silence in gaps."""
+    """Resamples frames and writes them as one channel, with silence in gaps."""
 
     def __init__(self, file: BinaryIO, max_seconds: float) -> None:
         self._file = file
         self._max_seconds = max_seconds
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
-        self._time_shift = 0.0
-        self._seconds_written = 0.0
+        self._channels = 1
+        self._waiting: list[np.ndarray] = []
+        self._waiting_samples = 0
+        self._seconds_added = 0.0
         self.samples = 0
         self.start = 0.0
 
@@ -115,46 +136,53 @@ class _PcmWriter:
         """Add a decoded frame that is heard at `time`."""
         if not frame.samples or not frame.sample_rate:
             return
-        if self._format is None:
+        if self._format is None and not self._seconds_added:
             self.start = time or 0.0
         elif time is not None:
             self._fill_gap(time)
         format_ = (frame.format.name, frame.layout.name, frame.sample_rate)
         if format_ != self._format:  # the format may change within a stream
-            self._flush()
-            self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
+            self.finish()
+            self._channels = frame.layout.nb_channels
+            self._resampler = av.AudioResampler("s16", rate=SAMPLE_RATE)
             self._format = format_
         frame.pts = None  # otherwise the resampler would fill gaps, too
         assert self._resampler is not None
-        self._seconds_written += frame.samples / frame.sample_rate
-        self._write(self._resampler.resample(frame))
+        self._seconds_added += frame.samples / frame.sample_rate
+        self._collect(self._resampler.resample(frame))
 
     def finish(self) -> None:
-        """Write the samples that are still in the resampler."""
-        self._flush()
+        """Write the samples that wait in the resampler and for the downmix."""
+        if self._resampler is not None:
+            self._collect(self._resampler.resample(None))
+            self._resampler = None
+        self._mix()
 
     def _fill_gap(self, time: float) -> None:
-        gap = time + self._time_shift - self.start - self._seconds_written
-        if abs(gap) > _MAX_GAP:
-            self._time_shift -= gap
-        elif gap > _MIN_GAP:
-            self._flush()
+        gap = time - self.start - self._seconds_added
+        if gap > _MIN_GAP:
+            self.finish()
             self._format = None
             silence = round(gap * SAMPLE_RATE)
-            self._seconds_written += gap
+            self._seconds_added += gap
             while silence > 0:
                 part = min(silence, SAMPLE_RATE)
                 self._put(bytes(part * _BYTES_PER_SAMPLE), part)
                 silence -= part
 
-    def _flush(self) -> None:
-        if self._resampler is not None:
-            self._write(self._resampler.resample(None))
-            self._resampler = None
-
-    def _write(self, frames: list[AudioFrame]) -> None:
+    def _collect(self, frames: list[AudioFrame]) -> None:
         for frame in frames:
-            self._put(frame.to_ndarray().astype("<i2", copy=False).tobytes(), frame.samples)
+            self._waiting.append(frame.to_ndarray().reshape(-1, self._channels))
+            self._waiting_samples += frame.samples
+        if self._waiting_samples >= SAMPLE_RATE:
+            self._mix()
+
+    def _mix(self) -> None:
+        if self._waiting:
+            samples = np.concatenate(self._waiting)
+            mono = samples if self._channels == 1 else downmix(samples)
+            self._put(mono.astype("<i2", copy=False).tobytes(), len(mono))
+            self._waiting, self._waiting_samples = [], 0
 
     def _put(self, data: bytes, samples: int) -> None:
         self.samples += samples

@@ -1,7 +1,6 @@
 """Media containers: opens audio and video files safely with PyAV (FFmpeg), selects streams, and explains errors.
 
-Times are seconds from the container's start, as players show them: a file whose first frame has time stamp 1.07 begins
-at 0.
+Times are seconds on the file's timeline, as players show them: a file whose first time stamp is 1.07 begins at 0.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from typing import Any, TypeVar
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
+from ingest.media.timeline import Timeline, has_flag
 
 T = TypeVar("T")
 
@@ -39,6 +40,24 @@ _PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.tim
 _MAX_READ_ERRORS = 100
 """Number of consecutive errors after which the rest of a file is abandoned."""
 
+_SECONDARY = (
+    Disposition.comment
+    | Disposition.karaoke
+    | Disposition.clean_effects
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.descriptions
+)
+"""Dispositions of a stream that accompanies another: a commentary, or a description for the blind."""
+
+_ESTIMATE = 0.01
+"""A declared duration that the bit rate gives, too, within this share, may be an estimate by it."""
+
+_EBML_HEAD = 4096
+"""Bytes in which the segment of a Matroska file begins."""
+_SEGMENT = bytes.fromhex("18538067")
+"""The id of a segment (RFC 9559, section 5.1)."""
+
 _PROTECTED_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
 """Codec tags of protected streams in MP4 files that do not declare the actual codec."""
 
@@ -48,14 +67,23 @@ class StreamDamage:
     """Defects of a stream.
 
     Attributes:
+        packets: number of packets of the stream.
         skipped: number of packets that could not be decoded.
         encrypted: the stream is protected, and its key is not available.
         cut_off: reading ended with an error instead of the end of the file.
     """
 
+    packets: int = 0
     skipped: int = 0
     encrypted: bool = False
     cut_off: bool = False
+
+    def add(self, other: StreamDamage) -> None:
+        """Add the defects of another stream."""
+        self.packets += other.packets
+        self.skipped += other.skipped
+        self.encrypted |= other.encrypted
+        self.cut_off |= other.cut_off
 
 
 @contextmanager
@@ -105,30 +133,65 @@ def _check_memory(error: av.FFmpegError) -> None:
         raise MemoryError(str(error)) from None
 
 
-def container_start(container: InputContainer) -> float:
-    """Return the container's start on the time scale of its streams."""
-    if container.start_time is not None:
-        return container.start_time / av.time_base
-    starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
-    return min(starts, default=0.0)
-
-
 def declared_duration(container: InputContainer) -> float | None:
-    """Return the duration that the file declares, or None."""
+    """Return the duration that the file declares, in seconds, or None if it declares none that can be believed.
+
+    FFmpeg estimates a duration from time stamps or from a bit rate where the file has none, and the writers of FLV
+    rarely know it.
+    """
+    if container.format.name == "flv" or has_flag(container, Flags.ts_discont):
+        return None
     if container.duration is not None and container.duration > 0:
-        return container.duration / av.time_base
-    lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration is not None and s.time_base]
-    return max(lengths, default=None)
+        duration = container.duration / av.time_base
+    else:
+        lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration is not None and s.time_base]
+        duration = max(lengths, default=0.0)
+    rates = [stream.codec_context.bit_rate or 0 for stream in container.streams if stream.codec_context is not None]
+    estimated = 8 * container.size / sum(rates) if any(rates) else float("inf")
+    return duration if duration > 0 and abs(duration - estimated) > _ESTIMATE * duration else None
+
+
+def measured_duration(path: str) -> float:
+    """Read all packets of a file without decoding them, and return where the last one ends in seconds."""
+    with open_media(path) as container:
+        timeline = Timeline(container)
+        streams = [*decodable_streams(container, "audio"), *decodable_streams(container, "video")]
+        for _ in packets(container, streams[0], StreamDamage(), timeline):
+            pass
+        return timeline.end
+
+
+def is_whole(container: InputContainer) -> bool:
+    """Whether this is a Matroska file whose segment, which all of its media is in, ends where the file does or before.
+
+    Such a file is not cut off, whatever duration it declares.
+    """
+    if container.format.name != "matroska,webm":
+        return False
+    with Path(container.name).open("rb") as file:
+        head = file.read(_EBML_HEAD)
+    at = head.find(_SEGMENT)
+    if at < 0 or at + 12 > len(head):
+        return False
+    at += len(_SEGMENT)
+    length = 9 - head[at].bit_length()  # the zeros before the first one tell the number of bytes
+    size = int.from_bytes(head[at : at + length], "big") - (1 << 7 * length)
+    unknown = size == (1 << 7 * length) - 1
+    return not unknown and at + length + size <= container.size
 
 
 def decodable_streams(container: InputContainer, kind: str) -> list[Stream]:
-    """Return the audio or video streams that FFmpeg has a decoder for, default streams first, without covers."""
+    """Return the audio or video streams that FFmpeg has a decoder for, without covers: default streams first, and last
+    those that accompany another, such as a commentary."""
     streams = [
         stream
         for stream in container.streams
         if stream.type == kind and stream.codec_context is not None and not stream.disposition & _PICTURES
     ]
-    return sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
+    return sorted(
+        streams,
+        key=lambda stream: (bool(stream.disposition & _SECONDARY), not stream.disposition & Disposition.default),
+    )
 
 
 def has_stream(container: InputContainer, kind: str) -> bool:
@@ -136,15 +199,32 @@ def has_stream(container: InputContainer, kind: str) -> bool:
     return any(stream.type == kind and not stream.disposition & _PICTURES for stream in container.streams)
 
 
-def packets(container: InputContainer, stream: Stream, damage: StreamDamage) -> Iterator[Packet]:
-    """Yield the packets of one stream as far as they can be read."""
-    errors = 0
+def packets(
+    container: InputContainer, stream: Stream, damage: StreamDamage, timeline: Timeline | None = None
+) -> Iterator[Packet]:
+    """Yield the packets of one stream as far as they can be read, with the times of the file's timeline.
+
+    Args:
+        container: the file.
+        stream: the stream.
+        damage: collects what is wrong with it.
+        timeline: measures the file; it is also fed with the packets of a stream of the other kind.
+    """
+    timeline = timeline or Timeline(container)
+    beside = decodable_streams(container, "audio" if stream.type == "video" else "video")[:1]
+    errors, corrupt = 0, False
     while errors < _MAX_READ_ERRORS:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(stream, *beside):
                 errors = 0
-                if packet.size:  # PyAV ends with an empty packet, which flushes a decoder
+                if not packet.size:  # PyAV ends with an empty packet, which flushes a decoder
+                    continue
+                timeline.place(packet)
+                corrupt = packet.is_corrupt
+                if packet.stream_index == stream.index:
+                    damage.packets += 1
                     yield packet
+            damage.cut_off = corrupt and container.format.name == "flv"  # the last packet is incomplete
             return
         except av.FFmpegError as error:
             _check_memory(error)
@@ -164,9 +244,9 @@ def decode_packet(decode: Callable[[Packet | None], list[T]], packet: Packet | N
         return []
 
 
-def seconds(stamp: int | None, time_base: Any, start: float) -> float | None:
-    """Convert a time stamp to seconds from the container's start."""
-    return None if stamp is None or time_base is None else float(stamp * time_base) - start
+def seconds(stamp: int | None, time_base: Any) -> float | None:
+    """Convert a time stamp to seconds."""
+    return None if stamp is None or time_base is None else float(stamp * time_base)
 
 
 def header_metadata(container: InputContainer) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from ingest.media.container import (
     decodable_streams,
     has_stream,
     header_metadata,
+    is_whole,
+    measured_duration,
     open_media,
     undecodable_error,
 )
@@ -32,7 +34,8 @@ AUDIO_FILE = "audio.pcm"
 FRAMES_FILE = "frames.rgb"
 
 _MAX_MISSING, _MAX_MISSING_SECONDS = 0.02, 1.0
-"""A file counts as cut off if more than this share of its declared duration and more than these seconds are missing."""
+"""A file counts as cut off if more than this share of its declared duration and more than these seconds are missing.
+Corrupt packets are a loss above the same share: joined MP3 files have one where they meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Media:
     """The result of `extract`.
 
     Attributes:
-        duration: seconds.
+        duration: seconds from the beginning to the end of the last packet, measured and not declared.
         audio_seconds: length of AUDIO_FILE; 0 if there is no audio.
         audio_start: seconds from the start of the file to the first sample.
         frame_times: seconds from the start of the file, one for each frame in FRAMES_FILE, in order.
@@ -92,11 +95,11 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     """
     with open_media(path) as container:
         metadata = header_metadata(container)
-        length = declared_duration(container)
+        length, whole = declared_duration(container), is_whole(container)
         present = {kind: has_stream(container, kind) for kind in ("audio", "video")}
         if not decodable_streams(container, "audio") and not decodable_streams(container, "video"):
             raise undecodable_error(container, [])
-    if length is not None and length > settings.max_seconds:
+    if length is not None and length > settings.max_seconds and measured_duration(path) > settings.max_seconds:
         raise too_long_error(settings.max_seconds)
     sampling = Sampling(
         settings.image_size,
@@ -123,36 +126,40 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     if not audio.samples and not frames.times:
         with open_media(path) as container:
             raise undecodable_error(container, [audio.damage, frames.damage])
-    return _media(length, audio, frames, metadata, present)
+    return _media(length, whole, audio, frames, metadata, present)
 
 
 def _media(
     length: float | None,
+    whole: bool,
     audio: ExtractedAudio,
     frames: ExtractedFrames,
     metadata: dict[str, Any],
     present: dict[str, bool],
 ) -> Media:
-    audio_end = audio.start + audio.seconds if audio.samples else 0.0
-    reached = max(audio_end, frames.end if frames.times else 0.0)
+    duration = max(audio.end, audio.start + audio.seconds if audio.samples else 0.0, frames.end)
     metadata |= frames.facts
     if audio.codec:
         metadata["audio_codec"] = audio.codec
-    missing = [
-        kind for kind, found in (("audio", audio.samples), ("video", frames.times)) if present[kind] and not found
-    ]
+    if metadata["streams"].get("audio", 0) > 1:
+        metadata["audio_track"] = audio.track
+    read = {"audio": (audio.samples, audio.damage), "video": (len(frames.times), frames.damage)}
+    # A track without a single packet, as a muted recorder writes it, has lost nothing.
+    missing = [kind for kind, (found, damage) in read.items() if present[kind] and damage.packets and not found]
     if missing:
         metadata["not_decodable"] = missing
     skipped = audio.damage.skipped + frames.damage.skipped
     if skipped:
         metadata["skipped_packets"] = skipped
-    short = length is not None and length - reached > max(_MAX_MISSING_SECONDS, _MAX_MISSING * length)
+    short = length is not None and length - duration > max(_MAX_MISSING_SECONDS, _MAX_MISSING * length)
+    if whole and not skipped:
+        short = False
     if short or audio.damage.cut_off or frames.damage.cut_off:
         metadata["truncated"] = True
-    cut_at = reached if "truncated" in metadata else None
-    if losses := _describe_losses(missing, skipped, cut_at, length if short else None):
+    cut_at = duration if "truncated" in metadata else None
+    lost = any(damage.skipped > _MAX_MISSING * damage.packets for _, damage in read.values())
+    if losses := _describe_losses(missing, skipped if lost else 0, cut_at, length if short else None):
         metadata[PARTLY_READ] = f"{losses}; the rest is kept, and the whole file should be uploaded again"
-    duration = reached if length is None or short else length
     return Media(duration, audio.seconds, audio.start, frames.times, metadata)
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
+import av
+from av.container import InputContainer
+from av.format import Flags
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from ingest.media.container import container_start, decodable_streams, open_media, seconds
+from ingest.media.container import StreamDamage, decodable_streams, decode_packet, open_media, packets, seconds
+from ingest.media.timeline import container_start, has_flag
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,16 +29,40 @@ def frame_at(path: str, time: float) -> Image | None:
     Raises:
         ObjectError: the file cannot be read.
     """
-    import av
-
     with open_media(path) as container:
-        for stream in decodable_streams(container, "video")[:1]:
-            start = container_start(container)
-            container.seek(int(max(time + start, 0) * av.time_base))
-            for frame in container.decode(stream):
-                if not isinstance(frame, VideoFrame):
-                    continue
-                at = seconds(frame.pts, frame.time_base, start)
+        for stream in cast(list[VideoStream], decodable_streams(container, "video")[:1]):
+            # A place in a file whose time stamps jump, or that has none, is found only by reading all before it.
+            jumps = container.format.name == "flv" or any(
+                has_flag(container, flag) for flag in (Flags.ts_discont, Flags.no_timestamps)
+            )
+            for frame, at in _read(container, stream, time) if jumps else _sought(container, stream, time):
                 if at is None or at >= time - _ROUNDING:
                     return frame.to_image().rotate(frame.rotation, expand=True)
     return None
+
+
+def _sought(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:
+    """Yield frames with their times in seconds, from the last key frame before `time`."""
+    start = container_start(container)
+    container.seek(int(max(time + start, 0) * av.time_base))
+    for frame in container.decode(stream):
+        if isinstance(frame, VideoFrame):
+            at = seconds(frame.pts, frame.time_base)
+            yield frame, None if at is None else at - start
+
+
+def _read(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:
+    """The same for a file that is read from its beginning; only the frames that are needed are decoded."""
+    damage = StreamDamage()
+    group: list[Packet | None] = []
+    for packet in chain(packets(container, stream, damage), [None]):
+        if packet is not None:
+            at = seconds(packet.dts if packet.pts is None else packet.pts, stream.time_base) or 0.0
+            if packet.is_keyframe and at <= time:
+                group = []
+        group.append(packet)
+        if packet is None or at >= time:
+            for waiting in group:
+                for frame in decode_packet(stream.codec_context.decode, waiting, damage):
+                    yield frame, seconds(frame.dts if frame.pts is None else frame.pts, stream.time_base)
+            group = []

@@ -26,7 +26,6 @@ from av.video.stream import VideoStream
 from ingest.media.audio import too_long_error
 from ingest.media.container import (
     StreamDamage,
-    container_start,
     decodable_streams,
     decode_packet,
     open_media,
@@ -34,6 +33,7 @@ from ingest.media.container import (
     seconds,
 )
 from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
+from ingest.media.timeline import Timeline
 
 _SLOT = 0.5
 """Bytes are summed over two slots of so many seconds, since a dissolve sends its new picture in many small parts."""
@@ -59,11 +59,10 @@ class ExtractedFrames:
 
     Attributes:
         times: times of the key frames in seconds, in order.
-        end: start of the last packet in seconds.
+        end: seconds at which the last packet of the file ends.
         facts: width, height, frames per second, rotation, codec.
-        damage: defects of the stream.
+        damage: defects of the stream, and the number of its packets: the frames that complete decoding would decode.
         decoded: number of decoded frames.
-        packets: number of packets: the frames that complete decoding would have decoded.
     """
 
     times: list[float] = field(default_factory=list)
@@ -71,7 +70,6 @@ class ExtractedFrames:
     facts: dict[str, Any] = field(default_factory=dict)
     damage: StreamDamage = field(default_factory=StreamDamage)
     decoded: int = 0
-    packets: int = 0
 
 
 @dataclass(slots=True)
@@ -177,13 +175,14 @@ class _KeyFrameReader:
         self._codec.thread_count = 1
         if (stream.average_rate or 0) >= _FAST:
             self._codec.skip_frame = "NONREF"
-        self._start = container_start(container)
+        self._timeline = Timeline(container)
         self._result = result
         self._sampling = sampling
         self._interval = sampling.min_interval
         self._detector = SceneDetector(sampling.threshold, self._interval, sampling.max_interval)
         self._reformatter = VideoReformatter()
         self._last = -STEP
+        self._fed = 0.0
 
     def run(self, frames: _FrameFile, stop: Event) -> None:
         goes_on = False
@@ -201,7 +200,7 @@ class _KeyFrameReader:
                 continue  # every packet is a key packet, as in MJPEG: a few per second are enough
             steady = not whole and change < _STILL and seconds_long >= 2 * STEP
             chosen = gop.packets if whole else gop.packets[:1]
-            for frame in self._decode([packet for _, packet in chosen], finish=not goes_on):
+            for frame in self._decode(chosen, finish=not goes_on):
                 for key_frame in self._examine(frame, steady, every=not whole):
                     self._keep(frames, key_frame)
         for key_frame in self._detector.finish():
@@ -214,19 +213,18 @@ class _KeyFrameReader:
 
     def _timed_packets(self) -> Iterator[tuple[float, Packet]]:
         time = 0.0
-        for packet in packets(self._container, self._stream, self._result.damage):
+        for packet in packets(self._container, self._stream, self._result.damage, self._timeline):
             stamp = packet.pts if packet.pts is not None else packet.dts
-            known = seconds(stamp, packet.time_base, self._start)
+            known = seconds(stamp, packet.time_base)
             time = time if known is None else known
-            self._result.packets += 1
-            self._result.end = max(self._result.end, time)
+            self._result.end = self._timeline.end
             if time > self._sampling.max_seconds:
                 raise too_long_error(self._sampling.max_seconds)
             yield time, packet
 
-    def _decode(self, chosen: list[Packet], finish: bool) -> Iterator[VideoFrame]:
+    def _decode(self, chosen: list[tuple[float, Packet]], finish: bool) -> Iterator[VideoFrame]:
         damage = self._result.damage
-        for packet in chosen:
+        for self._fed, packet in chosen:
             yield from decode_packet(self._codec.decode, packet, damage)
         if finish:
             yield from decode_packet(self._codec.decode, None, damage)
@@ -235,9 +233,9 @@ class _KeyFrameReader:
     def _examine(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
         self._result.decoded += 1
         # Not frame.time_base: PyAV does not set it for frames that the decoder returns when it is flushed.
-        time = seconds(frame.pts if frame.pts is not None else frame.dts, self._stream.time_base, self._start)
-        if time is None:
-            time = self._last + STEP
+        time = seconds(frame.pts if frame.pts is not None else frame.dts, self._stream.time_base)
+        if time is None:  # a raw stream, whose frames have no time stamps
+            time = self._fed
         if frame.is_corrupt or time <= self._last or (not every and time - self._last < STEP * 0.99):
             return
         self._last = time

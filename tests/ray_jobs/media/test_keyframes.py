@@ -107,7 +107,7 @@ def test_few_frames_of_still_scenes_are_decoded(tmp_path):
     path = tmp_path / "video.mp4"
     write(path, [Scene(4, still(photo(seed))) for seed in range(3)], Video("libx264"))  # x264 begins a GOP at each cut
     pictures = key_frames(path)
-    assert (pictures.packets, len(pictures.times)) == (300, 3)
+    assert (pictures.damage.packets, len(pictures.times)) == (300, 3)
     assert pictures.decoded < 10
 
 
@@ -187,4 +187,4 @@ def test_every_scene_of_the_corpus_has_a_key_frame(corpus, tmp_path):
     for row in rows:
         pictures = extract_frames(str(corpus / row["file"]), str(tmp_path / "frames"), SAMPLING, Event())
         assert_each_scene_has_one([(scene["t0"], scene["t1"]) for scene in row["scenes"]], pictures.times)
-        assert pictures.decoded < pictures.packets / 4
+        assert pictures.decoded < pictures.damage.packets / 4
