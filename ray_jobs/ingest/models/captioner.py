@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingest.common.text import as_typed
 from ingest.models.caption_model import PROMPT
 from ingest.models.gpu_memory import AdaptiveBatches
 
@@ -59,7 +60,7 @@ class Captioner:
             return self._generate([_decoded(data) for data in pictures[batch]])
 
         for _, found in self._batches.map(generate, len(pictures)):
-            captions += [" ".join(text.split()) or EMPTY_CAPTION for text in found]
+            captions += [as_typed(text) or EMPTY_CAPTION for text in found]
         return captions
 
     def _generate(self, images: list[Image]) -> list[str]:

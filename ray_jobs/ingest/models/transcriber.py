@@ -23,6 +23,7 @@ import numpy as np
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.speech import SAMPLE_RATE, Segment
+from ingest.common.text import as_typed
 from ingest.models.gpu_memory import halved_batch_size
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _segments(answer: list[Any], clip: _Clip) -> Iterator[Segment]:
     """The spoken segments of an answer, in order and cut to the clip."""
     last = clip.start / SAMPLE_RATE
     for segment in answer:
-        text = " ".join(segment.text.split())
+        text = as_typed(segment.text)
         if not _invented(segment) and not _NOT_SPEECH.match(text):
             end = min(segment.end, clip.end / SAMPLE_RATE)
             start = min(max(segment.start, last), end)

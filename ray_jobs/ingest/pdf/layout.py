@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ingest.common.text import CJK
-from ingest.pdf.reader import UNPRINTABLE
+from ingest.common.text import CJK, MEANINGLESS, as_typed
 
 MAX_UNREADABLE = 0.2
 """Share of meaningless characters from which on the text layer of a page counts as broken."""
@@ -22,15 +20,10 @@ NEIGHBOURS = 4
 """Number of paragraphs before and after that show how far to the right the lines of a column extend."""
 
 _CJK_LETTER = re.compile(f"[{CJK}]")
-_CJK_BREAK = re.compile(f"(?<=[{CJK}])\\s*\\n\\s*(?=[{CJK}])")
+_CJK_BREAK = re.compile(f"(?<=[{CJK}\u2e80-\u2fdf])\\s*\\n\\s*(?=[{CJK}\u2e80-\u2fdf])")
 # A word hyphenated at the end of a line. MuPDF's flag for that, TEXT_DEHYPHENATE, has no effect on blocks.
-_HYPHEN_BREAK = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n\s*(?=([^\W\d_]))")
-# Characters that nobody can search for: those for private use, and MuPDF's replacement for an unknown glyph.
-_MEANINGLESS = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
-_UNREADABLE = re.compile(f"{_MEANINGLESS.pattern}|{UNPRINTABLE.pattern}|\\(cid:\\d+\\)")
-# Compatibility characters: Latin ligatures, radicals of Chinese characters, presentation forms of Hebrew and Arabic
-# letters. Fonts map glyphs to them, but nobody types them into a search.
-_COMPATIBILITY = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\ufb1d-\ufdff\ufe70-\ufefc]+")
+_HYPHEN_BREAK = re.compile(r"([^\W\d_])([-\u00ad\u2010\u058a])[^\S\n]*\n\s*(?=([^\W\d_]))")
+_UNREADABLE = re.compile(f"{MEANINGLESS.pattern}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|\\(cid:\\d+\\)")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
 # The beginning of a list item.
@@ -70,12 +63,18 @@ class Paragraph:
 
 def join_lines(lines: str) -> str:
     """Join the wrapped lines of a paragraph into a single line."""
-    lines = UNPRINTABLE.sub("", lines)
-    if not lines.isascii():
-        lines = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), lines)
-        lines = _CJK_BREAK.sub("", _MEANINGLESS.sub(" ", lines))
-    lines = _HYPHEN_BREAK.sub(lambda match: "" if match[1].islower() else "-", lines)
-    return " ".join(lines.split())
+    if "\n" in lines:
+        if not lines.isascii():
+            lines = _CJK_BREAK.sub("", lines)
+        lines = _HYPHEN_BREAK.sub(_without_hyphen, lines)
+    return as_typed(lines)
+
+
+def _without_hyphen(match: re.Match[str]) -> str:
+    letter, hyphen, following = match.groups()
+    # A hyphen before a capital is part of the word, except a soft hyphen in a word of capitals.
+    joined = following.islower() or (hyphen == "\u00ad" and not letter.islower())
+    return str(letter if joined else f"{letter}-")
 
 
 def is_unreadable(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.text import one_line
+from ingest.common.text import as_typed, one_line
 
 if TYPE_CHECKING:
     from pymupdf import Document
@@ -20,8 +20,6 @@ MAX_TITLE = 300
 
 # ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. Everything after the year is optional.
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-]\d\d)'?(\d\d)?)?")
-# Characters that no text field can store (NUL) or show: control characters except white space, and lone surrogates.
-UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 @contextmanager
@@ -101,7 +99,7 @@ def pdf_metadata(document: Document) -> dict[str, Any]:
 
 
 def _clean(text: str | None) -> str:
-    return " ".join(UNPRINTABLE.sub(" ", text or "").replace("\ufeff", "").split())[:MAX_TITLE]
+    return as_typed(text or "")[:MAX_TITLE]
 
 
 def iso_date(text: str) -> str:

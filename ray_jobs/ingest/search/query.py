@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.text import CJK
+from ingest.common.text import CJK, as_typed
 from ingest.milvus.client import TIMEOUT
 from ingest.milvus.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
 
@@ -160,7 +160,7 @@ def answer_time(question: str, row: Mapping[str, Any]) -> float:
     marks = row["metadata"].get("marks") or [[0, row["start"]]]
     starts = [at for at, _ in marks]
     text = row["text"]
-    asked, said = _words_with_offsets(question), _words_with_offsets(text)
+    asked, said = _words_with_offsets(as_typed(question)), _words_with_offsets(text)
     same = SequenceMatcher(None, [word for word, _ in asked], [word for word, _ in said], False).find_longest_match()
     if same.size >= min(MIN_QUOTED_WORDS, len(asked)) > 0:
         at = said[max(same.b - same.a, 0)][1]  # the model may have misheard the first words of the question
@@ -201,7 +201,9 @@ def _search_texts(
 
     if mode is SearchMode.DENSE and vector is not None:
         return _search_vectors(client, collection, vector, fields, CANDIDATES)
-    words = AnnSearchRequest(data=[question], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES)
+    words = AnnSearchRequest(
+        data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES
+    )
     output = ["source", "version", *fields]
     if vector is None:
         found = client.search(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.identity import model_key
-from ingest.common.text import one_line
+from ingest.common.text import as_typed, one_line
 from ingest.common.waiting import announce_wait
 from ingest.migration.generations import UNKNOWN_MODEL, model_of
 from ingest.milvus.client import alias_target
@@ -55,7 +55,7 @@ class QueryModels:
         Raises:
             ConfigurationError: the model does not exist, cannot be loaded, or has vectors of another length.
         """
-        model = self._model(kind)
+        model, question = self._model(kind), as_typed(question)
         if isinstance(model, TextModel):
             return self._text_encoder(model).encode_query(question)
         return self._clip_encoder(model).encode_text(question)

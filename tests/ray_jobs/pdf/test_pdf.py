@@ -64,6 +64,19 @@ def test_a_hyphen_before_a_capital_is_kept():
     assert join_lines("the Anglo-\nSaxon ship") == "the Anglo-Saxon ship"
 
 
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        ("der Wert\u00ad\npapier\u00adindex", "der Wertpapierindex"),
+        ("WERT\u00ad\nPAPIER", "WERTPAPIER"),
+        ("Nord\u00ad\nSüd", "Nord-Süd"),
+        ("հայե\u058a\nրեն", "հայերեն"),
+    ],
+)
+def test_a_soft_hyphen_at_the_end_of_a_line_rejoins_the_word(lines, joined):
+    assert join_lines(lines) == joined
+
+
 def test_a_dash_at_the_end_of_a_line_is_kept():
     assert join_lines("pages 10-\n12 and so on -\nwith a dash") == "pages 10- 12 and so on - with a dash"
 
