@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.tokenizer import tokenizer_of
 from ingest.pdf.structure import Block, Page, TextSource
+from ingest.pdf.table_parts import table_parts
 
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter
@@ -58,7 +59,7 @@ def _splitter(tokenizer_json: str, tokens: int, overlap: int) -> tuple[TextSplit
 def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSettings) -> Iterator[Chunk]:
     """Yield the chunks of the pages in order. A chunk never spans two pages, so that every hit has a page.
 
-    A table is a chunk of its own. One that is too large is split between rows, and each part repeats the first row.
+    A table is a chunk of its own. One that is too large is split (`table_parts`).
 
     Args:
         pages: the result of `detect_structure`.
@@ -66,11 +67,19 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
         settings: size and overlap.
     """
     splitter, tokenizer = _splitter(tokenizer_json, settings.tokens, settings.overlap)
+    cells, _ = _splitter(tokenizer_json, max(settings.tokens // 4, 1), 0)
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(found.ids) for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def cut(text: str) -> list[str]:
+        return [found for _, piece in _pieces(text) for found in cells.chunks(piece)]
+
     for page in pages:
         for table, group in groupby(page.blocks, key=lambda block: block.table):
             for block in group if table else ():
-                for part in _table_parts(block.text, tokenizer, settings.tokens):
-                    for text in splitter.chunks(part):
+                for part in table_parts(block.text, count, cut, settings.tokens):
+                    for text in (text for _, piece in _pieces(part) for text in splitter.chunks(piece)):
                         yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True})
             blocks = [] if table else list(group)
             # A heading ends in a single line break, since the splitter cuts at blank lines first.
@@ -85,25 +94,6 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
 
 def _metadata(block: Block) -> dict[str, Any]:
     return {"headings": list(block.headings)} if block.headings else {}
-
-
-def _table_parts(markdown: str, tokenizer: Tokenizer, tokens: int) -> Iterator[str]:
-    """Split a table into groups of rows of at most `tokens`, each below the first row; a single row may have more."""
-
-    def size(rows: Sequence[str]) -> list[int]:
-        return [len(found.ids) + 1 for found in tokenizer.encode_batch_fast(list(rows), add_special_tokens=False)]
-
-    lines = markdown.split("\n")
-    sizes = size(lines)
-    head = sum(sizes[:2])
-    part, filled = lines[:2], head
-    for line, line_size in zip(lines[2:], sizes[2:], strict=True):
-        if len(part) > 2 and filled + line_size > tokens:
-            yield "\n".join(part)
-            part, filled = lines[:2], head
-        part.append(line)
-        filled += line_size
-    yield "\n".join(part)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:

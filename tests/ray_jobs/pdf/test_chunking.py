@@ -139,3 +139,41 @@ def test_a_long_table_is_split_between_rows_and_repeats_the_first_row(tokenizer_
     assert all(chunk.startswith("|Port|Depth|\n|---|---|\n") for chunk in chunks)
     assert [row for chunk in chunks for row in chunk.split("\n")[2:]] == rows
     assert max(count(chunk) for chunk in chunks) <= 60
+
+
+def table_of(rows):
+    head, *others = ["|" + "|".join(row) + "|" for row in rows]
+    return Block("\n".join([head, "|---" * len(rows[0]) + "|", *others]), table=True)
+
+
+def cells_of(chunk):
+    return [cell for line in chunk.split("\n") for cell in line.split("|") if cell.strip("-")]
+
+
+@pytest.mark.parametrize("columns", [3, 26, 60])
+@pytest.mark.parametrize("tokens", [40, 200])
+def test_a_table_of_any_width_repeats_no_chunk_and_keeps_rows_and_titles_together(
+    columns, tokens, tokenizer_json, count
+):
+    rows = [[f"berth {row}", *(f"{row}x{column}" for column in range(1, columns))] for row in range(40)]
+    block = table_of([["berth", *(f"quantity {column}" for column in range(1, columns))], *rows])
+    chunks = [chunk.text for chunk in chunk_pages([Page(1, [block])], tokenizer_json, ChunkSettings(tokens, 0))]
+    assert len(chunks) == len(set(chunks))
+    places = {cell: set(cells) for cells in map(cells_of, chunks) for cell in cells}
+    for row, column in itertools.product(range(40), range(1, columns)):
+        assert {f"berth {row}", f"quantity {column}"} <= places[f"{row}x{column}"]
+    assert max(count(chunk) for chunk in chunks) <= tokens
+
+
+@pytest.mark.parametrize("long", [(1, 0), (1, 1), (0, 0), (0, 1)], ids=["label", "cell", "first title", "title"])
+def test_a_cell_longer_than_a_chunk_is_cut_below_its_title(long, tokenizer_json, count):
+    rows = [["berth", "remark"], ["north", "none"], ["south", "dredged"], ["east", "none"]]
+    rows[long[0]][long[1]] = " ".join(f"word{number}" for number in range(300))
+    chunks = [chunk.text for chunk in chunk_pages([Page(1, [table_of(rows)])], tokenizer_json, ChunkSettings(60, 0))]
+    assert len(chunks) == len(set(chunks))
+    text = "\n".join(chunks)
+    assert all(f"word{number}" in text for number in range(300))
+    assert all(cell in text for row in rows for cell in row if len(cell) < 20)
+    assert max(count(chunk) for chunk in chunks) <= 60
+    if long == (1, 1):
+        assert all("|berth|remark|" in chunk and "north" in chunk for chunk in chunks if "word150" in chunk)
