@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,11 @@ import numpy as np
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.square import Square
-from ingest.common.text import one_line
+from ingest.image.opening import open_picture, prepare_images
+from ingest.image.picture import NO_LIMIT
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif, Image
+    from PIL.Image import Image
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
@@ -26,25 +25,9 @@ SUFFIXES = (
 )  # fmt: skip
 """Suffixes, in lower case, of the objects that are ingested: the image formats that Pillow decodes by itself."""
 
-EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
-whatever its name."""
-
 DRAFT_FACTOR = 2
 """A large JPEG is decoded at the smallest scale that is still this many times as large as the square. libjpeg scales in
 eighths while it decodes, which takes a third of the time; resizing does the rest."""
-
-EXIF_TAKEN, EXIF_MAKE, EXIF_MODEL, EXIF_ORIENTATION, EXIF_IFD = 0x9003, 0x010F, 0x0110, 0x0112, 0x8769
-"""Tags of Exif 2.32: DateTimeOriginal, Make, Model, Orientation, and the directory that holds DateTimeOriginal."""
-
-SIDEWAYS = (5, 6, 7, 8)
-"""Orientations that swap width and height."""
-
-SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-"""First bytes of PNG, JPEG, GIF, WebP and TIFF: if such a file cannot be read, it is a damaged image."""
-
-MAX_METADATA_TEXT = 100
-"""Maximum length of a metadata value in characters."""
 
 MAX_IMAGE_ASPECT = 64
 """Aspect ratio up to which a whole image is resized before it is cropped."""
@@ -57,25 +40,13 @@ class DecodedImage:
     Attributes:
         pixels: uint8 RGB of shape (size, size, 3), as bytes.
         width, height: in pixels, with the Exif orientation applied.
-        metadata: format, mode and, if known, frames, taken, camera.
+        metadata: format, mode and, if known, frames, taken, camera; PARTLY_READ if pixels or pages are missing.
     """
 
     pixels: bytes
     width: int
     height: int
     metadata: dict[str, Any]
-
-
-def prepare_images() -> None:
-    """Import the decoders, and register those that Pillow does not contain."""
-    import pillow_heif
-    from PIL import Image, ImageFile
-
-    pillow_heif.register_heif_opener()
-    Image.init()
-    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces it, with an explanation for the owner
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    warnings.simplefilter("ignore")  # about damaged metadata, on stderr
 
 
 def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
@@ -85,41 +56,9 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
         ObjectError: the image is empty, of an unknown format or damaged, or has more than `max_pixels` pixels.
         MemoryError: there is not enough memory for it.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not data:
-        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
-    try:
-        formats = [name for name in Image.ID if name not in EXTERNAL_FORMATS]
-        image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
-    except UnidentifiedImageError as error:
-        if data.startswith(SIGNATURES):
-            raise _damaged(error) from None
-        raise ObjectError(Failure.NOT_AN_IMAGE, "this is not an image, or its format is not supported") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise errors of any type
-        raise _damaged(error) from None
-    with image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ObjectError(
-                Failure.TOO_MANY_PIXELS,
-                f"the image has {width} x {height} pixels, over the limit of {max_pixels / 1e6:g} million",
-                limit=max_pixels,
-            )
-        try:
-            metadata = _metadata(image)
-            if _exif(image).get(EXIF_ORIENTATION) in SIDEWAYS:
-                width, height = height, width
-            image.draft("RGB", (DRAFT_FACTOR * square.size, DRAFT_FACTOR * square.size))  # affects JPEG only
-            image.load()  # the first frame of an animation
-            pixels = crop_to_square(to_rgb(ImageOps.exif_transpose(image)), square).tobytes()
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _damaged(error) from None
-    return DecodedImage(pixels, width, height, metadata)
+    picture = open_picture(data, max_pixels, DRAFT_FACTOR * square.size)
+    pixels = crop_to_square(picture.image, square).tobytes()
+    return DecodedImage(pixels, picture.width, picture.height, picture.metadata)
 
 
 def pixels_of_file(path: Path, square: Square) -> np.ndarray:
@@ -133,34 +72,8 @@ def pixels_of_file(path: Path, square: Square) -> np.ndarray:
     except OSError as error:
         raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
     prepare_images()
-    pixels = np.frombuffer(read_image(data, square, max_pixels=1 << 40).pixels, np.uint8)
+    pixels = np.frombuffer(read_image(data, square, NO_LIMIT).pixels, np.uint8)
     return pixels.reshape(1, square.size, square.size, 3)
-
-
-def to_rgb(image: Image) -> Image:
-    """Convert an image to RGB on a white background; grey values of more than eight bits are scaled, not clipped."""
-    from PIL import Image as images
-
-    if image.mode.startswith(("I", "F")):
-        image = images.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = images.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        image = white
-    return image.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Scale grey values of more than eight bits to uint8: from their likely nominal range, or else from their own."""
-    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 65535:
-        values, high = values - low, high - low
-        full = high
-    else:
-        full = 1.0 if high <= 1 else 255.0 if high <= 255 else 65535.0
-    return (values * (255 / (full or 1))).astype(np.uint8)
 
 
 def crop_to_square(image: Image, square: Square) -> Image:
@@ -182,35 +95,3 @@ def crop_to_square(image: Image, square: Square) -> Image:
         box = (left * scale, top * scale, (left + size) * scale, (top + size) * scale)
         return image.resize((size, size), filter_, box)
     return image.resize((width, height), filter_).crop((left, top, left + size, top + size))
-
-
-def _metadata(image: Image) -> dict[str, Any]:
-    found: dict[str, Any] = {"format": image.format, "mode": image.mode}
-    if (frames := getattr(image, "n_frames", 1)) > 1:
-        found["frames"] = frames
-    exif = _exif(image)
-    if taken := exif.get_ifd(EXIF_IFD).get(EXIF_TAKEN):
-        found["taken"] = _text(taken)
-    if camera := " ".join(_text(exif[tag]) for tag in (EXIF_MAKE, EXIF_MODEL) if exif.get(tag)):
-        found["camera"] = camera
-    return found
-
-
-def _exif(image: Image) -> Exif:
-    """Return the Exif directory; an empty one if it cannot be read, since that is no reason to refuse the image."""
-    from PIL.Image import Exif
-
-    try:
-        return image.getexif()
-    except Exception:
-        return Exif()
-
-
-def _text(value: object) -> str:
-    return "".join(character for character in str(value) if character.isprintable()).strip()[:MAX_METADATA_TEXT]
-
-
-def _damaged(error: Exception) -> ObjectError:
-    # Pillow's message about a file that it cannot open ends in the address of a buffer.
-    reason = one_line(error, 80).partition(" <")[0]
-    return ObjectError(Failure.DAMAGED, f"the image cannot be decoded ({reason})")

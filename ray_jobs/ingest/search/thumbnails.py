@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest.common.text import printable
-from ingest.image.decoder import prepare_images, to_rgb
+from ingest.image.opening import open_picture, prepare_images
+from ingest.image.picture import NO_LIMIT
 from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
 from ingest.store.object_reading import object_file
 from ingest.store.temporary_folder import temporary_folder
@@ -39,7 +40,7 @@ def thumbnail(hit: Hit) -> Image | None:
 
 
 def _picture(hit: Hit, path: Path) -> Image | None:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     match hit:
         case PageHit():
@@ -52,9 +53,7 @@ def _picture(hit: Hit, path: Path) -> Image | None:
                 return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
         case ImageHit():
             prepare_images()
-            with Image.open(path) as image:
-                image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-                return to_rgb(ImageOps.exif_transpose(image))
+            return open_picture(path.read_bytes(), NO_LIMIT, THUMBNAIL_SIDE).image
         case FrameHit():
             from ingest.media.single_frame import frame_at
 

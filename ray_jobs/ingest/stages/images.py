@@ -16,7 +16,8 @@ from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.common.square import Square
-from ingest.image.decoder import prepare_images, read_image
+from ingest.image.decoder import read_image
+from ingest.image.opening import prepare_images
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
 from ingest.stages.prefetch import prefetch

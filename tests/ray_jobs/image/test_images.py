@@ -9,7 +9,9 @@ from PIL import Image
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.common.errors import ObjectError
 from ingest.common.square import Square
-from ingest.image.decoder import EXTERNAL_FORMATS, SUFFIXES, crop_to_square, prepare_images, read_image, to_rgb
+from ingest.image.decoder import SUFFIXES, crop_to_square, read_image
+from ingest.image.opening import EXTERNAL_FORMATS, prepare_images
+from ingest.image.picture import to_rgb
 
 SQUARE = Square(64)
 MAX_PIXELS = 200_000_000
@@ -101,7 +103,7 @@ def test_a_bad_file_is_refused_with_an_explanation(name, error_type, words):
 
 def test_a_format_that_needs_another_program_is_refused():
     postscript = saved(Image.new("RGB", (20, 20)), "EPS")
-    with pytest.raises(ObjectError, match="this is not an image"):
+    with pytest.raises(ObjectError, match="the image is in PostScript, which is not supported"):
         read_image(postscript, SQUARE, MAX_PIXELS)
 
 

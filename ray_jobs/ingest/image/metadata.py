@@ -1,0 +1,73 @@
+"""Reads what an image declares about itself: its format, camera, time and orientation. Broken data is left out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif, Image
+    from PIL.ImageFile import ImageFile
+
+EXIF_TAKEN, EXIF_MAKE, EXIF_MODEL, EXIF_ORIENTATION, EXIF_IFD = 0x9003, 0x010F, 0x0110, 0x0112, 0x8769
+"""Tags of Exif 2.32: DateTimeOriginal, Make, Model, Orientation, and the directory that holds DateTimeOriginal."""
+
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
+
+MAX_METADATA_TEXT = 100
+"""Maximum length of a metadata value in characters."""
+
+
+def declared(image: ImageFile, frames: int) -> dict[str, Any]:
+    """Return the format and the mode and, if known, frames, taken and camera."""
+    found: dict[str, Any] = {"format": image.format, "mode": image.mode}
+    if frames > 1:
+        found["frames"] = frames
+    exif = _exif(image)
+    with suppress(Exception):
+        if taken := exif.get_ifd(EXIF_IFD).get(EXIF_TAKEN):
+            found["taken"] = _text(taken)
+    with suppress(Exception):
+        if camera := " ".join(_text(exif[tag]) for tag in (EXIF_MAKE, EXIF_MODEL) if exif.get(tag)):
+            found["camera"] = camera
+    return found
+
+
+def orientation(image: ImageFile) -> int:
+    """Return the orientation by Exif, 1 to 8; 1 if there is none that makes sense."""
+    value: Any = _exif(image).get(EXIF_ORIENTATION)
+    with suppress(Exception):  # programs write it as any type
+        found = int(value[0] if isinstance(value, bytes | tuple) else value)
+        return found if found in range(1, 9) else 1
+    return 1
+
+
+def turned(image: Image, orientation: int) -> Image:
+    """Return an image upright. Unlike ImageOps.exif_transpose, this does not need the rest of the Exif data."""
+    from PIL.Image import Transpose
+
+    methods = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(methods[orientation]) if orientation in methods else image
+
+
+def _exif(image: ImageFile) -> Exif:
+    """Return the Exif directory; an empty one if it cannot be read, since that is no reason to refuse the image."""
+    from PIL.Image import Exif
+
+    try:
+        return image.getexif()
+    except Exception:
+        return Exif()
+
+
+def _text(value: object) -> str:
+    return "".join(character for character in str(value) if character.isprintable()).strip()[:MAX_METADATA_TEXT]

@@ -1,0 +1,88 @@
+"""Decodes with OpenCV where Pillow cannot: colours of more than eight bits, and metadata that Pillow stumbles over."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
+from ingest.image.depth import eight_bits
+from ingest.image.picture import Picture, check_pixels, to_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "TIFF", b"MM": "TIFF"}
+"""Formats, by their first bytes, that are tried."""
+
+DARK = 64
+"""Colours of 16 bits whose upper eight bits are all below this may be of 10, 12 or 14 bits."""
+
+TIFF_BITS, TIFF_PLANES, SEPARATE = 258, 284, 2
+"""BitsPerSample and PlanarConfiguration, tags of TIFF 6.0, and a value of the latter."""
+
+
+def decode_with_opencv(data: bytes, max_pixels: int) -> Picture:
+    """Decode an image with OpenCV: an instrument's TIFF, or broken metadata that Pillow stumbles over.
+
+    Raises:
+        ValueError: OpenCV cannot decode it either.
+    """
+    if FORMATS[data[:2]] == "TIFF":
+        check_planes(_tiff_tags(data))
+    values = _opencv(data)
+    if values is None:
+        raise ValueError("OpenCV cannot decode it")
+    height, width = values.shape[:2]
+    check_pixels(width, height, max_pixels)
+    return Picture(_of_values(values), width, height, {"format": FORMATS[data[:2]], "mode": values.dtype.name})
+
+
+def deep_colours(image: Image, data: bytes) -> Image | None:
+    """Show dark colours of 16 bits, of which Pillow keeps the upper eight only; None if they are not dark."""
+    if np.asarray(image.convert("RGB")).max() >= DARK:
+        return None
+    values = _opencv(data)
+    return None if values is None or values.dtype != np.uint16 else _of_values(values)
+
+
+def check_planes(tags: Mapping[int, Any]) -> None:
+    """Refuse a TIFF with a plane for each colour that is not of eight bits: Pillow and OpenCV misread it."""
+    if tags.get(TIFF_PLANES) == SEPARATE and (bits := max(tags.get(TIFF_BITS, (8,)))) > 8:
+        problem = f"the TIFF has a plane of {bits} bits for each colour, which is not supported"
+        raise ObjectError(Failure.UNSUPPORTED_IMAGE, problem)
+
+
+def _opencv(data: bytes) -> np.ndarray | None:
+    """The values that OpenCV decodes, of shape (height, width) or (height, width, channels); None if it cannot."""
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def _of_values(values: np.ndarray) -> Image:
+    """Make an image of OpenCV's values, whose channels are in the order blue, green, red, alpha."""
+    from PIL import Image
+
+    if values.ndim == 2:
+        return Image.fromarray(eight_bits(values)).convert("RGB")
+    image = Image.fromarray(eight_bits(values[:, :, 2::-1]))
+    if values.shape[2] == 4 and values.dtype in (np.uint8, np.uint16):
+        alpha = values[:, :, 3]
+        image.putalpha(Image.fromarray(alpha if alpha.dtype == np.uint8 else (alpha >> 8).astype(np.uint8)))
+    return to_rgb(image)
+
+
+def _tiff_tags(data: bytes) -> Mapping[int, Any]:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    tags = ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])  # the header of a BigTIFF is longer
+    file = io.BytesIO(data)
+    file.seek(tags.next)
+    tags.load(file)
+    return tags

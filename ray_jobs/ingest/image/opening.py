@@ -1,0 +1,239 @@
+"""Opens pictures as people see them: upright RGB on white, whatever is broken around their pixels.
+
+An image is decoded as its format demands. If that fails, its metadata may be broken, which every viewer ignores; then
+its end may be missing; at last OpenCV may forgive or know more than Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
+from ingest.common.objects import PARTLY_READ
+from ingest.image.metadata import SIDEWAYS, declared, orientation, turned
+from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
+from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.unreadable import unreadable
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
+whatever its name."""
+
+MAX_LOST = 0.9
+"""Share of the pixels that may be missing. An image that misses more is damaged: it shows nothing to search for."""
+
+MAX_PAGES = 1000
+"""Pages that are counted in a file that was cut off between them."""
+
+GREY = 128
+"""The value that libjpeg gives to missing pixels."""
+
+_TEXT_BEFORE = re.compile(
+    rb"[\t\n\r -~\xef\xbb\xbf\0]{1,4096}?"
+    rb"(?=\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*)",
+    re.DOTALL,
+)
+"""A byte order mark, headers of HTTP or of a form, or a script's warning in front of an image."""
+
+_CODESTREAM, _TILE, _END = b"\xff\x4f\xff\x51", b"\xff\x90\0\x0a", b"\xff\xd9"
+"""The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken; of a tile in them; and their end."""
+
+
+def prepare_images() -> None:
+    """Import the decoders, and register those that Pillow does not contain."""
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    Image.init()
+    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces it, with an explanation for the owner
+    Image.WARN_POSSIBLE_FORMATS = True  # for that explanation, see _opened
+    warnings.simplefilter("ignore")  # about damaged metadata, on stderr
+
+
+def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
+    """Decode an image. Call `prepare_images` once before.
+
+    Args:
+        side: a large JPEG is decoded at the smallest scale of which no side is below this.
+
+    Raises:
+        ObjectError: the image is empty, of an unknown format or damaged, or has more than `max_pixels` pixels.
+        MemoryError: there is not enough memory for it.
+    """
+    if not data:
+        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
+    if before := _TEXT_BEFORE.match(data):
+        data = data[before.end() :]
+    errors: list[Exception] = []
+
+    def tried(decode: Callable[..., Picture], content: bytes, *args: Any) -> Picture | None:
+        try:
+            return decode(content, max_pixels, *args)
+        except (ObjectError, MemoryError):
+            raise
+        except Exception as error:  # decoders raise errors of any type
+            errors.append(error)
+            return None
+
+    picture = tried(_decoded, data, side)
+    picture = picture or tried(_decoded, data, side, True) or tried(_decoded, data, side, True, True)
+    if picture is None and (pixels := data.find(_CODESTREAM)) > 0:
+        picture = tried(_decoded, data[pixels:], side)
+    if picture is None and (padded := _padded(data)):
+        picture = tried(_decoded, padded, side)
+        if picture is not None and len(data) < len(padded) - len(_END):
+            picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(padded))} of the file is missing")
+    if picture is None and data[:2] in FORMATS:
+        picture = tried(decode_with_opencv, data)
+    if picture is None:
+        raise unreadable(data, errors)
+    return picture
+
+
+def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut: bool = False) -> Picture:
+    """Decode an image with Pillow.
+
+    Args:
+        broken: forgive broken metadata.
+        cut: forgive missing pixels too, and measure how many there are.
+    """
+    losses = []
+    image = _opened(data, broken)
+    width, height = image.size
+    check_pixels(width, height, max_pixels)
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except MemoryError:
+        raise
+    except Exception:
+        frames = _pages(image)
+        losses.append(f"only the first {f'{frames} of its pages' if frames > 1 else 'of its pages'} can be read")
+        image = _opened(data, broken)  # the search for pages has left it between them
+    check_planes(getattr(image, "tag_v2", {}))
+    deep = len(image.getbands()) > 1 and re.search(r";16|\b65535\b", str(image.tile)) is not None
+    if image.format == "PNG":  # its Exif may follow the pixels, and to look for it would hide that these are broken
+        _load(image, cut)
+    metadata = declared(image, frames)
+    turn = orientation(image)
+    image.draft("RGB", (side, side))  # affects JPEG only
+    _load(image, cut)
+    if cut and (loss := _loss(image, data, side)):
+        losses.append(loss)
+    if losses:
+        metadata[PARTLY_READ] = _partly(" and ".join(losses))
+    shown = deep_colours(image, data) if deep else None
+    if image.format == "TIFF":  # Pillow turns it by itself
+        return Picture(turned(shown, turn) if shown else to_rgb(image), width, height, metadata)
+    if turn in SIDEWAYS:
+        width, height = height, width
+    return Picture(turned(shown or to_rgb(image), turn), width, height, metadata)
+
+
+def _percent(share: float) -> str:
+    return f"{max(share, 0.01):.0%}"
+
+
+def _partly(losses: str) -> str:
+    return f"{losses}; the rest is kept, and the whole file should be uploaded again"
+
+
+def _opened(data: bytes, broken: bool) -> ImageFile:
+    """Read an image's header.
+
+    Raises:
+        UnidentifiedImageError: the first bytes announce no format.
+        Exception: the image is not as its format demands.
+    """
+    from PIL import Image
+
+    formats = [name for name in Image.ID if name not in EXTERNAL_FORMATS]
+    with _forgiving(broken), warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            return Image.open(io.BytesIO(data), formats=formats)
+        except Image.UnidentifiedImageError:
+            reasons = [str(warning.message).partition(" opening failed. ") for warning in seen]
+            announced = [reason for name, _, reason in reasons if name in formats and Image.OPEN[name][1]]
+            if not announced:
+                raise
+            raise ValueError(announced[0]) from None
+
+
+@contextmanager
+def _forgiving(forgiving: bool) -> Iterator[None]:
+    """Set whether Pillow forgives missing ends and the wrong checksums of metadata."""
+    from PIL import ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = forgiving
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _padded(data: bytes) -> bytes | None:
+    """Fill the end of a WebP or a JPEG 2000, whose decoders demand it, with zeros; None if nearly all is missing."""
+    tile = data.rfind(_TILE)
+    if data.startswith(b"RIFF"):
+        size = 8 + int.from_bytes(data[4:8], "little")
+    elif _CODESTREAM in data and tile > 0:
+        size = tile + int.from_bytes(data[tile + 6 : tile + 10], "big")
+    else:
+        return None
+    end = b"" if data.startswith(b"RIFF") else _END
+    return data[:size].ljust(size, b"\0") + end if size * (1 - MAX_LOST) < len(data) else None
+
+
+def _load(image: ImageFile, cut: bool) -> None:
+    """Decode the pixels, of an animation those of the first frame."""
+    with _forgiving(cut):
+        image.load()
+
+
+def _pages(image: ImageFile) -> int:
+    """Count the pages of a file that is cut off between them."""
+    try:
+        for page in range(1, MAX_PAGES):
+            image.seek(page)
+    except Exception:
+        return page
+    return MAX_PAGES
+
+
+def _loss(image: ImageFile, data: bytes, side: int) -> str:
+    """Say how much of a decoded image is missing; "" if nothing is.
+
+    Raises:
+        ValueError: nearly everything is missing.
+    """
+    from PIL import Image
+
+    again = _opened(data, broken=True)
+    again.draft("RGB", (side, side))
+    bands = len(image.getbands())
+    again.im = Image.new(again.mode, again.size, 255 if bands == 1 else (255,) * bands).im
+    _load(again, cut=True)
+    pixels = np.asarray(image)
+    lost = float((np.asarray(again) != pixels).mean())  # the decoder did not reach them, so they are white, or black
+    grey = np.abs(pixels[-1, -1].astype(int) - GREY).max() <= 1
+    fills = image.format == "GIF" or (image.format in ("JPEG", "MPO") and grey)
+    if fills:  # the decoder gave them all one colour
+        lost = max(lost, float((pixels == pixels[-1, -1]).reshape(len(pixels), -1).all(1).mean()))
+    if lost > MAX_LOST:
+        raise ValueError(f"{lost:.0%} of its pixels are missing")
+    if lost:
+        return f"{_percent(lost)} of the picture is missing"
+    return "its end is missing, and with it some detail" if image.info.get("progressive") else ""

@@ -1,0 +1,67 @@
+"""A decoded image: RGB as people see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
+from ingest.image.depth import eight_bits
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NO_LIMIT = 1 << 40
+"""More pixels than any image has."""
+
+TIFF_SAMPLE_FORMAT, UNSIGNED, SIGNED = 339, 1, 2
+"""SampleFormat, a tag of TIFF 6.0, and two of its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        image: RGB, upright; a large JPEG at a smaller scale.
+        width, height: in pixels, upright, at the scale of the file.
+        metadata: format, mode and, if known, frames, taken, camera; PARTLY_READ if pixels or pages are missing.
+    """
+
+    image: Image
+    width: int
+    height: int
+    metadata: dict[str, Any]
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise ObjectError if an image has too many pixels."""
+    if width * height > max_pixels:
+        raise ObjectError(
+            Failure.TOO_MANY_PIXELS,
+            f"the image has {width} x {height} pixels, over the limit of {max_pixels / 1e6:g} million",
+            limit=max_pixels,
+        )
+
+
+def to_rgb(image: Image) -> Image:
+    """Convert an image to RGB on a white background; values of more than eight bits are scaled, not clipped."""
+    from PIL import Image as images
+
+    form = getattr(image, "tag_v2", {}).get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)
+        image = images.fromarray(
+            eight_bits(values.view(np.uint32) if image.mode == "I" and form == (UNSIGNED,) else values)
+        )
+    elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
+        image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = images.new("RGBA", image.size, "white")
+        white.alpha_composite(image)
+        image = white
+    return image.convert("RGB")
