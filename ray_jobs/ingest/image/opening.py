@@ -47,7 +47,7 @@ _TEXT_BEFORE = re.compile(
 """A byte order mark, headers of HTTP or of a form, or a script's warning in front of an image."""
 
 _CODESTREAM, _TILE, _END = b"\xff\x4f\xff\x51", b"\xff\x90\0\x0a", b"\xff\xd9"
-"""The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken; of a tile in them; and their end."""
+"""The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken; of a tile; and the last."""
 
 
 def prepare_images() -> None:
