@@ -30,14 +30,18 @@ STORES = {"object_store", "milvus", "milvus_server"}
 MODELS_AND_FILES = {"corpus", "minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
 TIERS = ("airflow", "parts", "lint", "unit")
 """Of the default run, in the order in which they begin: the longest first."""
+STAGE_SECONDS = 1200
+"""Limit of a test that may be the first to ask for `stage`, which includes the demo; minutes on two cores."""
+LONG_TIERS = ("nightly", "benchmark", "chaos")
+"""Not of the default run."""
 
 
 def tier_of(item: pytest.Item) -> str:
-    """The mark that selects the test: one of TIERS, benchmark or chaos.
+    """The mark that selects the test: one of TIERS and LONG_TIERS.
 
     By its marks (`@pytest.mark.chaos`, `@pytest.mark.tier("parts")`), or by its fixtures what it needs.
     """
-    for tier in ("benchmark", "chaos"):
+    for tier in LONG_TIERS:
         if item.get_closest_marker(tier):
             return tier
     if mark := item.get_closest_marker("tier"):
@@ -68,11 +72,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.get_closest_marker(tier):
             item.add_marker(tier)
         item.add_marker(pytest.mark.xdist_group(group_of(item, tier)))
-        # The demo first: it ends its own Airflow before the tests' Airflow starts, and two at once are too many for two
-        # cores. Runs that overlap begin together; kills come last, when nothing else is left for them to hit.
+        if "stage" in item.fixturenames and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(STAGE_SECONDS))
+        # Runs that overlap begin together; kills come last, when nothing else is left for them to hit.
         turn = 1 if item.get_closest_marker("begins") else 3 if "nothing_else_runs" in item.fixturenames else 2
         turn = turn if "stage" in item.fixturenames else 0
-        order[item] = ((*TIERS, "benchmark", "chaos").index(tier), turn if tier == "airflow" else 0)
+        order[item] = ((*TIERS, *LONG_TIERS).index(tier), turn)
     items.sort(key=order.__getitem__)
 
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 import psutil
 
@@ -95,13 +95,24 @@ def make_platform(folder: Path, hub: bool, progress: Progress) -> Platform:
     return Platform(folder, REPOSITORY / "dags", REPOSITORY / "plugins", BUCKET, report, environment)
 
 
-def run(platform: Platform, models: PackagedModels, hub: bool, keep: bool, progress: Progress) -> None:
+def run(
+    platform: Platform,
+    models: PackagedModels,
+    hub: bool,
+    keep: bool,
+    progress: Progress,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Start the platform, ingest the files, ask the questions, and show all of it.
+
+    variables: of Airflow, beside those that name the models and the stores.
+    """
     files: dict[str, bytes] = {}
     if not hub:
         models.start()
     platform.start(then=lambda: files.update(make_files()))
     paths = HUB_MODELS if hub else models.paths()
-    configure(platform, paths, progress)
+    configure(platform, paths, variables, progress)
     planned = batches(datetime.now(UTC).date() - timedelta(days=1))
     put_objects(platform, planned, files, progress)
     at_once = 2 if psutil.virtual_memory().total >= MEMORY_FOR_TWO else 1
@@ -115,13 +126,14 @@ def run(platform: Platform, models: PackagedModels, hub: bool, keep: bool, progr
     show_where_to_look(platform, page, progress)
 
 
-def configure(platform: Platform, paths: Mapping[str, str], progress: Progress) -> None:
+def configure(platform: Platform, paths: Mapping[str, str], variables: Mapping[str, str], progress: Progress) -> None:
     progress.step("dags", "Airflow reads the Dags")
     resources = {
         f"ingest_resources_{pipeline}": json.dumps(dict.fromkeys(stages, ACTOR))
         for pipeline, stages in RESOURCES.items()
     }
-    platform.configure({f"ingest_{role}_model": path for role, path in paths.items()} | resources)
+    named = {f"ingest_{role}_model": path for role, path in paths.items()}
+    platform.configure({**named, **resources, **variables})
     for pipeline in RESOURCES:
         platform.airflow.wait_dag(f"ingest_{pipeline}")
     airflow = platform.airflow
@@ -131,7 +143,7 @@ def configure(platform: Platform, paths: Mapping[str, str], progress: Progress) 
 def put_objects(platform: Platform, planned: tuple[Batch, ...], files: Mapping[str, bytes], progress: Progress) -> None:
     progress.step("files", f"to s3://{BUCKET}")
     client = platform.object_store.client()
-    for batch in planned:
+    for batch in (batch for batch in planned if not batch.is_repeated):
         for name in batch.files:
             client.put_object(Bucket=BUCKET, Key=batch.prefix + name, Body=files[name])
     progress.end("files", f"{len(files)} PDFs, photos and videos are in s3://{BUCKET}")

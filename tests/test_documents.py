@@ -34,7 +34,7 @@ GITHUB_PAGES = "../../actions/"
 
 SCRIPTS = [*sorted((ROOT / "ray_jobs").glob("*.py")), ROOT / "tests" / "demo.py"]
 FILE_NAME = re.compile(r"[\w.-]*\w\.(?:py|md|ya?ml|toml)")
-MATRIX_RUNS = {"every run": False, "chaos": True}
+MATRIX_RUNS = {"every run": "", "nightly": "nightly", "chaos": "chaos"}
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,23 @@ def wrong_runs(page: Page) -> list[str]:
     """Tests of the failure matrix of which it does not say when they run, or otherwise than their marks."""
     rows = dict(re.findall(r"`(test_\w+)`<br>([\w ]+) ·", page.text))
     named = [name for name in page.inline_code() if name.startswith("test_")]
-    return [name for name in named if MATRIX_RUNS.get(rows.get(name, "")) is not defined_tests().get(name)]
+    return [name for name in named if MATRIX_RUNS.get(rows.get(name, "")) != defined_tests().get(name)]
 
 
 @functools.cache
-def defined_tests() -> dict[str, bool]:
-    """Each test function's name, and whether it is marked `chaos`."""
+def defined_tests() -> dict[str, str]:
+    """Each test function's name, and its mark `nightly` or `chaos`; empty for a test of the default run."""
     found = {}
     for path in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(path.read_text())
-        whole = [node.value for node in tree.body if isinstance(node, ast.Assign) and _names(node) == ["pytestmark"]]
+        assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+        whole = [ast.unparse(node.value) for node in assigned if _names(node) == ["pytestmark"]]
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
-                marks = [ast.unparse(mark) for mark in (*node.decorator_list, *whole)]
-                found[node.name] = any("pytest.mark.chaos" in mark for mark in marks)
+                # Not the marks of single parameters: the others of the test are in the default run.
+                marks = [text for mark in node.decorator_list if "(" not in (text := ast.unparse(mark))]
+                long = re.search(r"pytest\.mark\.(nightly|chaos)", " ".join([*marks, *whole]))
+                found[node.name] = long[1] if long else ""
     return found
 
 

@@ -174,6 +174,7 @@ def run_job(head: RayHead, entrypoint: str) -> str:
     return logs
 
 
+@pytest.mark.nightly
 def test_ray_head_runs_jobs_with_its_environment_and_comes_back(tmp_path: Path) -> None:
     with RayHead(tmp_path, environment={"GREETING": "hello"}, num_cpus=1, auth_token="t" * 40) as head:
         with pytest.raises(HttpError) as refused:

@@ -14,8 +14,8 @@ from embedded.progress import Progress
 BATCHES = (
     Batch("pdfs", How.SCHEDULE, "2026-01-02", ("a.pdf",)),
     Batch("images", How.SCHEDULE, "2026-01-02", ("a.jpg",)),
-    Batch("pdfs", How.MANUAL, "", ("b.pdf",)),
     Batch("pdfs", How.BACKFILL, "2026-01-01", ("c.pdf",)),
+    Batch("pdfs", How.FORM, "2026-01-02", ("a.pdf",)),
 )
 
 
@@ -60,7 +60,7 @@ class Airflow:
         return ["the last line of the log"]
 
     def xcom(self, dag: str, run_id: str, task: str) -> dict[str, int]:
-        return {"added": 1, "rows_written": 2, "run": int(run_id)}
+        return {"added": 1, "unchanged": 0, "rows_written": 2, "run": int(run_id)}
 
 
 @pytest.fixture(autouse=True)
@@ -75,8 +75,8 @@ def test_runs_start_in_their_order_and_so_many_at_a_time(at_once: int):
     assert airflow.asked == [
         "ingest_pdfs scheduled 2026-01-02",
         "ingest_images scheduled 2026-01-02",
-        "ingest_pdfs manual s3://bucket/inbox/ None",
         "ingest_pdfs backfill 2026-01-01",
+        "ingest_pdfs manual s3://bucket/pdfs/2026-01-02/ None",
     ]
     assert airflow.most_at_once == at_once
     assert [(each.batch, each.report["run"]) for each in ended] == list(zip(BATCHES, range(4), strict=True))

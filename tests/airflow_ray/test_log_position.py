@@ -51,6 +51,7 @@ def test_the_position_belongs_to_one_job_and_one_watcher(supervisor):
     asyncio.run(story())
 
 
+@pytest.mark.nightly
 def test_a_successor_shows_the_rest_and_its_predecessor_nothing_more(cluster, attempt, supervisor, tmp_path):
     first: list[str] = []
     second: list[str] = []

@@ -45,7 +45,7 @@ def test_old_records_of_ours_are_deleted_and_nothing_else(cluster, attempt):
     assert ours.submission_id not in left
 
 
-@pytest.mark.tier("parts")
+@pytest.mark.nightly
 def test_a_guarded_head_wants_its_token(tmp_path_factory):
     from airflow.sdk import Connection
 
@@ -76,6 +76,7 @@ def test_a_guarded_head_wants_its_token(tmp_path_factory):
         assert not good and "HTTP 403" in text
 
 
+@pytest.mark.nightly
 def test_the_example_runs_as_its_dag_says(cluster, attempt):
     from airflow.dag_processing.dagbag import DagBag
 

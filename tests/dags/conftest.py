@@ -1,4 +1,4 @@
-"""One Airflow for the Dag tests: the project's Dags over stand-in jobs, and the operator's cases.
+"""One Airflow for the Dag tests: the demo runs on it, and then the Dags run stand-in jobs.
 
 An Airflow task mostly waits, so the tests' runs overlap: a test says with `@begins` which run it is about, all of these
 runs begin when Airflow is up, and fixture `begun` hands each test its own.
@@ -6,12 +6,13 @@ runs begin when Airflow is up, and fixture `begun` hands each test its own.
 
 import hashlib
 import inspect
+import io
 import json
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,11 +21,15 @@ from typing import Any
 import psutil
 import pytest
 
+import demo
 from embedded.airflow_standalone import AirflowComponent, AirflowStandalone
+from embedded.demo_models import PackagedModels
 from embedded.gateway import Gateway
 from embedded.http import request_json
+from embedded.platform import Platform
 from embedded.ports import free_ports
 from embedded.processes import poll, send
+from embedded.progress import Progress
 from embedded.ray_head import RayHead
 from ray_ingest.job_scripts import COLLECTIONS
 
@@ -40,8 +45,11 @@ QUICK_TO_NOTICE = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
-
-
+STAND_IN_SITE = {
+    "ingest_source_root": "s3://somewhere",
+    "ingest_milvus_uri": "http://milvus:19530",
+    "ingest_jobs_dir": str(JOBS),
+}
 NO_PARAMETERS = SimpleNamespace(params={})
 
 
@@ -55,6 +63,24 @@ class Stage:
     replacements: dict[str, AirflowComponent] = field(default_factory=dict)
     begun: dict[str, Any] = field(default_factory=dict)
     held_back: set[str] | None = None
+    demo_output: str = ""
+
+    def use_stand_in_jobs(self) -> None:
+        """The Dags' site is one that does not exist, their jobs are stand-ins, and Ray is behind the gateway."""
+        connection = {
+            "connection_id": "ray_default",
+            "conn_type": "ray",
+            "host": self.gateway.url,
+            "password": self.ray.auth_token,
+            "extra": json.dumps({"dashboard_url": self.ray.dashboard_url}),
+        }
+        self.airflow.api("PATCH", "/connections/ray_default", connection)
+        for variable in self.airflow.api("GET", "/variables?limit=100")["variables"]:
+            self.airflow.api("DELETE", f"/variables/{variable['key']}")
+        for key, value in STAND_IN_SITE.items():
+            self.airflow.api("POST", "/variables", {"key": key, "value": value})
+        for pipeline in COLLECTIONS:  # until all runs begin
+            self.airflow.api("PATCH", f"/dags/ingest_{pipeline}", {"is_paused": True})
 
     def component(self, name: str) -> list[psutil.Process]:
         """All processes of the running scheduler or triggerer, first its own."""
@@ -175,11 +201,11 @@ class Stage:
 
 @pytest.fixture(scope="package")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A running Airflow whose Dags use the stand-in jobs, and a Ray head that wants a token.
+    """The platform of the demo, after the demo ran on it; from then on its Dags use stand-in jobs.
 
-    They end with the tests of this folder: idle, they still take a fifth of a core.
+    It ends with the tests of this folder: idle, it still takes a fifth of a core.
     """
-    folder = tmp_path_factory.mktemp("stage")
+    folder = Path(tempfile.mkdtemp(prefix="stage-", dir="/tmp"))  # short, because unix sockets of Ray live below it
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
     for name in (*(f"ingest_{pipeline}.py" for pipeline in COLLECTIONS), "retry_failed.py", "maintain_collections.py"):
@@ -191,39 +217,43 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert every_minute.count("ingest_often") == 1 and "* * * * *" in every_minute
     (dags / "ingest_often.py").write_text(every_minute)
     (closed,) = free_ports(1)
-    ray = RayHead(folder / "ray", auth_token="the-right-token-of-the-test")
-    with Gateway(ray.dashboard_url) as gateway:
-        environment = {
-            **QUICK_TO_NOTICE,
-            "AIRFLOW_CONN_RAY_DEFAULT": json.dumps(
-                {
-                    "conn_type": "ray",
-                    "host": gateway.url,
-                    "password": ray.auth_token,
-                    "extra": {"dashboard_url": ray.dashboard_url},
-                }
-            ),
-            "AIRFLOW_CONN_RAY_NOWHERE": json.dumps({"conn_type": "ray", "host": f"http://127.0.0.1:{closed}"}),
-            "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
-                {"conn_type": "ray", "host": ray.dashboard_url, "password": "wrong-token-of-the-test"}
-            ),
-            "AIRFLOW_VAR_INGEST_SOURCE_ROOT": "s3://somewhere",
-            "AIRFLOW_VAR_INGEST_MILVUS_URI": "http://milvus:19530",
-            "AIRFLOW_VAR_INGEST_JOBS_DIR": str(JOBS),
-            "TEST_JOBS_DIR": str(JOBS),
-            "TEST_REAL_JOBS_DIR": str(REPOSITORY / "ray_jobs"),
-        }
-        airflow = AirflowStandalone(folder / "airflow", dags, REPOSITORY / "plugins", environment, {"ray": 8})
-        stage = Stage(airflow, ray, gateway)
-        parts = (ray, airflow)
-        try:
-            with ThreadPoolExecutor(len(parts)) as pool:
-                list(pool.map(lambda part: part.start(), parts))
+    platform = Platform(folder, dags, REPOSITORY / "plugins", demo.BUCKET)
+    platform.ray = RayHead(
+        folder / "r", environment=platform.object_store.environment(), auth_token="the-right-token-of-the-test"
+    )
+    environment = {
+        **QUICK_TO_NOTICE,
+        "AIRFLOW_CONN_RAY_NOWHERE": json.dumps({"conn_type": "ray", "host": f"http://127.0.0.1:{closed}"}),
+        "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
+            {"conn_type": "ray", "host": platform.ray.dashboard_url, "password": "wrong-token-of-the-test"}
+        ),
+        "TEST_JOBS_DIR": str(JOBS),
+        "TEST_REAL_JOBS_DIR": str(REPOSITORY / "ray_jobs"),
+    }
+    platform.airflow = AirflowStandalone(folder / "airflow", dags, REPOSITORY / "plugins", environment, {"ray": 8})
+    output = io.StringIO()
+    progress = Progress(output)
+    models = PackagedModels(folder / "models.log", progress)
+    stage, failed = None, True
+    try:
+        with Gateway(platform.ray.dashboard_url) as gateway:
+            stage = Stage(platform.airflow, platform.ray, gateway)
+            with progress:
+                demo.run(platform, models, False, False, progress, {"ingest_jobs_dir": str(REPOSITORY / "ray_jobs")})
+            stage.demo_output = output.getvalue()
+            stage.use_stand_in_jobs()
             stage.begin([item for item in request.session.items if "stage" in item.fixturenames])
             yield stage
-        finally:
-            for part in (*stage.replacements.values(), *parts):
-                part.stop()
+            failed = request.session.testsfailed > 0
+    finally:
+        models.stop()
+        for part in stage.replacements.values() if stage else ():
+            part.stop()
+        platform.stop()
+        if failed:
+            print(f"the logs are kept in {folder}\n{output.getvalue()}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -138,6 +138,7 @@ def three_days(stage: Any) -> None:
     stage.airflow.backfill("ingest_pdfs", "2026-01-30", "2026-02-01")
 
 
+@pytest.mark.nightly
 @pytest.mark.begins.with_args(three_days)
 def test_a_backfill_makes_one_job_per_day(stage: Any):
     def ended() -> list[dict[str, Any]] | None:
@@ -191,6 +192,7 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any, begun: st
     }
 
 
+@pytest.mark.nightly
 @begins("ingest_pdfs", partition_key="2026-03-04")
 def test_a_manual_run_with_a_partition_key_reads_that_day(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
@@ -215,6 +217,7 @@ def by_schedule(stage: Any) -> None:
     stage.open("ingest_often")
 
 
+@pytest.mark.nightly
 @pytest.mark.begins.with_args(by_schedule)
 def test_the_schedule_starts_runs_with_their_partition(stage: Any):
     def done() -> list[dict[str, Any]]:

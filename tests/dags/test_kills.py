@@ -13,9 +13,9 @@ import pytest
 
 from embedded.processes import poll, send
 
-pytestmark = pytest.mark.timeout(400)
-
-BOTH = pytest.mark.parametrize("case", ["case_deferred_again", "case_sync_again"])
+BOTH = pytest.mark.parametrize(
+    "case", ["case_deferred_again", pytest.param("case_sync_again", marks=pytest.mark.nightly)]
+)
 
 
 def ended_well(stage: Any, case: str, run_id: str, *, jobs: int = 1) -> dict[str, Any]:
@@ -171,6 +171,7 @@ def test_a_deferral_that_times_out_without_a_triggerer_stops_its_job(stage: Any)
     stage.wait_job(stage.submission_id("case_backstop", task["dag_run_id"]), "STOPPED")
 
 
+@pytest.mark.nightly
 def test_a_running_task_without_deferral_that_is_cleared(stage: Any, end: Path):
     run_id = runs_until(stage, "case_sync", end)
     first = stage.submission_id("case_sync", run_id)

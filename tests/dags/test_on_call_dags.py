@@ -59,6 +59,7 @@ def argv(stage: Any, dag_id: str, run_id: str, task_id: str) -> list[str]:
     return list(stage.airflow.xcom(dag_id, run_id, task_id)["argv"])
 
 
+@pytest.mark.nightly
 @begins("retry_failed", {"source": SOURCE, "pipeline": "pdfs", "reason": "parse/Encrypted", "dry_run": True})
 def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage: Any, begun: str):
     assert argv(stage, "retry_failed", begun, "retry_pdfs") == [
@@ -70,6 +71,7 @@ def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage
     ]
 
 
+@pytest.mark.nightly
 @begins("retry_failed", {"source": SOURCE})
 def test_a_retry_without_a_reason_takes_any(stage: Any, begun: str):
     assert "--only-failed" in argv(stage, "retry_failed", begun, "retry_pdfs")

@@ -7,7 +7,8 @@ import pytest
 
 from embedded.processes import poll
 
-BOTH = pytest.mark.parametrize("case", ["case_deferred", "case_sync"])
+SYNC = pytest.param("case_sync", marks=pytest.mark.nightly)
+BOTH = pytest.mark.parametrize("case", ["case_deferred", SYNC])
 
 
 def begins(case: str, *behave: str) -> pytest.MarkDecorator:
@@ -22,7 +23,7 @@ def each_begins(*behave: str) -> pytest.MarkDecorator:
 
 @each_begins("ok", "40")
 @BOTH
-def test_result_log_and_link(stage: Any, case: str, begun: str):
+def test_result_log_link_and_asset_event(stage: Any, case: str, begun: str):
     run_id = begun
     stage.airflow.wait_run(case, run_id)
     assert stage.airflow.xcom(case, run_id, "job") == {"pipeline": "behave", "listed": 40}
@@ -34,6 +35,8 @@ def test_result_log_and_link(stage: Any, case: str, begun: str):
     assert job["metadata"]["airflow_dag_id"] == case
     links = stage.airflow.api("GET", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job/links")["extra_links"]
     assert links["Ray job"] == f"{stage.ray.dashboard_url}/#/jobs/{job['submission_id']}"
+    events = stage.airflow.api("GET", f"/assets/events?source_dag_id={case}&limit=100")["asset_events"]
+    assert [event["extra"]["listed"] for event in events if event["source_run_id"] == run_id] == [40]
 
 
 @begins("case_deferred", "until", "{end}")
@@ -48,27 +51,13 @@ def test_link_works_while_the_job_runs_and_the_log_is_live(stage: Any, begun: st
     assert stage.airflow.wait_run("case_deferred", begun)["state"] == "success"
 
 
-@begins("case_deferred", "ok", "7")
-def test_the_report_is_on_the_asset_event(stage: Any, begun: str):
-    stage.airflow.wait_run("case_deferred", begun)
-    events = stage.airflow.api("GET", "/assets/events?source_dag_id=case_deferred&limit=100")["asset_events"]
-    (extra,) = [event["extra"] for event in events if event["source_run_id"] == begun]
-    assert extra["listed"] == 7
-
-
 @each_begins("exit", "2", "the flag --source is missing")
-@BOTH
-def test_a_failure_is_one_sentence_after_the_last_lines(stage: Any, case: str, begun: str):
+@pytest.mark.parametrize("case", ["case_retries", SYNC])
+def test_a_final_failure_is_one_sentence_after_the_last_lines_and_is_not_retried(stage: Any, case: str, begun: str):
     task, log = stage.finished(case, begun)
-    assert task["state"] == "failed"
+    assert (task["state"], task["try_number"]) == ("failed", 1)
     assert "(configuration, exit code 2): the flag --source is missing. Correct the arguments" in log
     assert "about to fail" in log
-
-
-@begins("case_retries", "exit", "3", "too many bad files")
-def test_a_final_failure_is_not_retried(stage: Any, begun: str):
-    task, _ = stage.finished("case_retries", begun)
-    assert (task["state"], task["try_number"]) == ("failed", 1)
 
 
 @begins("case_retries", "once", "{end}")
@@ -88,6 +77,7 @@ def test_bad_arguments_of_a_real_script_fail_at_once_with_its_own_sentence(stage
     assert "--embedding-model '/no/such/model'" in sentence
 
 
+@pytest.mark.nightly
 @begins("case_sync", "raise")
 def test_an_unforeseen_exception_shows_its_traceback(stage: Any, begun: str):
     task, log = stage.finished("case_sync", begun)
@@ -99,6 +89,7 @@ def test_an_unforeseen_exception_shows_its_traceback(stage: Any, begun: str):
 ODD_REPORT = r'{"big": 123456789012345678901234567890, "text": "\ud800 \u0000", "loss": NaN}'
 
 
+@pytest.mark.nightly
 @pytest.mark.begins(lambda stage, case: stage.start(case, "report", ODD_REPORT))
 @BOTH
 def test_a_report_that_airflow_cannot_store_as_it_is(stage: Any, case: str, begun: str):
@@ -116,6 +107,7 @@ def test_a_job_that_prints_faster_than_its_log_is_shown(stage: Any):
     ]
 
 
+@pytest.mark.nightly
 @begins("case_deferred", "long")
 def test_long_lines_are_cut_and_nothing_is_lost(stage: Any, begun: str):
     stage.airflow.wait_run("case_deferred", begun)
@@ -126,7 +118,10 @@ def test_long_lines_are_cut_and_nothing_is_lost(stage: Any, begun: str):
 
 
 @each_begins("sleep", "600")
-@pytest.mark.parametrize(("case", "state"), [("case_deferred", "deferred"), ("case_sync", "running")])
+@pytest.mark.parametrize(
+    ("case", "state"),
+    [("case_deferred", "deferred"), pytest.param("case_sync", "running", marks=pytest.mark.nightly)],
+)
 def test_marking_a_running_task_failed_stops_its_job(stage: Any, case: str, state: str, begun: str):
     run_id = begun
     submission_id = stage.submission_id(case, run_id)
@@ -139,7 +134,7 @@ def test_marking_a_running_task_failed_stops_its_job(stage: Any, case: str, stat
 
 
 @each_begins("until", "{end}")
-@pytest.mark.parametrize("case", ["case_deferred", "case_unwatched"])
+@pytest.mark.parametrize("case", ["case_deferred", pytest.param("case_unwatched", marks=pytest.mark.nightly)])
 def test_a_cleared_task_runs_afresh_and_its_old_job_stops(stage: Any, case: str, begun: str, end: Path):
     run_id = begun
     first = stage.submission_id(case, run_id)
@@ -161,6 +156,7 @@ def made_twice(stage: Any, *behave: str) -> str:
     return str(stage.airflow.api("POST", "/dags/case_deferred/dagRuns", body)["dag_run_id"])
 
 
+@pytest.mark.nightly
 @pytest.mark.begins(lambda stage: made_twice(stage, "exit", "1", "broken"))
 def test_a_run_that_is_deleted_and_made_again_has_its_work_done_again(stage: Any, begun: str):
     assert stage.airflow.wait_run("case_deferred", begun)["state"] == "failed"
@@ -171,6 +167,7 @@ def test_a_run_that_is_deleted_and_made_again_has_its_work_done_again(stage: Any
     assert len(stage.jobs_of(begun)) == 2
 
 
+@pytest.mark.nightly
 @begins("case_detached", "until", "{end}")
 def test_detached_jobs_outlive_their_task(stage: Any, begun: str, end: Path):
     submission_id = stage.submission_id("case_detached", begun)
@@ -182,7 +179,7 @@ def test_detached_jobs_outlive_their_task(stage: Any, begun: str, end: Path):
 
 
 @each_begins("sleep", "600")
-@pytest.mark.parametrize("case", ["case_timeout", "case_timeout_sync"])
+@pytest.mark.parametrize("case", ["case_timeout", pytest.param("case_timeout_sync", marks=pytest.mark.nightly)])
 def test_execution_timeout_counts_the_deferred_time_and_stops_the_job(stage: Any, case: str, begun: str):
     task, log = stage.finished(case, begun)
     assert task["state"] == "failed"
@@ -209,7 +206,9 @@ def test_a_wrong_token_fails_at_once_and_stays_secret(stage: Any, begun: str):
 
 
 @pytest.mark.begins(lambda stage, keep_days: stage.trigger("case_cleanup", {"keep_days": keep_days}))
-@pytest.mark.parametrize(("keep_days", "state"), [(1, "success"), (0.5, "failed")])
+@pytest.mark.parametrize(
+    ("keep_days", "state"), [(1, "success"), pytest.param(0.5, "failed", marks=pytest.mark.nightly)]
+)
 def test_the_cleanup_keeps_what_is_young(stage: Any, keep_days: float, state: str, begun: str):
     run_id = begun
     assert stage.airflow.wait_run("case_cleanup", run_id)["state"] == state

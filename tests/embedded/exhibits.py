@@ -11,23 +11,20 @@ from embedded import pdfs
 from embedded.images import PHOTOS, make_photos
 from embedded.videos import FILMS, LECTURE, film, make_films
 
-INBOX = "inbox/"
-"""The prefix that is no day: only a manual run, whose form names it, reads it."""
-
 
 class How(StrEnum):
     """The three ways to start a run."""
 
     SCHEDULE = "schedule"
-    MANUAL = "manual"
+    FORM = "form"
     BACKFILL = "backfill"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The files that one run ingests: those of a pipeline under one prefix of the bucket.
+    """The files under the prefix of one run: those of a pipeline and a day (YYYY-MM-DD).
 
-    day: the partition (YYYY-MM-DD); empty for a manual run over `INBOX`.
+    The run by form comes after that of the schedule for the same prefix, and finds its files unchanged.
     """
 
     pipeline: str
@@ -37,11 +34,15 @@ class Batch:
 
     @property
     def prefix(self) -> str:
-        return f"{self.pipeline}/{self.day}/" if self.day else INBOX
+        return f"{self.pipeline}/{self.day}/"
 
     @property
     def name(self) -> str:
-        return f"{self.pipeline} {self.day or 'inbox'} ({self.how})"
+        return f"{self.pipeline} {self.day} ({self.how})"
+
+    @property
+    def is_repeated(self) -> bool:
+        return self.how is How.FORM
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def batches(yesterday: date) -> tuple[Batch, ...]:
         Batch("pdfs", How.SCHEDULE, day, first),
         Batch("images", How.SCHEDULE, day, tuple(photo.file for photo in PHOTOS)),
         Batch("videos", How.SCHEDULE, day, tuple(each.file for each in FILMS)),
-        Batch("pdfs", How.MANUAL, "", second[:3]),
-        Batch("pdfs", How.BACKFILL, day_before, second[3:]),
+        Batch("pdfs", How.BACKFILL, day_before, second),
+        Batch("pdfs", How.FORM, day, first),
     )
 
 

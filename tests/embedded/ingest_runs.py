@@ -11,7 +11,7 @@ from embedded.exhibits import Batch, How
 from embedded.progress import Progress
 
 TASK = "ingest"
-RUN_SECONDS = 240.0
+RUN_SECONDS = 600.0
 POLL_SECONDS = 1.5
 WITH_WORKER = ("scheduled", "queued", "running")
 # Ray's own log lines, the report, which is shown later, and words that only say where the job is.
@@ -60,9 +60,10 @@ class Run:
         if run["state"] == "success":
             report = self._airflow.xcom(self.dag, self.run_id, TASK)
             self.ended = Ended(self._batch, report)
-            return self._progress.end(
-                self._batch.name, f"{report['added']} files ingested, {report['rows_written']} rows written"
-            )
+            news = f"{report['added']} files ingested, {report['rows_written']} rows written"
+            if self._batch.is_repeated:
+                news = f"{report['unchanged']} files unchanged, none read again"
+            return self._progress.end(self._batch.name, news)
         if run["state"] in FINAL_STATES:
             raise self._failed(run["state"])
         state = task["state"] or "scheduled"

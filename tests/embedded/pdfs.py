@@ -46,6 +46,17 @@ def make_pdfs(day: str) -> dict[str, bytes]:
     return {f"{name}.pdf": _pdf((LIBRARY / day / f"{name}.txt").read_text("utf-8")) for name in names(day)}
 
 
+def make_pdf(*pages: str) -> bytes:
+    """A PDF with a page for each of the texts."""
+    import pymupdf
+
+    with pymupdf.open() as document:
+        for text in pages:
+            document.new_page().insert_textbox(pymupdf.Rect(50, 50, 550, 800), text, fontsize=9)
+        data: bytes = document.tobytes(no_new_id=True)
+        return data
+
+
 def _pdf(text: str) -> bytes:
     """Set a text: its first line is the title, each `# heading` begins a page, paragraphs are apart by empty lines."""
     import pymupdf

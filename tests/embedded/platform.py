@@ -86,7 +86,7 @@ class Platform:
         variables: those of `ingest_*` that do not follow from the parts, such as `ingest_embedding_model`.
         """
         connection = {"connection_id": "ray_default", "conn_type": "ray", "host": self.ray.dashboard_url}
-        self.airflow.api("POST", "/connections", connection)
+        self.airflow.api("POST", "/connections", {**connection, "password": self.ray.auth_token})
         site = {"ingest_source_root": self.source_root, "ingest_milvus_uri": self.milvus.uri, **variables}
         for key, value in site.items():
             self.airflow.api("POST", "/variables", {"key": key, "value": value})

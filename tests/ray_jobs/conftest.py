@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from embedded.milvus_server import MilvusServer, only_one
-from embedded.pdfs import DAYS, make_pdfs
+from embedded.pdfs import DAYS, make_pdf, make_pdfs
 from embedded.processes import base_environment
 from embedded.script_runner import ScriptRunner
 
 RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
+LIBRARY_BUCKET = "ray-jobs-library"
 
 
 @dataclass
@@ -126,30 +127,80 @@ def jobs(plain_jobs, ray_head) -> Jobs:
     return replace(plain_jobs, environment={**plain_jobs.environment, **ray_head.client_environment()})
 
 
+BAD = {"encrypted.pdf": "Encrypted", "empty.pdf": "Empty", "page.pdf": "NotAPdf"}
+"""The failures of the library's bad files."""
+
+
+def library_files() -> dict[str, bytes]:
+    """The demo's PDFs, a long one, two that tests change, and odd ones."""
+    import pymupdf
+
+    with pymupdf.open() as document:
+        document.new_page().insert_text((72, 100), "secret")
+        encrypted = document.tobytes(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="u", owner_pw="o")
+    numbers = range(1, 301)
+    return {
+        **{name: data for day in DAYS for name, data in make_pdfs(day).items()},
+        "long.pdf": make_pdf(*(f"Page {n} of the long report: ship {n} reached its harbour." for n in numbers)),
+        "edited.pdf": make_pdf("The first page of this file stays.", "Its second page goes."),
+        "gone.pdf": make_pdf("Someone will delete this file."),
+        "good.PDF": make_pdf("The lamp is lit at dusk.", "", "It is put out at dawn."),
+        "blank.pdf": make_pdf("", ""),
+        "encrypted.pdf": encrypted,
+        "empty.pdf": b"",
+        "page.pdf": b"<html><body>Not found</body></html>",
+    }
+
+
 @dataclass
 class Library:
-    """Generated PDFs in the object store, and what became of them."""
+    """Generated PDFs under a prefix of the object store, the first run over them, and what is in Milvus."""
 
+    store: Any
+    client: Any
     source: str
     collection: str
     files: dict[str, bytes]
+    bad: dict[str, str]
     first: Result
     report_file: str
+    after_first: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+
+    def put(self, name: str, data: bytes) -> None:
+        self.store.put_object(Bucket=LIBRARY_BUCKET, Key=f"library/{name}", Body=data)
+
+    def delete(self, name: str) -> None:
+        self.store.delete_object(Bucket=LIBRARY_BUCKET, Key=f"library/{name}")
+
+    def rows(self, collection: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+        """Both collections without times and run ids: rows by id, ledger entries by source."""
+        prefix = collection or self.collection
+        rows = self.client.query(
+            f"{prefix}documents", filter='id != ""', limit=10_000, consistency_level="Strong",
+            output_fields=["id", "source", "version", "ordinal", "page", "kind", "text", "metadata"],
+        )  # fmt: skip
+        ledger = self.client.query(
+            f"{prefix}sources", filter='source != ""', limit=10_000, consistency_level="Strong",
+            output_fields=["source", "version", "size", "status", "rows", "stage", "error_type", "attempts",
+                           "fingerprint", "metadata"],
+        )  # fmt: skip
+        return {row.pop("id"): row for row in rows}, {row.pop("source"): row for row in ledger}
 
 
 @pytest.fixture(scope="session")
-def library(jobs, object_store, tmp_path_factory) -> Library:
-    """All of the demo's PDFs under one prefix, ingested once in small chunks; tests only read it."""
-    bucket = object_store.bucket("ray-jobs-library")
-    files = {name: data for day in DAYS for name, data in make_pdfs(day).items()}
-    client = object_store.client()
-    for name, data in files.items():
-        client.put_object(Bucket="ray-jobs-library", Key=f"library/{name}", Body=data)
-    client.put_object(Bucket="ray-jobs-library", Key="library/notes.txt", Body=b"no PDF")
-    report = tmp_path_factory.mktemp("report") / "report.json"
+def library(jobs, object_store, milvus_client, tmp_path_factory) -> Library:
+    """Generated PDFs under one prefix, ingested once. The tests of its changes leave the demo's PDFs as they are."""
+    bucket = object_store.bucket(LIBRARY_BUCKET)
     source, collection = f"{bucket}/library/", "library_"
-    result = jobs.run("ingest_pdfs.py", "--source", source, "--collection", collection, "--report", str(report))
-    return Library(source, collection, files, result, report.read_text() if report.exists() else "")
+    files = library_files()
+    made = Library(object_store.client(), milvus_client, source, collection, files, BAD, Result(0, "", ""), "")
+    for name, data in {**files, "notes.txt": b"no PDF"}.items():
+        made.put(name, data)
+    report = tmp_path_factory.mktemp("report") / "report.json"
+    made.first = jobs.run("ingest_pdfs.py", "--source", source, "--collection", collection, "--report", str(report))
+    made.report_file = report.read_text() if report.exists() else ""
+    made.after_first = made.rows()
+    return made
 
 
 @pytest.fixture

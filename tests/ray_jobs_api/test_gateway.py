@@ -30,7 +30,7 @@ def gateway(ray_head: Any):
         yield gateway
 
 
-@pytest.mark.parametrize("orderly", [True, False])
+@pytest.mark.parametrize("orderly", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster, gateway, attempt, tmp_path, orderly):
     lines: list[str] = []
     cuts: list[int] = []
@@ -54,6 +54,7 @@ def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster,
     assert gateway.count("/logs/tail") >= 4
 
 
+@pytest.mark.nightly
 def test_a_watcher_that_may_not_stream_fetches_the_log(cluster, gateway, attempt, tmp_path):
     lines: list[str] = []
 
@@ -117,6 +118,7 @@ def test_a_package_that_the_dashboard_refuses(cluster, gateway):
     assert "(HTTP 413): Maximum request body size" in str(caught.value)
 
 
+@pytest.mark.nightly
 def test_headers_of_the_connection_go_with_each_request(cluster, gateway, attempt):
     outcome, _ = cluster.at(gateway.url, headers={"X-Team": "search"}).run_job(attempt, "ok")
     assert outcome.status == "SUCCEEDED"
@@ -124,6 +126,7 @@ def test_headers_of_the_connection_go_with_each_request(cluster, gateway, attemp
     assert gateway.count("/logs/tail") == 1
 
 
+@pytest.mark.nightly
 def test_a_proxy_of_the_environment_is_used(cluster, gateway, attempt, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -11,7 +11,7 @@ from ray_jobs_api.job_outcome import complete_output
 NUMBERED = [f"line {number} of the job" for number in range(31)]
 
 
-@pytest.mark.parametrize("kind", ["bytes", "huge"])
+@pytest.mark.parametrize("kind", [pytest.param("bytes", marks=pytest.mark.nightly), "huge"])
 def test_a_log_that_the_jobs_api_cannot_give_is_read_as_a_file(cluster, attempt, kind):
     outcome, lines = cluster.run_job(attempt, "odd", kind)
     assert outcome.status == "SUCCEEDED"

@@ -36,6 +36,7 @@ def test_a_failed_job_with_exit_code_sentence_and_tail(cluster, attempt):
     assert "about to fail" in outcome.tail
 
 
+@pytest.mark.nightly
 def test_output_comes_from_the_finished_log_when_it_was_not_streamed(cluster, attempt):
     outcome, lines = cluster.run_job(attempt, "ok", 4, stream_logs=False)
     assert (lines, outcome.log_complete, outcome.report) == ([], False, None)
@@ -88,7 +89,7 @@ def test_a_superseded_job_has_stopped_before_the_new_one_starts(cluster, attempt
     assert old.status == "STOPPED"
 
 
-@pytest.mark.parametrize("limit", ["deadline", "job_timeout"])
+@pytest.mark.parametrize("limit", ["deadline", pytest.param("job_timeout", marks=pytest.mark.nightly)])
 def test_a_limit_stops_the_job(cluster, attempt, limit):
     value = time.time() + 8 if limit == "deadline" else 8
     outcome, _ = cluster.run_job(attempt, "sleep", 120, limits=JobLimits(**{limit: value}))
@@ -96,6 +97,7 @@ def test_a_limit_stops_the_job(cluster, attempt, limit):
     assert outcome.limit == limit
 
 
+@pytest.mark.nightly
 def test_a_job_that_cannot_be_placed_is_given_up_and_ends_when_it_would_begin(cluster, attempt):
     holder = replace(attempt, task_id="holder")
 
@@ -115,6 +117,7 @@ def test_a_job_that_cannot_be_placed_is_given_up_and_ends_when_it_would_begin(cl
     assert job.status == "STOPPED"
 
 
+@pytest.mark.nightly
 def test_cancelling_a_watch_leaves_the_job_alone(cluster, attempt):
     async def story(client: RayJobsClient) -> Any:
         placed = await place_attempt(client, attempt, behaving("sleep", 30), packages=[pack(JOBS)])
@@ -191,6 +194,7 @@ def test_a_deleted_record_and_a_replaced_cluster_are_told_apart(cluster):
     assert outcome.api_error == f"the cluster was replaced: session {session} does not know a job of session_before."
 
 
+@pytest.mark.nightly
 def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "__init__.py").write_text("WORD = 'from the module'")

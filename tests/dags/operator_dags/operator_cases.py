@@ -39,7 +39,7 @@ def case(name: str, operator: type[RayOperator] = RayOperator, script: str = "be
 
 
 case("deferred", outlets=[Asset("case_output")])
-case("sync", deferrable=False)
+case("sync", deferrable=False, outlets=[Asset("case_output")])
 case("retries", retries=2)
 case("real_script", script="ingest_pdfs.py", working_dir=os.environ["TEST_REAL_JOBS_DIR"], retries=2)
 case("timeout", execution_timeout=timedelta(seconds=30))

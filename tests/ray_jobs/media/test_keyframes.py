@@ -180,6 +180,7 @@ def test_the_pixel_aspect_ratio_is_applied():
     assert center_crop(av.VideoFrame.from_image(corner), 100, 16 / 9)[:, 0].mean() < 50
 
 
+@pytest.mark.nightly
 def test_every_scene_of_the_corpus_has_a_key_frame(corpus, tmp_path):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "scenes" in row and not row.get("hard")]

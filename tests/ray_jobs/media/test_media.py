@@ -278,6 +278,7 @@ def test_each_scene_has_a_key_frame(tmp_path):
     assert [[start <= time < end for start, end in spans].index(True) for time in times] == [0, 1, 2]
 
 
+@pytest.mark.nightly
 def test_all_good_files_of_the_corpus_are_extracted(corpus, tmp_path):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     spoken = {row["file"] for row in rows}
@@ -293,6 +294,7 @@ def test_all_good_files_of_the_corpus_are_extracted(corpus, tmp_path):
         assert "skipped_packets" not in media.metadata, name
 
 
+@pytest.mark.nightly
 def test_every_bad_file_of_the_corpus_is_extracted_or_fails_with_an_object_error(corpus, tmp_path):
     outcomes = {}
     for file in sorted(corpus.glob("bad/video/*")):

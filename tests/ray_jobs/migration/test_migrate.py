@@ -26,8 +26,8 @@ def sources(client):
 
 
 @pytest.fixture(scope="module")
-def world(jobs, plain_jobs, object_store, milvus_client, minilm_path, tmp_path_factory):
-    """Two PDFs, ingested with a model that is no more; then the steps of moving to MiniLM, each a run."""
+def world(plain_jobs, object_store, milvus_client):
+    """Two PDFs, ingested with a model that is no more, and the runs that do not move to MiniLM yet."""
     source = f"{object_store.bucket(BUCKET)}/pdfs/"
     files = dict(list(make_pdfs(DAYS[0]).items())[:2])
     for name, data in files.items():
@@ -51,9 +51,17 @@ def world(jobs, plain_jobs, object_store, milvus_client, minilm_path, tmp_path_f
     made.searched_before = sources(milvus_client)
     made.search_refused = plain_jobs.run("search.py", "--collection", PREFIX, "question")
     made.planned = plain_jobs.run(SCRIPT, *flags, "--migrate", "--dry-run")
-    made.migrated = jobs.run(SCRIPT, *flags, "--migrate")
+    made.flags = flags
+    return made
+
+
+@pytest.fixture(scope="module")
+def migrated(world, jobs, plain_jobs, milvus_client, minilm_path, tmp_path_factory):
+    """The run that moves to MiniLM, and those after it."""
+    made = world
+    made.migrated = jobs.run(SCRIPT, *made.flags, "--migrate")
     made.searched_after = sources(milvus_client)
-    made.again = plain_jobs.run(SCRIPT, *flags)
+    made.again = plain_jobs.run(SCRIPT, *made.flags)
     copy = shutil.copytree(minilm_path, tmp_path_factory.mktemp("model") / "copy")
     with (copy / "config.json").open("a") as file:
         file.write("\n")
@@ -78,23 +86,27 @@ def test_a_dry_run_shows_that_everything_would_be_processed(world):
     assert (world.planned.code, world.planned.report["added"]) == (0, len(world.names))
 
 
-def test_searches_find_the_old_rows_before_and_the_new_ones_after(world):
-    assert world.migrated.code == 0, world.migrated.stderr
-    assert set(world.searched_before.values()) == {"old text"}
-    assert set(world.searched_after) == world.names
-    assert "old text" not in world.searched_after.values()
-    assert f"{PREFIX}documents is switched to" in world.migrated.stdout
-    assert alias_target(world.client, f"{PREFIX}documents") == world.migrated.report["collection"]
+@pytest.mark.nightly
+def test_searches_find_the_old_rows_before_and_the_new_ones_after(migrated):
+    assert migrated.migrated.code == 0, migrated.migrated.stderr
+    assert set(migrated.searched_before.values()) == {"old text"}
+    assert set(migrated.searched_after) == migrated.names
+    assert "old text" not in migrated.searched_after.values()
+    assert f"{PREFIX}documents is switched to" in migrated.migrated.stdout
+    assert alias_target(migrated.client, f"{PREFIX}documents") == migrated.migrated.report["collection"]
 
 
-def test_the_old_collection_is_kept(world):
-    assert world.client.has_collection(world.old.rows[0])
+@pytest.mark.nightly
+def test_the_old_collection_is_kept(migrated):
+    assert migrated.client.has_collection(migrated.old.rows[0])
 
 
-def test_the_next_run_finds_everything_unchanged_without_the_flag(world):
-    assert (world.again.code, world.again.report["unchanged"]) == (0, len(world.names)), world.again.stderr
+@pytest.mark.nightly
+def test_the_next_run_finds_everything_unchanged_without_the_flag(migrated):
+    assert (migrated.again.code, migrated.again.report["unchanged"]) == (0, len(migrated.names)), migrated.again.stderr
 
 
-def test_a_search_with_another_model_of_the_same_dimension_warns(world):
-    assert world.search_with_copy.code == 0, world.search_with_copy.stderr
-    assert "WARNING: 'migrate_documents' was made with" in world.search_with_copy.stderr
+@pytest.mark.nightly
+def test_a_search_with_another_model_of_the_same_dimension_warns(migrated):
+    assert migrated.search_with_copy.code == 0, migrated.search_with_copy.stderr
+    assert "WARNING: 'migrate_documents' was made with" in migrated.search_with_copy.stderr

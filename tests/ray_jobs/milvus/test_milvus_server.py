@@ -1,4 +1,7 @@
-"""A real Milvus server, which unlike Milvus Lite may answer reads from an earlier moment."""
+"""A real Milvus server (2.3.5, the last release that a Python package contains).
+
+Unlike Milvus Lite it may answer reads from an earlier moment, and it asks for a token.
+"""
 
 import uuid
 
@@ -7,7 +10,7 @@ import pytest
 from pymilvus.exceptions import MilvusException
 
 from embedded.milvus_server import TOKEN
-from ingest.common.errors import ConfigurationError, ObjectError
+from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, widen
 from ingest.ledger.diff import Change
@@ -15,7 +18,7 @@ from ingest.ledger.entries import ledger_row, read_ledger
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, publish, switch
-from ingest.milvus.client import alias_target, connect
+from ingest.milvus.client import alias_target, connect, is_lite
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
 ROUNDS = 5
@@ -89,3 +92,34 @@ def test_the_writer_waits_for_a_server_that_limits_the_write_rate(client):
     client.delete(name, filter='source == "s"')
     found = client.query(name, filter='id != ""', output_fields=["source"], limit=16_000, consistency_level="Strong")
     assert len(found) == 3 * rows
+
+
+# --- its token
+
+RIGHT, WRONG = TOKEN, "root:wrong-token-value"
+
+
+def test_the_right_token_is_accepted(milvus_server, monkeypatch):
+    monkeypatch.setenv("MILVUS_TOKEN", RIGHT)
+    assert not is_lite(connect(milvus_server.uri))
+
+
+def test_the_error_for_a_wrong_token_suspects_the_token(milvus_server, monkeypatch):
+    monkeypatch.setenv("MILVUS_TOKEN", WRONG)
+    with pytest.raises(UnreachableError) as caught:
+        connect(milvus_server.uri)
+    assert "a wrong MILVUS_TOKEN can look the same" in str(caught.value)
+    assert "wrong-token-value" not in str(caught.value)
+
+
+def test_a_wrong_token_ends_the_script_with_one_line_without_the_secret(milvus_server, plain_jobs):
+    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
+    result = plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN=WRONG)
+    assert result.code == 4
+    assert "a wrong MILVUS_TOKEN can look the same" in result.error
+    assert "wrong-token-value" not in result.stdout + result.stderr
+
+
+def test_a_missing_token_is_refused_too(milvus_server, plain_jobs):
+    flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
+    assert plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN="").code == 4

@@ -12,6 +12,8 @@ from ingest.common.errors import ConfigurationError
 from ingest.models.caption_model import PROMPT, find_caption_model
 from ingest.models.captioner import MAX_CAPTION_TOKENS, Captioner
 
+pytestmark = pytest.mark.tier("parts")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -1,7 +1,6 @@
 """Texts are embedded in smaller batches when a batch exceeds the GPU's memory, which the test simulates."""
 
 import numpy as np
-import torch
 
 from ingest.models.text_encoder import BATCHES_PER_REPORT, TextEncoder
 
@@ -9,6 +8,8 @@ TEXTS = [f"text number {number} " * (number % 9 + 1) for number in range(40)]
 
 
 def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector(minilm_path, monkeypatch):
+    import torch
+
     encoder = TextEncoder(minilm_path, 384, batch_size=8)
     whole = encoder.encode(TEXTS)
     forward = encoder._model.encode_document

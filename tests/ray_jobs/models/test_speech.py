@@ -116,6 +116,7 @@ def test_an_english_model_takes_all_speech_for_english(english, lighthouse):
     assert english.transcribe(lighthouse, "de").language == "en"
 
 
+@pytest.mark.nightly
 def test_the_language_is_detected(multilingual, corpus, pcm):
     found = multilingual.transcribe(pcm(corpus / "audio/misc/sr_french.aiff"))
     assert found.language == "fr"
@@ -123,6 +124,7 @@ def test_the_language_is_detected(multilingual, corpus, pcm):
     assert "dictée" in text(found)
 
 
+@pytest.mark.nightly
 def test_a_recording_in_two_languages_is_transcribed_in_both(multilingual, corpus, pcm):
     found = text(multilingual.transcribe(pcm(corpus / "audio/misc/fw_multilingual.mp3")[: 45 * SAMPLE_RATE]))
     assert "Permission is hereby granted, free of charge, to any person obtaining a copy" in found
@@ -152,6 +154,7 @@ def test_a_batch_that_exceeds_the_gpu_memory_is_halved_and_no_clip_is_lost(whisp
     assert sizes == [4, 2, 2]
 
 
+@pytest.mark.nightly
 def test_the_times_of_the_first_and_last_segment_match_the_recording(english, corpus, pcm):
     rows = [json.loads(line) for line in (corpus / "truth_av.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "speech" in row and not row.get("hard")][:1]

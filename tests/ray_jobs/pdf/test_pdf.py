@@ -166,6 +166,7 @@ def test_mupdf_prints_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.nightly
 def test_all_good_files_of_the_corpus_are_parsed(corpus):
     files = sorted(corpus.glob("pdf/*/*.pdf"))
     assert len(files) == 130
@@ -174,6 +175,7 @@ def test_all_good_files_of_the_corpus_are_parsed(corpus):
     assert sum(bool(page.text) for page in pages) > 1700
 
 
+@pytest.mark.nightly
 def test_every_bad_file_of_the_corpus_is_parsed_or_fails_with_an_object_error(corpus):
     files = sorted(corpus.glob("bad/pdf/*.pdf"))
     assert len(files) > 40

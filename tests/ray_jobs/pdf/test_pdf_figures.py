@@ -4,6 +4,9 @@ import pytest
 
 from embedded.images import make_photos
 
+# The default run tests OCR and captions without Ray: test_document.py and test_captioning.py.
+pytestmark = pytest.mark.nightly
+
 BUCKET = "pdf-figures"
 SENTENCE = "The harbour master records every ship that passes the lighthouse at night."
 

@@ -86,6 +86,7 @@ def test_an_unknown_reason_does_nothing_and_the_output_lists_the_known_ones(fold
     assert "their failures in the ledger: 1 x parse/Crashed, 1 x parse/Encrypted" in result.stdout
 
 
+@pytest.mark.nightly
 def test_objects_that_failed_for_the_reason_are_processed_and_the_others_are_not(folder, jobs):
     before = folder.ledger()
     flags = ["--source", str(folder.path), "--collection", PREFIX, "--only-failed", "parse/Crashed"]

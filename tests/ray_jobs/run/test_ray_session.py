@@ -56,7 +56,7 @@ sys.exit(run_job_script(work, ""))
 """
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_a_signal_during_work_in_ray_ends_the_job_with_one_sentence(jobs, signum):
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.replace("SIGNUM", str(int(signum)))],
