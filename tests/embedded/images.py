@@ -97,7 +97,7 @@ def make_odd_images() -> dict[str, OddImage]:
         "one-line.png": (_saved(cat.crop((0, 0, 120, 1)), "PNG"), (120, 1)),
         "png-named.jpg": (_saved(cat, "PNG"), size),
         "bomb.png": (_bomb(), None),
-        "truncated.jpg": (jpeg[:640], None),
+        "truncated.jpg": (jpeg[:300], None),
         "header-only.png": (_saved(cat, "PNG")[:33], None),
         "empty.jpg": (b"", None),
         "text-named.jpg": (b"This is a text and no image.\n", None),
