@@ -4,80 +4,19 @@ They show the decisions within seconds. ``tests/dags/test_operator.py`` shows th
 """
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import web
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.comms import SetXCom, XComResult
 
 from airflow_ray.exceptions import RayJobError, RayJobFatalError
 from airflow_ray.operators.job import RayOperator
-
-LOG = 'hello\nREPORT {"listed": 3}\n'
-
-
-class Dashboard:
-    """Keeps jobs; each runs until its state was asked for three times, and ends with ``exit_code``."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, dict[str, Any]] = {}
-        self.exit_code = 0
-        self.endless = False
-        self.url = ""
-
-    async def submit(self, request: web.Request) -> web.Response:
-        job = await request.json()
-        self.jobs[job["submission_id"]] = {**job, "status": "RUNNING", "driver_node_id": "node", "asked": 0}
-        return web.json_response(job)
-
-    async def job(self, request: web.Request) -> web.Response:
-        if (job := self.jobs.get(request.match_info["job"])) is None:
-            return web.Response(status=404)
-        job["asked"] += 1
-        if job["status"] == "RUNNING" and job["asked"] > 3 and not self.endless:
-            job.update(status="FAILED" if self.exit_code else "SUCCEEDED", driver_exit_code=self.exit_code)
-        return web.json_response(job)
-
-    async def stop(self, request: web.Request) -> web.Response:
-        self.jobs[request.match_info["job"]]["status"] = "STOPPED"
-        return web.json_response({"stopped": True})
-
-    async def tail(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await socket.send_str(LOG)
-        while self.jobs[request.match_info["job"]]["status"] == "RUNNING":
-            await asyncio.sleep(0.01)
-        await socket.close()
-        return socket
-
-    async def file(self, request: web.Request) -> web.Response:
-        return web.Response(text=LOG.splitlines()[-1] + "\n" if request.query["lines"] == "1" else LOG)
-
-    async def version(self, request: web.Request) -> web.Response:
-        return web.json_response({"ray_version": "2", "session_name": "session"})
-
-    async def serve(self, started: threading.Event, ended: asyncio.Event) -> None:
-        app = web.Application()
-        app.router.add_get("/api/version", self.version)
-        app.router.add_post("/api/jobs/", self.submit)
-        app.router.add_get("/api/jobs/{job}", self.job)
-        app.router.add_post("/api/jobs/{job}/stop", self.stop)
-        app.router.add_get("/api/jobs/{job}/logs/tail", self.tail)
-        app.router.add_get("/api/v0/logs/file", self.file)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"ray://127.0.0.1:{runner.addresses[0][1]}"
-        started.set()
-        await ended.wait()
-        await runner.cleanup()
+from embedded.dashboard import Dashboard
 
 
 class Supervisor:
@@ -104,15 +43,9 @@ class Store(dict[str, Any]):
 
 @pytest.fixture
 def dashboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dashboard]:
-    dashboard, started, loop, ended = Dashboard(), threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-    thread = threading.Thread(target=loop.run_until_complete, args=(dashboard.serve(started, ended),))
-    thread.start()
-    started.wait()
-    monkeypatch.setenv("AIRFLOW_CONN_RAY_DEFAULT", dashboard.url)
-    yield dashboard
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
-    loop.close()
+    with Dashboard() as dashboard:
+        monkeypatch.setenv("AIRFLOW_CONN_RAY_DEFAULT", dashboard.url.replace("http", "ray"))
+        yield dashboard
 
 
 @pytest.fixture

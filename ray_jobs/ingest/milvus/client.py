@@ -30,6 +30,8 @@ PAGE = 5000
 """Rows per request: without vectors and texts they have well under 1 kB each, and Milvus returns at most 16,384."""
 
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
+_DATABASE = re.compile(r"/?|/[A-Za-z_][A-Za-z0-9_]{0,254}/?")
+_NO_DATABASE = re.compile(r"database.*(not found|not exist)|no such database", re.I)
 _REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
 # The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
@@ -81,7 +83,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
             a process that connects in the middle of a run, while Milvus restarts, needs them.
 
     Raises:
-        ConfigurationError: the URI does not name a server, or the server refuses the token.
+        ConfigurationError: the URI does not name a server, or the server refuses the token or has no such database.
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
     hide_credentials(uri)
@@ -101,8 +103,13 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         parts = urlsplit(uri)
         if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
             raise ValueError("it names no host and port")
+        # pymilvus takes the first piece of the path for the database, and ignores what is behind it.
+        if parts.scheme != "unix" and not (_DATABASE.fullmatch(parts.path) and not parts.query and not parts.fragment):
+            raise ValueError("it names more than a database")
     except ValueError:
-        raise ConfigurationError(f"--milvus-uri {shown!r} is not of the form http://HOST:PORT") from None
+        raise ConfigurationError(
+            f"--milvus-uri {shown!r} is not of the form http://HOST:PORT or http://HOST:PORT/DATABASE"
+        ) from None
     for attempt in Retrying(
         retry=retry_if_exception_type(UnreachableError),
         stop=stop_after_delay(retry_seconds),
@@ -130,6 +137,8 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             raise ConfigurationError(
                 f"{server} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
             ) from None
+        if _NO_DATABASE.search(text):
+            raise ConfigurationError(f"{server} does not have this database ({text}); check --milvus-uri") from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
             raise UnreachableError(

@@ -275,6 +275,11 @@ def dimension_of(client: MilvusClient, name: str, vector_field: str) -> int:
     raise ConfigurationError(f"collection {name!r} has no field {vector_field!r}; it was not made by this program")
 
 
+def has_full_text(client: MilvusClient, name: str) -> bool:
+    """Whether a collection has the field that a search by words needs."""
+    return any(found["name"] == "sparse" for found in client.describe_collection(name, timeout=TIMEOUT)["fields"])
+
+
 def _mismatch(name: str, existing: int, dimension: int) -> ConfigurationError:
     return ConfigurationError(
         f"collection {name!r} holds vectors of {existing} dimensions and the model gives {dimension}; "

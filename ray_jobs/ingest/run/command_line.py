@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ingest.run.flags import Flag, FlagParser
 from ingest.run.options import RUN_FLAGS, RunOptions, run_options_from
+from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import Report
 from ingest.run.run import Run
-from ingest.run.script import run_job_script, say
+from ingest.run.script import check_report_path, guarded, run_job_script, say
 from ingest.stages.pipeline import Pipeline
 
 
@@ -19,7 +23,7 @@ def ingest(
     flags: Sequence[Flag],
     pipeline: Callable[[Namespace, RunOptions], Pipeline],
 ) -> int:
-    """Run a pipeline with the options on the command line.
+    """Run a pipeline with the options on the command line, here or on the cluster that RAY_ADDRESS names by a URL.
 
     Args:
         argv: arguments without the program's name; None for those of this process.
@@ -32,8 +36,17 @@ def ingest(
     """
     arguments = FlagParser(description, (*RUN_FLAGS, *flags)).parse_args(argv)
 
+    def elsewhere() -> int:
+        from ingest.run.elsewhere import run_elsewhere
+
+        check_report_path(arguments.report)
+        words = sys.argv[1:] if argv is None else argv
+        return run_elsewhere(ray_address(), Path(sys.argv[0]).name, words, arguments, say)
+
     def work() -> Report:
         options = run_options_from(arguments)
         return Run(pipeline(arguments, options), options, say).execute()
 
+    if not in_ray_job() and is_elsewhere(os.environ.get("RAY_ADDRESS", "")):
+        return guarded(elsewhere)
     return run_job_script(work, arguments.report)

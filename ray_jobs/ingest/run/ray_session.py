@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from ingest.common.errors import JobError, UnreachableError
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
+from ingest.run.ray_address import check_head, in_ray_job
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -30,22 +30,24 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
 
     if not ray.is_initialized():
         # In a Ray job, workers have the working_dir of the job; otherwise this run uploads the folder of the scripts.
-        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         folder = str(Path(__file__).resolve().parents[2])
-        address = os.environ.get("RAY_ADDRESS", "")
+        address = os.environ.get("RAY_ADDRESS", "").strip()
         at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             with announce_wait("connecting to Ray" if address else "starting Ray on this machine", say):
-                _probe(address)
+                if address and not in_ray_job():
+                    check_head(address)
                 # Without an address, Ray would join whatever `ray_current_cluster` in its temporary folder names: the
                 # cluster of someone else, or one that was killed, for which it waits for ever.
                 ray.init(
                     address=None if address else "local",
-                    runtime_env=None if in_job else {"working_dir": folder},
+                    runtime_env=None if in_ray_job() else {"working_dir": folder},
                     logging_level=logging.ERROR,
                     log_to_driver=False,
                     include_dashboard=None if address else False,
                 )
+        except JobError:
+            raise
         # Ray exits the process if a head does not answer, and raises a bare Exception if its own head starts slowly.
         except (Exception, SystemExit) as error:
             raise UnreachableError(
@@ -54,13 +56,6 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
             ) from None
         signal.signal(signal.SIGTERM, at_sigterm)  # Ray replaces the handler
     _configure(DataContext.get_current(), block_bytes)
-
-
-def _probe(address: str) -> None:
-    """Raise OSError if nothing listens at `address` (`host:port`), which ray.init would find out after two minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _configure(context: DataContext, block_bytes: int) -> None:

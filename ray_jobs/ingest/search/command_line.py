@@ -10,14 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.common.errors import ConfigurationError, ExitCode, JobError
+from ingest.common.errors import ConfigurationError, ExitCode
 from ingest.common.text import one_line
 from ingest.milvus.client import check_prefix, connect, errors_as_sentences, without_credentials
+from ingest.milvus.schema import has_full_text
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.options import MILVUS_FLAGS
+from ingest.run.script import guarded, say, say_to_stderr
 from ingest.search.query import (
     COLLECTIONS_BY_KIND,
     TEXT_KINDS,
+    WINDOW,
     Hit,
     HitKind,
     PageHit,
@@ -28,7 +31,7 @@ from ingest.search.query import (
     search_images,
     search_segments,
 )
-from ingest.search.query_models import QueryModels, print_to_stderr
+from ingest.search.query_models import QueryModels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +60,15 @@ def _kinds(text: str) -> list[HitKind]:
         raise ArgumentTypeError(f"{text!r}: name any of {','.join(HitKind)}") from None
 
 
+def _limit(text: str) -> int:
+    limit = int(COUNT.parse(text))
+    if limit > WINDOW:
+        raise ArgumentTypeError(f"{text} is above {WINDOW}, the most that Milvus returns")
+    return limit
+
+
+_LIMIT = ValueType(_limit, {"type": "integer", "minimum": 1, "maximum": WINDOW})
+
 FLAGS = (
     Flag("image", "Also search for images and frames that resemble this image.", metavar="PATH"),
     *MILVUS_FLAGS,
@@ -84,7 +96,7 @@ FLAGS = (
         metavar="TAG",
         default="laion2b_s34b_b79k",
     ),
-    Flag("limit", "Return at most N hits of each kind.", COUNT, metavar="N", default=5),
+    Flag("limit", f"Return at most N hits of each kind, up to {WINDOW}.", _LIMIT, metavar="N", default=5),
     Flag(
         "mode",
         "Search texts by embedding (dense), by words, or by the fusion of both (hybrid).",
@@ -113,22 +125,27 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     arguments.kinds, arguments.mode = vars(arguments)["in"], SearchMode(arguments.mode)
     if not arguments.question and not arguments.image:
         parser.error("ask a question, or give --image")
-    try:
-        check_prefix(arguments.collection)
-        _check_files(arguments)
-        answers = []
-        for question, answer in _answers(arguments):
-            answers.append((question, [hit for hits in answer.values() for hit in hits]))
-            if arguments.json:
-                found = {JSON_NAMES[kind]: [asdict(hit) for hit in hits] for kind, hits in answer.items()}
-                print(json.dumps({"question": question, **found}, ensure_ascii=False))
-            else:
-                _show(question, answer, arguments.thumbnails)
-        if arguments.html:
-            _write_html(arguments.html, answers)
-    except JobError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return error.exit_code
+    if not all(question.strip() for question in arguments.question):
+        parser.error("a question is empty")
+    return guarded(lambda: _search(arguments), "the search was interrupted")
+
+
+def _search(arguments: Namespace) -> int:
+    """Print or write the answers. JobErrors and a closed output are for `guarded`."""
+    check_prefix(arguments.collection)
+    _check_files(arguments)
+    answers = []
+    for question, answer in _answers(arguments):
+        answers.append((question, [hit for hits in answer.values() for hit in hits]))
+        if arguments.json:
+            found = {JSON_NAMES[kind]: [asdict(hit) for hit in hits] for kind, hits in answer.items()}
+            # Escaped in part, a character beyond the first 65,536 would not be JSON.
+            is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+            say(json.dumps({"question": question, **found}, ensure_ascii=not is_utf8))
+        else:
+            _show(question, answer, arguments.thumbnails)
+    if arguments.html:
+        _write_html(arguments.html, answers)
     return ExitCode.OK
 
 
@@ -173,7 +190,7 @@ def _answer(
     words_only = arguments.mode is SearchMode.WORDS and image is None
     if skipped := [kind for kind in kinds if (words_only and kind not in TEXT_KINDS) or (image and kind in TEXT_KINDS)]:
         reason = "an image finds only images and frames" if image else "--mode words finds only texts"
-        print_to_stderr(f"skipped {', '.join(skipped)}: {reason}")
+        say_to_stderr(f"skipped {', '.join(skipped)}: {reason}")
     answer: dict[HitKind, Sequence[Hit]] = {}
     for kind in [kind for kind in kinds if kind not in skipped]:
         name, limit = arguments.collection + COLLECTIONS_BY_KIND[kind], arguments.limit
@@ -186,16 +203,33 @@ def _answer(
         except ConfigurationError as error:
             if arguments.kinds or image or len(kinds) == 1:
                 raise
-            print_to_stderr(f"WARNING: skipped {kind}: {error}")
+            say_to_stderr(f"WARNING: skipped {kind}: {error}")
             kinds.remove(kind)
             continue
         if kind in TEXT_KINDS:
+            mode = _mode_for(client, name, arguments.mode)
             find = search_documents if kind is HitKind.PAGES else search_segments
-            answer[kind] = find(client, name, question, vector, limit, arguments.mode)
+            answer[kind] = find(client, name, question, vector, limit, mode)
         elif vector is not None:
             look = search_images if kind is HitKind.IMAGES else search_frames
             answer[kind] = look(client, name, vector, limit)
     return answer
+
+
+def _mode_for(client: MilvusClient, name: str, mode: SearchMode) -> SearchMode:
+    """The mode, or the search by meaning alone where a collection has no full-text index.
+
+    Raises:
+        ConfigurationError: only words are searched.
+    """
+    if mode is SearchMode.DENSE or has_full_text(client, name):
+        return mode
+    if mode is SearchMode.WORDS:
+        raise ConfigurationError(
+            f"{name!r} has no full-text index, which takes Milvus 2.5 or Milvus Lite; search it with --mode dense"
+        )
+    say_to_stderr(f"{name!r} has no full-text index: it is searched by meaning alone")
+    return SearchMode.DENSE
 
 
 def _searchable(client: MilvusClient, arguments: Namespace) -> list[HitKind]:
@@ -229,18 +263,18 @@ def _missing_collection(arguments: Namespace, name: str) -> ConfigurationError:
 def _show(question: str, answer: HitsByKind, thumbnails: bool) -> None:
     from ingest.search.thumbnails import terminal_blocks, thumbnail, title
 
-    print(f"\n{question}")
+    say(f"\n{question}")
     for kind, hits in answer.items():
         if len(answer) > 1:
-            print(f" {HEADINGS[kind]}")
+            say(f" {HEADINGS[kind]}")
         if not hits:
-            print("  nothing found")
+            say("  nothing found")
         for rank, hit in enumerate(hits, 1):
-            print(f"  {rank}. {title(hit)}   {one_line(hit.source, 1000)}")
+            say(f"  {rank}. {title(hit)}   {one_line(hit.source, 1000)}")
             if isinstance(hit, (PageHit, SpokenHit)):
-                print(f"     {one_line(hit.text, 160)}")
+                say(f"     {one_line(hit.text, 160)}")
             if thumbnails and (picture := thumbnail(hit)) is not None:
-                print(terminal_blocks(picture))
+                say(terminal_blocks(picture))
 
 
 def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]]) -> None:
@@ -250,4 +284,4 @@ def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]]) -> None
         Path(path).write_text(html_page(answers), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--html {path!r} cannot be written: {error.strerror}") from None
-    print_to_stderr(f"wrote the answers with thumbnails to {path}")
+    say_to_stderr(f"wrote the answers with thumbnails to {path}")

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 CANDIDATES = 50
-"""Rows that each of the two searches contributes to the fusion."""
+"""Rows that each of the two searches contributes to the fusion, unless more hits are wanted."""
+
+WINDOW = 16_384
+"""Rows that Milvus returns for one search at most."""
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
@@ -125,11 +128,16 @@ def search_documents(
         question: in any language; BM25 searches for its words.
         vector: embedding of the question, shape (dimension,); None for SearchMode.WORDS.
     """
-    pages: dict[tuple[str, int], PageHit] = {}
-    for row, score in _search_texts(client, collection, question, vector, mode, ["page", "text"]):
-        key = (row["source"], row["page"])
-        pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score))
-    return list(pages.values())[:limit]
+    candidates = min(max(CANDIDATES, limit), WINDOW)
+    while True:
+        found = _search_texts(client, collection, question, vector, mode, ["page", "text"], candidates)
+        pages: dict[tuple[str, int], PageHit] = {}
+        for row, score in found:
+            key = (row["source"], row["page"])
+            pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score))
+        if len(pages) >= limit or len(found) < candidates or candidates == WINDOW:
+            return list(pages.values())[:limit]
+        candidates = min(4 * candidates, WINDOW)
 
 
 def search_segments(
@@ -141,7 +149,8 @@ def search_segments(
     mode: SearchMode = SearchMode.HYBRID,
 ) -> list[SpokenHit]:
     """The best spoken passages for a question; the arguments are those of `search_documents`."""
-    found = _search_texts(client, collection, question, vector, mode, ["start", "end", "text", "metadata"])
+    fields, candidates = ["start", "end", "text", "metadata"], min(max(CANDIDATES, limit), WINDOW)
+    found = _search_texts(client, collection, question, vector, mode, fields, candidates)
     return [
         SpokenHit(row["source"], row["version"], answer_time(question, row), row["end"], row["text"], score)
         for row, score in found[:limit]
@@ -189,6 +198,11 @@ def search_frames(client: MilvusClient, collection: str, vector: np.ndarray, lim
     return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
 
 
+def has_words(question: str) -> bool:
+    """Whether a search by words can find anything: not with punctuation or emoji alone."""
+    return _WORD.search(question) is not None
+
+
 def _search_texts(
     client: MilvusClient,
     collection: str,
@@ -196,27 +210,26 @@ def _search_texts(
     vector: np.ndarray | None,
     mode: SearchMode,
     fields: Sequence[str],
+    limit: int,
 ) -> list[tuple[dict[str, Any], float]]:
     from pymilvus import AnnSearchRequest, RRFRanker
 
-    if mode is SearchMode.DENSE and vector is not None:
-        return _search_vectors(client, collection, vector, fields, CANDIDATES)
-    words = AnnSearchRequest(
-        data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=CANDIDATES
-    )
+    if vector is not None and (mode is SearchMode.DENSE or not has_words(question)):
+        return _search_vectors(client, collection, vector, fields, limit)
+    if not has_words(question):
+        return []
+    words = AnnSearchRequest(data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=limit)
     output = ["source", "version", *fields]
     if vector is None:
         found = client.search(
-            collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=CANDIDATES,
+            collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=limit,
             output_fields=output, timeout=TIMEOUT,
         )  # fmt: skip
         # Milvus Lite returns scores as distances, which are negative.
         return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
-    dense = AnnSearchRequest(
-        data=[vector], anns_field="embedding", limit=CANDIDATES, param=_vector_search_params(CANDIDATES)
-    )
+    dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=limit, param=_vector_search_params(limit))
     found = client.hybrid_search(
-        collection, [dense, words], RRFRanker(RRF_K), limit=CANDIDATES, output_fields=output, timeout=TIMEOUT
+        collection, [dense, words], RRFRanker(RRF_K), limit=limit, output_fields=output, timeout=TIMEOUT
     )
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 

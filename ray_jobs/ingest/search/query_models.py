@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +18,7 @@ from ingest.milvus.client import alias_target
 from ingest.milvus.schema import dimension_of
 from ingest.models.clip_model import ClipModel, check_weights, find_clip_model, find_labelled_clip_model, input_square
 from ingest.models.text_model import TextModel, find_text_model
+from ingest.run.script import say_to_stderr
 from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, HitKind
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class QueryModels:
         if dimension_of(self._client, name, "embedding") != model.dimension:
             raise ConfigurationError(f"{sentence}; give {flag} the model that it was made with")
         # The same model under another name or path looks the same.
-        print(f"WARNING: {sentence}; if these are not the same model, the answers are meaningless", file=sys.stderr)
+        say_to_stderr(f"WARNING: {sentence}; if these are not the same model, the answers are meaningless")
 
     def _text_encoder(self, model: TextModel) -> TextEncoder:
         def load() -> TextEncoder:
@@ -124,16 +124,11 @@ class QueryModels:
         return _loaded_once(self._clip_encoders, model.label, load)
 
 
-def print_to_stderr(line: str) -> None:
-    """Print a line that is not part of the answers."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def _loaded_once(loaded: dict[str, T], label: str, load: Callable[[], T]) -> T:
     if label not in loaded:
         # This takes seconds, or minutes if the model must be downloaded first.
         try:
-            with announce_wait(f"loading the model {label}", print_to_stderr):
+            with announce_wait(f"loading the model {label}", say_to_stderr):
                 loaded[label] = load()
         except Exception as error:  # the model's library may raise anything
             raise ConfigurationError(f"the model {label} cannot be loaded ({one_line(error, 200)})") from None

@@ -65,6 +65,24 @@ def test_a_uri_without_host_or_port_gives_a_clear_message(uri):
     assert uri in refusal(JobError, uri)
 
 
+def test_a_database_in_the_uri_is_that_database(milvus, milvus_client):
+    milvus_client.create_database("team_a")
+    milvus_client.create_collection("only_in_default", 4)
+    ours = connect(f"{milvus.uri}/team_a")
+    assert ours.list_collections() == []
+    assert not ours.has_collection("only_in_default")
+    ours.create_collection("only_in_team_a", 4)
+    assert not milvus_client.has_collection("only_in_team_a")
+    ours.drop_collection("only_in_team_a")
+    milvus_client.drop_collection("only_in_default")
+    milvus_client.drop_database("team_a")
+
+
+@pytest.mark.parametrize("path", ["/no_such", "/team_a/more", "?db=team_a", "/?db=team_a", "#team_a", "/team%5Fa"])
+def test_a_database_that_is_none_is_a_configuration_error(milvus, path):
+    refusal(ConfigurationError, milvus.uri + path)
+
+
 def test_a_password_in_the_uri_is_not_shown():
     assert "hidden" not in refusal(ConfigurationError, "ftp://root:hidden@127.0.0.1:1")
 

@@ -1,0 +1,82 @@
+"""Questions and limits that people give, asked of collections that may be empty or without full-text search."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from ingest.common.errors import ConfigurationError
+from ingest.milvus.schema import DOCUMENTS, ensure_rows
+from ingest.run.flags import FlagParser
+from ingest.search.command_line import FLAGS, _mode_for
+from ingest.search.query import CANDIDATES, WINDOW, SearchMode, search_documents
+
+VECTOR = np.ones(4, np.float32) / 2
+ROWS = 2 * CANDIDATES
+
+
+@pytest.fixture(scope="module")
+def pages(milvus_client):
+    """A collection of one page with many chunks, and many pages with one each, which are found behind it."""
+    name = f"query_{uuid.uuid4().hex}"
+    ensure_rows(milvus_client, DOCUMENTS, name, 4)
+    near, far = VECTOR, VECTOR + np.float32([0, 0, 0, 1])
+    rows = [(1, near, "cat") for _ in range(ROWS)] + [(page, far, "dog") for page in range(2, 2 + CANDIDATES)]
+    milvus_client.upsert(
+        name,
+        [
+            {"id": str(n), "source": "s", "version": "v", "ordinal": n, "embedding": vector, "page": page,
+             "kind": "text", "text": text, "metadata": {}}
+            for n, (page, vector, text) in enumerate(rows)
+        ],
+    )  # fmt: skip
+    milvus_client.load_collection(name)
+    yield name
+    milvus_client.drop_collection(name)
+
+
+@pytest.mark.parametrize("mode", [SearchMode.DENSE, SearchMode.HYBRID])
+def test_a_limit_of_pages_is_reached_behind_a_page_with_many_chunks(milvus_client, pages, mode):
+    found = search_documents(milvus_client, pages, "cat", VECTOR, CANDIDATES, mode)
+    assert sorted(hit.page for hit in found) == list(range(1, 1 + CANDIDATES))
+
+
+def test_the_whole_window_may_be_asked_for(milvus_client, pages):
+    assert len(search_documents(milvus_client, pages, "cat dog", VECTOR, WINDOW)) == 1 + CANDIDATES
+
+
+@pytest.mark.parametrize("question", ["?!…", "😀", "\u200b", "\\ \"'"])
+def test_a_question_without_words_is_searched_by_meaning_alone(milvus_client, pages, question):
+    assert search_documents(milvus_client, pages, question, None, 5, SearchMode.WORDS) == []
+    assert search_documents(milvus_client, pages, question, VECTOR, 1)[0].page == 1
+
+
+@pytest.mark.parametrize("mode", SearchMode)
+def test_an_empty_collection_has_no_hits(milvus_client, mode):
+    name = f"query_{uuid.uuid4().hex}"
+    ensure_rows(milvus_client, DOCUMENTS, name, 4)
+    milvus_client.load_collection(name)
+    assert search_documents(milvus_client, name, "cat", None if mode is SearchMode.WORDS else VECTOR, 5, mode) == []
+    milvus_client.drop_collection(name)
+
+
+class WithoutFullText:
+    """Describes a collection as a server of 2.3 does."""
+
+    def describe_collection(self, name, timeout):
+        return {"fields": [{"name": "id"}, {"name": "embedding"}]}
+
+
+def test_without_full_text_search_meaning_alone_counts(capsys):
+    assert _mode_for(WithoutFullText(), "documents", SearchMode.HYBRID) is SearchMode.DENSE
+    assert capsys.readouterr().err == "'documents' has no full-text index: it is searched by meaning alone\n"
+    with pytest.raises(ConfigurationError, match=r"'documents' has no full-text index.* search it with --mode dense"):
+        _mode_for(WithoutFullText(), "documents", SearchMode.WORDS)
+
+
+@pytest.mark.parametrize(("limit", "sentence"), [("0", "0 is not positive"), ("16385", "16385 is above 16384")])
+def test_a_limit_beyond_the_window_is_refused(limit, sentence, capsys):
+    with pytest.raises(SystemExit) as caught:
+        FlagParser("", FLAGS).parse_args(["--milvus-uri", "http://h:1", "--limit", limit])
+    assert caught.value.code == 2
+    assert sentence in capsys.readouterr().err
