@@ -25,7 +25,10 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class JobInfo:
-    """The fields of Ray's ``JobDetails`` that decide something. Times are seconds since 1970, by Ray's clock."""
+    """The fields of Ray's ``JobDetails`` that decide something. Times are seconds since 1970, by Ray's clock.
+
+    ``clock_offset`` is the number of seconds by which Ray's clock was ahead of this machine's.
+    """
 
     submission_id: str
     status: str
@@ -36,6 +39,11 @@ class JobInfo:
     ended: float | None = None
     node_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    clock_offset: float = 0.0
+
+    def seconds_since(self, event: float, now: float) -> float:
+        """Seconds from ``event`` (``started`` or ``ended``) to ``now``, which is by this machine's clock."""
+        return now + self.clock_offset - event
 
     @property
     def finished(self) -> bool:
@@ -84,12 +92,15 @@ class RayJobsClient:
 
     async def job(self, submission_id: str) -> JobInfo:
         """The job's state. Raises ``JobNotFoundError`` when the cluster does not know it."""
-        return await self._http.ask("GET", _job_path(submission_id), _job_info)
+        answer = await self._http.request("GET", _job_path(submission_id))
+        return self._http.parse(answer.body, lambda found: _job_info(found, answer.clock_offset))
 
     async def jobs(self) -> list[JobInfo]:
         """All jobs that anybody submitted through the Jobs API, as long as Ray keeps their records."""
-        return await self._http.ask(
-            "GET", "/api/jobs/", lambda found: [_job_info(job) for job in found if job.get("submission_id")]
+        answer = await self._http.request("GET", "/api/jobs/")
+        return self._http.parse(
+            answer.body,
+            lambda found: [_job_info(job, answer.clock_offset) for job in found if job.get("submission_id")],
         )
 
     async def stop(self, submission_id: str) -> bool:
@@ -158,7 +169,7 @@ class RayJobsClient:
         await self._http.request("PUT", _package_path(name), data=content, seconds=_UPLOAD_SECONDS)
 
 
-def _job_info(found: Mapping[str, Any]) -> JobInfo:
+def _job_info(found: Mapping[str, Any], clock_offset: float) -> JobInfo:
     started, ended = found.get("start_time"), found.get("end_time")
     return JobInfo(
         submission_id=found["submission_id"],
@@ -170,6 +181,7 @@ def _job_info(found: Mapping[str, Any]) -> JobInfo:
         ended=ended / 1000 if ended else None,
         node_id=found.get("driver_node_id"),
         metadata=found.get("metadata") or {},
+        clock_offset=clock_offset,
     )
 
 

@@ -58,6 +58,6 @@ async def complete_output(client: RayJobsClient, outcome: JobOutcome) -> JobOutc
         outcome,
         report=digest.report or outcome.report,
         report_problem=digest.report_problem,
-        error=digest.error or outcome.error,
+        error=digest.error if digest.tail else outcome.error,
         tail=digest.tail or outcome.tail,
     )

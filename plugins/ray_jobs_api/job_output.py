@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,11 @@ TAIL_LINES = 30
 #: In characters. A longer report does not count (100 failures with long messages stay far below).
 MAX_REPORT_LENGTH = 1_000_000
 _TAIL_LINE_LENGTH = 1000
+#: Lines after an error with which it is still the job's last word, and lines of a summary between it and a report.
+_LINES_AFTER_ERROR = 2
+_SUMMARY_LINES = 30
+_TRACEBACK = "Traceback (most recent call last):"
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def parse_report(line: str) -> dict[str, Any] | None:
@@ -35,7 +41,7 @@ def parse_report(line: str) -> dict[str, Any] | None:
 
 
 class OutputDigest:
-    """Keeps the last report, the last error and the last lines of a job's output, in bounded memory.
+    """Keeps the last report, the error and the last lines of a job's output, in bounded memory.
 
     Feed it every line once, in order. ``report_problem`` is a sentence about a last report that does not count.
     """
@@ -43,7 +49,8 @@ class OutputDigest:
     def __init__(self) -> None:
         self.report: dict[str, Any] | None = None
         self.report_problem: str | None = None
-        self.error: str | None = None
+        self._error: str | None = None
+        self._lines_after_error = 0
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def add(self, line: str) -> None:
@@ -54,9 +61,16 @@ class OutputDigest:
             report, self.report_problem = None, f"Its last REPORT does not count: {error}."
         if report is not None:
             self.report, self.report_problem = report, None
+            if self._lines_after_error <= _SUMMARY_LINES:
+                self._lines_after_error = 0
             return
         if line.startswith(ERROR_PREFIX):
-            self.error = line[len(ERROR_PREFIX) :].strip()[:_TAIL_LINE_LENGTH]
+            sentence = _TERMINAL_CODE.sub("", line[len(ERROR_PREFIX) :])
+            self._error, self._lines_after_error = sentence.strip()[:_TAIL_LINE_LENGTH], 0
+        elif line.startswith(_TRACEBACK):
+            self._error = None
+        elif line.strip():
+            self._lines_after_error += 1
         self._tail.append(line[:_TAIL_LINE_LENGTH])
 
     def add_all(self, lines: Iterable[str]) -> OutputDigest:
@@ -64,6 +78,14 @@ class OutputDigest:
         for line in lines:
             self.add(line)
         return self
+
+    @property
+    def error(self) -> str | None:
+        """The sentence of the job about its failure: its last word, but for a report and the report's summary.
+
+        Programs also print ``ERROR: `` about what they then survive, such as pip about versions that do not fit.
+        """
+        return self._error if self._lines_after_error <= _LINES_AFTER_ERROR else None
 
     @property
     def tail(self) -> list[str]:

@@ -10,8 +10,11 @@ import json
 import os
 import random
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,8 +34,18 @@ _AGENT_REJECTED = "Request failed with status code 400"
 _EXISTS = "already exists"  # job_manager.py, ``submit_job``
 #: Default ports of a head that speak another protocol than the dashboard's (ray_constants.py, ``ray start --help``).
 _OTHER_PORTS = {10001: "Ray Client", 6379: "the GCS"}
+#: Seconds by which the header ``Date`` may differ between clocks that agree.
+_CLOCK_ERROR = 5.0
 #: In bytes. aiohttp's default of 4 MiB closes the websocket at one long line.
 _MAX_WEBSOCKET_MESSAGE = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of a response, and the seconds by which the server's clock is ahead of this machine's."""
+
+    body: bytes
+    clock_offset: float
 
 
 class HttpTransport:
@@ -68,7 +81,7 @@ class HttpTransport:
 
     async def ask(self, method: str, path: str, read: Callable[[Any], T], **options: Any) -> T:
         """Send a request and read its JSON answer. ``options`` are those of ``request``."""
-        return self.parse(await self.request(method, path, **options), read)
+        return self.parse((await self.request(method, path, **options)).body, read)
 
     def parse(self, body: bytes, read: Callable[[Any], T]) -> T:
         """``read`` applied to a JSON body. A body of another form, such as a proxy's login page, is a failure."""
@@ -83,12 +96,12 @@ class HttpTransport:
 
     async def request(
         self, method: str, path: str, *, json_body: Any = None, data: bytes | None = None, seconds: float | None = None
-    ) -> bytes:
-        """Send a request, retry transient failures, and return the body. ``seconds`` replaces the timeout."""
+    ) -> Answer:
+        """Send a request, retry transient failures, and return the answer. ``seconds`` replaces the timeout."""
 
-        async def send() -> bytes:
+        async def send() -> Answer:
             async with self.open(method, path, seconds=seconds, json=json_body, data=data) as response:
-                return await response.read()
+                return Answer(await response.read(), _clock_offset(response))
 
         return await AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, RayApiError) and error.transient),
@@ -193,6 +206,15 @@ class HttpTransport:
         return RayApiError(
             f"{where} rejected the request (HTTP {status}): {answer}.", FailureReason.REJECTED, status=status
         )
+
+
+def _clock_offset(response: aiohttp.ClientResponse) -> float:
+    """The offset by the header ``Date``, which counts whole seconds: a difference within its error counts as none."""
+    try:
+        offset = parsedate_to_datetime(response.headers["Date"]).timestamp() - time.time()
+    except (KeyError, ValueError):
+        return 0.0
+    return 0.0 if abs(offset) < _CLOCK_ERROR else offset
 
 
 def _no_redirects() -> aiohttp.TraceConfig:

@@ -37,7 +37,7 @@ _MESSAGE_LENGTH = 2_000
 class JobLimits:
     """When to give up. ``deadline`` is in seconds since 1970, by this machine's clock; the others are durations in s.
 
-    ``pending_timeout`` and ``job_timeout`` count from the submission, as Ray's head recorded it.
+    ``pending_timeout`` and ``job_timeout`` count from the submission, as Ray's head recorded it, by its own clock.
     ``unreachable_timeout`` counts from Ray's last answer.
     """
 
@@ -52,7 +52,7 @@ class JobLimits:
             return "deadline"
         if job is None or job.started is None:
             return None
-        age = now - job.started
+        age = job.seconds_since(job.started, now)
         if self.pending_timeout is not None and job.status == "PENDING" and age >= self.pending_timeout:
             return "pending_timeout"
         if self.job_timeout is not None and age >= self.job_timeout:

@@ -4,6 +4,7 @@ They show the decisions within seconds. ``tests/dags/test_operator.py`` shows th
 """
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -129,3 +130,16 @@ def test_a_job_that_ran_into_a_limit_is_stopped_and_not_adopted(dashboard, super
     dashboard.endless = False
     assert task.execute(context(supervisor, store, try_number=2)) == {"listed": 3}
     assert len(dashboard.jobs) == 2
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_clocks_that_differ_change_no_limit(dashboard, supervisor, ahead):
+    dashboard.clock = lambda: time.time() + ahead
+    task = operator(deferrable=False, job_timeout=3600, pending_timeout=3600)
+    assert task.execute(context(supervisor, Store())) == {"listed": 3}
+
+
+def test_a_job_timeout_counts_by_the_clock_of_ray(dashboard, supervisor):
+    dashboard.clock, dashboard.endless, dashboard.age = lambda: time.time() + 7200, True, 3600
+    with pytest.raises(RayJobError, match="job_timeout of 1800 s and was stopped"):
+        operator(deferrable=False, job_timeout=1800).execute(context(supervisor, Store()))

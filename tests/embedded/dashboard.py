@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import time
+from email.utils import formatdate
 from typing import Any, Self
 
 from aiohttp import web
@@ -12,6 +14,8 @@ LOG = 'hello\nREPORT {"listed": 3}\n'
 class Dashboard:
     """Keeps jobs; each runs until its state was asked for three times, prints `log` and ends with `exit_code`.
 
+    Its times are by `clock`. A job seems to be `age` seconds old when it is submitted.
+
     Use as a context manager; it serves at `url` in a thread of its own. With a `token`, requests need it.
     """
 
@@ -19,6 +23,8 @@ class Dashboard:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.exit_code = 0
         self.endless = False
+        self.clock = time.time
+        self.age = 0.0
         self.submitted = threading.Event()
         self.url = ""
         self._log = log
@@ -41,6 +47,7 @@ class Dashboard:
     async def submit(self, request: web.Request) -> web.Response:
         job = await request.json()
         self.jobs[job["submission_id"]] = {**job, "status": "RUNNING", "driver_node_id": "node", "asked": 0}
+        self.jobs[job["submission_id"]]["start_time"] = (self.clock() - self.age) * 1000
         self.submitted.set()
         return web.json_response(job)
 
@@ -78,7 +85,10 @@ class Dashboard:
     async def _authenticate(self, request: web.Request, handler: Any) -> Any:
         if self._token and request.headers.get("Authorization") != f"Bearer {self._token}":
             return web.Response(status=403 if "Authorization" in request.headers else 401)
-        return await handler(request)
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Date"] = formatdate(self.clock(), usegmt=True)
+        return response
 
     async def _serve(self, started: threading.Event) -> None:
         app = web.Application(middlewares=[self._authenticate])

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ray_jobs_api.job_output import OutputDigest, parse_report
 from ray_jobs_api.log_lines import MAX_LINE_LENGTH, LineSplitter
 
@@ -64,3 +66,23 @@ def test_error_sentence_and_tail():
     assert digest.error == "no bucket b"
     assert len(digest.tail) == 30
     assert digest.tail[-2:] == ["ERROR: no bucket b", "bye"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (["ERROR: ours"], "ours"),
+        (["ERROR: ours", "", "(a word of Ray's at its end)"], "ours"),
+        (["ERROR: ours", "pdfs s3://b/ in 1 s", "  objects 3", "  rows 0", "  failed 3", "REPORT {}"], "ours"),
+        (["ERROR: pip's resolver does not", "one", "two", "three"], None),
+        (["ERROR: pip's resolver does not", *["line"] * 100, "REPORT {}"], None),
+        (["ERROR: retrying", "Traceback (most recent call last):", "ValueError: x"], None),
+        (["ERROR: pip's", *["line"] * 100, "ERROR: ours"], "ours"),
+        (["\x1b[31mERROR: coloured"], None),
+        (["ERROR: \x1b[31mours\x1b[0m"], "ours"),
+        (["WARNING: ERROR: x", "ERROR:x", " ERROR: x"], None),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_an_error_counts_only_as_the_last_word_of_a_job(lines, error):
+    assert OutputDigest().add_all(["first", *lines]).error == error

@@ -94,7 +94,8 @@ async def stop_jobs(client: RayJobsClient, submission_ids: Iterable[str]) -> lis
 
 async def delete_old_jobs(client: RayJobsClient, jobs: Iterable[JobInfo], seconds: float) -> int:
     """Delete the records of those jobs that ended more than ``seconds`` ago. Returns their number."""
-    old = [job for job in jobs if job.finished and job.ended and job.ended < time.time() - seconds]
+    now = time.time()
+    old = [job for job in jobs if job.finished and job.ended and job.seconds_since(job.ended, now) > seconds]
     for job in old:
         with contextlib.suppress(JobNotFoundError):  # somebody else deleted it first
             await client.delete(job.submission_id)
