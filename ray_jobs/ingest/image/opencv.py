@@ -62,7 +62,9 @@ def _opencv(data: bytes) -> np.ndarray | None:
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    # Of a JPEG, it reads the orientation too, which it takes for a change.
+    flags = cv2.IMREAD_COLOR if FORMATS.get(data[:2]) == "JPEG" else cv2.IMREAD_UNCHANGED
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def _of_values(values: np.ndarray) -> Image:

@@ -24,6 +24,7 @@ from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.unreadable import unreadable
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
 EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -38,6 +39,9 @@ MAX_PAGES = 1000
 
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
+
+_MORE = b"\x55" * 256
+"""Pixels that a JPEG takes for its own if it ends within a scan, and ignores otherwise."""
 
 _TEXT_BEFORE = re.compile(
     rb"[\t\n\r -~\xef\xbb\xbf\0]{1,4096}?"
@@ -219,15 +223,13 @@ def _loss(image: ImageFile, data: bytes, side: int) -> str:
     Raises:
         ValueError: nearly everything is missing.
     """
-    from PIL import Image
+    from PIL import Image as images
 
-    again = _opened(data, broken=True)
-    again.draft("RGB", (side, side))
     bands = len(image.getbands())
-    again.im = Image.new(again.mode, again.size, 255 if bands == 1 else (255,) * bands).im
-    _load(again, cut=True)
+    white = images.new(image.mode, image.size, 255 if bands == 1 else (255,) * bands)
     pixels = np.asarray(image)
-    lost = float((np.asarray(again) != pixels).mean())  # the decoder did not reach them, so they are white, or black
+    # A pixel that the decoder does not reach keeps its colour, whether that is black or white.
+    lost = float((_again(data, side, white) != pixels).mean())
     grey = np.abs(pixels[-1, -1].astype(int) - GREY).max() <= 1
     fills = image.format == "GIF" or (image.format in ("JPEG", "MPO") and grey)
     if fills:  # the decoder gave them all one colour
@@ -236,4 +238,16 @@ def _loss(image: ImageFile, data: bytes, side: int) -> str:
         raise ValueError(f"{lost:.0%} of its pixels are missing")
     if lost:
         return f"{_percent(lost)} of the picture is missing"
-    return "its end is missing, and with it some detail" if image.info.get("progressive") else ""
+    if image.info.get("progressive") and (_again(data + _MORE, side) != pixels).any():
+        return "its end is missing, and with it some detail"
+    return ""
+
+
+def _again(data: bytes, side: int, canvas: Image | None = None) -> np.ndarray:
+    """Decode as much as there is of an image onto a canvas, which is black by default."""
+    image = _opened(data, broken=True)
+    image.draft("RGB", (side, side))
+    if canvas is not None:
+        image.im = canvas.im
+    _load(image, cut=True)
+    return np.asarray(image)
