@@ -85,7 +85,7 @@ def connection_fits_the_provider(d: Deployment) -> list[str]:
     environment = d.services["airflow-triggerer"]["environment"]
     fields = json.loads(environment["AIRFLOW_CONN_RAY_DEFAULT"])
     kinds = {kind["connection-type"]: kind for kind in get_provider_info()["connection-types"]}
-    if f"AIRFLOW_CONN_{DEFAULT_CONN_ID.upper()}" not in environment or fields.pop("conn_type") not in kinds:
+    if f"AIRFLOW_CONN_{DEFAULT_CONN_ID.upper()}" not in environment or fields["conn_type"] not in kinds:
         return ["the connection's name or type"]
     extra = fields.pop("extra")
     found = [f"unknown extra {key}" for key in set(extra) - set(kinds["ray"]["conn-fields"])]
