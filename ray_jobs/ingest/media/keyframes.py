@@ -4,7 +4,8 @@ The detector looks at thumbnails, a few per second. It compares two of them by t
 sorted by brightness. The first distance reacts to all motion. The second is the distance between the histograms (the
 one-dimensional earth mover's distance), which motion hardly changes and a new picture does. A scene begins where the
 sum of both rises well above its recent level, so that a cut between slides that differ in a line of text counts as much
-as a cut between two shots of a moving camera.
+as a cut between two shots of a moving camera. Between dark frames, the first distance is that of the pixels that change
+most: small grey type on black hardly moves a mean.
 
 A key frame is not the first frame of its scene but the first that has settled: a dissolve is over, a flash is gone.
 
@@ -46,6 +47,14 @@ _DRIFT = 0.08
 """Histogram distance from the last key frame above which a gradual change counts as a new scene."""
 _BLACK = 24
 """Brightness (of 255) that no pixel of a black frame reaches."""
+_BLANK = 8
+"""Difference in brightness above which a dark frame shows something: grey type on black, in a thumbnail."""
+_DARK = 100
+"""Brightness that no pixel of a dark frame reaches. All of its changes are small, so that the largest ones count."""
+_DARK_GAIN = 6.0
+"""Factor for the changes of dark frames: grey type on black changes about a sixth of what dark type on white does."""
+_LARGEST = THUMBNAIL * THUMBNAIL // 20
+"""Number of pixels that change most: about those of a line of small type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,18 @@ class FrameSignature:
 
     @property
     def black(self) -> bool:
-        """Whether the whole frame is black."""
-        return bool(self.ordered[-1].max() < _BLACK)
+        """Whether the whole frame is black and shows nothing."""
+        return self.brightest < _BLACK and self.brightest - int(self.ordered[0].min()) < _BLANK
+
+    @property
+    def dark(self) -> bool:
+        """Whether the whole frame is dark."""
+        return self.brightest < _DARK
+
+    @property
+    def brightest(self) -> int:
+        """The largest value of any pixel, of 255."""
+        return int(self.ordered[-1].max())
 
     def histogram_distance(self, other: FrameSignature) -> float:
         """Distance between the histograms, from 0 to 1."""
@@ -77,7 +96,10 @@ class FrameSignature:
 
     def distance(self, other: FrameSignature) -> float:
         """Distance from 0 (identical) to 5 (black and white)."""
-        place = float(np.abs(self.pixels - other.pixels).mean()) / 255
+        changes = np.abs(self.pixels - other.pixels)
+        if self.dark and other.dark:
+            changes = _DARK_GAIN * np.partition(changes.mean(axis=1), -_LARGEST)[-_LARGEST:]
+        place = float(changes.mean()) / 255
         return place + _HISTOGRAM_WEIGHT * self.histogram_distance(other)
 
 
@@ -177,7 +199,8 @@ class SceneDetector:
         if self._last_key is None or not self._interval_over(time):
             return False
         key_time, key_signature = self._last_key
-        if time - key_time >= self._max_interval and signature.distance(key_signature) > 2 * self._threshold:
+        limit = self._limit(self._usual) if signature.dark else self._threshold  # in the dark, cameras add noise
+        if time - key_time >= self._max_interval and signature.distance(key_signature) > 2 * limit:
             return True
         return signature.histogram_distance(key_signature) > _DRIFT
 
