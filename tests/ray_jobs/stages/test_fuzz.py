@@ -40,7 +40,7 @@ SEED = 20260101
 COUNTS = {"pdf": 3000, "image": 3000, "media": 1000}
 FEW = {"pdf": 8, "image": 24, "media": 8}
 WORKERS = os.cpu_count() or 1
-LIMITS = Limits(seconds=60, memory_bytes=1_000_000_000)
+LIMITS = Limits(seconds=60)
 LATE_SECONDS = 30
 """Within which a parser is ended after its limit, on a busy machine."""
 
