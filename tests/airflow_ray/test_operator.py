@@ -128,7 +128,7 @@ def test_a_job_that_ran_into_a_limit_is_stopped_and_not_adopted(dashboard, super
     (first,) = dashboard.jobs
     assert dashboard.jobs[first]["status"] == "STOPPED"
     dashboard.endless = False
-    assert task.execute(context(supervisor, store, try_number=2)) == {"listed": 3}
+    assert operator(deferrable=False).execute(context(supervisor, store, try_number=2)) == {"listed": 3}
     assert len(dashboard.jobs) == 2
 
 
