@@ -52,6 +52,7 @@ class Failure(StrEnum):
     TOO_MUCH_TEXT = "TooMuchText", Stage.PARSE, False, "split it into several files"
     NOT_A_PDF = "NotAPdf", Stage.PARSE, False, "export it as PDF, or upload it again"
     NO_PAGES = "NoPages", Stage.PARSE, False, "it may be truncated, so upload it again"
+    PLACEHOLDER = "Placeholder", Stage.PARSE, False, "save its contents as an ordinary PDF in Adobe Acrobat"
     TOO_MANY_PAGES = "TooManyPages", Stage.PARSE, False, "raise --max-pages to process it"
     NOT_AN_IMAGE = "NotAnImage", Stage.PARSE, False, "upload the picture itself, or export it as JPEG or PNG"
     UNSUPPORTED_IMAGE = "UnsupportedImage", Stage.PARSE, False, "export it as JPEG or PNG"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
-from ingest.pdf.reader import check_memory
+from ingest.pdf.memory import check_memory
 
 if TYPE_CHECKING:
     import pymupdf

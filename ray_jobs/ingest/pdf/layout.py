@@ -79,7 +79,7 @@ def _without_hyphen(match: re.Match[str]) -> str:
 
 def is_unreadable(text: str) -> bool:
     """Whether a text layer is broken: many of its glyphs map to no meaningful character."""
-    bad = len(_UNREADABLE.findall(text))
+    bad = sum(map(len, _UNREADABLE.findall(text)))
     return bad > 0 and bad >= MAX_UNREADABLE * sum(not character.isspace() for character in text)
 
 

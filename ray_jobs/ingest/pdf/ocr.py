@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.pdf.columns import reading_order
+from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
-from ingest.pdf.reader import check_memory
+from ingest.pdf.memory import check_memory
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -22,6 +23,12 @@ MAX_OCR_SIDE = 2000
 
 MIN_SIDE = 1000
 """Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
+
+DETECTION_SIDE = 1000
+"""Pixels of the longer side in which lines are only detected."""
+
+LINE_HEIGHT = 48
+"""Pixels of the height of a single line; the model for recognition takes 48."""
 
 OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""
@@ -37,20 +44,58 @@ def _engine() -> Any:  # its result type depends on the arguments
     return RapidOCR(params={"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, **threads})
 
 
-def ocr_page(page: Page) -> list[Paragraph]:
+def ocr_page(page: Page) -> tuple[list[Paragraph], bool]:
     """Read a page by OCR and return its paragraphs in reading order; a page on its side or upside down is rotated.
 
-    Coordinates are in points on the page after that rotation. The font size of a line is its height.
+    Coordinates are in points on the page after that rotation, and the second result says whether there was one. The
+    font size of a line is its height.
 
     Raises:
         MemoryError: there is not enough memory for the image or the models.
     """
     try:
         scale = _scale(page)
-        return reading_order(_paragraphs(_lines(_render(page, scale), scale)))[0]
+        lines, turned = _lines(_render(page, scale), scale)
+        return reading_order(_paragraphs(lines))[0], turned
     except Exception as error:
         check_memory(error)
         raise
+
+
+def detect_lines(page: Page) -> list[Box]:
+    """Find the lines of text on a page without reading them: boxes in points.
+
+    Raises:
+        MemoryError: there is not enough memory for the image or the model.
+    """
+    try:
+        scale = DETECTION_SIDE / max(page.rect.width, page.rect.height, 1)
+        found = _engine()(_render(page, scale), use_det=True, use_cls=False, use_rec=False)
+    except Exception as error:
+        check_memory(error)
+        raise
+    return [] if found.boxes is None else [(*box,) for box in (_bounds(found.boxes) / scale).tolist()]
+
+
+def read_line(page: Page, bbox: Box) -> str:
+    """Read an upright line of text at a place of a page.
+
+    Raises:
+        MemoryError: there is not enough memory for the image or the model.
+    """
+    try:
+        scale = LINE_HEIGHT / max(bbox[3] - bbox[1], 1)
+        found = _engine()(_render(page, scale, bbox), use_det=False, use_cls=False, use_rec=True)
+    except Exception as error:
+        check_memory(error)
+        raise
+    return "".join(found.txts or ())
+
+
+def _bounds(corners: Any) -> np.ndarray:
+    """Convert four corners to x0, y0, x1, y1."""
+    points = np.asarray(corners, float).reshape(-1, 4, 2)
+    return np.concatenate([points.min(1), points.max(1)], 1)
 
 
 def _scale(page: Page) -> float:
@@ -59,11 +104,11 @@ def _scale(page: Page) -> float:
     return min(max(DPI / 72, MIN_SIDE / side), MAX_OCR_SIDE / side)
 
 
-def _render(page: Page, scale: float) -> np.ndarray:
-    """Render a page as uint8 BGR of shape (height, width, 3)."""
+def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
+    """Render a page or a part of it as uint8 BGR of shape (height, width, 3)."""
     import pymupdf
 
-    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
+    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False, clip=clip)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w, 3)
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
@@ -73,8 +118,7 @@ def _recognise(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
     found = _engine()(image, use_det=True, use_cls=True, use_rec=True)
     if found.boxes is None or not found.txts:
         return np.empty((0, 4)), []
-    corners = np.asarray(found.boxes, float).reshape(-1, 4, 2)
-    return np.concatenate([corners.min(1), corners.max(1)], 1), list(found.txts)
+    return _bounds(found.boxes), list(found.txts)
 
 
 def _upside_down(image: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
@@ -89,10 +133,12 @@ def _upside_down(image: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
     return sum(votes) * 2 > len(votes)
 
 
-def _lines(image: np.ndarray, scale: float) -> list[Line]:
+def _lines(image: np.ndarray, scale: float) -> tuple[list[Line], bool]:
+    """Return the lines of an image, and whether it had to be turned."""
     boxes, texts = _recognise(image)
+    turned = False
     if not texts:
-        return []
+        return [], turned
     sizes = boxes[:, 2:] - boxes[:, :2]
     long = np.array([len(text) > 2 for text in texts])
     sideways = (sizes[:, 1] > 1.5 * sizes[:, 0]) & long
@@ -100,13 +146,15 @@ def _lines(image: np.ndarray, scale: float) -> list[Line]:
         turn = -1 if _upside_down(image, boxes[sideways], 1) else 1
         image = np.ascontiguousarray(np.rot90(image, turn))
         boxes, texts = _recognise(image)
+        turned = True
     elif _upside_down(image, boxes, 0):  # RapidOCR turned each line before it read it; only the positions are wrong
         height, width = image.shape[:2]
         boxes = np.array([width, height, width, height]) - boxes[:, [2, 3, 0, 1]]
+        turned = True
     boxes = boxes / scale
     return [
         Line(x0, y0, x1, y1, text, y1 - y0, False) for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
-    ]
+    ], turned
 
 
 def _paragraphs(lines: list[Line]) -> list[Paragraph]:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import as_typed, one_line
+from ingest.pdf.memory import check_memory
+from ingest.pdf.page_tree import mend_page_tree
+from ingest.pdf.refusals import not_opened
 
 if TYPE_CHECKING:
     from pymupdf import Document
@@ -21,10 +24,18 @@ MAX_TITLE = 300
 # ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. Everything after the year is optional.
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-]\d\d)'?(\d\d)?)?")
 
+# Warnings of MuPDF for contents that it leaves out.
+_LOSS = re.compile(
+    r"zlib error(?!: incorrect data check)|premature end|read error|corrupt \w+ stream|cannot load object",
+    re.I,
+)
+# The end of a PDF followed by the header of another one.
+_JOINED = re.compile(rb"%%EOF\s{0,8}%PDF-\d")
+
 
 @contextmanager
-def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
-    """Open a PDF that has pages.
+def open_pdf(data: bytes, max_pages: int | None, losses: list[str]) -> Iterator[Document]:
+    """Open a PDF that has pages, and add a clause to `losses` if some of its pages cannot be found.
 
     Raises:
         ObjectError: the file is empty, not a PDF, encrypted or damaged beyond repair, or it has no pages or more than
@@ -42,44 +53,62 @@ def open_pdf(data: bytes, max_pages: int | None = None) -> Iterator[Document]:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors have no narrower common base class
         check_memory(error)
-        if b"%PDF-" in data[:1024]:  # the range in which readers accept the header (ISO 32000-1, Annex H)
-            raise ObjectError(Failure.DAMAGED, "the PDF is truncated, or damaged beyond repair") from None
-        raise ObjectError(Failure.NOT_A_PDF, f"this is not a PDF ({one_line(error, 80)})") from None
+        raise not_opened(data, error) from None
     with document:
         if not document.is_pdf:  # MuPDF goes by content and opens other formats too, such as an HTML error page
-            raise ObjectError(Failure.NOT_A_PDF, "this is not a PDF but another kind of document")
-        if document.needs_pass:
+            raise not_opened(data, None)
+        if document.needs_pass and not _is_open_without_attachments(document):
             raise ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
         try:
+            if lost := mend_page_tree(document, data):
+                losses.append(lost)
+            if _JOINED.search(data):
+                losses.append("it holds several PDFs one after the other, of which only the last is read")
             count = document.page_count
         except Exception as error:
-            raise damaged(error) from None
+            check_memory(error)
+            raise ObjectError(
+                Failure.DAMAGED, f"the page tree of the PDF cannot be read ({one_line(error, 80)})"
+            ) from None
         if count < 1:
             raise ObjectError(Failure.NO_PAGES, "the PDF has no readable page")
         if max_pages is not None and count > max_pages:
-            raise ObjectError(
-                Failure.TOO_MANY_PAGES, f"the PDF has {count} pages, over the limit of {max_pages}", limit=max_pages
-            )
+            raise too_many_pages(count, max_pages)
         yield document
 
 
-def check_memory(error: Exception) -> None:
-    """Raise MemoryError if MuPDF or ONNX Runtime ran out of memory: they report "malloc (52 bytes) failed"."""
-    if isinstance(error, MemoryError) or re.search(
-        r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc", str(error), re.I
-    ):
-        raise MemoryError(str(error)) from None
+def _is_open_without_attachments(document: Document) -> bool:
+    """Unlock a PDF of which a password protects the attachments alone; MuPDF asks for it before it shows the pages.
 
-
-def damaged(error: Exception, page: int | None = None) -> ObjectError:
-    """Return the failure for an error of MuPDF on a page or, without `page`, on the page tree.
-
-    Raises:
-        MemoryError: the error is one.
+    Its streams and strings have the crypt filter Identity, which encrypts nothing (ISO 32000-1, 7.6.5).
     """
-    check_memory(error)
-    where = f"page {page}" if page else "the page tree"
-    return ObjectError(Failure.DAMAGED, f"{where} of the PDF cannot be read ({one_line(error, 80)})")
+    kinds = [document.xref_get_key(-1, f"Encrypt/{key}")[1] for key in ("StmF", "StrF")]
+    if kinds != ["/Identity", "/Identity"]:
+        return False
+    document.is_encrypted = False
+    document.init_doc()
+    return True
+
+
+def too_many_pages(count: int, limit: int) -> ObjectError:
+    """Return the failure of a PDF with more pages than allowed."""
+    return ObjectError(Failure.TOO_MANY_PAGES, f"the PDF has {count} pages, over the limit of {limit}", limit=limit)
+
+
+def take_warnings() -> str:
+    """Return what MuPDF has said since the last call."""
+    import pymupdf
+
+    warnings: str = pymupdf.TOOLS.mupdf_warnings(reset=True)
+    return warnings
+
+
+def lost_contents(warnings: str) -> str:
+    """Return the warning that a part of a page's contents is lost; "" if there is none.
+
+    MuPDF goes on with the rest of the page. It warns of much else that loses nothing, such as odd fonts.
+    """
+    return next((one_line(warning, 80) for warning in warnings.splitlines() if _LOSS.search(warning)), "")
 
 
 def pdf_metadata(document: Document) -> dict[str, Any]:

@@ -85,11 +85,15 @@ def test_a_page_with_a_broken_text_layer_is_read_by_ocr():
     assert (page.kind, page.text) == ("ocr", "The ferry leaves at nine")
 
 
-def test_a_page_with_text_over_an_image_is_not_read_by_ocr():
+@reads
+def test_a_stamp_over_a_scan_is_kept_beside_the_text_of_the_scan():
     document = scanned(letter)
-    document[0].insert_textbox((30, 200, 400, 290), PROSE, fontsize=8)
-    (page,), _, _ = parse_pdf(document.tobytes())
-    assert (page.kind, page.text) == ("text", PROSE)
+    document[0].insert_text((30, 20), "Case 3:05-cv-00281-ABC Document 12-4 Filed 06/17/05 Page 1 of 3", fontsize=9)
+    (page,), _, metadata = parse_pdf(document.tobytes())
+    assert page.text.count("Case 3:05-cv-00281-ABC") == 1
+    assert "leaves the harbour at nine" in page.text
+    assert "Tickets are sold on board" in page.text
+    assert metadata["ocr_pages"] == 1
 
 
 def test_a_scanned_page_with_a_text_layer_is_not_read_by_ocr():

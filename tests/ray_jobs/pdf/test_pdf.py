@@ -135,8 +135,8 @@ def test_an_empty_file_is_refused():
 
 @pytest.mark.parametrize(
     "data",
-    [b"<html><body>Not found</body></html>", b"\x00" * 4096, b"%PDF-1.7\n", pdf("cut", "off")[:120]],
-    ids=["html", "nulls", "header", "truncated"],
+    [b"<html><body>Not found</body></html>", b"%PDF-1.7\n", pdf("cut", "off")[:120]],
+    ids=["html", "header", "truncated"],
 )
 def test_a_file_without_a_page_is_refused(data):
     assert failure(data).failure in ("NotAPdf", "NoPages", "Damaged")

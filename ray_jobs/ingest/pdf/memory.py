@@ -1,0 +1,13 @@
+"""Tells an error of the parsers that means a lack of memory from the others."""
+
+from __future__ import annotations
+
+import re
+
+
+def check_memory(error: Exception) -> None:
+    """Raise MemoryError if MuPDF or ONNX Runtime ran out of memory: they report "malloc (52 bytes) failed"."""
+    if isinstance(error, MemoryError) or re.search(
+        r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc", str(error), re.I
+    ):
+        raise MemoryError(str(error)) from None

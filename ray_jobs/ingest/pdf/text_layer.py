@@ -1,0 +1,252 @@
+"""Decides whether the text layer of a page has the text that its reader sees, and merges it with text read by OCR.
+
+A stamp, a watermark or a form field over a scan is a text layer too, and a font without a right mapping gives letters
+that nobody sees. Since OCR takes seconds, cheap signs come first: what covers the page, how much of its ink the layer
+explains, and the statistics of its letters. Only a page that they leave in doubt is looked at by the text detector.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.common.sandbox_child import report_progress
+from ingest.pdf.drawings import count_segments
+from ingest.pdf.geometry import Box, area, has_centre_in, intersection
+from ingest.pdf.layout import Line, Paragraph, is_unreadable, paragraph_of
+from ingest.pdf.ocr import detect_lines, read_line
+
+if TYPE_CHECKING:
+    from pymupdf import Page
+
+MAX_STAMP = 50
+"""Number of characters up to which the text layer of a page counts as a stamp or a page number."""
+
+MIN_SCAN_COVERAGE = 0.5
+"""Minimum share of a page with more text that images cover if it may be a scan."""
+
+MIN_PICTURE, MIN_OUTLINES = 0.02, 150
+"""Minimum share of a page without more text than a stamp that images cover, or number of its lines, curves and boxes,
+if it may show text: a letter drawn as an outline has ten to thirty."""
+
+MIN_OUTLINED_PARAGRAPH = 1500
+"""Minimum number of lines, curves and boxes of a page with more text if a paragraph may be drawn as outlines."""
+
+INK_SCALE = 0.5
+"""Pixels per point of the image in which ink is counted."""
+
+MIN_CONTRAST = 48
+"""Minimum difference in brightness between ink and the paper around it, of 255."""
+
+MAX_UNEXPLAINED_INK = 0.15
+"""Share of the ink outside the text layer up to which the layer explains the page."""
+
+MIN_UNEXPLAINED_LINES, MIN_UNEXPLAINED_TEXT = 3, 0.1
+"""Minimum number of lines that the detector sees outside the text layer, and their share of the length of all lines,
+if a page is read by OCR."""
+
+MIN_SUSPECT_LETTERS = 40
+"""Minimum number of characters in one font whose statistics count."""
+
+VOWELS = (0.25, 0.62)
+"""Range of the share of vowels among Latin letters: 0.36 to 0.5 in the languages of Europe, 0.15 in shifted letters."""
+
+MAX_CASE_CHANGES, MAX_SYMBOLS, MAX_ACCENTED = 0.08, 0.4, 0.4
+"""Share of capitals after small letters in a word, of characters that are neither letters nor digits, and of letters
+with marks, above which a text may be mapped wrongly."""
+
+MIN_SIMILARITY = 0.5
+"""Similarity of a line of the text layer and of its OCR from which on the layer is right."""
+
+MAX_SAMPLES, MAX_CHECKS = 3, 3
+"""Number of lines of a page that are compared, and number of pages after which a document is trusted."""
+
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_VOWEL = re.compile("[aeiouy]", re.I)
+_CASE_CHANGE = re.compile("[a-z][A-Z]")
+_WORD = re.compile(r"\w{3,}")
+
+
+class TextLayers:
+    """Judges the text layers of a document page by page."""
+
+    def __init__(self) -> None:
+        self._checks = 0
+
+    def missing(self, page: Page, content: dict[str, Any]) -> str:
+        """Say what of a page only OCR can read: "all" of it, "rest" (what is not in the text layer), or "" (nothing).
+
+        Args:
+            page: the page, with its rotation applied.
+            content: the result of `page.get_text("dict")`.
+        """
+        lines = [line for block in content["blocks"] for line in block.get("lines", ())]
+        text = "".join(span["text"] for line in lines for span in line["spans"])
+        if is_unreadable(text):
+            return "all"
+        size = len("".join(text.split()))
+        covered = _image_coverage(page)
+        if size <= MAX_STAMP:
+            return "rest" if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else ""
+        if self._is_mapped_wrongly(page, lines):
+            return "all"
+        boxes = [line["bbox"] for line in lines if 1.0 in map(abs, line["dir"])]
+        if covered < MIN_SCAN_COVERAGE and count_segments(page) < MIN_OUTLINED_PARAGRAPH:
+            return ""
+        return "rest" if _unexplained_ink(page, boxes) > MAX_UNEXPLAINED_INK and _has_other_lines(page, boxes) else ""
+
+    def _is_mapped_wrongly(self, page: Page, lines: Sequence[dict[str, Any]]) -> bool:
+        """Whether a font's text looks odd, and the page shows something else."""
+        if self._checks >= MAX_CHECKS:
+            return False
+        of_font: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for line in lines:
+            if line["dir"] == (1.0, 0.0) and len({span["font"] for span in line["spans"]}) == 1:
+                of_font[line["spans"][0]["font"]].append(line)
+        for others in of_font.values():
+            texts = ["".join(span["text"] for span in line["spans"]) for line in others]
+            if not is_suspect(" ".join(texts)):
+                continue
+            longest = sorted(zip(texts, others, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
+            alike = [_similarity(shown, read_line(page, line["bbox"])) for shown, line in longest]
+            report_progress()
+            if float(np.median(alike)) < MIN_SIMILARITY:
+                return True
+            self._checks += 1
+        return False
+
+
+def is_suspect(text: str) -> bool:
+    """Whether the statistics of a text are unlike those of written language: its letters may be mapped wrongly."""
+    solid = [character for character in text if not character.isspace()]
+    if len(solid) < MIN_SUSPECT_LETTERS:
+        return False
+    latin = _LATIN.findall(text)
+    symbols = sum(not character.isalnum() for character in solid)
+    if symbols > MAX_SYMBOLS * len(solid) and symbols > sum(text.count(dot) for dot in "._-·…|") * 2:
+        return True
+    if len(latin) < MIN_SUSPECT_LETTERS or 2 * len(latin) < len(solid):
+        return False
+    plain = unicodedata.normalize("NFD", "".join(latin))
+    vowels = len(_VOWEL.findall(plain)) / len(latin)
+    return (
+        not VOWELS[0] <= vowels <= VOWELS[1]
+        or len(_CASE_CHANGE.findall(text)) > MAX_CASE_CHANGES * len(latin)
+        or sum(letter > "\u007f" for letter in latin) > MAX_ACCENTED * len(latin)
+    )
+
+
+def _similarity(text: str, seen: str) -> float:
+    """Similarity of two texts from 0 to 1, without white space, marks and case; 1 if nothing is seen."""
+    one, other = (
+        "".join(character for character in unicodedata.normalize("NFKD", found).casefold() if character.isalnum())
+        for found in (text, seen)
+    )
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() if other else 1.0
+
+
+def _image_coverage(page: Page) -> float:
+    """Share of the page that images cover; a scan may consist of many strips, or of a stencil."""
+    width, height = page.rect.width, page.rect.height
+    if not (width > 0 and height > 0 and (page.get_images() or b"BI" in page.read_contents())):
+        return 0.0
+    cells = np.zeros((100, 100), np.bool_)
+    for kind, bbox in page.get_bboxlog():
+        x0, y0, x1, y1 = intersection(bbox, (0, 0, width, height))
+        if kind in ("fill-image", "fill-imgmask") and x1 > x0 and y1 > y0:
+            rows = slice(int(100 * y0 / height), int(np.ceil(100 * y1 / height)))
+            cells[rows, int(100 * x0 / width) : int(np.ceil(100 * x1 / width))] = True
+    return float(cells.mean())
+
+
+def _unexplained_ink(page: Page, boxes: Iterable[Box]) -> float:
+    """Share of a page's ink outside the boxes of its text layer."""
+    import cv2
+    import pymupdf
+
+    side = max(page.rect.width, page.rect.height, 1)
+    scale = INK_SCALE * min(1.0, 2000 / side)
+    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False)
+    pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w)
+    paper = cv2.medianBlur(np.ascontiguousarray(pixels), 21)
+    ink = cv2.absdiff(pixels, paper) >= MIN_CONTRAST
+    total = int(ink.sum())
+    for x0, y0, x1, y1 in boxes:
+        margin = (y1 - y0) / 6
+        left, top = max(int((x0 - margin) * scale), 0), max(int((y0 - margin) * scale), 0)
+        ink[top : int((y1 + margin) * scale) + 1, left : int((x1 + margin) * scale) + 1] = False
+    return int(ink.sum()) / total if total else 0.0
+
+
+def _has_other_lines(page: Page, boxes: Sequence[Box]) -> bool:
+    """Whether the detector sees lines of text outside the text layer."""
+    seen = detect_lines(page)
+    report_progress()
+    others = [box for box in seen if not _is_covered(box, boxes)]
+    length, other_length = (
+        sum(max(x1 - x0, y1 - y0) / max(min(x1 - x0, y1 - y0), 1) for x0, y0, x1, y1 in found)
+        for found in (seen, others)
+    )
+    return len(others) >= MIN_UNEXPLAINED_LINES and other_length >= MIN_UNEXPLAINED_TEXT * length
+
+
+def _is_covered(box: Box, boxes: Iterable[Box]) -> bool:
+    return any(
+        has_centre_in(box, other) or area(intersection(box, other)) > area(box) / 2
+        for other in boxes
+        if min(other[2], box[2]) > max(other[0], box[0]) and min(other[3], box[3]) > max(other[1], box[1])
+    )
+
+
+def merge(layer: Sequence[Paragraph], read: Sequence[Paragraph], turned: bool) -> list[Paragraph]:
+    """Join the paragraphs of a text layer with those that OCR read from the same page, without saying anything twice.
+
+    Where both have a line, the text layer's is kept: it is exact. A line of the layer elsewhere on the page whose words
+    OCR has read belongs to a layer at wrong positions, and is dropped.
+
+    Args:
+        layer: the paragraphs of the text layer.
+        read: the result of `ocr_page`, in reading order.
+        turned: whether the coordinates of `read` are those of the page after a turn.
+    """
+    exact = [line for paragraph in layer for line in paragraph.lines]
+    boxes = [] if turned else [line[:4] for line in exact if _is_straight(line)]
+    known = {_plain(line.text) for line in exact} - {""}
+    rest: list[Paragraph] = []
+    for paragraph in read:
+        lines = [
+            line for line in paragraph.lines if not _is_covered(line[:4], boxes) and _plain(line.text) not in known
+        ]
+        if lines:
+            rest.append(paragraph if len(lines) == len(paragraph.lines) else paragraph_of(lines))
+    words = set(_WORD.findall(" ".join(line.text for paragraph in rest for line in paragraph.lines).casefold()))
+    kept: list[Paragraph] = []
+    for paragraph in layer:
+        own = _WORD.findall(paragraph.text.casefold())
+        if len(own) < 3 or sum(word in words for word in own) < 0.8 * len(own):
+            kept.append(paragraph)
+    return _in_place(kept, rest) if not turned else kept + rest
+
+
+def _in_place(layer: Sequence[Paragraph], read: Sequence[Paragraph]) -> list[Paragraph]:
+    """Put the paragraphs of a layer between those of the page: each before the first one that begins below it."""
+    merged = list(read)
+    for paragraph in sorted(layer, key=lambda other: other.y0):
+        below = (place for place, other in enumerate(merged) if other.y0 >= paragraph.y1 and other.x0 < paragraph.x1)
+        merged.insert(next(below, len(merged)), paragraph)
+    return merged
+
+
+def _is_straight(line: Line) -> bool:
+    """Whether a line can be horizontal or vertical: an oblique one has a box that is large in both directions."""
+    return min(line.x1 - line.x0, line.y1 - line.y0) < 2.5 * max(line.size, 1)
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
