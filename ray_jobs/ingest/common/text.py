@@ -22,7 +22,7 @@ _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\
 
 _DROPPED = re.compile(
     # Control characters except white space, lone surrogates, and code points that are no characters.
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"
     # SOFT HYPHEN, COMBINING GRAPHEME JOINER, marks and overrides of direction, invisible operators, BYTE ORDER MARK,
     # and selectors of a variant of a character.
     "\u00ad\u034f\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufe00-\ufe0d\U000e0100-\U000e01ef]"
@@ -57,7 +57,7 @@ _HYPHENS = str.maketrans("\u2010\u2011", "--")
 # A run of characters that any of the patterns above may match: a single class, since a search for all of them would
 # take a hundred times as long.
 _ANY = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u00b5\u0132\u0133\u0149\u017f\u01c4-\u01cc\u01f1-\u01f3\u034f\u061c"
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u00b5\u0132\u0133\u0149\u017f\u01c4-\u01cc\u01f1-\u01f3\u034f\u061c"
     "\u0640\u200b-\u200f\u2010\u2011\u202a-\u202e\u2060-\u206f\u2102-\u2149\u2160-\u217f\u2e80-\u2fdf\u3220-\u3243"
     "\u3300-\u3357\u3371-\u33df\ud800-\uf8ff\ufb00-\ufdff\ufe00-\ufe0d\ufe10-\ufe19\ufe30-\ufe48\ufe50-\ufe6b"
     "\ufe70-\ufeff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff61-\uff9f\uffe0-\uffe6\ufff9-\uffff"

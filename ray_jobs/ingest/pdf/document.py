@@ -16,6 +16,7 @@ from ingest.pdf.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.pdf.columns import reading_order
 from ingest.pdf.covers import check_payload, form_page, is_cover, is_portfolio, of_file, portfolio_files
 from ingest.pdf.figures import Figure, FigureCollector
+from ingest.pdf.glyphs import repair
 from ingest.pdf.language import detect_language
 from ingest.pdf.layout import join_split_paragraphs, paragraphs_of
 from ingest.pdf.memory import check_memory
@@ -235,7 +236,9 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
     content = page.get_text("dict", textpage=text)
     missing = layers.missing(page, content) if layers is not None else ""
     horizontal, others = paragraphs_of(content)
-    words = None
+    words = repair(page, text, content, [*horizontal, *others])
+    if words is not None:
+        horizontal, others = paragraphs_of(content)
     if has_right_to_left(horizontal):
         words = to_logical_order(page, text, content)
         horizontal, others = paragraphs_of(content)

@@ -23,6 +23,9 @@ _CJK_LETTER = re.compile(f"[{CJK}]")
 _CJK_BREAK = re.compile(f"(?<=[{CJK}\u2e80-\u2fdf])\\s*\\n\\s*(?=[{CJK}\u2e80-\u2fdf])")
 # A word hyphenated at the end of a line. MuPDF's flag for that, TEXT_DEHYPHENATE, has no effect on blocks.
 _HYPHEN_BREAK = re.compile(r"([^\W\d_])([-\u00ad\u2010\u058a])[^\S\n]*\n\s*(?=([^\W\d_]))")
+# Ligatures at the places where LaTeX's fonts have them (T1 encoding), in files that do not say what they are.
+_LATEX_LIGATURE = re.compile("[\x1b-\x1f](?=[a-z])|(?<=[a-z])[\x1b-\x1f]")
+_LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 _UNREADABLE = re.compile(f"{MEANINGLESS.pattern}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|\\(cid:\\d+\\)")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
@@ -67,6 +70,8 @@ def join_lines(lines: str) -> str:
         if not lines.isascii():
             lines = _CJK_BREAK.sub("", lines)
         lines = _HYPHEN_BREAK.sub(_without_hyphen, lines)
+    if not lines.isprintable():
+        lines = _LATEX_LIGATURE.sub(lambda match: _LIGATURES[ord(match[0]) - 0x1B], lines)
     return as_typed(lines)
 
 

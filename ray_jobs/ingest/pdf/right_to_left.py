@@ -25,29 +25,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.bidi import GlyphCluster, conventions_of, logical_order
 from ingest.pdf.draw_order import DrawnPiece, direction_of, is_horizontal, lines_of_pieces, pieces_in_draw_order
+from ingest.pdf.glyph_lines import Word
 from ingest.pdf.layout import Paragraph
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-
-
-class Word(NamedTuple):
-    """A word in the form of `page.get_text("words")`."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    text: str
-    block: int
-    line: int
-    word: int
 
 
 def has_right_to_left(paragraphs: Sequence[Paragraph]) -> bool:

@@ -90,15 +90,20 @@ def test_a_line_break_between_chinese_and_english_becomes_a_space():
     assert join_lines("运行 Ray\n集群") == "运行 Ray 集群"
 
 
-@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9f", "\ud800"])
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x10", "\x7f", "\x9f", "\ud800"])
 def test_characters_that_no_text_field_can_store_are_dropped(character):
     assert join_lines(f"a{character}b") == "ab"
 
 
 @pytest.mark.parametrize(
     ("shape", "letters"),
-    [("eﬃcient ﬁles", "efficient files"), ("⽂⾔", "文言"), ("ﻻ", "لا")],
-    ids=["ligatures", "radicals", "arabic"],
+    [
+        ("eﬃcient ﬁles", "efficient files"),
+        ("o\x1ece of the \x1crst", "office of the first"),
+        ("⽂⾔", "文言"),
+        ("ﻻ", "لا"),
+    ],
+    ids=["ligatures", "LaTeX", "radicals", "arabic"],
 )
 def test_compatibility_characters_become_ordinary_letters(shape, letters):
     assert join_lines(shape) == letters

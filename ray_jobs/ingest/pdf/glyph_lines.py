@@ -1,0 +1,116 @@
+"""Lines of a page with the positions of their glyphs, and the way back to text and words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pymupdf import Page, TextPage
+
+_PAINTED = 16 | 32
+"""MuPDF's flags FZ_STEXT_FILLED and FZ_STEXT_STROKED: text with neither is invisible, as that of an OCR layer."""
+
+
+class Word(NamedTuple):
+    """A word in the form of `page.get_text("words")`."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str
+    block: int
+    line: int
+    word: int
+
+
+@dataclass(slots=True)
+class Glyph:
+    """A character and its position in points; `synthetic` is true for a space that MuPDF inferred from a gap."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    synthetic: bool
+
+
+@dataclass(slots=True)
+class GlyphLine:
+    """A line as MuPDF splits them.
+
+    Attributes:
+        block: index of the block in `page.get_text("dict")`.
+        line: that line of the block.
+        baseline: y of the baseline.
+        changed: the glyphs are no longer those of the file.
+    """
+
+    block: int
+    line: dict[str, Any]
+    glyphs: list[Glyph]
+    size: float
+    baseline: float
+    horizontal: bool
+    visible: bool
+    changed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The characters of the line."""
+        return "".join([glyph.text for glyph in self.glyphs])
+
+    def words(self) -> Iterator[list[Glyph]]:
+        """Yield the glyphs of each word."""
+        for space, word in groupby(self.glyphs, key=lambda glyph: glyph.text.isspace()):
+            if not space:
+                yield list(word)
+
+
+def glyph_lines(page: Page, text: TextPage, content: dict[str, Any]) -> list[GlyphLine]:
+    """Return the lines of `content`, which is `page.get_text("dict", textpage=text)`, with their glyphs."""
+    raw = page.get_text("rawdict", textpage=text)
+    found: list[GlyphLine] = []
+    for number, (block, of_glyphs) in enumerate(zip(content["blocks"], raw["blocks"], strict=True)):
+        for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
+            spans = with_glyphs["spans"]
+            glyphs = [Glyph(c["c"], *c["bbox"], c["synthetic"]) for span in spans for c in span["chars"]]
+            largest = max(spans, key=lambda span: span["size"])
+            visible = any(span["char_flags"] & _PAINTED for span in spans)
+            horizontal = line["dir"] == (1.0, 0.0) and line["wmode"] == 0
+            found.append(GlyphLine(number, line, glyphs, largest["size"], largest["origin"][1], horizontal, visible))
+    return found
+
+
+def write_back(lines: Sequence[GlyphLine], content: dict[str, Any]) -> list[Word]:
+    """Put changed lines into `content`, and return the words of the page; a line without glyphs disappears."""
+    words: list[Word] = []
+    by_block = {number: list(of_block) for number, of_block in groupby(lines, key=lambda line: line.block)}
+    for number, block in enumerate(content["blocks"]):
+        kept = [line for line in by_block.get(number, ()) if line.glyphs]
+        if "lines" in block:
+            block["lines"] = [_changed(line) if line.changed else line.line for line in kept]
+        for position, line in enumerate(kept):
+            for index, word in enumerate(line.words()):
+                box = _box(word)
+                words.append(Word(*box, "".join([glyph.text for glyph in word]), number, position, index))
+    content["blocks"] = [block for block in content["blocks"] if block.get("lines", True)]
+    return words
+
+
+def _changed(line: GlyphLine) -> dict[str, Any]:
+    span = max(line.line["spans"], key=lambda span: len(span["text"]))
+    return {**line.line, "bbox": _box(line.glyphs), "spans": [{**span, "text": line.text}]}
+
+
+def _box(glyphs: Sequence[Glyph]) -> tuple[float, float, float, float]:
+    return (
+        min(glyph.x0 for glyph in glyphs),
+        min(glyph.y0 for glyph in glyphs),
+        max(glyph.x1 for glyph in glyphs),
+        max(glyph.y1 for glyph in glyphs),
+    )

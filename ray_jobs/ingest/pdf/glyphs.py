@@ -1,0 +1,46 @@
+"""Repairs the text of a page with the positions of its glyphs: text drawn twice, accents, and spaced letters.
+
+Reading the glyphs takes three times as long as reading the text. Only pages whose text looks like it are read so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ingest.pdf.accents import ACCENTS, join_accents
+from ingest.pdf.doubled import has_doubled_lines, remove_doubled
+from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
+from ingest.pdf.layout import Paragraph
+from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
+
+if TYPE_CHECKING:
+    from pymupdf import Page, TextPage
+
+
+def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequence[Paragraph]) -> list[Word] | None:
+    """Repair `content`, which is `page.get_text("dict", textpage=text)`, in place.
+
+    Args:
+        page: the page.
+        text: its text page.
+        content: the text.
+        paragraphs: the paragraphs of `content`.
+
+    Returns:
+        The page's words; None if nothing was repaired.
+    """
+    lines = [line for paragraph in paragraphs for line in paragraph.lines]
+    characters = "\n".join([line.text for line in lines])
+    doubled = has_doubled_lines(lines)
+    accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
+    if not (doubled or accents or spaced):
+        return None
+    found = glyph_lines(page, text, content)
+    if doubled:
+        remove_doubled(found)
+    if accents:
+        join_accents(found)
+    if spaced:
+        close_spaced_letters(found)
+    return write_back(found, content) if any(line.changed for line in found) else None
