@@ -19,6 +19,7 @@ from ingest.pdf.figures import Figure, FigureCollector
 from ingest.pdf.glyphs import repair
 from ingest.pdf.language import detect_language
 from ingest.pdf.layout import join_split_paragraphs, paragraphs_of
+from ingest.pdf.line_order import in_line_order
 from ingest.pdf.memory import check_memory
 from ingest.pdf.ocr import ocr_page
 from ingest.pdf.reader import lost_contents, open_pdf, pdf_metadata, take_warnings, too_many_pages
@@ -248,8 +249,9 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
         if read:
             layer = horizontal + others if missing == "rest" else []
             return RawPage(number, page.rect.height, "ocr", merge(layer, read, turned))
+    horizontal, readings = in_line_order(horizontal)
     paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
-    paragraphs = join_split_paragraphs(paragraphs) + others
+    paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:
         paragraphs = with_tables(page, text, paragraphs, words)
     return RawPage(number, content["height"], "text", paragraphs)

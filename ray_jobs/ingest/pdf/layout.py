@@ -16,6 +16,9 @@ MAX_UNREADABLE = 0.2
 MAX_INDENT = 3.0
 """Largest indent of the first line of a paragraph, in font sizes."""
 
+MAX_RAISED = 0.85
+"""Largest font size of a superscript relative to the line."""
+
 NEIGHBOURS = 4
 """Number of paragraphs before and after that show how far to the right the lines of a column extend."""
 
@@ -31,8 +34,10 @@ _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
 # The beginning of a list item.
 _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
-_BOLD = 16
-"""The span flag pymupdf.TEXT_FONT_BOLD."""
+_BOLD, _SUPERSCRIPT = 16, 1
+"""The span flags pymupdf.TEXT_FONT_BOLD and TEXT_FONT_SUPERSCRIPT."""
+# A raised digit is another number than one on the line: 10⁶ is not 106.
+_RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 
 
 class Line(NamedTuple):
@@ -100,7 +105,13 @@ def _line(bbox: tuple[float, float, float, float], spans: Sequence[dict[str, Any
     shown = [span for span in spans if not span["text"].isspace()] or spans
     size = max(shown, key=lambda span: len(span["text"]))["size"]
     bold = all(span["flags"] & _BOLD or _bold_font(span["font"]) for span in shown)
-    return Line(*bbox, "".join([span["text"] for span in spans]), size, bold)
+    texts = [
+        span["text"].translate(_RAISED)
+        if span["flags"] & _SUPERSCRIPT and span["size"] <= MAX_RAISED * size
+        else span["text"]
+        for span in spans
+    ]
+    return Line(*bbox, "".join(texts), size, bold)
 
 
 def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragraph]]:
