@@ -63,6 +63,8 @@ def _join(line: GlyphLine, first_after: bool) -> None:
 
 
 def _letter_of(accent: Glyph, before: Glyph | None, after: Glyph | None, first_after: bool) -> Glyph | None:
+    if before is not None and before.text == "/":  # the tilde of a home folder
+        return None
     fitting = [
         letter
         for letter in ((after, before) if first_after else (before, after))

@@ -249,7 +249,7 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
         if read:
             layer = horizontal + others if missing == "rest" else []
             return RawPage(number, page.rect.height, "ocr", merge(layer, read, turned))
-    horizontal, readings = in_line_order(horizontal)
+    horizontal, readings = in_line_order(horizontal, content)
     paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
     paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:

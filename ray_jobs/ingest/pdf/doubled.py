@@ -21,6 +21,9 @@ MIN_SIMILAR = 0.6
 MAX_DRIFT = 3.0
 """Largest distance, in font sizes, of a word from its double in a line most of whose words are doubled."""
 
+MIN_LENGTH = 0.8
+"""Length of a word's double relative to it: in a shorter one, letters are missing."""
+
 MAX_SHIFT = 0.3
 """Largest distance, in font sizes, of a short word from its double."""
 
@@ -106,7 +109,7 @@ def remove_doubled(lines: Sequence[GlyphLine]) -> None:
 def _word(line: GlyphLine, number: int, glyphs: list[Glyph]) -> _Word:
     y0, y1 = min(glyph.y0 for glyph in glyphs), max(glyph.y1 for glyph in glyphs)
     if line.horizontal:
-        y0, y1 = line.baseline - CAP_HEIGHT * line.size, line.baseline
+        y0, y1 = glyphs[0].baseline - CAP_HEIGHT * max(glyph.size for glyph in glyphs), glyphs[0].baseline
     x0, x1 = min(glyph.x0 for glyph in glyphs), max(glyph.x1 for glyph in glyphs)
     return _Word(x0, y0, x1, y1, "".join([glyph.text for glyph in glyphs]), number, glyphs)
 
@@ -145,6 +148,8 @@ def _near(word: _Word, cells: _Cells, distance: float) -> bool:
 
 def _same(word: _Word, covering: Sequence[_Word], size: float) -> bool:
     text = "".join([other.text for other in covering])
+    if len(text) < MIN_LENGTH * len(word.text):
+        return False
     if len(word.text) > 2:
         return word.text in text or SequenceMatcher(None, word.text, text, False).ratio() >= MIN_SIMILAR
     # An index may stand below an exponent: the same letters have to be at the same places.

@@ -29,13 +29,15 @@ class Word(NamedTuple):
 
 @dataclass(slots=True)
 class Glyph:
-    """A character and its position in points; `synthetic` is true for a space that MuPDF inferred from a gap."""
+    """A character, its box, baseline and font size in points; `synthetic`: a space that MuPDF inferred from a gap."""
 
     text: str
     x0: float
     y0: float
     x1: float
     y1: float
+    baseline: float
+    size: float
     synthetic: bool
 
 
@@ -46,7 +48,7 @@ class GlyphLine:
     Attributes:
         block: index of the block in `page.get_text("dict")`.
         line: that line of the block.
-        baseline: y of the baseline.
+        size: the largest font size.
         changed: the glyphs are no longer those of the file.
     """
 
@@ -54,7 +56,6 @@ class GlyphLine:
     line: dict[str, Any]
     glyphs: list[Glyph]
     size: float
-    baseline: float
     horizontal: bool
     visible: bool
     changed: bool = False
@@ -78,11 +79,14 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any]) -> list[Gly
     for number, (block, of_glyphs) in enumerate(zip(content["blocks"], raw["blocks"], strict=True)):
         for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
             spans = with_glyphs["spans"]
-            glyphs = [Glyph(c["c"], *c["bbox"], c["synthetic"]) for span in spans for c in span["chars"]]
-            largest = max(spans, key=lambda span: span["size"])
+            glyphs = [
+                Glyph(c["c"], *c["bbox"], c["origin"][1], span["size"], c["synthetic"])
+                for span in spans
+                for c in span["chars"]
+            ]
             visible = any(span["char_flags"] & _PAINTED for span in spans)
             horizontal = line["dir"] == (1.0, 0.0) and line["wmode"] == 0
-            found.append(GlyphLine(number, line, glyphs, largest["size"], largest["origin"][1], horizontal, visible))
+            found.append(GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible))
     return found
 
 

@@ -27,7 +27,7 @@ _CJK_BREAK = re.compile(f"(?<=[{CJK}\u2e80-\u2fdf])\\s*\\n\\s*(?=[{CJK}\u2e80-\u
 # A word hyphenated at the end of a line. MuPDF's flag for that, TEXT_DEHYPHENATE, has no effect on blocks.
 _HYPHEN_BREAK = re.compile(r"([^\W\d_])([-\u00ad\u2010\u058a])[^\S\n]*\n\s*(?=([^\W\d_]))")
 # Ligatures at the places where LaTeX's fonts have them (T1 encoding), in files that do not say what they are.
-_LATEX_LIGATURE = re.compile("[\x1b-\x1f](?=[a-z])|(?<=[a-z])[\x1b-\x1f]")
+_LATEX_LIGATURE = re.compile("[\x1b-\x1f](?:(?=[a-z])|(?<=[a-z].))")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 _UNREADABLE = re.compile(f"{MEANINGLESS.pattern}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|\\(cid:\\d+\\)")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
@@ -105,13 +105,23 @@ def _line(bbox: tuple[float, float, float, float], spans: Sequence[dict[str, Any
     shown = [span for span in spans if not span["text"].isspace()] or spans
     size = max(shown, key=lambda span: len(span["text"]))["size"]
     bold = all(span["flags"] & _BOLD or _bold_font(span["font"]) for span in shown)
-    texts = [
-        span["text"].translate(_RAISED)
-        if span["flags"] & _SUPERSCRIPT and span["size"] <= MAX_RAISED * size
-        else span["text"]
-        for span in spans
-    ]
-    return Line(*bbox, "".join(texts), size, bold)
+    return Line(*bbox, _joined(spans, size), size, bold)
+
+
+def _joined(spans: Sequence[dict[str, Any]], size: float) -> str:
+    """The text of spans, with superscript digits where digits are raised; a raised numerator is none."""
+    texts: list[str] = []
+    raised = False
+    for span in spans:
+        text = span["text"]
+        if span["flags"] & _SUPERSCRIPT and texts:
+            if not raised and span["size"] <= MAX_RAISED * size:
+                text = text.translate(_RAISED)
+            raised = text == span["text"] and not text.isspace()
+        else:
+            raised = False
+        texts.append(text)
+    return "".join(texts)
 
 
 def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragraph]]:

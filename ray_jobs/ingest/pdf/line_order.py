@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from ingest.common.text import CJK
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
@@ -28,13 +29,17 @@ _HAN = re.compile("[\u3005\u3400-\u4dbf\u4e00-\u9fff]")
 _CJK = re.compile(f"[{CJK}]")
 
 
-def in_line_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], list[Paragraph]]:
+def in_line_order(paragraphs: list[Paragraph], content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragraph]]:
     """Put the lines of horizontal paragraphs in order, except that columns may still be mixed.
+
+    Args:
+        paragraphs: the paragraphs of `content`.
+        content: `page.get_text("dict")`.
 
     Returns:
         The paragraphs, and the readings that small letters over Chinese characters give: no or one paragraph.
     """
-    if _is_drawn_upwards(paragraphs):
+    if _is_drawn_upwards(paragraphs) and not _is_mirrored(content):
         paragraphs = _from_top_to_bottom([line for paragraph in paragraphs for line in paragraph.lines])
     short = [line for paragraph in paragraphs for line in paragraph.lines if len(line.text) < 4]
     if initials := [line for line in short if _INITIAL.fullmatch(line.text.strip())]:
@@ -51,6 +56,13 @@ def _is_drawn_upwards(paragraphs: Sequence[Paragraph]) -> bool:
     tops = [line.y1 for paragraph in paragraphs for line in paragraph.lines]
     up = sum([after < before - 4 for before, after in pairwise(tops)])
     return up >= MIN_STEPS_UP and up > 2 * sum([after > before + 4 for before, after in pairwise(tops)])
+
+
+def _is_mirrored(content: dict[str, Any]) -> bool:
+    """Whether the page is upside down: its baselines are at the top of its lines."""
+    lines = [line for block in content["blocks"] for line in block.get("lines", ())]
+    up = sum(2 * line["spans"][0]["origin"][1] < line["bbox"][1] + line["bbox"][3] for line in lines)
+    return 2 * up > len(lines)
 
 
 def _from_top_to_bottom(lines: Sequence[Line]) -> list[Paragraph]:

@@ -41,6 +41,14 @@ def test_lines_drawn_from_the_bottom_up_are_read_from_the_top_down():
     assert texts_of(document) == [" ".join(LEFT), " ".join(RIGHT)]
 
 
+def test_a_page_that_is_mirrored_keeps_its_order():
+    document, page = page_of()
+    for number, line in enumerate(LEFT):
+        point = pymupdf.Point(72, 700 - 14 * number)
+        page.insert_text(point, line, fontsize=11, morph=(point, pymupdf.Matrix(1, 0, 0, -1, 0, 0)))
+    assert " ".join(texts_of(document)) == " ".join(LEFT)
+
+
 def test_columns_drawn_from_the_bottom_up_are_read_one_by_one():
     document, page = page_of()
     upwards(page, LEFT)
