@@ -5,10 +5,11 @@ faster-whisper includes) finds the speech in a window and joins it into clips of
 continuous stretch of the recording, pauses included, so that Whisper's times within a clip are times of the recording.
 Clips are transcribed in batches.
 
-A batch is decoded once. A clip whose text repeats itself or has a low probability is transcribed again alone, with the
-fallbacks of the original (Radford et al. 2022, section 4.5). If the text ends before the speech does, the rest becomes
-a clip of its own: faster-whisper does not continue unfinished answers in a batch, and Whisper stops where the language
-changes.
+A batch is decoded once. A clip whose text has a low probability is transcribed again alone, with the fallbacks of the
+original (Radford et al. 2022, section 4.5). A text that repeats itself may be an announcement that is said three times,
+or a loop of the model: the clip is halved between two phrases, until each part says its own. If the text ends before
+the speech does, the rest becomes a clip of its own: faster-whisper does not continue unfinished answers in a batch, and
+Whisper stops where the language changes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,9 @@ _MAX_COMPRESSION = 2.4
 _MIN_LOG_PROBABILITY = -1.0
 _NO_SPEECH = 0.6
 """Thresholds of the original (Radford et al. 2022, section 4.5)."""
+
+_MIN_HALVED = 2 * SAMPLE_RATE
+"""Samples of a clip from which it may be halved."""
 
 _LANGUAGE_CLIPS = 4
 """Clips of a window whose language is detected."""
@@ -88,6 +92,15 @@ class _Clip:
     @property
     def end(self) -> int:
         return self.speech[-1][1]
+
+    def halves(self) -> list[_Clip]:
+        """Two parts with about as much speech, divided in a pause; none if the clip is a single phrase."""
+        if len(self.speech) < 2 or self.end - self.start < _MIN_HALVED:
+            return []
+        middle = sum(end - start for start, end in self.speech) / 2
+        before = [0, *accumulate(end - start for start, end in self.speech)]
+        cut = min(range(1, len(self.speech)), key=lambda count: abs(before[count] - middle))
+        return [_Clip(self.speech[:cut]), _Clip(self.speech[cut:])]
 
     def after(self, seconds: float, least: float) -> _Clip | None:
         """The speech after a time, or None if it is not longer than `least` seconds."""
@@ -177,6 +190,9 @@ class Transcriber:
                 clips = batch + clips
                 continue
             for clip, answer, unfinished in zip(batch, answers, list(self._unfinished), strict=True):
+                if any(segment.compression_ratio > _MAX_COMPRESSION for segment in answer) and (parts := clip.halves()):
+                    clips += parts
+                    continue
                 if not answer or any(_doubtful(segment) for segment in answer):
                     answer, unfinished = self._retranscribe(window, clip, language, mixed), False
                 last = max((segment.end for segment in answer), default=None)
