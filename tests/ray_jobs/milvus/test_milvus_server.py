@@ -18,8 +18,8 @@ from ingest.ledger.entries import ledger_row, read_ledger
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, publish, switch
-from ingest.milvus.client import alias_target, connect, is_lite
-from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
+from ingest.milvus.client import alias_target, connect, is_lite, query_pages
+from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources, has_full_text
 
 ROUNDS = 5
 
@@ -123,3 +123,35 @@ def test_a_wrong_token_ends_the_script_with_one_line_without_the_secret(milvus_s
 def test_a_missing_token_is_refused_too(milvus_server, plain_jobs):
     flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     assert plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN="").code == 4
+
+
+def test_a_database_in_the_uri_is_that_database(milvus_server, client):
+    with pytest.raises(ConfigurationError, match="does not have this database"):
+        connect(f"{milvus_server.uri}/team_a")
+    client.create_database("team_a")
+    name = f"rows_{uuid.uuid4().hex}"
+    ensure_rows(client, DOCUMENTS, name, 4)
+    ours = connect(f"{milvus_server.uri}/team_a")
+    assert ours.list_collections() == []
+    ensure_rows(ours, DOCUMENTS, name, 4)
+    row = {
+        "id": "1",
+        "source": "s",
+        "version": "v",
+        "ordinal": 0,
+        "page": 1,
+        "kind": "text",
+        "text": "t",
+        "metadata": {},
+    }
+    ours.upsert(name, [{**row, "embedding": np.ones(4, np.float32)}])
+    counts = [[len(page) for page in query_pages(each, name, 'id != ""', ["id"])] for each in (ours, client)]
+    assert counts == [[1], []]
+    ours.drop_collection(name)
+    assert client.has_collection(name)
+
+
+def test_a_server_without_full_text_search_is_searched_by_meaning(client):
+    name = f"rows_{uuid.uuid4().hex}"
+    ensure_rows(client, DOCUMENTS, name, 4)
+    assert not has_full_text(client, name)
