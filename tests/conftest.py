@@ -30,6 +30,8 @@ STORES = {"object_store", "milvus", "milvus_server"}
 MODELS_AND_FILES = {"corpus", "minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
 TIERS = ("airflow", "parts", "lint", "unit")
 """Of the default run, in the order in which they begin: the longest first."""
+RAY_PARTS = pytest.StashKey[list[Part]]()
+"""The parts that end with the group `ray`."""
 STAGE_SECONDS = 1200
 """Limit of a test that may be the first to ask for `stage`, which includes the demo; minutes on two cores."""
 LONG_TIERS = ("nightly", "benchmark", "chaos")
@@ -79,6 +81,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         turn = turn if "stage" in item.fixturenames else 0
         order[item] = ((*TIERS, *LONG_TIERS).index(tier), turn)
     items.sort(key=order.__getitem__)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    # Idle, a Ray head takes a third of a core. A process of pytest-xdist runs a group in one go, so that after its last
+    # test nobody asks for the head again; without pytest-xdist other tests come between.
+    ends = nextitem is None or not nextitem.nodeid.endswith("@ray")
+    if hasattr(item.config, "workerinput") and item.nodeid.endswith("@ray") and ends:
+        for part in item.session.stash.get(RAY_PARTS, []):
+            part.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -159,9 +170,12 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator["MilvusLite"]:
 
 
 @pytest.fixture(scope="session")
-def ray_head(object_store: "ObjectStore", tmp_path_factory: pytest.TempPathFactory) -> Iterator["RayHead"]:
+def ray_head(
+    request: pytest.FixtureRequest, object_store: "ObjectStore", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["RayHead"]:
     """A running Ray head with 2 CPUs whose jobs can sign in to `object_store`."""
     from embedded.ray_head import RayHead
 
     with RayHead(tmp_path_factory.mktemp("ray"), environment=object_store.environment()) as head:
+        request.session.stash.setdefault(RAY_PARTS, []).append(head)
         yield head

@@ -89,6 +89,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z]+", text.lower())
 
 
+@pytest.mark.nightly
 def test_whisper_understands_the_speech_and_when_it_is_said(whisper_path):
     from faster_whisper import WhisperModel
 

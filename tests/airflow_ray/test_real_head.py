@@ -21,6 +21,7 @@ from ray_jobs_api.stopping import stop_and_wait
 EXAMPLES = Path(__file__).parents[2] / "dags" / "examples"
 
 
+@pytest.mark.nightly
 def test_old_records_of_ours_are_deleted_and_nothing_else(cluster, attempt):
     ours = replace(attempt, prefix="tidy")
     other = replace(attempt, prefix="tidier")

@@ -12,7 +12,7 @@ from embedded.progress import Progress
 
 TASK = "ingest"
 RUN_SECONDS = 600.0
-POLL_SECONDS = 1.5
+POLL_SECONDS = 3.0  # a look at a run is three requests, of which one reads its log
 WITH_WORKER = ("scheduled", "queued", "running")
 # Ray's own log lines, the report, which is shown later, and words that only say where the job is.
 NO_NEWS = re.compile(r"\s*$|\[?\d{4}-\d\d-\d\d |REPORT |Submitting Ray job |Ray dashboard: |Running entrypoint ")

@@ -62,6 +62,9 @@ class RayHead(Part):
         names += ["ray-client-server-port"]
         return [
             *("ray", "start", "--head", "--block", "--disable-usage-stats", "--log-color=false"),
+            # Nothing here needs an autoscaler, or the lines of workers on a driver's output: the two processes would
+            # take a tenth of a core between them.
+            *("--no-monitor", "--include-log-monitor=false"),
             "--node-ip-address=127.0.0.1",
             "--dashboard-host=127.0.0.1",
             f"--num-cpus={self.num_cpus}",

@@ -156,7 +156,7 @@ def test_a_long_changing_scene_has_several_key_frames():
     assert len(key_frame_times([single_colour(60, 60, 60)] * 240, max_interval=10.0)) == 1
 
 
-@pytest.mark.tier("parts")
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (181, 320), (224, 224), (100, 90), (227, 225)])
 def test_the_center_crop_equals_that_of_open_clip(size):
     from open_clip import image_transform

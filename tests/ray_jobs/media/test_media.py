@@ -243,6 +243,7 @@ print(media.duration, media.audio_seconds, resource.getrusage(resource.RUSAGE_SE
 """
 
 
+@pytest.mark.nightly
 def test_two_hours_need_no_more_memory_than_ten_seconds(tmp_path):
     paths = []
     for seconds in (10, 7200):

@@ -70,7 +70,9 @@ def test_a_page_without_text_has_no_chunk(tokenizer_json):
     assert split(" \n\n \t ", tokenizer_json) == []
 
 
-@pytest.mark.parametrize("letter", ["x", "文", "🙂"])
+@pytest.mark.parametrize(
+    "letter", [pytest.param("x", marks=pytest.mark.nightly), pytest.param("文", marks=pytest.mark.nightly), "🙂"]
+)
 def test_chunks_of_a_megabyte_without_spaces_fit_into_a_varchar(letter, tokenizer_json):
     text = letter * (1_000_000 // len(letter.encode()))
     chunks = split(text, tokenizer_json, 200)
