@@ -36,9 +36,11 @@ class Failure(StrEnum):
         return member
 
     VANISHED = "Vanished", Stage.READ, True, "upload it again if it should be found"
-    UNREADABLE = "Unreadable", Stage.READ, True, "check its permissions and its disk"
+    UNREADABLE = "Unreadable", Stage.READ, True, "check its name, its permissions and its disk, or upload it again"
     CHANGED_DURING_RUN = "ChangedDuringRun", Stage.READ, True, "the next run processes the new version"
-    FORBIDDEN = "Forbidden", Stage.READ, True, "check its policy, its key and its archive tier"
+    FORBIDDEN = "Forbidden", Stage.READ, True, "check its policy and its encryption key"
+    ARCHIVED = "Archived", Stage.READ, True, "restore it from its archive tier, and run again"
+    UNKNOWN_ENCODING = "UnknownEncoding", Stage.READ, False, "store it without Content-Encoding, or with gzip"
     NO_SUCH_FILE = "NoSuchFile", Stage.READ, False, "rename it, or mend the link"
     TOO_LARGE = "TooLarge", Stage.READ, False, "raise --max-object-mb to process it"
     EMPTY = "Empty", Stage.PARSE, False, "upload it again"

@@ -48,7 +48,7 @@ def image_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             differences,
             decode_images,
             resources,
-            settings=DecodeSettings(square, options.max_object_bytes, options.limits),
+            settings=DecodeSettings(square, options.reading(), options.limits),
             observe=observe,
         )
         return map_model(

@@ -99,7 +99,7 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             parse_documents,
             resources,
             tokenizer_json=model.tokenizer_json,
-            settings=ParseSettings(document, options.max_object_bytes, options.limits),
+            settings=ParseSettings(document, options.reading(), options.limits),
             observe=observe,
             before_embedding=reuse.load_stored,
         )

@@ -109,7 +109,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             differences,
             extract_media,
             resources,
-            settings=ExtractSettings(replace(media, image_size=square.size), options.max_object_bytes, options.limits),
+            settings=ExtractSettings(replace(media, image_size=square.size), options.reading(), options.limits),
             observe=observe,
         )
         seen = map_model(

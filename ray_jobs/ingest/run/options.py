@@ -16,6 +16,8 @@ from ingest.common.limits import Limits
 from ingest.milvus.client import check_prefix
 from ingest.milvus.schema import VECTOR_INDEXES, IndexSettings
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, FRACTION, INTEGERS, JSON_OBJECT, POSITIVE, SWITCH, Flag
+from ingest.store.object_reading import ReadSettings
+from ingest.store.object_store import normalise_source
 
 _LIMITS = Limits()
 
@@ -180,6 +182,10 @@ class RunOptions:
             Failure.TOO_MANY_PIXELS: self.limits.pixels,
             Failure.TOO_LONG: self.limits.media_seconds,
         }
+
+    def reading(self) -> ReadSettings:
+        """How the objects of the source are read."""
+        return ReadSettings(normalise_source(self.source), self.max_object_bytes)
 
     @property
     def processes_all(self) -> bool:

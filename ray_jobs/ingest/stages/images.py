@@ -22,6 +22,7 @@ from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failed_part, failur
 from ingest.stages.clip import ClipStage
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
+from ingest.store.object_reading import ReadSettings
 
 TABLE_IMAGES = 64
 """Images per table that a task hands on: some ten megabytes of pixels."""
@@ -32,10 +33,10 @@ DECODED_SCHEMA = PART_SCHEMA.append(pa.field("pixels", pa.large_binary()))
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How images are read: `max_object_bytes` is checked before an image is read, `limits` while it is decoded."""
+    """How images are read and decoded: `limits` are checked meanwhile."""
 
     square: Square
-    max_object_bytes: int
+    reading: ReadSettings
     limits: Limits
 
 
@@ -51,7 +52,7 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
     A failed object becomes one row with its error. A failure of the object store raises, and ends the run.
     """
     rows: list[dict[str, Any]] = []
-    for entry, data in prefetch(block.to_pylist(), settings.max_object_bytes, observe):
+    for entry, data in prefetch(block.to_pylist(), settings.reading, observe):
         try:
             content = data()
             started = time.perf_counter()

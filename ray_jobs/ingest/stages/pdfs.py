@@ -22,6 +22,7 @@ from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
+from ingest.store.object_reading import ReadSettings
 
 PART_CHUNKS = 256
 PART_FIGURES = 16
@@ -34,10 +35,10 @@ TABLE_CHUNKS = 256
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """How objects are read: `max_object_bytes` is checked before an object is read, `limits` while it is parsed."""
+    """How objects are read and parsed: `limits` are checked meanwhile."""
 
     document: DocumentSettings
-    max_object_bytes: int
+    reading: ReadSettings
     limits: Limits
 
 
@@ -94,7 +95,7 @@ def parse_documents(
     """
     rows: list[dict[str, Any]] = []
     chunk_count = 0
-    for entry, data in prefetch(block.to_pylist(), settings.max_object_bytes, observe):
+    for entry, data in prefetch(block.to_pylist(), settings.reading, observe):
         try:
             content = data()
             started = time.perf_counter()

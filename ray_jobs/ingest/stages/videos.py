@@ -29,10 +29,9 @@ from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extr
 from ingest.media.passages import merge_segments
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
-from ingest.stages.prefetch import check_size
 from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
-from ingest.store.object_reading import object_file
+from ingest.store.object_reading import ReadSettings, object_file
 from ingest.store.temporary_folder import temporary_folder
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
@@ -60,10 +59,10 @@ TRANSCRIBED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """How objects are read: `max_object_bytes` is checked before an object is read, `limits` while it is decoded."""
+    """How objects are read and decoded: `limits` are checked meanwhile."""
 
     media: MediaSettings
-    max_object_bytes: int
+    reading: ReadSettings
     limits: Limits
 
 
@@ -94,9 +93,9 @@ def extract_media(block: pa.Table, settings: ExtractSettings, observe: Observe) 
 
 
 def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings, observe: Observe) -> dict[str, Any]:
-    check_size(entry, settings.max_object_bytes)
+    settings.reading.check_size(entry["size"])
     started = time.perf_counter()
-    with object_file(entry["source"], entry["version"], folder) as path:
+    with object_file(entry["source"], entry["version"], folder, entry["size"], settings.reading) as path:
         read = time.perf_counter()
         observe("read", 1, read - started)
         media = _sandbox(settings.limits).run(extract, str(path), str(folder), settings.media)

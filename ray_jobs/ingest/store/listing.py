@@ -12,14 +12,14 @@ from ingest.common.objects import StoredObject
 
 @dataclass(slots=True)
 class Ignored:
-    """Counts the objects that a listing ignored, and keeps the source of the first one."""
+    """Counts the objects and folders that a listing ignored, and keeps the source of the first one."""
 
     count: int = 0
     first: str = ""
 
-    def add(self, entry: StoredObject) -> None:
+    def add(self, source: str) -> None:
         self.count += 1
-        self.first = self.first or entry.source
+        self.first = self.first or source
 
 
 def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:

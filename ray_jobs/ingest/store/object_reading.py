@@ -5,71 +5,129 @@ This keeps the work deterministic: a task that Ray runs twice gives the same row
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from ingest.common.errors import JobError, ObjectError
+from ingest.common.errors import JobError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
-from ingest.store.object_store import UNREADABLE, explain, file_version, is_s3, s3_client, split_s3
-
-T = TypeVar("T")
-
-READ_ATTEMPTS = 4
-"""Attempts per object. botocore retries requests; a connection that breaks while the body is read is retried here."""
+from ingest.store.content_encoding import decode, encodings
+from ingest.store.object_store import UNREADABLE, file_version, is_s3
+from ingest.store.s3_reading import S3Object, changed
 
 CHUNK_BYTES = 1 << 20
 """Size of the pieces in which an object is saved to disk."""
 
-GONE = {"NoSuchKey", "404"}
-CHANGED = {"PreconditionFailed", "412"}
-FORBIDDEN = {"AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException"}
-"""Error codes that concern one object (its policy, its archive tier, its key) although the bucket may be listed."""
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How objects are read.
+
+    Attributes:
+        source: the source of the run, whose other objects show whether the store answers; by default the object's
+            folder.
+        max_bytes: larger objects fail.
+    """
+
+    source: str = ""
+    max_bytes: float = float("inf")
+
+    def others(self, source: str) -> str:
+        """The URI under which other objects than `source` are found."""
+        return self.source or source[: source.rfind("/") + 1]
+
+    def check_size(self, size: int) -> None:
+        """Raise ObjectError if an object of `size` bytes is too large."""
+        if size > self.max_bytes:
+            raise ObjectError(
+                Failure.TOO_LARGE,
+                f"the size of the object is {size / 1e6:.0f} MB, over the limit of {self.max_bytes / 1e6:.0f} MB",
+                limit=self.max_bytes,
+            )
 
 
-def read_object(source: str, version: str, sleep: Callable[[float], None] = time.sleep) -> bytes:
+DEFAULTS = ReadSettings()
+
+
+def read_object(
+    source: str,
+    version: str,
+    size: int = 0,
+    settings: ReadSettings = DEFAULTS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bytes:
     """The bytes of an object.
 
+    Args:
+        size: its size in bytes according to the listing; 0 if it is not known.
+
     Raises:
-        ObjectError: the object was deleted or changed since it was listed, or may not be read.
+        ObjectError: the object cannot be read, although the store answers: it was deleted, it has changed since it was
+            listed, it is forbidden or broken.
         UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
     """
-    if is_s3(source):
-        return _read_s3(source, version, lambda body: body.read(), sleep)
-    with _listed(source, version) as path:
-        return path.read_bytes()
+    if not is_s3(source):
+        with _listed(source, version, settings) as path:
+            return path.read_bytes()
+    content = b""
+
+    def keep(body: Any) -> int:
+        nonlocal content
+        content = body.read()
+        return len(content)
+
+    encoding = S3Object(source, version, size, settings.others(source), sleep).read(keep)
+    if not encodings(encoding):
+        return content
+    target = io.BytesIO()
+    decode(io.BytesIO(content), target, encoding, settings.max_bytes)
+    return target.getvalue()
 
 
 @contextmanager
-def object_file(source: str, version: str, folder: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[Path]:
+def object_file(
+    source: str,
+    version: str,
+    folder: Path,
+    size: int = 0,
+    settings: ReadSettings = DEFAULTS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Path]:
     """The path of a local file with the object's content; a download goes to disk without being held in memory.
 
     Args:
         folder: where a download is saved.
+        size: as for `read_object`.
 
     Raises:
-        ObjectError: the object was deleted or changed since it was listed (also during the block), or may not be read.
+        ObjectError: as `read_object`; also if a local file changes during the block.
         JobError: the folder has no room for a download.
         UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
     """
     if not is_s3(source):
-        with _listed(source, version) as path:
+        with _listed(source, version, settings) as path:
             yield path
         return
     # The suffix tells decoders what to expect; the rest of a key may not be valid in a file's name.
     target = folder / f"object{Path(source).suffix if source.isprintable() else ''}"
 
-    def save(body: Any) -> None:
+    def save(body: Any) -> int:
         with target.open("wb") as file:
             for chunk in body.iter_chunks(CHUNK_BYTES):
                 file.write(chunk)
+            return file.tell()
 
     try:
-        _read_s3(source, version, save, sleep)
+        encoding = S3Object(source, version, size, settings.others(source), sleep).read(save)
+        if encodings(encoding):
+            encoded = target.rename(folder / "encoded")
+            with encoded.open("rb") as content, target.open("wb") as file:
+                decode(content, file, encoding, settings.max_bytes)
+            encoded.unlink()
     except OSError as error:
         raise JobError(
             f"an object cannot be saved in {folder.parent} of this node to be read ({error.strerror}); free some "
@@ -79,49 +137,34 @@ def object_file(source: str, version: str, folder: Path, sleep: Callable[[float]
 
 
 @contextmanager
-def _listed(source: str, version: str) -> Iterator[Path]:
+def _listed(source: str, version: str, settings: ReadSettings) -> Iterator[Path]:
     """The path of a local file, after a check that before and after the block it has the version that was listed."""
     path = Path(source.removeprefix("file://"))
-    if version == UNREADABLE:
-        raise ObjectError(Failure.NO_SUCH_FILE, "its name is not UTF-8, or it is a link to nothing")
     try:
+        if version == UNREADABLE:
+            path.stat()
+            raise FileNotFoundError
         yield path
-        changed = file_version(path.stat()) != version
-    except FileNotFoundError:
-        raise ObjectError(Failure.VANISHED, "the file was removed after it was listed") from None
+        has_changed = file_version(path.stat()) != version
     except OSError as error:
-        raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
-    if changed:
-        raise _changed()
+        _assert_mounted(settings.source)
+        if not isinstance(error, FileNotFoundError):
+            raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
+        if version == UNREADABLE:
+            raise ObjectError(Failure.NO_SUCH_FILE, "its name is not UTF-8, or it is a link to nothing") from None
+        raise ObjectError(Failure.VANISHED, "the file was removed after it was listed") from None
+    if has_changed:
+        raise changed()
 
 
-def _changed() -> ObjectError:
-    return ObjectError(Failure.CHANGED_DURING_RUN, "the object changed after it was listed")
-
-
-def _read_s3(source: str, version: str, consume: Callable[[Any], T], sleep: Callable[[float], None]) -> T:
-    """Pass the object's body, which is a stream, to `consume`, and return the result."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-    from urllib3.exceptions import HTTPError
-
-    bucket, key = split_s3(source)
-    retrying = Retrying(
-        retry=retry_if_exception_type((HTTPClientError, HTTPError, ConnectionError)),
-        stop=stop_after_attempt(READ_ATTEMPTS),
-        wait=wait_random_exponential(),  # up to 1, 2 and 4 s
-        sleep=sleep,
-        reraise=True,
-    )
+def _assert_mounted(source: str) -> None:
+    """Raise UnreachableError if the folder of the run, in which files were listed, is empty now or is gone."""
+    root = Path(source.removeprefix("file://"))
+    if not source.endswith("/"):
+        return
     try:
-        return retrying(lambda: consume(s3_client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{version}"')["Body"]))
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in GONE:
-            raise ObjectError(Failure.VANISHED, "the object was deleted after it was listed") from None
-        if code in CHANGED:
-            raise _changed() from None
-        if code in FORBIDDEN:
-            raise ObjectError(Failure.FORBIDDEN, f"the object store does not hand it out ({code})") from None
-        raise explain(error, bucket) from None
-    except (BotoCoreError, HTTPError, ConnectionError) as error:
-        raise explain(error, bucket) from None
+        empty, problem = next(root.iterdir(), None) is None, "it is empty now, and was not when the run began"
+    except OSError as error:
+        empty, problem = True, str(error.strerror)
+    if empty:
+        raise UnreachableError(f"folder {str(root)!r} cannot be listed: {problem}; check that it is mounted")

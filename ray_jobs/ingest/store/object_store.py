@@ -20,15 +20,23 @@ from urllib.parse import urlsplit
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
 from ingest.common.text import one_line
+from ingest.store.ignored_names import is_ignored, is_ignored_folder
 from ingest.store.listing import Ignored, sorted_on_disk
+from ingest.store.versions import listed_version
 
 READ_TIMEOUT = 60
 """Seconds without a byte after which a request counts as failed and is retried."""
 
-REFUSED = {
-    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "ExpiredToken",
-    "InvalidToken", "403", "401",
+REQUEST_ATTEMPTS = 5
+"""Attempts per request, with waits of up to 1, 2, 4 and 8 s between them (botocore's mode `standard`)."""
+
+EXPIRED = {
+    "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired",
+    "RequestExpired", "RequestTimeTooSkewed",
 }  # fmt: skip
+"""S3 error codes of credentials that the store accepts for no request at all."""
+
+REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "403", "401"}
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
 
 UNREADABLE = "unreadable"
@@ -97,7 +105,7 @@ def s3_client() -> Any:
                 connect_timeout=5,
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
-                retries={"mode": "standard", "max_attempts": 5},
+                retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
                 # S3-compatible servers rarely have a wildcard DNS name for their buckets.
                 s3={"addressing_style": "path" if custom_endpoint else "auto"},
             ),
@@ -160,19 +168,23 @@ def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None
 
     Args:
         source: as returned by `normalise_source`. For S3 it is a literal prefix of keys; a folder needs a final `/`.
-        suffixes: such as `(".pdf",)`; if empty, all objects are returned.
-        ignored: counts all other objects, before the first object is returned.
+        suffixes: such as `(".pdf",)`; if empty, all objects are returned, except those of `ignored_names`.
+        ignored: counts all other objects and folder markers, before the first object is returned.
 
     Raises:
-        ConfigurationError: the bucket does not exist, or the store refuses the credentials.
+        ConfigurationError: the bucket does not exist, or the store refuses the credentials or cannot list it whole.
         UnreachableError: the store does not answer.
     """
-    listing = _list_s3(source) if is_s3(source) else _list_files(source)
+    ignored = Ignored() if ignored is None else ignored
+    listing = _list_s3(source) if is_s3(source) else _list_files(source, ignored)
+    folder = source.rfind("/") + 1
 
     def is_taken(entry: StoredObject) -> bool:
-        taken = not suffixes or entry.source.lower().endswith(suffixes)
-        if not taken and ignored is not None:
-            ignored.add(entry)
+        is_marker = entry.source.endswith("/")
+        taken = not is_marker and (not suffixes or entry.source.lower().endswith(suffixes))
+        taken = taken and (entry.source == source or not is_ignored(entry.source[folder:]))
+        if not taken:
+            ignored.add(entry.source)
         return taken
 
     return sorted_on_disk(filter(is_taken, listing))
@@ -182,44 +194,72 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, prefix = split_s3(source)
+    count = 0
     try:
         for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
-                if not item["Key"].endswith("/"):  # a folder marker
-                    yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+                yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0))
+            count += len(page.get("Contents", ()))
+            if page.get("IsTruncated") and not page.get("NextContinuationToken"):
+                raise ConfigurationError(
+                    f"the object store {_store_name()} lists only the first {count} objects of {source}, because it "
+                    "does not know version 2 of the S3 listing; update it, or ingest smaller prefixes one by one"
+                )
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
 
 
 def _unlisted(error: OSError) -> None:
-    """Raises UnreachableError: a folder that cannot be listed is not empty, and its files were not deleted."""
+    """Raises a JobError: a folder that cannot be listed is not empty, and its files were not deleted."""
+    if isinstance(error, PermissionError):
+        raise ConfigurationError(
+            f"folder {error.filename!r} cannot be listed: {error.strerror}; allow it to the user of this run, or give "
+            "a --source without it"
+        )
     raise UnreachableError(f"folder {error.filename!r} cannot be listed: {error.strerror}; check that it is mounted")
 
 
-def _list_files(source: str) -> Iterator[StoredObject]:
-    root = Path(source.removeprefix("file://"))
-    files = (
-        [root]
-        if root.is_file()
-        else (Path(folder, name) for folder, _, names in os.walk(root, onerror=_unlisted) for name in names)
-    )
-    for path in files:
-        try:
-            path.as_posix().encode()
-        except UnicodeEncodeError:
-            # Neither the ledger nor a URI can hold a name that is not valid text: the file becomes one failed object.
-            readable = os.fsencode(path).decode(errors="backslashreplace")
-            yield StoredObject(f"file://{readable}", UNREADABLE, 0)
-            continue
+def _paths(root: Path, ignored: Ignored) -> Iterator[Path]:
+    """The files under `root`. Folders of `ignored_names` and linked ones are not entered, and count as one object."""
+    if root.is_file():
+        yield root
+        return
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) or Path(error.filename) == root:
+            _unlisted(error)  # otherwise the folder was removed since its parent was listed
+
+    for folder, folders, names in os.walk(root, onerror=failed):
+        for name in list(folders):
+            if is_ignored_folder(name) or Path(folder, name).is_symlink():
+                folders.remove(name)
+                ignored.add(f"file://{_readable(Path(folder, name))}/")
+        yield from (Path(folder, name) for name in names)
+
+
+def _readable(path: Path) -> str:
+    """A path with the bytes escaped that are not UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _list_files(source: str, ignored: Ignored) -> Iterator[StoredObject]:
+    for path in _paths(Path(source.removeprefix("file://")), ignored):
+        uri = f"file://{_readable(path)}"
         try:
             status = path.stat()
         except OSError:
-            # A dangling link has no size. Reading it fails, which counts as one failed object.
-            yield StoredObject(f"file://{path.as_posix()}", UNREADABLE, 0)
+            # A link to nothing has no size. Reading it fails, which counts as one failed object. Any other file has
+            # been removed since its folder was listed, or reading it will say why it cannot be read.
+            if os.path.lexists(path):
+                yield StoredObject(uri, UNREADABLE, 0)
             continue
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
-            continue
-        yield StoredObject(f"file://{path.as_posix()}", file_version(status), status.st_size)
+            ignored.add(uri)
+        elif uri != f"file://{path.as_posix()}":
+            # Neither the ledger nor a URI can hold a name that is not valid text: the file becomes one failed object.
+            yield StoredObject(uri, UNREADABLE, 0)
+        else:
+            yield StoredObject(uri, file_version(status), status.st_size)
 
 
 def file_version(status: os.stat_result) -> str:

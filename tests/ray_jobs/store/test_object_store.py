@@ -99,7 +99,6 @@ def test_suffixes_match_in_any_letter_case(client, prefix):
 
 
 def test_names_with_other_suffixes_are_counted_and_the_first_is_kept(client, prefix):
-    client.put_object(Bucket=BUCKET, Key=prefix + "folder/", Body=b"")
     for name in ("a.pdf", "b.pdf ", "folder/c"):
         put(client, prefix + name)
     ignored = Ignored()

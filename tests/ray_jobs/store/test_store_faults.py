@@ -11,6 +11,7 @@ from ingest.common.errors import ObjectError, UnreachableError
 from ingest.store import object_store as store_module
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import list_objects, s3_client
+from ingest.store.probe import probe_of
 
 BUCKET = "ray-jobs-faults"
 BODY = bytes(range(256)) * 2000
@@ -52,12 +53,25 @@ def test_a_listing_that_fails_twice_is_retried(proxy, fault):
     assert [entry.source for entry in listed()] == [f"s3://{BUCKET}/a.pdf"]
 
 
+@pytest.fixture
+def one_attempt(proxy, monkeypatch):
+    """Requests are not retried."""
+    monkeypatch.setattr(store_module, "REQUEST_ATTEMPTS", 1)
+    s3_client.cache_clear()
+    probe_of.cache_clear()
+
+
 @pytest.mark.parametrize("fault", ["503", "reset", "truncate"])
-def test_a_read_that_keeps_failing_ends_the_run_and_does_not_blame_the_object(proxy, fault):
-    (entry,) = listed()
-    proxy.add("GET .*a.pdf", fault)
-    with pytest.raises(UnreachableError, match="cannot be reached"):
+@pytest.mark.parametrize(("faulty", "error"), [("a.pdf", ObjectError), ("(a|b).pdf", UnreachableError)])
+def test_a_read_that_keeps_failing_is_blamed_on_the_object_if_another_can_be_read(
+    proxy, one_attempt, object_store, faulty, error, fault
+):
+    object_store.client().put_object(Bucket=BUCKET, Key="b.pdf", Body=BODY)
+    entry, _ = listed()
+    proxy.add(f"GET .*{faulty}", fault)
+    with pytest.raises(error):
         read_object(entry.source, entry.version, sleep=lambda seconds: None)
+    object_store.client().delete_object(Bucket=BUCKET, Key="b.pdf")
 
 
 def test_a_listing_that_keeps_failing_is_not_an_empty_listing(proxy):

@@ -1,0 +1,199 @@
+"""Read one object of an S3 store at the version that was listed, and tell its failure from one of the store."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+from ingest.common.errors import ObjectError
+from ingest.common.failures import Failure
+from ingest.common.text import one_line, printable
+from ingest.store.content_encoding import encodings
+from ingest.store.object_store import EXPIRED, explain, s3_client, split_s3
+from ingest.store.probe import StoreProbe, is_fault, probe_of
+from ingest.store.versions import condition, is_version, listed_version
+
+READ_ATTEMPTS = 4
+"""Attempts per object. botocore retries requests; a connection that breaks while the body is read is retried here, and
+a store that has asked for patience is given more."""
+
+READ_SECONDS = 120.0
+"""No further attempt begins after this time: a store that says nothing lets one attempt take five minutes."""
+
+_ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
+_FORBIDDEN = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidPayer", "403", "401"}
+_CUSTOMER_KEY = re.compile(r"server.side.encryption|customer.{0,20}key|sse-?c\b|encrypted", re.I)
+"""Words of a store that wants the key with which the object was encrypted, which only its owner has (SSE-C)."""
+
+
+def changed() -> ObjectError:
+    """The failure of an object that is not at its listed version any more."""
+    return ObjectError(Failure.CHANGED_DURING_RUN, "the object changed after it was listed")
+
+
+class _BrokenBodyError(Exception):
+    """The content has another length than the listing says."""
+
+
+class _OtherVersionError(Exception):
+    """The answer has another version than the one that was listed."""
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether another attempt may help: the connection broke, the content was wrong, or the store was busy."""
+    from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(error, ClientError):
+        return _status(error) in (429, 503)
+    broken = (HTTPClientError, HTTPError, ConnectionError, IncompleteReadError, FlexibleChecksumError, _BrokenBodyError)
+    return isinstance(error, broken)
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@dataclass(slots=True)
+class S3Object:
+    """One object of an S3 store.
+
+    Attributes:
+        source: its `s3://` URI.
+        version, size: as they were listed; size 0 if it is not known.
+        under: an `s3://` URI under which other objects show whether the store answers.
+        sleep: waits between attempts.
+        began: time of the last attempt to read the object, of `time.monotonic`.
+    """
+
+    source: str
+    version: str
+    size: int
+    under: str
+    sleep: Callable[[float], None]
+    began: float = 0.0
+
+    @property
+    def bucket(self) -> str:
+        return split_s3(self.source)[0]
+
+    @property
+    def key(self) -> str:
+        return split_s3(self.source)[1]
+
+    def read(self, consume: Callable[[Any], int]) -> str:
+        """Pass the object's body, which is a stream, to `consume`, which returns the number of its bytes.
+
+        Returns:
+            The Content-Encoding.
+
+        Raises:
+            ObjectError: the object cannot be read, although the store answers.
+            UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+        from urllib3.exceptions import HTTPError
+
+        probe = probe_of(self.under)
+        try:
+            encoding = self._read_version(consume)
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise explain(error, self.bucket) from None
+        except ClientError as error:
+            raise self._refused(error, probe) from None
+        except (BotoCoreError, HTTPError, ConnectionError, _BrokenBodyError) as error:
+            probe.assert_delivers(self.key, self.began, error)
+            raise ObjectError(
+                Failure.UNREADABLE,
+                f"its content does not arrive whole, although the store answers ({one_line(error, 160)})",
+            ) from None
+        probe.has_read(self.key)
+        return encoding
+
+    def _read_version(self, consume: Callable[[Any], int]) -> str:
+        from botocore.exceptions import ClientError
+
+        retrying = Retrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_attempt(READ_ATTEMPTS) | stop_after_delay(READ_SECONDS),
+            wait=wait_random_exponential(),  # up to 1, 2 and 4 s
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, consume, checked=True)
+        except _OtherVersionError:
+            pass
+        except ClientError as error:
+            if _status(error) != 412:
+                raise
+        # Some stores list another ETag than the one that they compare with If-Match, or answer with (SeaweedFS 3.97
+        # for objects of earlier releases). Then only the listing tells whether the object has changed.
+        if self._is_listed():
+            encoding = retrying(self._attempt, consume, checked=False)
+            if self._is_listed():
+                return encoding
+        raise changed()
+
+    def _attempt(self, consume: Callable[[Any], int], checked: bool) -> str:
+        self.began = time.monotonic()
+        arguments = condition(self.version) if checked else {}
+        answer = s3_client().get_object(Bucket=self.bucket, Key=self.key, **arguments)
+        with closing(answer["Body"]) as body:
+            if checked and not is_version(self.version, answer):
+                raise _OtherVersionError
+            length = consume(body)
+        encoding = str(answer.get("ContentEncoding", ""))
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        # Google's store decompresses objects on their way unless it is asked not to.
+        is_stored = not encodings(encoding) and not encodings(headers.get("x-goog-stored-content-encoding"))
+        is_vouched_for = answer.get("ContentLength") is not None and answer.get("ETag")
+        if is_stored and self.size and length != self.size and not is_vouched_for:
+            raise _BrokenBodyError(f"{length} bytes instead of {self.size}")
+        return encoding
+
+    def _is_listed(self) -> bool:
+        """Whether the listing has the object at its version."""
+        page = s3_client().list_objects_v2(Bucket=self.bucket, Prefix=self.key)
+        return any(
+            item["Key"] == self.key and listed_version(item) == self.version for item in page.get("Contents", ())
+        )
+
+    def _refused(self, error: Any, probe: StoreProbe) -> Exception:
+        """The error to raise for an answer that is an error."""
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        text = f"{code} {error.response.get('Error', {}).get('Message', '')}"
+        if code in EXPIRED or code == "NoSuchBucket":
+            return explain(error, self.bucket)
+        if is_fault(error):
+            probe.assert_delivers(self.key, self.began, error)
+            return ObjectError(
+                Failure.UNREADABLE, f"every request for it is answered by {code}, although the store answers others"
+            )
+        if _status(error) == 404:
+            return ObjectError(
+                Failure.VANISHED, "the object was deleted after it was listed, or the store cannot find it by its name"
+            )
+        if code in _ARCHIVED:
+            return ObjectError(Failure.ARCHIVED, f"it is in an archive tier ({code})")
+        probe.assert_accepts()
+        if "kms" in text.lower():
+            return ObjectError(Failure.FORBIDDEN, f"the key that encrypts it cannot be used ({code})")
+        if _CUSTOMER_KEY.search(text):
+            return ObjectError(
+                Failure.FORBIDDEN,
+                f"{printable(self.key)} is encrypted with a key of its owner's (SSE-C), without which the object store "
+                f"does not hand it out ({code})",
+            )
+        if code in _FORBIDDEN:
+            return ObjectError(Failure.FORBIDDEN, f"the object store does not hand it out ({code})")
+        if code == "SignatureDoesNotMatch":
+            problem = "the object store, or a proxy before it, reads its name differently (SignatureDoesNotMatch)"
+            return ObjectError(Failure.UNREADABLE, problem)
+        return ObjectError(Failure.UNREADABLE, f"the object store refuses to hand it out ({one_line(error, 160)})")

@@ -1,0 +1,172 @@
+"""A stub of an S3 store for the answers that a real store does not give on demand. It checks no signature."""
+
+import email.utils
+import hashlib
+import threading
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from xml.sax.saxutils import escape
+
+MODIFIED = 1_760_000_000
+
+
+@dataclass
+class Stored:
+    """An object.
+
+    Attributes:
+        fault: `(status, code, message)` of every GET, or `break`: its content always breaks off.
+        headers: more headers of every answer; an empty one is left out.
+        sent: what is sent instead of `body`, which listings describe.
+    """
+
+    body: bytes
+    fault: tuple[int, str, str] | str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    modified: int = MODIFIED
+    sent: bytes | None = None
+
+    @property
+    def etag(self) -> str:
+        return f'"{hashlib.md5(self.body).hexdigest()}"'
+
+
+class S3Stub:
+    """Serves `objects`, by key, of one bucket at `url`; one request per connection, a thread each.
+
+    Attributes:
+        etag: what becomes of an ETag in listings and answers; an empty one is left out.
+        if_match: what GetObject takes for the header If-Match.
+        listing_fault: `(status, code, message)` of every listing.
+        page: the number of keys in a page of a listing.
+        continues: whether a cut listing says how to go on.
+        before_get: called with the key of every GetObject.
+        requests: "METHOD /path?query" of every request.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                stub._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def reset(self) -> None:
+        """An empty store without faults."""
+        self.objects: dict[str, Stored] = {}
+        self.etag: Callable[[str], str] = str
+        self.if_match: Callable[[str | None], str | None] = lambda value: value
+        self.listing_fault: tuple[int, str, str] | None = None
+        self.page = 1000
+        self.continues = True
+        self.requests: list[str] = []
+        self.before_get: Callable[[str], None] = lambda key: None
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which a client finds the stub."""
+        return {
+            "AWS_ACCESS_KEY_ID": "AKIASTUB", "AWS_SECRET_ACCESS_KEY": "stub-secret", "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+
+    def put(self, key: str, body: bytes = b"content", fault: tuple[int, str, str] | str = "", **headers: str) -> None:
+        self.objects[key] = Stored(body, fault, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def gets(self, key: str) -> int:
+        """The number of requests for the object so far."""
+        return sum(request.partition("?")[0].endswith(f"/{urllib.parse.quote(key)}") for request in self.requests)
+
+    def listings(self) -> int:
+        return sum("list-type=2" in request for request in self.requests)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.requests.append(f"{request.command} {request.path}")
+        path, _, query = request.path.partition("?")
+        values = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        if "list-type" in values:
+            self._list(request, values)
+            return
+        key = urllib.parse.unquote(path).split("/", 2)[2]
+        self.before_get(key)
+        found = self.objects.get(key)
+        if found is None:
+            _fail(request, (404, "NoSuchKey", "The specified key does not exist."))
+        elif isinstance(found.fault, tuple):
+            _fail(request, found.fault)
+        elif self.if_match(request.headers.get("If-Match")) not in (None, self.etag(found.etag)):
+            _fail(request, (412, "PreconditionFailed", "no match"))
+        else:
+            self._send(request, found)
+
+    def _send(self, request: BaseHTTPRequestHandler, found: Stored) -> None:
+        body = found.body if found.sent is None else found.sent
+        body = body[:1] if request.headers.get("Range") == "bytes=0-0" else body
+        headers = {
+            "Content-Length": str(len(body)),
+            "Last-Modified": email.utils.formatdate(found.modified, usegmt=True),
+        }
+        if etag := self.etag(found.etag):
+            headers["ETag"] = etag
+        request.send_response(200)
+        for name, value in {**headers, **found.headers}.items():
+            if value:
+                request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body[: len(body) // 2] if found.fault == "break" else body)
+
+    def _list(self, request: BaseHTTPRequestHandler, values: dict[str, str]) -> None:
+        if self.listing_fault:
+            _fail(request, self.listing_fault)
+            return
+        keys = sorted(key for key in self.objects if key.startswith(values.get("prefix", "")))
+        start = int(values.get("continuation-token", 0))
+        shown = keys[start : start + self.page]
+        parts = [
+            f"<Contents><Key>{escape(urllib.parse.quote(key, safe='/'))}</Key><Size>{len(found.body)}</Size>"
+            f"<LastModified>{email.utils.formatdate(found.modified, usegmt=True)}</LastModified>"
+            + (f"<ETag>{escape(etag)}</ETag>" if (etag := self.etag(found.etag)) else "")
+            + "</Contents>"
+            for key in shown
+            for found in [self.objects[key]]
+        ]
+        cut = start + self.page < len(keys)
+        parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated><EncodingType>url</EncodingType>")
+        if cut and self.continues:
+            parts.append(f"<NextContinuationToken>{start + self.page}</NextContinuationToken>")
+        _send_xml(request, 200, f"<ListBucketResult>{''.join(parts)}</ListBucketResult>")
+
+
+def _fail(request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
+    status, code, message = fault
+    _send_xml(request, status, f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>")
+
+
+def _send_xml(request: BaseHTTPRequestHandler, status: int, text: str) -> None:
+    body = f'<?xml version="1.0" encoding="UTF-8"?>{text}'.encode()
+    request.send_response(status)
+    request.send_header("Content-Type", "application/xml")
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)

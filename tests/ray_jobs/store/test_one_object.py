@@ -1,0 +1,335 @@
+"""An answer about one object fails that object; the run ends only when the store as a whole does not answer."""
+
+import gzip
+import os
+import zlib
+
+import boto3
+import pytest
+
+from embedded.s3_stub import S3Stub
+from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
+from ingest.store import object_store as store_module
+from ingest.store.listing import Ignored
+from ingest.store.object_reading import ReadSettings, object_file, read_object
+from ingest.store.object_store import list_objects, s3_client
+from ingest.store.probe import probe_of
+
+ROOT = "s3://bucket/day/"
+SETTINGS = ReadSettings(ROOT, 1_000_000)
+SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A stub that the client under test takes for the store. Requests are not retried, so that no test waits."""
+    with S3Stub() as stub, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**stub.environment(), "AWS_EC2_METADATA_DISABLED": "true"}.items():
+            patch.setenv(name, value)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, os.devnull)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        patch.setattr(store_module, "REQUEST_ATTEMPTS", 1)
+        s3_client.cache_clear()
+        yield stub
+        s3_client.cache_clear()
+
+
+@pytest.fixture
+def stub(server):
+    """A store with three good objects."""
+    server.reset()
+    probe_of.cache_clear()
+    for name in ("a.pdf", "b.pdf", "c.pdf"):
+        server.put(f"day/{name}", name.encode() * 100)
+    return server
+
+
+def listed(name="", ignored=None):
+    return [entry for entry in list_objects(ROOT, (".pdf",), ignored) if entry.source.endswith(name)]
+
+
+def read(name, **settings):
+    (entry,) = listed(name)
+    return read_object(entry.source, entry.version, entry.size, ReadSettings(ROOT, **settings), lambda seconds: None)
+
+
+def failed(name):
+    with pytest.raises(ObjectError) as caught:
+        read(name)
+    assert caught.value.failure.stage == "read"
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ((400, "InvalidRequest", SSE_C), "Forbidden"),
+        ((400, "ResourceIsEncryptedWithCustomerEncryptionKey", "no"), "Forbidden"),
+        ((400, "KMS.KMSInvalidStateException", "arn:key is pending deletion"), "Forbidden"),
+        ((403, "AccessDenied", "not authorized to perform: kms:Decrypt"), "Forbidden"),
+        ((403, "AccessDenied", "Access Denied"), "Forbidden"),
+        ((403, "InvalidObjectState", "The operation is not valid for the object's storage class"), "Archived"),
+        ((403, "SignatureDoesNotMatch", "The request signature does not match"), "Unreadable"),
+        ((404, "NoSuchKey", "no"), "Vanished"),
+        ((405, "MethodNotAllowed", "no"), "Unreadable"),
+        ((301, "PermanentRedirect", "elsewhere"), "Unreadable"),
+        ((400, "SomethingNew", "no"), "Unreadable"),
+        ((451, "UnavailableForLegalReasons", "no"), "Unreadable"),
+        ((500, "InternalError", "We encountered an internal error"), "Unreadable"),
+        ((503, "SlowDown", "Please reduce your request rate"), "Unreadable"),
+        ("break", "Unreadable"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else value,
+)
+def test_an_answer_about_one_object_fails_that_object(stub, answer, failure):
+    stub.objects["day/b.pdf"].fault = answer
+    assert failed("b.pdf").failure == failure
+    assert read("c.pdf") == b"c.pdf" * 100
+
+
+def test_the_sentence_about_a_key_of_the_owners_says_so(stub):
+    stub.objects["day/b.pdf"].fault = (400, "InvalidRequest", SSE_C)
+    assert "day/b.pdf is encrypted with a key of its owner's (SSE-C)" in failed("b.pdf").message
+
+
+def test_objects_that_are_refused_cost_one_listing_for_all_of_them(stub):
+    entries = listed()
+    for entry in entries:
+        stub.objects[entry.source.removeprefix("s3://bucket/")].fault = (403, "AccessDenied", "no")
+    before = stub.listings()
+    for entry in entries:
+        with pytest.raises(ObjectError):
+            read_object(entry.source, entry.version, entry.size, SETTINGS)
+    assert stub.listings() == before + 1
+
+
+def test_a_broken_object_costs_no_probe_if_another_has_been_read_meanwhile(stub):
+    stub.objects["day/b.pdf"].fault = "break"
+    stub.before_get = lambda key: probe_of(ROOT).has_read("day/a.pdf")
+    failed("b.pdf")
+    assert stub.listings() == 1
+    assert stub.gets("day/a.pdf") == stub.gets("day/c.pdf") == 0
+
+
+@pytest.mark.parametrize("fault", [(500, "InternalError", "no"), (503, "SlowDown", "no"), "break"], ids=str)
+def test_if_no_other_object_can_be_read_the_store_is_away(stub, fault):
+    for found in stub.objects.values():
+        found.fault = fault
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        read("b.pdf")
+
+
+def test_objects_that_are_forbidden_say_nothing_about_the_disks_of_the_store(stub):
+    stub.objects["day/a.pdf"].fault = stub.objects["day/c.pdf"].fault = (403, "AccessDenied", "no")
+    stub.objects["day/b.pdf"].fault = (500, "InternalError", "no")
+    assert failed("b.pdf").failure == "Unreadable"
+
+
+def test_the_only_object_of_a_store_that_lists_is_to_blame(stub):
+    stub.objects = {"day/b.pdf": stub.objects["day/b.pdf"]}
+    stub.objects["day/b.pdf"].fault = (500, "InternalError", "no")
+    assert failed("b.pdf").failure == "Unreadable"
+
+
+def test_a_store_that_no_longer_lists_ends_the_run(stub):
+    (entry,) = listed("b.pdf")
+    stub.objects["day/b.pdf"].fault = stub.listing_fault = (503, "ServiceUnavailable", "down")
+    with pytest.raises(UnreachableError):
+        read_object(entry.source, entry.version, entry.size, SETTINGS, lambda seconds: None)
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch"])
+def test_credentials_that_end_in_the_middle_of_a_run_end_the_run(stub, code):
+    (entry,) = listed("b.pdf")
+    stub.objects["day/b.pdf"].fault = stub.listing_fault = (403, code, "no")
+    with pytest.raises(ConfigurationError, match="refuses these credentials"):
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+
+
+ODD_KEYS = [
+    "a//b.pdf", "/a.pdf", "./x.pdf", "../x.pdf", "a/../b.pdf", "a/./b.pdf", " a.pdf", "a /b .pdf", "a%2Fb.pdf",
+    "a+b.pdf", "a?b.pdf", "a#b.pdf", "a\nb.pdf", "a\tb.pdf", "a\\b.pdf", "a&amp;b.pdf", "e\u0301.pdf", "\u00e9.pdf",
+    "🙂.pdf", "文/报告.pdf", "\u200fa.pdf", "%.pdf", "a%zz.pdf", "a'\"b.pdf", "x" * 1016 + ".pdf", "é" * 508 + ".pdf",
+]  # fmt: skip
+
+
+def test_every_odd_key_is_listed_and_read_as_it_is(stub):
+    stub.objects.clear()
+    for key in ODD_KEYS:
+        stub.put(f"day/{key}", key.encode())
+    entries = listed()
+    assert sorted(entry.source.removeprefix(ROOT) for entry in entries) == sorted(ODD_KEYS)
+    for entry in entries:
+        assert read_object(entry.source, entry.version, entry.size, SETTINGS).decode() == entry.source[len(ROOT) :]
+
+
+# --- versions
+
+
+@pytest.mark.parametrize(
+    ("etag", "version"),
+    [
+        (lambda etag: etag, lambda md5: md5),
+        (lambda etag: f"W/{etag}", lambda md5: f"W/{md5}"),
+        (lambda etag: etag.strip('"'), lambda md5: md5),
+        (lambda etag: "", lambda md5: "500@1760000000"),
+        (lambda etag: '""', lambda md5: "500@1760000000"),
+    ],
+    ids=["strong", "weak", "unquoted", "none", "empty"],
+)
+def test_an_object_with_any_etag_or_none_is_read_at_its_version_and_noticed_when_it_changes(stub, etag, version):
+    stub.etag = etag
+    (entry,) = listed("b.pdf")
+    assert entry.version == version(stub.objects["day/b.pdf"].etag.strip('"'))
+    assert read("b.pdf") == b"b.pdf" * 100
+    stub.put("day/b.pdf", b"other content")
+    with pytest.raises(ObjectError) as caught:
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+    assert caught.value.failure == "ChangedDuringRun"
+
+
+def test_a_long_etag_becomes_a_version_that_milvus_can_hold(stub):
+    stub.etag = lambda etag: f'"{etag[1:-1] * 10}"'
+    (entry,) = listed("b.pdf")
+    assert len(entry.version) <= 128
+    assert read("b.pdf") == b"b.pdf" * 100
+
+
+def test_an_overwritten_object_of_the_same_size_is_noticed_by_its_time(stub):
+    stub.etag = lambda etag: ""
+    (entry,) = listed("b.pdf")
+    stub.objects["day/b.pdf"].modified += 60
+    assert listed("b.pdf") != [entry]
+    with pytest.raises(ObjectError) as caught:
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+    assert caught.value.failure == "ChangedDuringRun"
+
+
+def test_a_store_that_ignores_if_match_does_not_pass_off_a_new_version(stub):
+    stub.if_match = lambda value: None
+    (entry,) = listed("b.pdf")
+    stub.put("day/b.pdf", b"other content")
+    with pytest.raises(ObjectError) as caught:
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+    assert caught.value.failure == "ChangedDuringRun"
+
+
+def test_an_object_whose_etag_differs_between_listing_and_reading_is_read(stub):
+    (entry,) = listed("b.pdf")
+    stub.objects["day/b.pdf"].fault = ""
+    stub.objects["day/b.pdf"].headers["ETag"] = '"of-the-parts-1"'
+    stub.if_match = lambda value: None
+    assert read_object(entry.source, entry.version, entry.size, SETTINGS) == b"b.pdf" * 100
+
+
+def test_a_store_whose_if_match_never_matches_is_read(stub):
+    (entry,) = listed("b.pdf")
+    stub.if_match = lambda value: value and '"of something else"'
+    assert read_object(entry.source, entry.version, entry.size, SETTINGS) == b"b.pdf" * 100
+
+
+# --- content
+
+
+def test_a_content_without_a_length_that_ends_early_is_not_taken_for_the_object(stub):
+    stub.objects["day/b.pdf"].headers = {"Content-Length": "", "Connection": "close"}
+    (entry,) = listed("b.pdf")
+    assert read("b.pdf") == b"b.pdf" * 100
+    with pytest.raises(ObjectError, match="500 bytes instead of 501"):
+        read_object(entry.source, entry.version, 501, SETTINGS, lambda seconds: None)
+
+
+def test_a_page_of_a_proxy_instead_of_the_object_is_not_taken_for_it(stub):
+    stub.if_match = lambda value: None
+    stub.objects["day/b.pdf"].sent = b"<html>blocked</html>"
+    stub.objects["day/b.pdf"].headers["ETag"] = ""
+    assert "20 bytes instead of 500" in failed("b.pdf").message
+
+
+def test_a_wrong_checksum_fails_the_object(stub):
+    stub.objects["day/b.pdf"].headers = {"x-amz-checksum-crc32": "AAAAAA=="}
+    assert failed("b.pdf").failure == "Unreadable"
+
+
+PLAIN = b"%PDF-1.7 plain " * 1000
+RAW = zlib.compressobj(wbits=-15)
+
+
+@pytest.mark.parametrize(
+    ("stored", "encoding"),
+    [
+        (gzip.compress(PLAIN), "gzip"),
+        (gzip.compress(PLAIN), "GZIP"),
+        (gzip.compress(PLAIN), "aws-chunked,gzip"),
+        (gzip.compress(PLAIN[:5000]) + gzip.compress(PLAIN[5000:]), "gzip"),
+        (gzip.compress(PLAIN) + b"\0" * 512, "gzip"),
+        (zlib.compress(PLAIN), "deflate"),
+        (RAW.compress(PLAIN) + RAW.flush(), "deflate"),
+        (PLAIN, "gzip"),
+        (PLAIN, "identity"),
+        (PLAIN, "aws-chunked"),
+        (PLAIN, "utf-8"),
+    ],
+    ids=["gzip", "GZIP", "chunked gzip", "members", "padded", "deflate", "raw", "false", "none", "aws", "utf-8"],
+)
+def test_a_content_encoding_is_undone(stub, tmp_path, stored, encoding):
+    stub.put("day/b.pdf", stored, Content_Encoding=encoding)
+    assert read("b.pdf") == PLAIN
+    (entry,) = listed("b.pdf")
+    with object_file(entry.source, entry.version, tmp_path, entry.size, SETTINGS) as path:
+        assert path.read_bytes() == PLAIN
+        assert path.suffix == ".pdf"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "encoding", "failure"),
+    [
+        (gzip.compress(PLAIN)[:-20], "gzip", "Damaged"),
+        (gzip.compress(PLAIN)[:100] + b"\xff" * 100, "gzip", "Damaged"),
+        (PLAIN, "br", "UnknownEncoding"),
+        (PLAIN, "gzip, gzip", "UnknownEncoding"),
+        (gzip.compress(bytes(2_000_000)), "gzip", "TooLarge"),
+    ],
+    ids=["cut", "broken", "br", "twice", "bomb"],
+)
+def test_a_content_encoding_that_cannot_be_undone_fails_the_object(stub, stored, encoding, failure):
+    stub.put("day/b.pdf", stored, Content_Encoding=encoding)
+    with pytest.raises(ObjectError) as caught:
+        read("b.pdf", max_bytes=1_000_000)
+    assert caught.value.failure == failure
+
+
+# --- listings
+
+
+def test_by_products_of_programs_and_folder_markers_are_ignored_and_counted(stub):
+    stub.objects.clear()
+    names = ["._a.pdf", "__MACOSX/._a.pdf", "__MACOSX/a.pdf", "~$a.pdf", ".~lock.a.pdf", "@eaDir/a.pdf", "trail/",
+             "_temporary/0/a.pdf", "x/.Trash-1000/a.pdf", "a.pdf.part", "a.pdf.crdownload", ".DS_Store", "Thumbs.db",
+             "_SUCCESS", "x_$folder$", "folder.pdf/"]  # fmt: skip
+    for name in ["a.pdf", "B.PDF", "x/__MACOSX.pdf", *names]:
+        stub.put(f"day/{name}")
+    ignored = Ignored()
+    assert [entry.source.removeprefix(ROOT) for entry in listed(ignored=ignored)] == [
+        "B.PDF", "a.pdf", "x/__MACOSX.pdf"
+    ]  # fmt: skip
+    assert ignored.count == len(names)
+
+
+def test_a_folder_that_the_source_names_is_not_ignored(stub):
+    stub.put("day/@eaDir/a.pdf")
+    assert len(list(list_objects("s3://bucket/day/@eaDir/", (".pdf",)))) == 1
+
+
+def test_a_listing_of_several_pages_is_whole(stub):
+    stub.page = 2
+    assert len(listed()) == 3
+
+
+def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whole(stub):
+    stub.page, stub.continues = 2, False
+    with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
+        listed()
