@@ -79,7 +79,7 @@ def vectors(row):
 
 def vector(text):
     """A vector that depends on nothing but the text."""
-    return np.random.default_rng(list(text.encode())).random(DIMENSION, np.float32)
+    return np.random.default_rng(list(text.encode(errors="surrogatepass"))).random(DIMENSION, np.float32)
 
 
 def part(source, version, content, change=Change.NEW, attempts=0, first=0, total=None):

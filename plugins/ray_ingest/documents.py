@@ -14,7 +14,8 @@ Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` r
 `<ingest_source_root>/{pipeline}/2026-01-31/`.
 
 * **A run failed.** The last lines of the task's log hold one sentence with the reason and the remedy. Exit code 4 (a
-  store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad files) are not.
+  store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad
+  or missing files) are not.
 * **Files failed, and the cause is fixed:** trigger the Dag `retry_failed` with their prefix.
 * **Run a day again:** clear its task. Unchanged files are skipped, so it costs little; nothing is doubled.
 * **Run past days:** `airflow backfill create --dag-id ingest_{pipeline} --from-date 2026-01-01 --to-date 2026-01-31`

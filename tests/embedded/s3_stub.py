@@ -42,6 +42,7 @@ class S3Stub:
         etag: what becomes of an ETag in listings and answers; an empty one is left out.
         if_match: what GetObject takes for the header If-Match.
         listing_fault: `(status, code, message)` of every listing.
+        before_page: called with the number of a page's first key; returns a fault for that page, or None.
         page: the number of keys in a page of a listing.
         continues: whether a cut listing says how to go on.
         before_get: called with the key of every GetObject.
@@ -70,6 +71,7 @@ class S3Stub:
         self.etag: Callable[[str], str] = str
         self.if_match: Callable[[str | None], str | None] = lambda value: value
         self.listing_fault: tuple[int, str, str] | None = None
+        self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
         self.continues = True
         self.requests: list[str] = []
@@ -137,11 +139,11 @@ class S3Stub:
         request.wfile.write(body[: len(body) // 2] if found.fault == "break" else body)
 
     def _list(self, request: BaseHTTPRequestHandler, values: dict[str, str]) -> None:
-        if self.listing_fault:
-            _fail(request, self.listing_fault)
+        start = int(values.get("continuation-token", 0))
+        if fault := self.listing_fault or self.before_page(start):
+            _fail(request, fault)
             return
         keys = sorted(key for key in self.objects if key.startswith(values.get("prefix", "")))
-        start = int(values.get("continuation-token", 0))
         shown = keys[start : start + self.page]
         parts = [
             f"<Contents><Key>{escape(urllib.parse.quote(key, safe='/'))}</Key><Size>{len(found.body)}</Size>"

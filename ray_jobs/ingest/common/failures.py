@@ -64,6 +64,8 @@ class Failure(StrEnum):
     UNKNOWN_CODEC = "UnknownCodec", Stage.PARSE, False, "convert it, for example to MP4 with H.264 and AAC"
     TOO_LONG = "TooLong", Stage.PARSE, False, "raise --max-media-seconds to process it"
     MODEL_ERROR = "ModelError", Stage.TRANSCRIBE, True, "check the model and the log of its node"
+    NOT_STORABLE = "NotStorable", Stage.WRITE, False, "shorten it, or split it into several files"
+    INVALID_VECTOR = "InvalidVector", Stage.WRITE, True, "check the model, and its precision on the GPUs"
     INTERRUPTED = "Interrupted", Stage.WRITE, True, "the next run processes it again"
     ROWS_LOST = "RowsLost", Stage.MAINTAIN, False, "run maintain.py with --mend, and then the pipeline"
     ENTRY_LOST = "EntryLost", Stage.MAINTAIN, False, "run maintain.py with --mend, and then the pipeline"

@@ -16,6 +16,8 @@ A failed object has no rows: step 3 deletes those of its earlier version, which 
 While the failure may be temporary and a retry is due, the rows stay: searches should not miss a document because of an
 outage.
 
+An object whose rows Milvus refuses fails (`ingest.ledger.storable`), and step 3 deletes the rows that were written.
+
 An object that is too large for one write comes in parts. The writer that finds all of its rows acknowledged does steps
 2 and 3; if two writers find that at once, both do the same thing.
 """
@@ -23,8 +25,9 @@ An object that is too large for one write comes in parts. The writer that finds 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,45 +36,23 @@ import numpy as np
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_ids
+from ingest.ledger.batches import BATCH_ROWS, SOURCES_PER_QUERY, batched_by_bytes
 from ingest.ledger.diff import Change
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.storable import REFUSALS, failed, is_storable, refusal, upsert_by_object
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal_list
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-BATCH_BYTES = 16 << 20
-"""Bytes per request. A Milvus server refuses more than 64 MiB (its gRPC limit), and pymilvus does not retry that."""
-
-BATCH_ROWS = 1000
-SOURCES_PER_QUERY = 200
-
 _Found = list[tuple[int, str]]
 """Rows of an object, as (index of the collection, id)."""
 
 INTERRUPTED = ObjectError(Failure.INTERRUPTED, "the object is being written, or was when its run was interrupted")
 """The failure of an object in the ledger while its rows are written for the first time."""
-
-
-def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Split rows into batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes, with at least one row each."""
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        row_size = 256 + sum(
-            value.nbytes if isinstance(value, np.ndarray) else len(value.encode()) if isinstance(value, str) else 8
-            for value in row.values()
-        )
-        if batch and (len(batch) == BATCH_ROWS or size + row_size > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += row_size
-    if batch:
-        yield batch
 
 
 def _is_retried(part: ObjectPart) -> bool:
@@ -93,18 +74,30 @@ class ObjectWriter:
         """
         outcome = ObjectOutcomes()
         self._check_lease()
-        announced = {part.source: part for part in parts if part.change is Change.NEW and part.rows}
+        known = self._refused_elsewhere(parts)
+        parts = [part for part in parts if part.source not in known]
+        refused = {part.source: failure for part in parts if (failure := refusal(part))}
+        written = [part for part in parts if part.source not in refused]
+        announced = {part.source: part for part in written if part.change is Change.NEW and part.rows}
         zeros = np.zeros(self._target.ledger_dimension, np.float32)
         self._upsert_ledger(self._ledger_row(replace(part, failure=INTERRUPTED), zeros) for part in announced.values())
         for index, collection in enumerate(self._target.collections):
-            for batch in batched_by_bytes(
-                row for part in parts if part.collection == index for row in self._rows(part)
-            ):
-                self._client.upsert(collection, batch, timeout=TIMEOUT)
-                outcome.rows_written += len(batch)
+            upsert = partial(self._client.upsert, collection, timeout=TIMEOUT)
+            rows = (row for part in written if part.collection == index for row in self._rows(part))
+            for batch in batched_by_bytes(rows):
+                failures = upsert_by_object(upsert, batch)
+                refused |= failures
+                outcome.rows_written += sum(row["source"] not in failures for row in batch)
+        parts = [failed(part, refused[part.source]) if part.source in refused else part for part in parts]
+        self._finish(parts, refused.keys(), outcome)
+        # Another writer may have found rows of the object that are refused, and deleted all others before these came.
+        incomplete = self._refused_elsewhere([part for part in parts if part.failure is None])
+        self._delete_rows(self._own_rows(part) for part in parts if part.source in incomplete)
+        return outcome
+
+    def _finish(self, parts: Sequence[ObjectPart], refused: Collection[str], outcome: ObjectOutcomes) -> None:
+        """Do steps 2 and 3 for the objects that are complete or have failed."""
         finished = self._finished(parts)
-        if not finished:
-            return outcome
         stale = self._other_rows(
             [
                 part
@@ -112,21 +105,25 @@ class ObjectWriter:
                 if (part.change is not Change.NEW or self._target.clean_new) and not _is_retried(part)
             ]
         )
-        entries = [self._ledger_row(part, self._mean(part, parts)) for part in finished.values()]
+        unfinished = {*stale, *refused}
+        entries = [
+            self._ledger_row(part, self._mean(part, parts)) for part in finished.values() if is_storable(part.source)
+        ]
         self._upsert_ledger(
-            {**entry, "metadata": {**entry["metadata"], UNFINISHED: True}} if entry["source"] in stale else entry
+            {**entry, "metadata": {**entry["metadata"], UNFINISHED: True}} if entry["source"] in unfinished else entry
             for entry in entries
         )
-        if stale:
+        if unfinished:
             self._check_lease()
             outcome.rows_deleted += self._delete_rows(stale.values())
-            self._upsert_ledger(entry for entry in entries if entry["source"] in stale)
+            # Only now: a writer that sees the entry of step 2 deletes its rows of the object itself.
+            outcome.rows_deleted += self._delete_rows(self._own_rows(finished[source]) for source in refused)
+            self._upsert_ledger(entry for entry in entries if entry["source"] in unfinished)
         for part in finished.values():
             if part.failure is None:
                 outcome.succeed(part.source, part.total, part.metadata)
             else:
                 outcome.fail(part.source, part.failure)
-        return outcome
 
     def remove(self, sources: Iterable[str]) -> tuple[int, int]:
         """Remove objects that left the store: first their rows, then their ledger rows.
@@ -181,6 +178,34 @@ class ObjectWriter:
 
     def _is_stored(self, part: ObjectPart) -> bool:
         return sum(len(rows) for index in self._indices() for rows in self._stored(part, index, "id")) == part.total
+
+    def _refused_elsewhere(self, parts: Sequence[ObjectPart]) -> set[str]:
+        """The sources of the objects that are not complete here, and that another writer of this run has refused."""
+        here: Counter[str] = Counter()
+        for part in parts:
+            here[part.source] += len(part.rows)
+        sources = sorted({part.source for part in parts if here[part.source] < part.total})
+        versions = {part.source: part.version for part in parts}
+        found = [
+            row
+            for start in range(0, len(sources), SOURCES_PER_QUERY)
+            for row in self._client.query(
+                self._target.ledger, filter=f"source in {literal_list(sources[start : start + SOURCES_PER_QUERY])}",
+                output_fields=["source", "version", "fingerprint", "run_id", "error_type"],
+                consistency_level="Strong", timeout=TIMEOUT,
+            )
+        ]  # fmt: skip
+        return {
+            row["source"] for row in found
+            if row["error_type"] in REFUSALS and row["version"] == versions[row["source"]]
+            and (row["fingerprint"], row["run_id"]) == (self._target.fingerprint, self._target.run_id)
+        }  # fmt: skip
+
+    def _own_rows(self, part: ObjectPart) -> _Found:
+        """The object's rows of this version that are stored."""
+        return [
+            (index, row["id"]) for index in self._indices() for rows in self._stored(part, index, "id") for row in rows
+        ]
 
     def _indices(self) -> range:
         return range(len(self._target.collections))

@@ -20,10 +20,10 @@ from ingest.common.failures import Failure, is_retried
 from ingest.common.identity import row_id
 from ingest.common.text import printable
 from ingest.common.waiting import SECONDS_BETWEEN_LINES
+from ingest.ledger.batches import BATCH_ROWS, SOURCES_PER_QUERY
 from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.lease import Lease
 from ingest.ledger.outcomes import ObjectOutcomes
-from ingest.ledger.writer import BATCH_ROWS, SOURCES_PER_QUERY
 from ingest.maintenance.report import ORPHANS_IN_WORDS, MaintenanceOptions, MaintenanceReport, Orphan
 from ingest.milvus.client import PAGE, TIMEOUT, query_pages
 from ingest.milvus.expressions import literal, literal_list

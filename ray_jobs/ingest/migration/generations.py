@@ -165,8 +165,25 @@ def start_migration(client: MilvusClient, names: Names, dimension: int) -> None:
     ensure_sources(client, names.staging, dimension)
 
 
-def count_disagreements(client: MilvusClient, names: Names, source: str, listed_all: bool) -> tuple[int, str]:
-    """The number of objects on which the ledger and the staging ledger do not agree, and the first such object.
+@dataclass(slots=True)
+class Disagreements:
+    """The objects on which the ledger and the staging ledger of a migration do not agree.
+
+    Attributes:
+        count: their number; at 0, a switch loses nothing that is still in the store.
+        first: the source of the first one.
+        missing: objects under the processed prefix that a switch would remove because they left the store.
+        known: objects under the processed prefix that are in the ledger.
+    """
+
+    count: int = 0
+    first: str = ""
+    missing: int = 0
+    known: int = 0
+
+
+def count_disagreements(client: MilvusClient, names: Names, source: str, listed_all: bool) -> Disagreements:
+    """Compare the ledger with the staging ledger.
 
     Args:
         source: the prefix that has just been processed; under it, the staging ledger is right.
@@ -181,14 +198,19 @@ def count_disagreements(client: MilvusClient, names: Names, source: str, listed_
             f"the migration to {names} was dropped while this run worked on it; nothing is switched, "
             "and another run with --migrate starts it anew"
         )
-    count, first = 0, ""
+    found = Disagreements()
     for known, twin in _paired(client, names):
         name = known.source if known else twin.source if twin else ""
-        agree = _is_replaced(known, twin, listed_all) if name.startswith(source) else _is_the_same(known, twin)
+        if name.startswith(source):
+            agree = _is_replaced(known, twin, listed_all)
+            found.known += known is not None
+            found.missing += known is not None and twin is None
+        else:
+            agree = _is_the_same(known, twin)
         if not agree:
-            count += 1
-            first = first or name
-    return count, first
+            found.count += 1
+            found.first = found.first or name
+    return found
 
 
 def _is_replaced(known: LedgerEntry | None, twin: LedgerEntry | None, listed_all: bool) -> bool:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from ingest.common.text import printable
 from ingest.ledger.alias import create_ledger, is_too_narrow, widen
+from ingest.ledger.deletion_limit import DeletionLimit
 from ingest.ledger.lease import Lease
 from ingest.migration.generations import (
     PIPELINES,
+    Disagreements,
     Names,
     count_disagreements,
     drop_empty_generation,
@@ -62,29 +64,33 @@ def switch_if_complete(
     names: Names,
     source: str,
     listed_all: bool,
+    deletions: DeletionLimit,
     prepare: Callable[[], None],
     hold_lease: HoldLease,
     say: Callable[[str], None],
-) -> int:
+) -> Disagreements:
     """Switch searches to this run's collections if these hold everything that is in the ledger.
 
     Args:
         source: the prefix that the run has processed.
         listed_all: whether the run has processed every object under `source`.
+        deletions: the limit on the objects that the switch may remove because they left the store.
         prepare: creates and loads the run's collections.
 
     Returns:
-        The number of objects for which the old and the new collections do not agree; 0 after a switch.
+        The objects for which the old and the new collections do not agree.
     """
     with hold_lease(names.pipeline, ""):
-        unmigrated, first = count_disagreements(client, names, source, listed_all)
-        if unmigrated:
+        found = count_disagreements(client, names, source, listed_all)
+        if found.count:
             say(
-                f"{' and '.join(names.public)} is not switched to {names} yet: the two do not agree on {unmigrated} "
-                f"objects, the first is {printable(first)}; run with --migrate over a prefix that holds them all"
+                f"{' and '.join(names.public)} is not switched to {names} yet: the two do not agree on {found.count} "
+                f"objects, the first is {printable(found.first)}; run with --migrate over a prefix that holds them all"
             )
+        elif deletions.is_exceeded(found.missing, found.known):
+            say(f"{' and '.join(names.public)} is not switched to {names}, because too many objects are missing")
         elif is_staged(client, names, migrate=True):
             prepare()
             switch(client, names)
             say(f"{' and '.join(names.public)} is switched to {names}; the previous collection is kept")
-    return unmigrated
+    return found

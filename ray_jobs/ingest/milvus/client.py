@@ -19,6 +19,7 @@ from ingest.milvus.expressions import literal
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
+    from pymilvus.exceptions import MilvusException
 
 TIMEOUT = 120.0
 """Seconds that a call may take, with pymilvus's own retries (10 ms to 3 s apart): enough for a restart of Milvus."""
@@ -39,6 +40,28 @@ _AWAY = re.compile(
     r"connection (refused|reset)|not loaded|state 'released'|channel closed",
     re.I,
 )
+
+# A used-up quota (codes 3, 7, 9, 12: memory, disk, "quota exceeded[reason=...]", resources), or a full disk.
+_FULL = re.compile(
+    r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?den|no space left|disk (is )?full|"
+    r"resource.?insufficient",
+    re.I,
+)
+_RATE = re.compile(r"rate limit|too many requests", re.I)
+# Words of Milvus and pymilvus about a value that a field cannot hold. Newer servers also answer with _INVALID.
+_UNSTORABLE = re.compile(
+    r"exceeds? (the )?max|invalid (parameter|input)|illegal|not a number|nan\b|infinit|out of range|expects .*input|"
+    r"utf-?8|surrogate|codec",
+    re.I,
+)
+_INVALID = 1100
+
+
+def refuses_rows(error: MilvusException) -> bool:
+    """Whether Milvus refuses a request because of the values of its rows, and not for a reason of its own."""
+    text = str(error.message)
+    own = error.code == 2 or any(pattern.search(text) for pattern in (_AWAY, _REFUSED, _FULL, _RATE))
+    return not own and (error.code == _INVALID or error.is_input_error or _UNSTORABLE.search(text) is not None)
 
 
 def check_prefix(prefix: str) -> None:
@@ -139,6 +162,15 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             ) from None
         if _NO_DATABASE.search(text):
             raise ConfigurationError(f"{server} does not have this database ({text}); check --milvus-uri") from None
+        if _FULL.search(text):
+            raise UnreachableError(
+                f"{server} takes no more writes ({text}); give it the memory or disk that it lacks, or raise its quota"
+            ) from None
+        if _RATE.search(text):
+            raise UnreachableError(
+                f"{server} accepts so few requests that none came through in {TIMEOUT:.0f} s ({text}); raise its "
+                "limit, or run fewer jobs at a time"
+            ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
             raise UnreachableError(

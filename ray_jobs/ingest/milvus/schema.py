@@ -34,6 +34,10 @@ SOURCE_LENGTH = 4352
 """Bytes: an S3 key has up to 1,024, a Linux path up to 4,096 (PATH_MAX)."""
 TEXT_LENGTH = 65535
 """Bytes: the maximum of a Milvus VARCHAR."""
+JSON_LENGTH = 65536
+"""Bytes: the maximum of a Milvus JSON value."""
+VERSION_LENGTH = 128
+RUN_ID_LENGTH = 512
 MESSAGE_LENGTH = 2048
 """Bytes of the longest error message in the ledger; a longer one is cut."""
 
@@ -80,7 +84,7 @@ def _rows_schema(
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
     schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH)
-    schema.add_field("version", DataType.VARCHAR, max_length=128)
+    schema.add_field("version", DataType.VARCHAR, max_length=VERSION_LENGTH)
     schema.add_field("ordinal", DataType.INT64)
     for name, kind in OWN_FIELDS[collection].items():
         schema.add_field(name, DataType[kind], **({"max_length": 16} if kind == "VARCHAR" else {}))
@@ -105,8 +109,8 @@ def _sources_schema(client: MilvusClient, dimension: int) -> CollectionSchema:
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("source", DataType.VARCHAR, max_length=SOURCE_LENGTH, is_primary=True)
     for name, length in (
-        ("pipeline", 32), ("version", 128), ("status", 16), ("stage", 32), ("error_type", 128),
-        ("error_message", MESSAGE_LENGTH), ("fingerprint", 64), ("run_id", 512),
+        ("pipeline", 32), ("version", VERSION_LENGTH), ("status", 16), ("stage", 32), ("error_type", 128),
+        ("error_message", MESSAGE_LENGTH), ("fingerprint", 64), ("run_id", RUN_ID_LENGTH),
     ):  # fmt: skip
         schema.add_field(name, DataType.VARCHAR, max_length=length)
     for name in ("size", "rows", "attempts", "updated_at"):
@@ -122,7 +126,7 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
-    for field_name, length in (("pipeline", 32), ("source", SOURCE_LENGTH), ("run_id", 512)):
+    for field_name, length in (("pipeline", 32), ("source", SOURCE_LENGTH), ("run_id", RUN_ID_LENGTH)):
         schema.add_field(field_name, DataType.VARCHAR, max_length=length)
     for field_name in ("ticket", "beat"):
         schema.add_field(field_name, DataType.INT64)

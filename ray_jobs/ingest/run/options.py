@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import uuid
@@ -13,13 +14,25 @@ from typing import Any
 from ingest.common.errors import ConfigurationError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
+from ingest.ledger.deletion_limit import DeletionLimit
 from ingest.milvus.client import check_prefix
-from ingest.milvus.schema import VECTOR_INDEXES, IndexSettings
-from ingest.run.flags import COUNT, COUNT_OR_ZERO, FRACTION, INTEGERS, JSON_OBJECT, POSITIVE, SWITCH, Flag
+from ingest.milvus.schema import RUN_ID_LENGTH, SOURCE_LENGTH, VECTOR_INDEXES, IndexSettings
+from ingest.run.flags import COUNT, COUNT_OR_ZERO, FRACTION, INTEGERS, JSON_OBJECT, POSITIVE, SWITCH, Flag, ValueType
 from ingest.store.object_reading import ReadSettings
 from ingest.store.object_store import normalise_source
 
 _LIMITS = Limits()
+
+
+def _run_id(text: str) -> str:
+    length = len(text.encode(errors="surrogateescape"))
+    if length > RUN_ID_LENGTH:
+        raise argparse.ArgumentTypeError(f"it has {length} bytes, and may have {RUN_ID_LENGTH}")
+    text.encode()
+    return text
+
+
+_RUN_ID = ValueType(_run_id, {"type": "string"})
 
 MILVUS_FLAGS = (
     Flag(
@@ -39,6 +52,7 @@ CHANGE_FLAGS = (
     Flag(
         "run-id",
         "Name of the run in the ledger and the report. By default, the Ray job's id.",
+        _RUN_ID,
         metavar="ID",
         default="",
     ),
@@ -78,6 +92,15 @@ RUN_FLAGS = (
         FRACTION,
         metavar="F",
         default=0.1,
+        in_form=True,
+    ),
+    Flag(
+        "max-deleted-fraction",
+        "Fraction of the objects that the ledger knows under the source that may be removed because they left it. A "
+        "run that would remove more, and more than 10, removes none and ends with exit code 3.",
+        FRACTION,
+        metavar="F",
+        default=0.2,
         in_form=True,
     ),
     Flag("limit", "Process at most N objects; 0 means all.", COUNT_OR_ZERO, metavar="N", default=0, in_form=True),
@@ -145,6 +168,7 @@ class RunOptions:
         collection: prefix of the collections' names.
         only_failed: the failure whose objects are processed, `""` for any failure; None to process all objects.
         max_failed_fraction: fraction of the listed objects that may fail.
+        deletions: the limit on the objects that are removed.
         limit: the largest number of objects to process; 0 means all.
         index: settings of the vector index.
         max_object_bytes: the largest object that is read.
@@ -163,6 +187,7 @@ class RunOptions:
     migrate: bool
     only_failed: str | None
     max_failed_fraction: float
+    deletions: DeletionLimit
     limit: int
     run_id: str
     analyzer: str
@@ -202,6 +227,8 @@ def run_options_from(arguments: Namespace) -> RunOptions:
     if arguments.only_failed is not None and arguments.full_refresh:
         raise ConfigurationError("--only-failed and --full-refresh contradict each other; give one of them")
     check_prefix(arguments.collection)
+    if len(os.fsencode(arguments.source)) > SOURCE_LENGTH:
+        raise ConfigurationError(f"--source is longer than {SOURCE_LENGTH} bytes, as no object's name is")
     params = arguments.index_params
     if params is None:
         params = IndexSettings().params if arguments.index_type == "HNSW" else {}
@@ -216,6 +243,7 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         migrate=arguments.migrate,
         only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
+        deletions=DeletionLimit(arguments.max_deleted_fraction),
         limit=arguments.limit,
         run_id=arguments.run_id or job_id(),
         analyzer=arguments.analyzer,
@@ -239,4 +267,5 @@ def job_id() -> str:
         metadata = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})
     except ValueError:
         metadata = {}
-    return str(metadata.get("job_submission_id") or f"manual-{uuid.uuid4().hex[:12]}")
+    found = str(metadata.get("job_submission_id") or f"manual-{uuid.uuid4().hex[:12]}")
+    return found.encode()[:RUN_ID_LENGTH].decode(errors="ignore")

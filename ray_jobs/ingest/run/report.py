@@ -25,8 +25,8 @@ class Report:
         collection: the collections of the rows, which searches reach through aliases.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
         failed_before: unchanged objects that failed permanently in an earlier run.
-        kept: objects that are missing in the store, and whose rows are kept.
-        ignored: objects in the store whose names do not belong to the pipeline.
+        kept: objects that are missing in the store, and whose rows are kept: on request, or because they are too many.
+        ignored: objects in the store whose names do not belong to the pipeline, and folder markers.
         empty: processed objects without any row, such as PDFs of blank pages.
         partly: processed objects that could be read only in part, such as truncated videos.
         partly_read: the first 100 of them, each with `source` and `message`.

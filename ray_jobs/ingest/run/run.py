@@ -57,6 +57,7 @@ class Run:
         collections = [collection.name for collection in pipeline.collections]
         self._names = Names.of(options.collection, pipeline.name, collections, pipeline.model)
         self._lease: Lease | None = None
+        self._withheld = ""
         self._report = Report(
             pipeline.name, self._source, options.run_id, pipeline.fingerprint, dry_run=options.dry_run,
             collection=", ".join(self._names.rows),
@@ -67,7 +68,8 @@ class Run:
 
         Raises:
             JobError: the run could not finish. Its writes are kept, and the next run resumes from there.
-            TooManyFailedError: the run finished, but too many objects failed; the report is in the error's arguments.
+            TooManyFailedError: the run finished, but too many objects failed, or too many would have been removed; the
+            report is in the error's arguments.
         """
         with errors_as_sentences(self._options.milvus_uri):
             if self._options.dry_run:
@@ -75,7 +77,9 @@ class Run:
             else:
                 self._update_under_lease()
         self._report.seconds = round(time.monotonic() - self._started, 3)
-        self._check_failed()
+        problems = [sentence for sentence in (self._withheld, self._too_many_failed()) if sentence]
+        if problems and not self._options.dry_run:
+            raise TooManyFailedError("; and ".join(problems), self._report)
         return self._report
 
     def _update_under_lease(self) -> None:
@@ -85,10 +89,14 @@ class Run:
         with self._lease_of(self._pipeline.name, self._source) as self._lease:
             self._update()
         if is_staged(self._client, self._names, self._options.migrate):
-            self._report.unmigrated = switch_if_complete(
-                self._client, self._names, self._source, self._options.processes_all, self._prepare, self._lease_of,
-                self._say,
+            processed_all = self._options.processes_all and not self._withheld
+            found = switch_if_complete(
+                self._client, self._names, self._source, processed_all, self._options.deletions, self._prepare,
+                self._lease_of, self._say,
             )  # fmt: skip
+            self._report.unmigrated = found.count
+            if processed_all:
+                self._withhold(found.missing, found.known)
 
     def _lease_of(self, pipeline: str, source: str) -> AbstractContextManager[Lease]:
         options = self._options
@@ -104,7 +112,8 @@ class Run:
         with WorkList.temporary() as work, WorkList.temporary() as missing:
             ledger = self._ledger()
             self._plan(ledger, work, missing)
-            if self._options.dry_run or not (work.count or missing.count):
+            removes = missing.count > 0 and not self._withheld
+            if self._options.dry_run or not (work.count or removes):
                 return
             target = self._target(ledger)
             outcome = ObjectOutcomes()
@@ -113,7 +122,7 @@ class Run:
                     self._pipeline, self._options, target, work, is_lite(self._client), self._say
                 )
                 self._report.stages.update(stages)
-            if missing.count:
+            if removes:
                 self._report.deleted, rows_deleted = ObjectWriter(self._client, target).remove(missing.sources())
                 outcome.rows_deleted += rows_deleted
             self._report.record(outcome)
@@ -152,6 +161,7 @@ class Run:
         self._say(f"listing {self._source}")
         only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
         ignored = Ignored()
+        known = 0
         differences = diff(
             list_objects(self._source, self._pipeline.suffixes, ignored),
             read_ledger(self._client, ledger, self._source, self._pipeline.name),
@@ -163,6 +173,7 @@ class Run:
         for difference in differences:
             change = difference.change
             report.listed += change is not Change.MISSING
+            known += change is not Change.NEW
             if change is Change.UNCHANGED:
                 report.unchanged += 1
                 report.failed_before += difference.failed
@@ -182,6 +193,8 @@ class Run:
                 continue
             if options.dry_run and change is not Change.UNCHANGED:
                 self._say(f"{change:<8} {printable(difference.source)}")
+        if self._withhold(missing.count, known):
+            report.deleted = 0
         report.ignored = ignored.count
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
         self._say_plan(ignored, work, missing, only_failed)
@@ -204,8 +217,21 @@ class Run:
             if not work.count and only_failed.reason:
                 self._say(f"none of them failed for {printable(only_failed.reason)!r}, so there is nothing to do")
 
-    def _check_failed(self) -> None:
-        """Raise TooManyFailedError if more than the allowed fraction of the listed objects has failed.
+    def _withhold(self, missing: int, known: int) -> bool:
+        """Whether so many of the known objects are missing that none may be removed; remember the reason."""
+        if not self._options.deletions.is_exceeded(missing, known):
+            return False
+        self._report.kept = missing
+        fraction = self._options.deletions.fraction
+        self._withheld = (
+            f"{missing} of the {known} objects that the ledger knows under {printable(self._source)} are missing in "
+            f"the store, more than --max-deleted-fraction {fraction:g} allows, so none of them was removed; check that "
+            "the source is whole (its mount, bucket and lifecycle rules), or allow it with --max-deleted-fraction 1"
+        )
+        return True
+
+    def _too_many_failed(self) -> str:
+        """A sentence if more than the allowed fraction of the listed objects has failed, or else an empty string.
 
         The fraction refers to listed and not to processed objects: with one bad file among a hundred, the next run has
         only that file to retry and must not fail; with fifty, it has none to retry and must fail all the same. A run
@@ -214,17 +240,16 @@ class Run:
         report, options = self._report, self._options
         failed_before = report.failed_before if options.only_failed is None else 0
         failed = report.failed + failed_before
-        if options.dry_run or failed <= math.floor(options.max_failed_fraction * report.listed):
-            return
+        if failed <= math.floor(options.max_failed_fraction * report.listed):
+            return ""
         before = f" ({failed_before} of them in earlier runs)" if failed_before else ""
         first = next(iter(report.failures), None)
-        raise TooManyFailedError(
+        return (
             f"{failed} of {report.listed} objects failed{before}, more than --max-failed-fraction "
             f"{options.max_failed_fraction:g} allows; "
             + (
                 f"the first: {printable(first['source'])}: {first['message']}"
                 if first
                 else "the ledger holds the reasons; replace the objects, or retry them with --only-failed"
-            ),
-            report,
+            )
         )

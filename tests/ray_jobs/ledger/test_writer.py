@@ -6,8 +6,8 @@ import pytest
 from ingest.common.errors import ObjectError
 from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.common.identity import row_id
+from ingest.ledger.batches import BATCH_ROWS, batched_by_bytes
 from ingest.ledger.outcomes import MAX_FAILURES, ObjectOutcomes
-from ingest.ledger.writer import BATCH_ROWS, batched_by_bytes
 from writer_tables import (
     BROKEN,
     CRASHED,

@@ -201,7 +201,8 @@ def test_an_object_counts_as_a_disagreement_until_both_ledgers_agree(world, stag
     world.stage()
     if staged:
         world.write(world.new, staged, staged=True)
-    count, first = count_disagreements(world.client, world.new, source, listed_all)
+    found = count_disagreements(world.client, world.new, source, listed_all)
+    count, first = found.count, found.first
     assert count == missing
     assert bool(first) == bool(missing)
 

@@ -12,7 +12,7 @@ from pymilvus.exceptions import MilvusException
 from embedded.milvus_lite import MilvusLite
 from embedded.processes import base_environment
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
-from ingest.milvus.client import check_prefix, connect, errors_as_sentences, is_lite
+from ingest.milvus.client import check_prefix, connect, errors_as_sentences, is_lite, refuses_rows
 from ingest.milvus.expressions import literal, literal_list
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
@@ -118,6 +118,38 @@ def test_collection_prefixes_are_checked_as_milvus_would(prefix):
 def test_each_error_of_pymilvus_becomes_the_sentence_for_its_cause(error, kind):
     with pytest.raises(kind), errors_as_sentences("http://h:1"):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (9, "quota exceeded[reason=disk quota exceeded, please allocate more resources]"),
+        (9, "force to deny writing: memory quota exceeded, please allocate more resources"),
+        (3, "memory limit exceeded[predict=9][limit=8]"),
+        (65535, "deny to write the message to mq: disk quota exhausted"),
+        (1, "[Errno 28] No space left on device"),
+        (8, "Retry timeout: 120.0s, message=request is rejected by grpc RateLimiter: rate limit exceeded[rate=1]"),
+    ],
+)
+def test_a_quota_that_is_used_up_is_an_outage_that_is_named(code, message):
+    with pytest.raises(UnreachableError) as caught, errors_as_sentences("http://h:1"):
+        raise MilvusException(code=code, message=message)
+    assert message in str(caught.value)
+    assert not refuses_rows(MilvusException(code=code, message=message))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (1100, "the length (189484) of json field (metadata) exceeds max length (65536): invalid parameter"),
+        (5, "the length (1748) of 0th string exceeds max length (1746): expected=valid length string"),
+        (1, "invalid input of field (text), length of string exceeds max length. length: 70000, max length: 65535"),
+        (1100, "value 'NaN' is not a number or infinity, field embedding"),
+        (1, "Unexpected error, message=<'utf-8' codec can't encode character '\\ud800'>"),
+    ],
+)
+def test_a_row_that_cannot_be_stored_is_recognised(code, message):
+    assert refuses_rows(MilvusException(code=code, message=message))
 
 
 def test_an_unknown_server_error_is_neither_a_configuration_error_nor_an_outage():

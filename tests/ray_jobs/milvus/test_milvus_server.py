@@ -71,6 +71,28 @@ def test_searches_use_another_models_rows_only_after_the_switch(client):
     assert [known.source for known in read_ledger(client, new.ledger, "", "pdfs")] == ["s3://b/1"]
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [{"text": "文" * 30_000}, {"metadata": {"title": "文" * 30_000}}, {"kind": "x" * 17}],
+    ids=["text", "metadata", "kind"],
+)
+def test_the_object_of_a_row_that_the_server_refuses_fails_alone(client, ledger, monkeypatch, refused):
+    monkeypatch.setattr("ingest.ledger.writer.refusal", lambda part: None)  # that would find them before the server
+    name = f"rows_{uuid.uuid4().hex}"
+    ensure_rows(client, DOCUMENTS, name, 4)
+    good = {"page": 1, "kind": "text", "text": "text", "metadata": {}}
+    vectors = np.ones((1, 4), np.float32)
+    parts = [
+        ObjectPart(f"s3://b/{n}", "v", 1, 0, Change.NEW, totals=(1,), rows=[row], vectors=vectors)
+        for n, row in enumerate([good, {**good, **refused}, good, good])
+    ]
+    outcome = ObjectWriter(client, Target((name,), ledger, 4, "pdfs", "f", "run", clean_new=False)).write(parts)
+    assert (outcome.ok, outcome.rows_written) == (3, 3)
+    ((failure),) = outcome.failures
+    assert (failure["source"], failure["error_type"]) == ("s3://b/1", "NotStorable")
+    client.drop_collection(name)
+
+
 def test_the_writer_waits_for_a_server_that_limits_the_write_rate(client):
     name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
     ensure_rows(client, DOCUMENTS, name, dimension)

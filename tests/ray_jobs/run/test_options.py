@@ -61,8 +61,12 @@ def test_a_bad_flag_is_one_line_and_exit_code_2(flags, names):
         ["--index-params", '{"M": "16"}'],
         ["--index-params", '{"M": true}'],
         ["--index-params", "{"],
+        ["--max-deleted-fraction", "1.1"],
+        ["--run-id", "x" * 513],
+        ["--run-id", "文" * 200],
+        ["--run-id", "not\udcff text"],
     ],
-    ids=" ".join,
+    ids=lambda flags: ascii(" ".join(flags))[:50],
 )
 def test_a_value_out_of_range_is_exit_code_2(flags, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -70,6 +74,7 @@ def test_a_value_out_of_range_is_exit_code_2(flags, capsys):
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR: bad arguments: ")
+    assert flags[0] in line
 
 
 @pytest.mark.parametrize("prefix", ["a-b", "1a", "a b", "a.b", "文", "a\n", "x" * 300])
@@ -106,5 +111,8 @@ def test_the_run_id_is_the_given_one_or_the_id_of_the_ray_job(monkeypatch):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"metadata": {"job_submission_id": "raysubmit_7"}}')
     assert options().run_id == "raysubmit_7"
     assert options("--run-id", "mine").run_id == "mine"
+    assert options("--run-id", "文" * 170).run_id == "文" * 170  # 510 bytes
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"metadata": {"job_submission_id": "%s"}}' % ("文" * 200))
+    assert options().run_id == "文" * 170
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{broken")
     assert options().run_id.startswith("manual-")
