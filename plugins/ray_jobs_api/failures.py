@@ -26,7 +26,7 @@ class FailureReason(StrEnum):
         return reason
 
     CONFIGURATION = "configuration", False, "Correct the arguments or the configuration and run the task again."
-    TOO_MANY_FAILED = "too_many_failed", False, "Read its sentence and the failures in the job's report, then run the task again."
+    TOO_MANY_FAILED = "too_many_failed", False, "Look at its sentence and the job's report, then run the task again."
     DEPENDENCY = (
         "dependency_unreachable", True, "Check that the service it names is up and reachable from the Ray nodes.",
     )  # fmt: skip
