@@ -220,7 +220,7 @@ def _unlisted(error: OSError) -> None:
 
 
 def _paths(root: Path, ignored: Ignored) -> Iterator[Path]:
-    """The files under `root`. Folders of `ignored_names` and linked ones are not entered, and count as one object."""
+    """The files under `root`. Linked folders are not entered, and count as one ignored object."""
     if root.is_file():
         yield root
         return
@@ -231,9 +231,15 @@ def _paths(root: Path, ignored: Ignored) -> Iterator[Path]:
 
     for folder, folders, names in os.walk(root, onerror=failed):
         for name in list(folders):
-            if is_ignored_folder(name) or Path(folder, name).is_symlink():
+            path = Path(folder, name)
+            if path.is_symlink():
                 folders.remove(name)
-                ignored.add(f"file://{_readable(Path(folder, name))}/")
+                ignored.add(f"file://{_readable(path)}/")
+            elif is_ignored_folder(name):  # its files are counted here, because it may be closed, as lost+found is
+                folders.remove(name)
+                for below, _, files in os.walk(path):
+                    for file in files:
+                        ignored.add(f"file://{_readable(Path(below, file))}")
         yield from (Path(folder, name) for name in names)
 
 

@@ -22,11 +22,23 @@ def names(folder, ignored=None):
     return [entry.source.removeprefix(source) for entry in list_objects(source, (".pdf",), ignored)]
 
 
-def test_by_products_of_programs_are_ignored_and_counted_and_their_folders_count_once(tmp_path):
+def test_by_products_of_programs_are_ignored_and_counted(tmp_path):
     write(tmp_path, "a.pdf", "._a.pdf", "__MACOSX/._a.pdf", "__MACOSX/x/a.pdf", "@eaDir/a.pdf", "sub/~$a.pdf", "b.part")
     ignored = Ignored()
     assert names(tmp_path, ignored) == ["a.pdf"]
-    assert ignored.count == 5
+    assert ignored.count == 6
+
+
+def test_an_ignored_folder_that_may_not_be_listed_ends_no_run(tmp_path, monkeypatch):
+    write(tmp_path, "a.pdf", "lost+found/b.pdf")
+
+    def scandir(path, original=os.scandir):
+        if os.fspath(path).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert names(tmp_path) == ["a.pdf"]
 
 
 def test_a_file_that_the_source_names_is_taken_whatever_its_name(tmp_path):
