@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median_low
 from typing import Any
 
 from ingest.common.text import CJK
@@ -18,6 +19,9 @@ MAX_LEADING = 1.5
 
 MIN_INITIAL = 1.8
 """Size of a large initial relative to the text beside it."""
+
+MAX_INITIALS = 20
+"""Maximum number of large initials on a page."""
 
 MAX_RUBY = 0.62
 """Size of furigana relative to the text below."""
@@ -42,7 +46,7 @@ def in_line_order(paragraphs: list[Paragraph], content: dict[str, Any]) -> tuple
     if _is_drawn_upwards(paragraphs) and not _is_mirrored(content):
         paragraphs = _from_top_to_bottom([line for paragraph in paragraphs for line in paragraph.lines])
     short = [line for paragraph in paragraphs for line in paragraph.lines if len(line.text) < 4]
-    if initials := [line for line in short if _INITIAL.fullmatch(line.text.strip())]:
+    if short and (initials := _initials(paragraphs, short)):
         paragraphs = _with_initials(paragraphs, initials)
     if any(_RUBY.fullmatch(paragraph.lines[0].text) for paragraph in paragraphs):
         paragraphs, readings = _without_ruby(paragraphs)
@@ -95,6 +99,13 @@ def _is_below(line: Line, paragraph: Sequence[Line]) -> bool:
     )
 
 
+def _initials(paragraphs: Sequence[Paragraph], short: Sequence[Line]) -> list[Line]:
+    """The lines that are a single letter larger than most of the text; a page of large letters has no initials."""
+    size = MIN_INITIAL * median_low([line.size for paragraph in paragraphs for line in paragraph.lines])
+    found = [line for line in short if line.size >= size and _INITIAL.fullmatch(line.text.strip())]
+    return found if len(found) <= MAX_INITIALS else []
+
+
 def _with_initials(paragraphs: list[Paragraph], initials: Sequence[Line]) -> list[Paragraph]:
     """Join each large initial with the first line to its right."""
     for initial in initials:
@@ -123,7 +134,9 @@ def _without_ruby(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], list[Li
     """Take the readings out of the text, and join the characters that they separated."""
     lines = [line for paragraph in paragraphs for line in paragraph.lines]
     bases = [line for line in lines if _HAN.search(line.text)]
-    readings = [line for line in lines if _RUBY.fullmatch(line.text) and any(_is_over(line, base) for base in bases)]
+    limit = MAX_RUBY * max([base.size for base in bases], default=0)
+    small = [line for line in lines if line.size <= limit and _RUBY.fullmatch(line.text)]
+    readings = [line for line in small if any(_is_over(line, base) for base in bases)]
     if not readings:
         return paragraphs, []
     removed = {id(line) for line in readings}
