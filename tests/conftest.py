@@ -83,6 +83,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=order.__getitem__)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    # Bytes differ from process to process where a time or chance is in them, and pytest-xdist wants the same ids in all.
+    return "bytes" if isinstance(val, bytes) and len(val) > 100 else None
+
+
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     # Idle, a Ray head takes a third of a core. A process of pytest-xdist runs a group in one go, so that after its last
     # test nobody asks for the head again; without pytest-xdist other tests come between.

@@ -170,6 +170,7 @@ def _zip(name):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"Dear Sir or Madam", "another kind of document"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_a_file_that_is_no_pdf_is_called_by_its_kind(data, kind):
     error = failure(data)
