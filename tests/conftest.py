@@ -84,8 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    # Bytes differ from process to process where a time or chance is in them, and pytest-xdist wants the same ids in all.
-    return "bytes" if isinstance(val, bytes) and len(val) > 100 else None
+    # A whole file as an id is of use to nobody, and must not differ between the processes of pytest-xdist.
+    return type(val).__name__ if isinstance(val, (bytes, str)) and len(val) > 100 else None
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
