@@ -29,6 +29,7 @@ def test_the_clip_stand_in_finds_each_photo_by_its_text(clip_path):
     assert (texts @ images.T).argmax(dim=1).tolist() == list(range(len(PHOTOS)))
 
 
+@pytest.mark.nightly
 def test_whisper_base_tells_languages_apart(whisper_base_path):
     from faster_whisper import WhisperModel, decode_audio
 

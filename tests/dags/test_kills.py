@@ -52,7 +52,7 @@ def runs_until(stage: Any, case: str, end: Path, lines: int = 5) -> str:
 
 
 @BOTH
-@pytest.mark.parametrize("where", ["before", "answer"])
+@pytest.mark.parametrize("where", ["before", pytest.param("answer", marks=pytest.mark.nightly)])
 def test_a_worker_killed_around_its_submit(stage: Any, case: str, where: str):
     with stage.gateway.hold("POST /api/jobs/$", where) as held:
         run_id = stage.start(case, "ok", "5")

@@ -76,6 +76,7 @@ def test_a_retry_adopts_a_living_job_and_replaces_a_dead_one(cluster, attempt):
     assert (fresh.submission_id, fresh.attached) == (third.submission_id, False)
 
 
+@pytest.mark.nightly
 def test_a_superseded_job_has_stopped_before_the_new_one_starts(cluster, attempt):
     cleared = replace(attempt, epoch=1, try_number=2)
 
@@ -162,6 +163,7 @@ def test_nobody_listens(cluster):
         cluster.at(f"http://127.0.0.1:{port}").ask(lambda client: client.version(), retry_delay=0.01)
 
 
+@pytest.mark.nightly
 def test_a_retry_uses_the_id_under_which_a_lost_submit_may_still_arrive(cluster, attempt):
     second = replace(attempt, try_number=2)
     noted: list[str] = []

@@ -120,7 +120,7 @@ def test_the_error_records_the_limit():
     assert read_image(saved(Image.new("RGB", (20, 20))), SQUARE, 400).width == 20
 
 
-@pytest.mark.tier("parts")
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [(480, 320), (33, 500), (224, 224), (301, 200), (90, 100)])
 @pytest.mark.parametrize("square", [Square(64), Square(64, squash=True), Square(48, bilinear=True)])
 def test_the_crop_equals_that_of_open_clip(size, square):

@@ -115,6 +115,7 @@ def test_two_scanned_columns_are_read_column_by_column():
     assert sorted(words, key=text.index) == words
 
 
+@pytest.mark.nightly
 @reads
 def test_a_huge_scanned_page_is_read_at_low_resolution():
     document = scanned(letter)

@@ -116,7 +116,7 @@ def test_a_process_of_a_node_is_stopped(tmp_path, monkeypatch):
     assert code == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("kind", ["ray", "http"])
+@pytest.mark.parametrize("kind", ["ray", pytest.param("http", marks=pytest.mark.nightly)])
 def test_an_address_with_a_scheme_runs_the_script_on_the_cluster(kind, jobs, ray_head, object_store, tmp_path):
     source = f"{object_store.bucket('ray-jobs-elsewhere')}/empty/"
     address = ray_head.client_address if kind == "ray" else ray_head.dashboard_url
