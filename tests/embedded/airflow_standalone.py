@@ -19,10 +19,9 @@ from embedded.processes import Part, StartError, command_line, poll
 
 FINAL_STATES = ("success", "failed")
 API_ATTEMPTS = 4
-# Seconds that Airflow's components wait for each other's writes; sqlite3's default of 5 is short on two busy cores. A
-# route of the API server may wait in its event loop for a writer that needs the loop, and nothing moves until then, so
-# it is shorter than the timeout of a request.
-SQLITE_TIMEOUT = 20
+# Seconds that Airflow's components wait for each other's writes; sqlite3's default of 5 is short on two busy cores, and
+# a scheduler that does not get its turn ends.
+SQLITE_TIMEOUT = 60
 COMPONENTS = ("scheduler", "triggerer", "dag_processor")
 
 
@@ -160,7 +159,8 @@ class AirflowStandalone(Part):
         """One request to `/api/v2` + `path`, signed in as admin; returns the parsed answer. Raises HttpError.
 
         A write that met SQLite's lock is rolled back whole and answered by a 500: it is sent again. So is a request
-        without an answer, unless it would make something twice.
+        without an answer, unless it would make something twice: a route that waits in the event loop of the API server
+        for a writer that needs the loop ends only with SQLite's timeout.
         """
         renew = False
         for attempt in range(1, API_ATTEMPTS + 1):
