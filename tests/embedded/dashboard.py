@@ -99,7 +99,7 @@ class Dashboard:
         app.router.add_post("/api/jobs/{job}/stop", self.stop)
         app.router.add_get("/api/jobs/{job}/logs/tail", self.tail)
         app.router.add_get("/api/v0/logs/file", self.file)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"

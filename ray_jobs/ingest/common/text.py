@@ -66,6 +66,11 @@ _ANY = (
 _SPECIAL = re.compile(f"[{_ANY}][{_ANY}\uff01-\uff5d]*")
 
 
+_OF_MISMAPPED = {"\u019f": "ti", "\u01a9": "tt"}
+_MISMAPPED_LIGATURE = re.compile("(?<=[a-z])[\u019f\u01a9]")
+"""Capitals within a word, as which Office exports the ligatures of Calibri."""
+
+
 def as_typed(text: str) -> str:
     """The text in the characters that people type, on one line: what is stored and what is searched for agree.
 
@@ -74,6 +79,7 @@ def as_typed(text: str) -> str:
     becomes one space. Superscripts, fractions and circled numbers stay.
     """
     if not text.isascii():
+        text = _MISMAPPED_LIGATURE.sub(lambda match: _OF_MISMAPPED[match[0]], text)
         text = unicodedata.normalize("NFC", _SPECIAL.sub(_replacement, text))
     elif not text.isprintable():
         text = _DROPPED.sub("", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,23 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _in_srgb(image: Image) -> Image:
+    """The image with its colours in sRGB, where it has another ICC profile that can be read."""
+    from PIL import ImageCms
+
+    data = image.info.get("icc_profile")
+    if not data or image.mode not in ("RGB", "RGBA"):
+        return image
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return image
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=image.mode)
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return image
+    return image if converted is None else converted
+
+
 def to_rgb(image: Image) -> Image:
     """Convert an image to RGB on a white background; values of more than eight bits are scaled, not clipped."""
     from PIL import Image as images
@@ -59,8 +77,12 @@ def to_rgb(image: Image) -> Image:
         )
     elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
         image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
+    image = _in_srgb(image)
     if image.has_transparency_data:
+        may_be_unset = image.format in ("BMP", "DIB", "TGA")
         image = image.convert("RGBA")
+        if may_be_unset and image.getchannel("A").getextrema() == (0, 0):  # viewers show the colours
+            return image.convert("RGB")
         white = images.new("RGBA", image.size, "white")
         white.alpha_composite(image)
         image = white

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
 from ingest.pdf.memory import check_memory
+from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage
 
 if TYPE_CHECKING:
     import pymupdf
@@ -76,8 +77,8 @@ class FigureCollector:
         self._segments = 0
 
     def add(self, page: pymupdf.Page, read: RawPage) -> None:
-        """Add the figures of a page; the image of a scanned page is none."""
-        if read.kind == "ocr":
+        """Add the figures of a page; the image of a scanned page is none, but a photo on which OCR reads letters is."""
+        if read.kind == "ocr" and image_coverage(page) >= MIN_SCAN_COVERAGE:
             return
         found: dict[bytes, tuple[Box, bool]] = {}
         extent = (0, 0, page.rect.width, page.rect.height)

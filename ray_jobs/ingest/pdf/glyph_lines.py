@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
+_Corners = tuple[float, float, float, float]
 _PAINTED = 16 | 32
 """MuPDF's flags FZ_STEXT_FILLED and FZ_STEXT_STROKED: text with neither is invisible, as that of an OCR layer."""
 
@@ -80,7 +81,7 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any]) -> list[Gly
         for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
             spans = with_glyphs["spans"]
             glyphs = [
-                Glyph(c["c"], *c["bbox"], c["origin"][1], span["size"], c["synthetic"])
+                Glyph(c["c"], *cast(_Corners, c["bbox"]), c["origin"][1], span["size"], c["synthetic"])
                 for span in spans
                 for c in span["chars"]
             ]

@@ -91,7 +91,7 @@ class TextLayers:
         if is_unreadable(text):
             return "all"
         size = len("".join(text.split()))
-        covered = _image_coverage(page)
+        covered = image_coverage(page)
         if size <= MAX_STAMP:
             return "rest" if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else ""
         if self._is_mapped_wrongly(page, lines):
@@ -151,7 +151,7 @@ def _similarity(text: str, seen: str) -> float:
     return SequenceMatcher(None, one, other, autojunk=False).ratio() if other else 1.0
 
 
-def _image_coverage(page: Page) -> float:
+def image_coverage(page: Page) -> float:
     """Share of the page that images cover; a scan may consist of many strips, or of a stencil."""
     width, height = page.rect.width, page.rect.height
     if not (width > 0 and height > 0 and (page.get_images() or b"BI" in page.read_contents())):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -197,6 +197,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
     count = 0
     try:
         for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            check_listing(page)
             for item in page.get("Contents", ()):
                 yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0))
             count += len(page.get("Contents", ()))
@@ -207,6 +208,15 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                 )
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
+
+
+def check_listing(page: Mapping[str, Any]) -> None:
+    """Raise UnreachableError if an answer is no listing: a proxy's page, which boto3 would take for an empty bucket."""
+    if not {"IsTruncated", "KeyCount", "Name"} & page.keys():
+        raise UnreachableError(
+            f"the object store {_store_name()} cannot be reached: something else answers for it, with status 200 and "
+            "without a listing; check AWS_ENDPOINT_URL and the proxies on the way"
+        )
 
 
 def _unlisted(error: OSError) -> None:

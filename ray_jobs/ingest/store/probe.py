@@ -14,7 +14,7 @@ import threading
 import time
 from functools import lru_cache
 
-from ingest.store.object_store import explain, s3_client, split_s3
+from ingest.store.object_store import check_listing, explain, s3_client, split_s3
 
 PROBED_OBJECTS = 5
 """Objects of which none can be read before the store counts as away."""
@@ -87,6 +87,7 @@ class StoreProbe:
             page = s3_client().list_objects_v2(Bucket=self._bucket, Prefix=self._prefix)
         except (BotoCoreError, ClientError) as error:
             raise explain(error, self._bucket) from None
+        check_listing(page)
         self._listed_at = time.monotonic()
         return [item["Key"] for item in page.get("Contents", ()) if item.get("Size", 0)]
 

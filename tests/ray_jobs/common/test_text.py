@@ -57,3 +57,8 @@ def test_a_typed_word_equals_the_stored_one(stored, typed):
 )
 def test_letters_of_a_script_and_signs_with_a_meaning_stay(text):
     assert as_typed(text) == unicodedata.normalize("NFC", text)
+
+
+def test_ligatures_that_office_exports_as_capitals_become_letters():
+    assert as_typed("the informaƟon of these leƩers") == "the information of these letters"
+    assert as_typed("Ɵlkə") == "Ɵlkə"

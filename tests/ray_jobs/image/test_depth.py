@@ -11,6 +11,7 @@ from embedded.images import photo
 from ingest.common.square import Square
 from ingest.image.decoder import read_image
 from ingest.image.opening import prepare_images
+from ingest.image.picture import to_rgb
 
 SQUARE = Square(64)
 COLOUR = np.asarray(photo("cat.jpg", 128))
@@ -121,3 +122,23 @@ def test_a_tiff_whose_colours_are_not_of_eight_or_sixteen_bits_is_shown(values):
 
 def test_an_image_without_one_number_is_black():
     assert not shown(saved(np.full((80, 80), np.nan, np.float32), "TIFF")).any()
+
+
+def test_colours_of_another_profile_are_shown_in_srgb():
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"\0s\0R\0G\0B", b"\0x\0R\0G\0B")
+    swapped = swapped.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+    image = Image.new("RGB", (8, 8), (200, 40, 40))
+    image.info["icc_profile"] = swapped
+    red, _, blue = to_rgb(image).getpixel((0, 0))
+    assert blue > 190 and red < 50
+    image.info["icc_profile"] = b"broken"
+    assert to_rgb(image).getpixel((0, 0)) == (200, 40, 40)
+
+
+def test_a_tga_whose_alpha_nobody_set_is_opaque():
+    file = io.BytesIO()
+    Image.new("RGBA", (8, 8), (200, 40, 40, 0)).save(file, "TGA")
+    assert to_rgb(Image.open(file)).getpixel((0, 0)) == (200, 40, 40)

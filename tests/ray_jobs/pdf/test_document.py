@@ -276,8 +276,8 @@ def picture(seed, width=200, height=160):
     return pymupdf.Pixmap(pymupdf.csRGB, width, height, pixels, False)
 
 
-def figures_of(document):
-    return parse_pdf(document.tobytes(), figures=True)[1]
+def figures_of(document, ocr=False):
+    return parse_pdf(document.tobytes(), ocr=ocr, figures=True)[1]
 
 
 def test_a_figure_is_returned_once_with_its_first_page():
@@ -312,7 +312,15 @@ def test_the_number_of_figures_is_limited():
 
 @reads
 def test_the_image_of_a_scanned_page_is_no_figure():
-    assert figures_of(scanned(letter)) == []
+    assert figures_of(scanned(letter), ocr=True) == []
+
+
+@reads
+def test_a_picture_in_which_ocr_reads_letters_is_a_figure():
+    with pymupdf.open() as document:
+        document.new_page().insert_image((60, 100, 360, 340), pixmap=scanned(letter)[0].get_pixmap(dpi=120))
+        pages, (figure,), _ = parse_pdf(document.tobytes(), figures=True)
+    assert (pages[0].kind, figure.page) == ("ocr", 1)
 
 
 # --- metadata and chunks

@@ -19,14 +19,15 @@ PROGRAM = """
 import subprocess, sys
 from ingest.milvus.client import connect
 from ingest.run.ray_session import connect_ray
-from ingest.run.script import run_job_script
+from ingest.run.script import guarded
 
 def work():
     client = connect(sys.argv[1])
     BODY
     client.list_collections()
+    return 0
 
-sys.exit(run_job_script(work, ""))
+sys.exit(guarded(work))
 """
 START_RAY = "connect_ray(lambda line: None, 1 << 20)"
 # Ray, too, runs Python code between fork and exec, and so gets the fork handlers, which subprocess avoids by default.

@@ -12,7 +12,7 @@ from ingest.common.errors import ConfigurationError, ObjectError, UnreachableErr
 from ingest.store import object_store as store_module
 from ingest.store.listing import Ignored
 from ingest.store.object_reading import ReadSettings, object_file, read_object
-from ingest.store.object_store import list_objects, s3_client
+from ingest.store.object_store import check_listing, list_objects, s3_client
 from ingest.store.probe import probe_of
 
 ROOT = "s3://bucket/day/"
@@ -333,3 +333,10 @@ def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whol
     stub.page, stub.continues = 2, False
     with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
         listed()
+
+
+def test_an_answer_that_is_no_listing_is_not_an_empty_store():
+    answered = {"ResponseMetadata": {"HTTPStatusCode": 200}}  # boto3's reading of an XHTML page
+    with pytest.raises(UnreachableError, match="without a listing; check AWS_ENDPOINT_URL"):
+        check_listing(answered)
+    check_listing({**answered, "Name": "bucket", "KeyCount": 0, "IsTruncated": False})
