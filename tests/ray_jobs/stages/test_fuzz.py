@@ -150,7 +150,8 @@ def mutant(files: Mapping[str, bytes], kind: str, number: int) -> tuple[str, byt
     name = chance.choice(sorted(files))
     data = bytearray(files[name])
     for mutate in chance.choices(MUTATIONS, k=chance.choice((1, 1, 2, 3))):
-        data = mutate(data, chance) or data
+        if data:  # else an earlier mutation has removed all of it
+            data = mutate(data, chance) or data
     return name, bytes(data)
 
 
