@@ -15,7 +15,6 @@ import runpy
 import signal
 import socket
 import sys
-import threading
 import traceback
 from importlib import import_module
 from pathlib import Path
@@ -78,26 +77,30 @@ def exit_code(error: BaseException | None) -> int:
     return 1
 
 
-def run(request: dict[str, Any]) -> NoReturn:
-    """Be the script, and end as Python does, but for taking its modules down: some of theirs wait for ever there."""
+def run(request: dict[str, Any], ending: list[int]) -> NoReturn:
+    """Be the script, and end as Python does, but with the last step of `end`."""
     error: BaseException | None = None
     try:
         become(request)
     except BaseException as raised:
         error = raised
-    code = exit_code(error)
-    # The interpreter ends in this order: it waits for the other threads, then it calls the exit functions. Neither step
-    # has a public name, and os._exit, which a fork needs here, takes neither.
-    threading._shutdown()  # type: ignore[attr-defined]  # typeshed leaves it out
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    ending.append(exit_code(error))
+    sys.exit(ending[0])
+
+
+def end(ending: list[int]) -> None:
+    """End the process of a script before Python takes its modules down: some of theirs wait for ever there."""
+    if ending:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ending[0])
 
 
 if __name__ == "__main__":
+    exit_codes: list[int] = []
+    atexit.register(end, exit_codes)  # the first to be registered is the last to be called
     del sys.path[0]  # the modules beside this one are not for the libraries
     for name in sys.argv[2:]:
         import_module(name)
     gc.freeze()  # the forks share the memory of the libraries for longer
-    run(serve(sys.argv[1]))
+    run(serve(sys.argv[1]), exit_codes)
