@@ -7,6 +7,7 @@ parts of pip's file format that Ray leaves to a pip that runs on another machine
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 
 #: Options that name a file of requirements, in each form that pip takes.
 _FILE_OPTION = re.compile(r"(-r|--requirement)(?:\s*=\s*|\s+|(?<=-r))(?P<path>.+)")
-#: Options and requirements that name something on this machine.
-_LOCAL = re.compile(r"(-e|--editable|-c|--constraint|-f|--find-links)\b(?!.*(://|\$\{))|(\.{1,2}(/|$)|file:)", re.I)
+#: Options whose value is a path unless it is a URL, and requirements that are paths.
+_LOCAL = re.compile(r"(-e|--editable|-c|--constraint)\b(?!.*(://|\$\{))|(\.{1,2}(/|$)|file:)", re.I)
+_OPTION = re.compile(r"(--(?P<name>[a-z-]+)(\s*=\s*|\s+)|-[a-z]\s*=?\s*)(?P<value>.+)", re.I)
 _COMMENT = re.compile(r"(^|\s+)#.*$")  # pip/_internal/req/req_file.py, COMMENT_RE
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
@@ -59,13 +61,26 @@ def _expanded(role: str, lines: Iterable[str], folders: Sequence[Path], above: t
             if path.resolve() in above:
                 raise ValueError(f"{role}: {path} names itself, directly or through another file.")
             yield from _expanded(role, _lines(role, path), (path.parent,), (*above, path.resolve()))
-        elif _LOCAL.match(text):
+        elif _is_local(text, folders):
             raise ValueError(
                 f"{role} holds {text!r}, which names something on the machine that submits the job: build a wheel for "
                 "'py_modules', or put it where the Ray nodes can fetch it."
             )
         elif text:
             yield text
+
+
+def _is_local(text: str, folders: Sequence[Path]) -> bool:
+    """Whether a line names something on this machine: by itself, or as the value of any option of pip."""
+    if _LOCAL.match(text):
+        return True
+    option = _OPTION.fullmatch(text)
+    if option is None or (option["name"] or "").endswith("-binary"):  # the values of --no-binary are packages
+        return False
+    value = option["value"].strip("\"' ")
+    return value.startswith(("./", "../", "/", "~", "file:")) or any(
+        os.path.exists(folder / value) for folder in folders
+    )
 
 
 def _lines(role: str, path: Path) -> list[str]:

@@ -50,7 +50,7 @@ def test_local_modules_become_packages_with_their_own_name_inside(tmp_path):
 REQUIREMENTS = """\ufeff# for the job
 requests==2.32.3   # pinned
 numpy>=2 ; python_version >= "3.11"
---index-url https://pypi.example.com/simple
+--only-binary=numpy
 
 certifi==2025.1.1 \\
     --hash=sha256:00
@@ -61,7 +61,7 @@ git+https://example.com/x.git#egg=x
 READ = [
     "requests==2.32.3",
     'numpy>=2 ; python_version >= "3.11"',
-    "--index-url https://pypi.example.com/simple",
+    "--only-binary=numpy",
     "certifi==2025.1.1      --hash=sha256:00",
     "one",
     "two",
@@ -104,6 +104,8 @@ def test_a_relative_path_counts_from_the_current_folder_without_a_local_working_
         (["-e ."], "'-e .', which names something on the machine"),
         (["./wheels/x.whl"], "names something on the machine"),
         (["-c constraints.txt"], "names something on the machine"),
+        (["--any-option=./wheels"], "names something on the machine"),
+        (["-f nested"], "names something on the machine"),
         (["-r circle.txt"], "names itself"),
         ([1], "must be a list of requirements"),
         (5, "must be a list of requirements"),
