@@ -7,9 +7,9 @@ parts of pip's file format that Ray leaves to a pip that runs on another machine
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,11 @@ def _is_local(text: str, folders: Sequence[Path]) -> bool:
     if option is None or (option["name"] or "").endswith("-binary"):  # the values of --no-binary are packages
         return False
     value = option["value"].strip("\"' ")
-    return value.startswith(("./", "../", "/", "~", "file:")) or any(
-        os.path.exists(folder / value) for folder in folders
-    )
+    if value.startswith(("./", "../", "/", "~", "file:")):
+        return True
+    with suppress(OSError):  # a value that is too long for a path
+        return any((folder / value).exists() for folder in folders)
+    return False
 
 
 def _lines(role: str, path: Path) -> list[str]:
