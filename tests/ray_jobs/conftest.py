@@ -14,7 +14,9 @@ import pytest
 from embedded.milvus_server import MilvusServer, only_one
 from embedded.pdfs import DAYS, make_pdf, make_pdfs
 from embedded.processes import base_environment
+from embedded.s3_stub import S3Stub
 from embedded.script_runner import ScriptRunner
+from store_client import store_client
 
 RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
@@ -201,6 +203,13 @@ def library(jobs, object_store, milvus_client, tmp_path_factory) -> Library:
     made.report_file = report.read_text() if report.exists() else ""
     made.after_first = made.rows()
     return made
+
+
+@pytest.fixture(scope="module")
+def s3_stub() -> Iterator[S3Stub]:
+    """A stub that the code under test takes for the store. Requests are not retried, so that no test waits."""
+    with S3Stub() as stub, store_client(stub.environment(), REQUEST_ATTEMPTS=1):
+        yield stub
 
 
 @pytest.fixture

@@ -8,18 +8,11 @@ from pathlib import Path
 import pytest
 
 from ray_jobs_api.packages import MAX_PACKAGE_BYTES, pack
+from written_files import write
 
 
 def names(folder: Path, **options) -> list[str]:
     return zipfile.ZipFile(io.BytesIO(pack(folder, **options).content)).namelist()
-
-
-def write(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
 
 
 def test_the_same_files_give_the_same_package(tmp_path):

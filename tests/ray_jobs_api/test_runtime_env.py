@@ -11,14 +11,7 @@ import pytest
 
 from ray_jobs_api.job_request import command_line
 from ray_jobs_api.runtime_env import carry_command, resolve_code
-
-
-def write(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
+from written_files import write
 
 
 def resolved(folder: Path, **runtime_env) -> dict:

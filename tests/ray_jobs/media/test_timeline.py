@@ -224,16 +224,21 @@ def test_a_duration_that_is_estimated_from_a_bit_rate_is_measured(name, codec, t
     assert "truncated" not in media.metadata
 
 
+def encode(container, video, images):
+    """Encode images, ten per second, into the only stream of a container that has packets."""
+    for number, image in enumerate(images):
+        frame = av.VideoFrame.from_image(image)
+        frame.pts, frame.time_base = number, Fraction(1, 10)
+        container.mux(video.encode(frame))
+    container.mux(video.encode(None))
+
+
 def test_a_raw_stream_without_time_stamps_has_times(tmp_path):
     path = tmp_path / "a.h264"
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=10, options={"bf": "0", "threads": "1"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        for number, image in enumerate(scenes()):
-            frame = av.VideoFrame.from_image(image)
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
+        encode(container, video, scenes())
     media = extract(str(path), str(tmp_path), SETTINGS)
     assert media.duration == pytest.approx(4.0, abs=0.1)
     assert media.frame_times == pytest.approx([0.0, 2.0], abs=0.7)
@@ -254,11 +259,7 @@ def test_a_track_without_samples_has_lost_nothing(tmp_path):
         video = container.add_stream("libx264", rate=10, options={"threads": "1"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         container.add_stream("aac", rate=16_000, layout="mono")
-        for number, image in enumerate(scenes()):
-            frame = av.VideoFrame.from_image(image)
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
+        encode(container, video, scenes())
     media = extract(str(path), str(tmp_path), SETTINGS)
     assert media.metadata["streams"] == {"video": 1, "audio": 1}
     assert (media.audio_seconds, len(media.frame_times)) == (0.0, 2)

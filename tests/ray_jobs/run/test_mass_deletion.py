@@ -1,13 +1,10 @@
 """A listing that is empty or half by mistake removes nothing, and the rest of the run is done."""
 
-import os
 import uuid
 
-import boto3
 import numpy as np
 import pytest
 
-from embedded.s3_stub import S3Stub
 from ingest.common.errors import ExitCode, ObjectError, TooManyFailedError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger
@@ -25,7 +22,6 @@ from ingest.run.flags import FlagParser
 from ingest.run.options import RUN_FLAGS, run_options_from
 from ingest.run.run import Run
 from ingest.stages.pipeline import Collection, Pipeline
-from ingest.store.object_store import s3_client
 
 SOURCE = "s3://bucket/day/"
 DIMENSION = 4
@@ -86,23 +82,10 @@ class World:
         return sorted(source.removeprefix(SOURCE) for source in found)
 
 
-@pytest.fixture(scope="module")
-def server():
-    with S3Stub() as stub, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**stub.environment(), "AWS_EC2_METADATA_DISABLED": "true"}.items():
-            patch.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, os.devnull)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        s3_client.cache_clear()
-        yield stub
-        s3_client.cache_clear()
-
-
 @pytest.fixture
-def world(server, milvus, milvus_client):
-    server.reset()
-    world = World(server, milvus_client, milvus.uri)
+def world(s3_stub, milvus, milvus_client):
+    s3_stub.reset()
+    world = World(s3_stub, milvus_client, milvus.uri)
     yield world
     for name in milvus_client.list_collections():
         if name.startswith(world.prefix):
@@ -161,14 +144,11 @@ def test_runs_that_remove_nothing_are_not_concerned(world, flags):
     assert world.rows() == NAMES
 
 
-def test_a_listing_that_breaks_off_removes_nothing(world, monkeypatch):
-    monkeypatch.setattr("ingest.store.object_store.REQUEST_ATTEMPTS", 1)
-    s3_client.cache_clear()
+def test_a_listing_that_breaks_off_removes_nothing(world):
     world.stub.page = 5
     world.stub.before_page = lambda start: (500, "InternalError", "no") if start else None
     with pytest.raises(UnreachableError):
         world.run()
-    s3_client.cache_clear()
     assert world.rows() == NAMES
 
 

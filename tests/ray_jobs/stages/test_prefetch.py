@@ -1,39 +1,25 @@
 """The objects of a block are read in threads: each failure is that of one object, until the store does not answer."""
 
-import os
-
-import boto3
 import pytest
 
-from embedded.s3_stub import S3Stub
 from ingest.common.errors import ObjectError, UnreachableError
 from ingest.stages.prefetch import prefetch
-from ingest.store import object_store as store_module
 from ingest.store import s3_reading
 from ingest.store.object_reading import ReadSettings
-from ingest.store.object_store import list_objects, s3_client
+from ingest.store.object_store import list_objects
 from ingest.store.probe import probe_of
 
 SOURCE = "s3://bucket/day/"
 
 
 @pytest.fixture
-def stub(monkeypatch):
-    with S3Stub() as stub:
-        for name, value in {**stub.environment(), "AWS_EC2_METADATA_DISABLED": "true"}.items():
-            monkeypatch.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            monkeypatch.setenv(name, os.devnull)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        monkeypatch.setattr(store_module, "REQUEST_ATTEMPTS", 1)
-        monkeypatch.setattr(s3_reading, "READ_ATTEMPTS", 1)
-        s3_client.cache_clear()
-        probe_of.cache_clear()
-        for number in range(20):
-            stub.put(f"day/{number:02}.pdf", b"%d" % number)
-        yield stub
-        s3_client.cache_clear()
-        probe_of.cache_clear()
+def stub(s3_stub, monkeypatch):
+    monkeypatch.setattr(s3_reading, "READ_ATTEMPTS", 1)
+    s3_stub.reset()
+    probe_of.cache_clear()
+    for number in range(20):
+        s3_stub.put(f"day/{number:02}.pdf", b"%d" % number)
+    return s3_stub
 
 
 def outcomes():

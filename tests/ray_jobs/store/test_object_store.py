@@ -4,14 +4,14 @@ import os
 import socket
 import uuid
 
-import boto3
 import pytest
 
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.common.objects import StoredObject
 from ingest.store.listing import Ignored
 from ingest.store.object_reading import read_object
-from ingest.store.object_store import list_objects, normalise_source, s3_client
+from ingest.store.object_store import list_objects, normalise_source
+from store_client import store_client
 
 BUCKET = "ray-jobs-store"
 ODD_KEYS = [
@@ -22,18 +22,11 @@ ODD_KEYS = [
 
 
 @pytest.fixture
-def client(object_store, monkeypatch):
-    """A boto3 client of the store; the code under test finds the store by its environment, as in production."""
+def client(object_store):
+    """A boto3 client of the store that the code under test finds."""
     object_store.bucket(BUCKET)
-    for name, value in object_store.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the credentials of the test before
-    s3_client.cache_clear()
-    yield object_store.client()
-    s3_client.cache_clear()
+    with store_client(object_store.environment()):
+        yield object_store.client()
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """An answer about one object fails that object; the run ends only when the store as a whole does not answer."""
 
 import gzip
-import os
 import zlib
 
-import boto3
 import pytest
 
-from embedded.s3_stub import S3Stub
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
-from ingest.store import object_store as store_module
 from ingest.store.listing import Ignored
 from ingest.store.object_reading import ReadSettings, object_file, read_object
-from ingest.store.object_store import check_listing, list_objects, s3_client
+from ingest.store.object_store import check_listing, list_objects
 from ingest.store.probe import probe_of
 
 ROOT = "s3://bucket/day/"
@@ -20,29 +16,14 @@ SETTINGS = ReadSettings(ROOT, 1_000_000)
 SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A stub that the client under test takes for the store. Requests are not retried, so that no test waits."""
-    with S3Stub() as stub, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**stub.environment(), "AWS_EC2_METADATA_DISABLED": "true"}.items():
-            patch.setenv(name, value)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, os.devnull)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        patch.setattr(store_module, "REQUEST_ATTEMPTS", 1)
-        s3_client.cache_clear()
-        yield stub
-        s3_client.cache_clear()
-
-
 @pytest.fixture
-def stub(server):
+def stub(s3_stub):
     """A store with three good objects."""
-    server.reset()
+    s3_stub.reset()
     probe_of.cache_clear()
     for name in ("a.pdf", "b.pdf", "c.pdf"):
-        server.put(f"day/{name}", name.encode() * 100)
-    return server
+        s3_stub.put(f"day/{name}", name.encode() * 100)
+    return s3_stub
 
 
 def listed(name="", ignored=None):

@@ -1,9 +1,7 @@
 """An object store behind a proxy that answers 500 and 503, resets connections, truncates bodies and stalls."""
 
-import os
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from embedded.fault_proxy import FaultProxy
@@ -12,27 +10,23 @@ from ingest.store import object_store as store_module
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import list_objects, s3_client
 from ingest.store.probe import probe_of
+from store_client import store_client
 
 BUCKET = "ray-jobs-faults"
 BODY = bytes(range(256)) * 2000
 
 
 @pytest.fixture
-def proxy(object_store, monkeypatch):
+def proxy(object_store):
     """The proxy that the code under test takes for the store; bucket and object are there."""
     object_store.bucket(BUCKET)
     object_store.client().put_object(Bucket=BUCKET, Key="a.pdf", Body=BODY)
     address = urlsplit(object_store.endpoint_url)
-    with FaultProxy(address.hostname, address.port) as proxy:
-        for name, value in {**object_store.environment(), "AWS_ENDPOINT_URL": proxy.url}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        monkeypatch.setattr(store_module, "READ_TIMEOUT", 2)
-        s3_client.cache_clear()
+    with (
+        FaultProxy(address.hostname, address.port) as proxy,
+        store_client({**object_store.environment(), "AWS_ENDPOINT_URL": proxy.url}, READ_TIMEOUT=2),
+    ):
         yield proxy
-        s3_client.cache_clear()
 
 
 def listed():
