@@ -26,7 +26,7 @@ from ingest.pdf.reader import lost_contents, open_pdf, pdf_metadata, take_warnin
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import Page, RawPage, detect_structure
 from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
-from ingest.pdf.text_layer import TextLayers, merge
+from ingest.pdf.text_layer import TextLayers, merge, without_fonts
 
 if TYPE_CHECKING:
     import pymupdf
@@ -235,7 +235,7 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
     text = page.get_textpage(flags=flags)
     content = page.get_text("dict", textpage=text)
-    missing = layers.missing(page, content) if layers is not None else ""
+    missing = layers.missing(page, content) if layers is not None else None
     horizontal, others = paragraphs_of(content)
     words = repair(page, text, content, [*horizontal, *others])
     if words is not None:
@@ -243,12 +243,13 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
     if has_right_to_left(horizontal):
         words = to_logical_order(page, text, content)
         horizontal, others = paragraphs_of(content)
-    if missing:
-        read, turned = ocr_page(page)
+    if missing is not None:
+        read, turned = ocr_page(page, missing.known)
         report_progress()
         if read:
-            layer = horizontal + others if missing == "rest" else []
-            return RawPage(number, page.rect.height, "ocr", merge(layer, read, turned))
+            if missing.fonts:
+                horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
+            return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
     horizontal, readings = in_line_order(horizontal, content)
     paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
     paragraphs = join_split_paragraphs(paragraphs) + others + readings

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,27 @@ _CASE_CHANGE = re.compile("[a-z][A-Z]")
 _WORD = re.compile(r"\w{3,}")
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The text of a page that only OCR can read.
+
+    Attributes:
+        fonts: fonts whose text in the layer is wrong.
+        known: places where the page shows a line that the layer has, in points: OCR can leave them out.
+    """
+
+    fonts: frozenset[str] = frozenset()
+    known: Sequence[Box] = ()
+
+
 class TextLayers:
     """Judges the text layers of a document page by page."""
 
     def __init__(self) -> None:
         self._checks = 0
 
-    def missing(self, page: Page, content: dict[str, Any]) -> str:
-        """Say what of a page only OCR can read: "all" of it, "rest" (what is not in the text layer), or "" (nothing).
+    def missing(self, page: Page, content: dict[str, Any]) -> Missing | None:
+        """Return the part of a page that only OCR can read, if there is any.
 
         Args:
             page: the page, with its rotation applied.
@@ -89,37 +103,73 @@ class TextLayers:
         lines = [line for block in content["blocks"] for line in block.get("lines", ())]
         text = "".join(span["text"] for line in lines for span in line["spans"])
         if is_unreadable(text):
-            return "all"
-        size = len("".join(text.split()))
+            return _without(page, lines, _unreadable_fonts(lines))
         covered = image_coverage(page)
-        if size <= MAX_STAMP:
-            return "rest" if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else ""
-        if self._is_mapped_wrongly(page, lines):
-            return "all"
-        boxes = [line["bbox"] for line in lines if 1.0 in map(abs, line["dir"])]
+        if len("".join(text.split())) <= MAX_STAMP:
+            return Missing() if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
+        if wrong := self._wrong_fonts(page, lines):
+            return _without(page, lines, wrong)
         if covered < MIN_SCAN_COVERAGE and count_segments(page) < MIN_OUTLINED_PARAGRAPH:
-            return ""
-        return "rest" if _unexplained_ink(page, boxes) > MAX_UNEXPLAINED_INK and _has_other_lines(page, boxes) else ""
+            return None
+        boxes = _boxes(lines)
+        if _unexplained_ink(page, boxes) <= MAX_UNEXPLAINED_INK:
+            return None
+        known, others = _seen(page, boxes)
+        length = _length(others)
+        enough = len(others) >= MIN_UNEXPLAINED_LINES and length >= MIN_UNEXPLAINED_TEXT * (length + _length(known))
+        return Missing(known=known) if enough else None
 
-    def _is_mapped_wrongly(self, page: Page, lines: Sequence[dict[str, Any]]) -> bool:
-        """Whether a font's text looks odd, and the page shows something else."""
-        if self._checks >= MAX_CHECKS:
-            return False
+    def _wrong_fonts(self, page: Page, lines: Sequence[dict[str, Any]]) -> frozenset[str]:
+        """Return the fonts whose text looks odd, and is not what the page shows."""
         of_font: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for line in lines:
-            if line["dir"] == (1.0, 0.0) and len({span["font"] for span in line["spans"]}) == 1:
+            if line["dir"] == (1.0, 0.0) and len(_fonts(line)) == 1:
                 of_font[line["spans"][0]["font"]].append(line)
-        for others in of_font.values():
-            texts = ["".join(span["text"] for span in line["spans"]) for line in others]
-            if not is_suspect(" ".join(texts)):
+        wrong = []
+        for font, of_lines in of_font.items():
+            texts = ["".join(span["text"] for span in line["spans"]) for line in of_lines]
+            if self._checks >= MAX_CHECKS or not is_suspect(" ".join(texts)):
                 continue
-            longest = sorted(zip(texts, others, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
+            longest = sorted(zip(texts, of_lines, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
             alike = [_similarity(shown, read_line(page, line["bbox"])) for shown, line in longest]
             report_progress()
             if float(np.median(alike)) < MIN_SIMILARITY:
-                return True
-            self._checks += 1
-        return False
+                wrong.append(font)
+            else:
+                self._checks += 1
+        return frozenset(wrong)
+
+
+def without_fonts(content: dict[str, Any], fonts: frozenset[str]) -> dict[str, Any]:
+    """Return the result of `page.get_text("dict")` without the lines that have text in these fonts."""
+    blocks = [
+        {**block, "lines": [line for line in block["lines"] if not fonts & _fonts(line)]}
+        for block in content["blocks"]
+        if "lines" in block
+    ]
+    return {**content, "blocks": [block for block in blocks if block["lines"]]}
+
+
+def _without(page: Page, lines: Iterable[dict[str, Any]], fonts: frozenset[str]) -> Missing:
+    boxes = _boxes(line for line in lines if not fonts & _fonts(line))
+    return Missing(fonts, _seen(page, boxes)[0] if boxes else ())
+
+
+def _fonts(line: dict[str, Any]) -> set[str]:
+    return {span["font"] for span in line["spans"]}
+
+
+def _unreadable_fonts(lines: Iterable[dict[str, Any]]) -> frozenset[str]:
+    of_font: defaultdict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        for span in line["spans"]:
+            of_font[span["font"]].append(span["text"])
+    return frozenset(font for font, texts in of_font.items() if is_unreadable("".join(texts)))
+
+
+def _boxes(lines: Iterable[dict[str, Any]]) -> list[Box]:
+    """The boxes of the lines that are horizontal or vertical: others have boxes that cover more than themselves."""
+    return [line["bbox"] for line in lines if 1.0 in map(abs, line["dir"])]
 
 
 def is_suspect(text: str) -> bool:
@@ -184,16 +234,19 @@ def _unexplained_ink(page: Page, boxes: Iterable[Box]) -> float:
     return int(ink.sum()) / total if total else 0.0
 
 
-def _has_other_lines(page: Page, boxes: Sequence[Box]) -> bool:
-    """Whether the detector sees lines of text outside the text layer."""
-    seen = detect_lines(page)
+def _seen(page: Page, boxes: Sequence[Box]) -> tuple[list[Box], list[Box]]:
+    """Return the places where the page shows a line of text: those among the boxes of its text layer, and others."""
+    known: list[Box] = []
+    others: list[Box] = []
+    for box in detect_lines(page):
+        (known if _is_covered(box, boxes) else others).append(box)
     report_progress()
-    others = [box for box in seen if not _is_covered(box, boxes)]
-    length, other_length = (
-        sum(max(x1 - x0, y1 - y0) / max(min(x1 - x0, y1 - y0), 1) for x0, y0, x1, y1 in found)
-        for found in (seen, others)
-    )
-    return len(others) >= MIN_UNEXPLAINED_LINES and other_length >= MIN_UNEXPLAINED_TEXT * length
+    return known, others
+
+
+def _length(boxes: Iterable[Box]) -> float:
+    """Length of lines of text in heights of a line, which is about half their number of characters."""
+    return sum(max(x1 - x0, y1 - y0) / max(min(x1 - x0, y1 - y0), 1) for x0, y0, x1, y1 in boxes)
 
 
 def _is_covered(box: Box, boxes: Iterable[Box]) -> bool:

@@ -71,18 +71,19 @@ def test_without_ocr_a_scanned_page_has_no_text():
 
 
 @reads
-def test_a_page_with_a_broken_text_layer_is_read_by_ocr():
+def test_of_a_broken_text_layer_only_the_lines_in_the_broken_font_are_read_by_ocr():
     with pymupdf.open() as document:
         page = document.new_page(width=420, height=200)
         page.insert_font(fontname="F", fontbuffer=pymupdf.Font("helv").buffer)
         page.insert_text((30, 60), "The ferry leaves at nine", fontname="F", fontsize=16)
+        page.insert_text((30, 120), "I1l0O-O0l1I", fontsize=16)
         document.subset_fonts()
         for xref in range(1, document.xref_length()):
             if b"begincmap" in (document.xref_stream(xref) or b""):
                 document.update_stream(xref, PRIVATE_USE)
         data = document.tobytes()
     (page,), _, _ = parse_pdf(data)
-    assert (page.kind, page.text) == ("ocr", "The ferry leaves at nine")
+    assert (page.kind, page.text) == ("ocr", "The ferry leaves at nine\n\nI1l0O-O0l1I")
 
 
 @reads

@@ -35,8 +35,9 @@ def model(monkeypatch):
         calls["detect"] += 1
         return calls["seen"]
 
-    def read(page):
+    def read(page, known=()):
         calls["read"] += 1
+        calls["known"] = known
         return [paragraph_of(lines(*SEEN))], False
 
     def line(page, bbox):
@@ -170,6 +171,17 @@ def test_letters_that_are_mapped_wrongly_are_read_by_ocr(model):
     with pymupdf.open() as document:
         document.new_page().insert_textbox((60, 60, 530, 380), shifted(PROSE), fontsize=12)
         assert kind_and_text(document) == ("ocr", " ".join([READ] * 10))
+
+
+def test_beside_a_font_with_wrong_letters_the_text_of_others_is_kept_and_not_read_again(model):
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_textbox((60, 60, 530, 380), shifted(PROSE), fontsize=12)
+        page.insert_text((60, 500), "Set in another font", fontsize=12, fontname="tiro")
+        beside = (60, 490, 200, 503)
+        model["seen"] = [*SEEN, beside]
+        assert kind_and_text(document) == ("ocr", " ".join([READ] * 10) + "\n\nSet in another font")
+    assert model["known"] == [beside]
 
 
 def test_numbers_of_glyphs_are_no_text(model):
