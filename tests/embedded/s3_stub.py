@@ -42,6 +42,7 @@ class S3Stub:
         etag: what becomes of an ETag in listings and answers; an empty one is left out.
         if_match: what GetObject takes for the header If-Match.
         listing_fault: `(status, code, message)` of every listing.
+        listing_page: a page of HTML that answers every listing with status 200, instead of it.
         before_page: called with the number of a page's first key; returns a fault for that page, or None.
         page: the number of keys in a page of a listing.
         continues: whether a cut listing says how to go on.
@@ -71,6 +72,7 @@ class S3Stub:
         self.etag: Callable[[str], str] = str
         self.if_match: Callable[[str | None], str | None] = lambda value: value
         self.listing_fault: tuple[int, str, str] | None = None
+        self.listing_page = ""
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
         self.continues = True
@@ -139,6 +141,9 @@ class S3Stub:
         request.wfile.write(body[: len(body) // 2] if found.fault == "break" else body)
 
     def _list(self, request: BaseHTTPRequestHandler, values: dict[str, str]) -> None:
+        if self.listing_page:
+            _send_text(request, 200, "text/html", self.listing_page)
+            return
         start = int(values.get("continuation-token", 0))
         if fault := self.listing_fault or self.before_page(start):
             _fail(request, fault)
@@ -166,9 +171,13 @@ def _fail(request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
 
 
 def _send_xml(request: BaseHTTPRequestHandler, status: int, text: str) -> None:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>{text}'.encode()
+    _send_text(request, status, "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>{text}')
+
+
+def _send_text(request: BaseHTTPRequestHandler, status: int, kind: str, text: str) -> None:
+    body = text.encode()
     request.send_response(status)
-    request.send_header("Content-Type", "application/xml")
+    request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     request.wfile.write(body)

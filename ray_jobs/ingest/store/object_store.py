@@ -210,6 +210,17 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
         raise explain(error, bucket) from None
 
 
+def first_page(bucket: str, prefix: str) -> list[Mapping[str, Any]]:
+    """The first entries of a listing, as boto3 gives them.
+
+    Raises:
+        UnreachableError: the answer is no listing. The exceptions of boto3 are for the caller.
+    """
+    page = s3_client().list_objects_v2(Bucket=bucket, Prefix=prefix)
+    check_listing(page)
+    return list(page.get("Contents", ()))
+
+
 def check_listing(page: Mapping[str, Any]) -> None:
     """Raise UnreachableError if an answer is no listing: a proxy's page, which boto3 would take for an empty bucket."""
     if not {"IsTruncated", "KeyCount", "Name"} & page.keys():

@@ -14,7 +14,7 @@ import threading
 import time
 from functools import lru_cache
 
-from ingest.store.object_store import check_listing, explain, s3_client, split_s3
+from ingest.store.object_store import explain, first_page, s3_client, split_s3
 
 PROBED_OBJECTS = 5
 """Objects of which none can be read before the store counts as away."""
@@ -84,12 +84,11 @@ class StoreProbe:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            page = s3_client().list_objects_v2(Bucket=self._bucket, Prefix=self._prefix)
+            entries = first_page(self._bucket, self._prefix)
         except (BotoCoreError, ClientError) as error:
             raise explain(error, self._bucket) from None
-        check_listing(page)
         self._listed_at = time.monotonic()
-        return [item["Key"] for item in page.get("Contents", ()) if item.get("Size", 0)]
+        return [item["Key"] for item in entries if item.get("Size", 0)]
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line, printable
 from ingest.store.content_encoding import encodings
-from ingest.store.object_store import EXPIRED, explain, s3_client, split_s3
+from ingest.store.object_store import EXPIRED, explain, first_page, s3_client, split_s3
 from ingest.store.probe import StoreProbe, is_fault, probe_of
 from ingest.store.versions import condition, is_version, listed_version
 
@@ -160,10 +160,8 @@ class S3Object:
 
     def _is_listed(self) -> bool:
         """Whether the listing has the object at its version."""
-        page = s3_client().list_objects_v2(Bucket=self.bucket, Prefix=self.key)
-        return any(
-            item["Key"] == self.key and listed_version(item) == self.version for item in page.get("Contents", ())
-        )
+        entries = first_page(self.bucket, self.key)
+        return any(item["Key"] == self.key and listed_version(item) == self.version for item in entries)
 
     def _refused(self, error: Any, probe: StoreProbe) -> Exception:
         """The error to raise for an answer that is an error."""

@@ -211,6 +211,14 @@ def test_a_store_whose_if_match_never_matches_is_read(stub):
     assert read_object(entry.source, entry.version, entry.size, SETTINGS) == b"b.pdf" * 100
 
 
+def test_a_page_of_a_proxy_instead_of_the_listing_does_not_count_as_a_change_of_the_object(stub):
+    stub.if_match = lambda value: value and '"of something else"'
+    (entry,) = listed("b.pdf")
+    stub.listing_page = "<html><body>Please sign in</body></html>"
+    with pytest.raises(UnreachableError, match="without a listing; check AWS_ENDPOINT_URL"):
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+
+
 # --- content
 
 
