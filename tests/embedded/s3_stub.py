@@ -19,7 +19,8 @@ class Stored:
     """An object.
 
     Attributes:
-        fault: `(status, code, message)` of every GET, or `break`: its content always breaks off.
+        fault: `(status, code, message)` of every GET, or `break`: its content always breaks off. The code `html`
+            means a page of HTML with the message, as a proxy gives it.
         headers: more headers of every answer; an empty one is left out.
         sent: what is sent instead of `body`, which listings describe.
     """
@@ -167,6 +168,9 @@ class S3Stub:
 
 def _fail(request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
     status, code, message = fault
+    if code == "html":
+        _send_text(request, status, "text/html; charset=utf-8", f"<html><p>{escape(message)}<br></html>")
+        return
     _send_xml(request, status, f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>")
 
 

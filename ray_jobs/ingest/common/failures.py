@@ -39,6 +39,12 @@ class Failure(StrEnum):
     UNREADABLE = "Unreadable", Stage.READ, True, "check its name, its permissions and its disk, or upload it again"
     CHANGED_DURING_RUN = "ChangedDuringRun", Stage.READ, True, "the next run processes the new version"
     FORBIDDEN = "Forbidden", Stage.READ, True, "check its policy and its encryption key"
+    BLOCKED = (
+        "Blocked",
+        Stage.READ,
+        True,
+        "let the proxies before the object store pass it, and run again",
+    )
     ARCHIVED = "Archived", Stage.READ, True, "restore it from its archive tier, and run again"
     UNKNOWN_ENCODING = "UnknownEncoding", Stage.READ, False, "store it without Content-Encoding, or with gzip"
     NO_SUCH_FILE = "NoSuchFile", Stage.READ, False, "rename it, or mend the link"

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
 from ingest.common.text import one_line
+from ingest.store.answers import is_web_page, status
 from ingest.store.ignored_names import is_ignored, is_ignored_folder
 from ingest.store.listing import Ignored, sorted_on_disk
 from ingest.store.versions import listed_version
@@ -149,6 +150,8 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return _no_credentials()
     if isinstance(error, ClientError):
+        if is_web_page(error):
+            return _no_store(status(error))
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code == "NoSuchBucket":
             return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
@@ -224,10 +227,14 @@ def first_page(bucket: str, prefix: str) -> list[Mapping[str, Any]]:
 def check_listing(page: Mapping[str, Any]) -> None:
     """Raise UnreachableError if an answer is no listing: a proxy's page, which boto3 would take for an empty bucket."""
     if not {"IsTruncated", "KeyCount", "Name"} & page.keys():
-        raise UnreachableError(
-            f"the object store {_store_name()} cannot be reached: something else answers for it, with status 200 and "
-            "without a listing; check AWS_ENDPOINT_URL and the proxies on the way"
-        )
+        raise _no_store(200)
+
+
+def _no_store(status: int) -> UnreachableError:
+    return UnreachableError(
+        f"the object store {_store_name()} cannot be reached: something else answers for it, with status {status} and "
+        "without a listing; check AWS_ENDPOINT_URL and the proxies on the way"
+    )
 
 
 def _unlisted(error: OSError) -> None:

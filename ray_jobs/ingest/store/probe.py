@@ -14,6 +14,7 @@ import threading
 import time
 from functools import lru_cache
 
+from ingest.store.answers import is_fault
 from ingest.store.object_store import explain, first_page, s3_client, split_s3
 
 PROBED_OBJECTS = 5
@@ -95,9 +96,3 @@ class StoreProbe:
 def probe_of(source: str) -> StoreProbe:
     """The probe of this process for a source, which is an `s3://` URI."""
     return StoreProbe(source)
-
-
-def is_fault(error: Exception) -> bool:
-    """Whether an answer of boto3's is one of a server in trouble (5xx, 429), and not about the request."""
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return bool(status == 429 or status >= 500)

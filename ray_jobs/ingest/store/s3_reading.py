@@ -14,9 +14,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line, printable
+from ingest.store.answers import is_fault, is_web_page, status
 from ingest.store.content_encoding import encodings
 from ingest.store.object_store import EXPIRED, explain, first_page, s3_client, split_s3
-from ingest.store.probe import StoreProbe, is_fault, probe_of
+from ingest.store.probe import StoreProbe, probe_of
 from ingest.store.versions import condition, is_version, listed_version
 
 READ_ATTEMPTS = 4
@@ -51,13 +52,9 @@ def _is_passing(error: BaseException) -> bool:
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, ClientError):
-        return _status(error) in (429, 503)
+        return status(error) in (429, 503)
     broken = (HTTPClientError, HTTPError, ConnectionError, IncompleteReadError, FlexibleChecksumError, _BrokenBodyError)
     return isinstance(error, broken)
-
-
-def _status(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 @dataclass(slots=True)
@@ -131,7 +128,7 @@ class S3Object:
         except _OtherVersionError:
             pass
         except ClientError as error:
-            if _status(error) != 412:
+            if status(error) != 412:
                 raise
         # Some stores list another ETag than the one that they compare with If-Match, or answer with (SeaweedFS 3.97
         # for objects of earlier releases). Then only the listing tells whether the object has changed.
@@ -171,10 +168,18 @@ class S3Object:
             return explain(error, self.bucket)
         if is_fault(error):
             probe.assert_delivers(self.key, self.began, error)
+        if is_web_page(error):
+            probe.assert_accepts()
+            return ObjectError(
+                Failure.BLOCKED,
+                f"a page of HTML with status {status(error)} comes instead of it, from something before the object "
+                "store, which itself answers",
+            )
+        if is_fault(error):
             return ObjectError(
                 Failure.UNREADABLE, f"every request for it is answered by {code}, although the store answers others"
             )
-        if _status(error) == 404:
+        if status(error) == 404:
             return ObjectError(
                 Failure.VANISHED, "the object was deleted after it was listed, or the store cannot find it by its name"
             )

@@ -58,6 +58,10 @@ def failed(name):
         ((301, "PermanentRedirect", "elsewhere"), "Unreadable"),
         ((400, "SomethingNew", "no"), "Unreadable"),
         ((451, "UnavailableForLegalReasons", "no"), "Unreadable"),
+        ((403, "html", "Virus found"), "Blocked"),
+        ((404, "html", "Not found"), "Blocked"),
+        ((407, "html", "Sign in to the proxy"), "Blocked"),
+        ((502, "html", "Bad gateway"), "Blocked"),
         ((500, "InternalError", "We encountered an internal error"), "Unreadable"),
         ((503, "SlowDown", "Please reduce your request rate"), "Unreadable"),
         ("break", "Unreadable"),
@@ -73,6 +77,21 @@ def test_an_answer_about_one_object_fails_that_object(stub, answer, failure):
 def test_the_sentence_about_a_key_of_the_owners_says_so(stub):
     stub.objects["day/b.pdf"].fault = (400, "InvalidRequest", SSE_C)
     assert "day/b.pdf is encrypted with a key of its owner's (SSE-C)" in failed("b.pdf").message
+
+
+def test_the_sentence_about_a_page_of_a_proxy_says_that_it_is_none_of_the_stores(stub):
+    stub.objects["day/b.pdf"].fault = (403, "html", "Request rejected")
+    message = failed("b.pdf").message
+    assert "a page of HTML with status 403 comes instead of it" in message
+    assert "let the proxies before the object store pass it" in message
+    assert "policy" not in message
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 502])
+def test_a_page_of_a_proxy_instead_of_the_listing_says_nothing_about_the_credentials(stub, status):
+    stub.listing_fault = (status, "html", "Request rejected")
+    with pytest.raises(UnreachableError, match=f"something else answers for it, with status {status} and without"):
+        listed()
 
 
 def test_objects_that_are_refused_cost_one_listing_for_all_of_them(stub):

@@ -1,0 +1,24 @@
+"""What an answer with an error says about its sender: a server in trouble, or no object store at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def status(error: Exception) -> int:
+    """The HTTP status of an error of boto3's; 0 if there was no answer."""
+    return int(_metadata(error).get("HTTPStatusCode", 0))
+
+
+def is_fault(error: Exception) -> bool:
+    """Whether an answer of boto3's is one of a server in trouble (5xx, 429), and not about the request."""
+    return status(error) == 429 or status(error) >= 500
+
+
+def is_web_page(error: Exception) -> bool:
+    """Whether an answer is a page of HTML, which a proxy or a firewall sends and no object store does."""
+    return str(_metadata(error).get("HTTPHeaders", {}).get("content-type", "")).lower().startswith("text/html")
+
+
+def _metadata(error: Any) -> dict[str, Any]:
+    return dict(getattr(error, "response", {}).get("ResponseMetadata", {}))
