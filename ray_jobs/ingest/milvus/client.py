@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.redaction import hide_credentials
 from ingest.common.text import one_line
@@ -109,6 +110,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         ConfigurationError: the URI does not name a server, or the server refuses the token or has no such database.
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
+    token = variable("MILVUS_TOKEN")
     hide_credentials(uri)
     shown = without_credentials(uri)
     # On import, pymilvus connects to the server that this variable names, and fails if it names none.
@@ -124,6 +126,8 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         )
     try:
         parts = urlsplit(uri)
+        if uri != uri.strip():
+            raise ValueError("white space surrounds it")
         if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
             raise ValueError("it names no host and port")
         # pymilvus takes the first piece of the path for the database, and ignores what is behind it.
@@ -140,7 +144,6 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         reraise=True,
     ):
         with attempt, errors_as_sentences(uri):
-            token = os.environ.get("MILVUS_TOKEN", "")
             client = MilvusClient(uri=uri, token=token, timeout=CONNECT_TIMEOUT, grpc_options=GRPC_OPTIONS)
             client.list_collections(timeout=CONNECT_TIMEOUT)
     return client
@@ -172,9 +175,9 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
                 "limit, or run fewer jobs at a time"
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
-            token = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
+            wrong = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
             raise UnreachableError(
-                f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{token}"
+                f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{wrong}"
             ) from None
         raise JobError(f"{server} refused a request: {text}") from None
 

@@ -58,7 +58,7 @@ def is_elsewhere(address: str) -> bool:
 def token() -> str | None:
     """The token that Ray sends with RAY_AUTH_MODE=token: RAY_AUTH_TOKEN, or the content of a file."""
     if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
-        return os.environ.get("RAY_AUTH_TOKEN") or None
+        return os.environ.get("RAY_AUTH_TOKEN", "").strip() or None
     if found := os.environ.get("RAY_AUTH_TOKEN"):
         return found.strip()
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or _DEFAULT_TOKEN_FILE).expanduser()

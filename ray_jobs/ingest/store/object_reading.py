@@ -16,7 +16,8 @@ from typing import Any
 from ingest.common.errors import JobError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.store.content_encoding import decode, encodings
-from ingest.store.object_store import UNREADABLE, file_version, is_s3
+from ingest.store.local_files import UNREADABLE, file_version
+from ingest.store.object_store import is_s3
 from ingest.store.s3_reading import S3Object, changed
 
 CHUNK_BYTES = 1 << 20

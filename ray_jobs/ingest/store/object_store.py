@@ -6,9 +6,7 @@ Credentials come from the environment only (`AWS_*`, `AWS_ENDPOINT_URL`).
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -17,12 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
 from ingest.common.text import one_line
 from ingest.store.answers import is_web_page, status
-from ingest.store.ignored_names import is_ignored, is_ignored_folder
+from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Ignored, sorted_on_disk
+from ingest.store.local_files import list_files
 from ingest.store.versions import listed_version
 
 READ_TIMEOUT = 60
@@ -39,9 +39,6 @@ EXPIRED = {
 
 REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "403", "401"}
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
-
-UNREADABLE = "unreadable"
-"""Version of a listed file that cannot be opened by its name: a dangling link, or a name that is not valid text."""
 
 
 def is_s3(uri: str) -> bool:
@@ -88,6 +85,13 @@ def normalise_source(source: str) -> str:
     raise ConfigurationError(f"--source {source!r}: there is no such folder")
 
 
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+)  # fmt: skip
+"""Environment variables that boto3 reads and that can hold neither white space nor quotes."""
+
+
 @lru_cache(maxsize=1)
 def s3_client() -> Any:
     """A boto3 client, created once per process (clients are thread-safe and cost 100 ms each)."""
@@ -98,7 +102,8 @@ def s3_client() -> Any:
 
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-    custom_endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    values = {name: variable(name) for name in _VARIABLES}
+    custom_endpoint = values["AWS_ENDPOINT_URL_S3"] or values["AWS_ENDPOINT_URL"]
     try:
         return boto3.Session(botocore_session=session).client(
             "s3",
@@ -179,7 +184,7 @@ def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None
         UnreachableError: the store does not answer.
     """
     ignored = Ignored() if ignored is None else ignored
-    listing = _list_s3(source) if is_s3(source) else _list_files(source, ignored)
+    listing = _list_s3(source) if is_s3(source) else list_files(source, ignored)
     folder = source.rfind("/") + 1
 
     def is_taken(entry: StoredObject) -> bool:
@@ -235,67 +240,3 @@ def _no_store(status: int) -> UnreachableError:
         f"the object store {_store_name()} cannot be reached: something else answers for it, with status {status} and "
         "without a listing; check AWS_ENDPOINT_URL and the proxies on the way"
     )
-
-
-def _unlisted(error: OSError) -> None:
-    """Raises a JobError: a folder that cannot be listed is not empty, and its files were not deleted."""
-    if isinstance(error, PermissionError):
-        raise ConfigurationError(
-            f"folder {error.filename!r} cannot be listed: {error.strerror}; allow it to the user of this run, or give "
-            "a --source without it"
-        )
-    raise UnreachableError(f"folder {error.filename!r} cannot be listed: {error.strerror}; check that it is mounted")
-
-
-def _paths(root: Path, ignored: Ignored) -> Iterator[Path]:
-    """The files under `root`. Linked folders are not entered, and count as one ignored object."""
-    if root.is_file():
-        yield root
-        return
-
-    def failed(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError) or Path(error.filename) == root:
-            _unlisted(error)  # otherwise the folder was removed since its parent was listed
-
-    for folder, folders, names in os.walk(root, onerror=failed):
-        for name in list(folders):
-            path = Path(folder, name)
-            if path.is_symlink():
-                folders.remove(name)
-                ignored.add(f"file://{_readable(path)}/")
-            elif is_ignored_folder(name):  # its files are counted here, because it may be closed, as lost+found is
-                folders.remove(name)
-                for below, _, files in os.walk(path):
-                    for file in files:
-                        ignored.add(f"file://{_readable(Path(below, file))}")
-        yield from (Path(folder, name) for name in names)
-
-
-def _readable(path: Path) -> str:
-    """A path with the bytes escaped that are not UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _list_files(source: str, ignored: Ignored) -> Iterator[StoredObject]:
-    for path in _paths(Path(source.removeprefix("file://")), ignored):
-        uri = f"file://{_readable(path)}"
-        try:
-            status = path.stat()
-        except OSError:
-            # A link to nothing has no size. Reading it fails, which counts as one failed object. Any other file has
-            # been removed since its folder was listed, or reading it will say why it cannot be read.
-            if os.path.lexists(path):
-                yield StoredObject(uri, UNREADABLE, 0)
-            continue
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
-            ignored.add(uri)
-        elif uri != f"file://{path.as_posix()}":
-            # Neither the ledger nor a URI can hold a name that is not valid text: the file becomes one failed object.
-            yield StoredObject(uri, UNREADABLE, 0)
-        else:
-            yield StoredObject(uri, file_version(status), status.st_size)
-
-
-def file_version(status: os.stat_result) -> str:
-    """Version of a local file: its size and modification time."""
-    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -4,7 +4,7 @@ from PIL import Image
 
 from ingest.search.query import ImageHit, PageHit
 from ingest.search.thumbnails import html_page
-from ingest.store.object_store import file_version
+from ingest.store.local_files import file_version
 
 MARKUP = "<script>1 & 2</script>"
 ESCAPED = "&lt;script&gt;1 &amp; 2&lt;/script&gt;"
