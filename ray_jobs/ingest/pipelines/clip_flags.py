@@ -10,6 +10,7 @@ CLIP_FLAGS = (
         "CLIP model: an architecture of open_clip, hf-hub:org/name, or a model's folder.",
         metavar="NAME",
         default="ViT-B-32",
+        may_be_path=True,
         in_form=True,
         site_default=True,
     ),

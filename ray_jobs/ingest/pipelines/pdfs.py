@@ -72,6 +72,7 @@ FLAGS = (
         "figures are left out.",
         metavar="NAME",
         default="",
+        may_be_path=True,
         in_form=True,
         site_default=True,
     ),

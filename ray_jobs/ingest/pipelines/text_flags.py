@@ -11,6 +11,7 @@ EMBEDDING_MODEL_FLAG = Flag(
     "Text embedding model: a sentence-transformers model by hub name, or a folder.",
     metavar="NAME",
     default="BAAI/bge-m3",
+    may_be_path=True,
     in_form=True,
     site_default=True,
 )

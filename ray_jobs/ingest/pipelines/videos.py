@@ -46,6 +46,7 @@ FLAGS = (
         "Whisper model: a size, a hub name, or a folder in CTranslate2 form.",
         metavar="NAME",
         default="small",
+        may_be_path=True,
         in_form=True,
         site_default=True,
     ),

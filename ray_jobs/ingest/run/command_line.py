@@ -34,14 +34,15 @@ def ingest(
     Returns:
         The exit code, as `run_job_script` returns it.
     """
-    arguments = FlagParser(description, (*RUN_FLAGS, *flags)).parse_args(argv)
+    all_flags = (*RUN_FLAGS, *flags)
+    arguments = FlagParser(description, all_flags).parse_args(argv)
 
     def elsewhere() -> int:
         from ingest.run.elsewhere import run_elsewhere
 
         check_report_path(arguments.report)
         words = sys.argv[1:] if argv is None else argv
-        return run_elsewhere(ray_address(), Path(sys.argv[0]).name, words, arguments, say)
+        return run_elsewhere(ray_address(), Path(sys.argv[0]).name, words, arguments, all_flags, say)
 
     def work() -> Report:
         options = run_options_from(arguments)

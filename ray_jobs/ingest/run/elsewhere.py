@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ingest.common.errors import ConfigurationError, ExitCode, JobError, UnreachableError
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
+from ingest.run.flags import Flag
 from ingest.run.ray_address import check_head, token, wants_token
 from ingest.run.report import REPORT_PREFIX
 from ingest.run.script import say_to_stderr
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[2]
 """The folder of the scripts, which is the working_dir on the cluster."""
 
-_PATH_FLAGS = ("source", "embedding-model", "clip-model", "whisper-model", "caption-model")
 _POLL_SECONDS = 2.0
 T = TypeVar("T")
 
@@ -70,13 +70,18 @@ class Output:
 
 
 def run_elsewhere(
-    address: str, script: str, argv: Sequence[str], arguments: Namespace, say: Callable[[str], None]
+    address: str,
+    script: str,
+    argv: Sequence[str],
+    arguments: Namespace,
+    flags: Sequence[Flag],
+    say: Callable[[str], None],
 ) -> int:
     """Run a script of FOLDER on the cluster at `address`, a URL.
 
     Args:
-        argv: the command line, which `arguments` are parsed from. Its local paths are made absolute, and the report is
-            written to a file here.
+        argv: the command line, which `arguments` are parsed from by `flags`. Its local paths are made absolute, and
+            the report is written to a file here.
 
     Returns:
         The script's exit code; 128 plus the number of the signal that interrupted this process.
@@ -84,7 +89,7 @@ def run_elsewhere(
     Raises:
         JobError: the script could not be started there, or not be followed to its end.
     """
-    local = _local_paths(arguments)
+    local = _local_paths(arguments, flags)
     words = [*argv, *(f"--{flag}={path}" for flag, path in local.items()), "--report="]
     output = Output(say)
     run = _through_client if address.startswith("ray://") else _through_jobs_api
@@ -100,11 +105,11 @@ def run_elsewhere(
     return code
 
 
-def _local_paths(arguments: Namespace) -> dict[str, str]:
+def _local_paths(arguments: Namespace, flags: Sequence[Flag]) -> dict[str, str]:
     """The flags that name something on this machine, with absolute paths."""
     found = {}
-    for flag in _PATH_FLAGS:
-        value = str(getattr(arguments, flag.replace("-", "_"), None) or "")
+    for flag in (flag.name for flag in flags if flag.may_be_path):
+        value = str(vars(arguments)[flag.replace("-", "_")] or "")
         schema, path = ("local-dir:", value[10:]) if value.startswith("local-dir:") else ("", value)
         if path and "://" not in path and Path(path).exists():
             found[flag] = f"{schema}{Path(path).absolute()}"
@@ -125,7 +130,7 @@ def _through_client(address: str, script: str, words: list[str], output: Output)
             )
             gcs = ray.get(ray.remote(num_cpus=0)(_gcs_address).remote())
     except (Exception, SystemExit) as error:
-        kind = ConfigurationError if "ersion" in str(error) else UnreachableError
+        kind = ConfigurationError if "version" in str(error).lower() else UnreachableError
         raise kind(f"no connection to Ray at {address} ({one_line(error)}); check RAY_ADDRESS") from None
     interrupted = 0
     try:

@@ -81,6 +81,7 @@ class Flag:
         required: whether it must be given.
         repeated: whether it may be given several times; its value is then a list.
         in_form: whether a Dag's form has a field for it.
+        may_be_path: whether the value may be the path of a file or folder that the script reads.
         site_default: whether the Airflow Variable `ingest_<name>` may set another default for a site.
     """
 
@@ -94,6 +95,7 @@ class Flag:
     required: bool = False
     repeated: bool = False
     in_form: bool = False
+    may_be_path: bool = False
     site_default: bool = False
 
     @property

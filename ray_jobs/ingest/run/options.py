@@ -67,7 +67,14 @@ CHANGE_FLAGS = (
 """Flags of every script that changes collections."""
 
 RUN_FLAGS = (
-    Flag("source", "s3://bucket/prefix/ or a local folder.", metavar="URI", required=True, in_form=True),
+    Flag(
+        "source",
+        "s3://bucket/prefix/ or a local folder.",
+        metavar="URI",
+        required=True,
+        may_be_path=True,
+        in_form=True,
+    ),
     *CHANGE_FLAGS,
     Flag("full-refresh", "Also process unchanged objects.", SWITCH, default=False, in_form=True),
     Flag(

@@ -9,16 +9,21 @@ from argparse import Namespace
 import pytest
 
 from embedded.dashboard import Dashboard
+from ingest.pipelines import images, pdfs, videos
+from ingest.run import elsewhere
 from ingest.run.elsewhere import run_elsewhere
+from ingest.run.options import RUN_FLAGS
 from ingest.run.script import guarded, say
 from ingest.run.script_process import ScriptProcess
 
+ALL_FLAGS = (*RUN_FLAGS, *pdfs.FLAGS, *images.FLAGS, *videos.FLAGS)
+PATHS = {flag.name.replace("-", "_") for flag in ALL_FLAGS if flag.may_be_path}
 LOG = 'a line\nERROR: too many failed\nREPORT {"listed": 3}\n'
 
 
 def run(url, *argv, **flags):
-    arguments = Namespace(**{"report": "", "source": "s3://b/", **flags})
-    return guarded(lambda: run_elsewhere(url, "ingest_pdfs.py", argv, arguments, say))
+    given = {**dict.fromkeys(PATHS, ""), "report": "", "source": "s3://b/", **flags}
+    return guarded(lambda: run_elsewhere(url, "ingest_pdfs.py", argv, Namespace(**given), ALL_FLAGS, say))
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -48,6 +53,31 @@ def test_local_paths_are_made_absolute_and_named_when_the_cluster_refuses_them(c
     paths = [f"--source={tmp_path}/papers", f"--clip-model=local-dir:{tmp_path}/model"]
     assert shlex.split(job["entrypoint"])[4:] == [*paths, "--report="]
     assert f"({tmp_path}/papers and {tmp_path}/model: on this machine;" in capfd.readouterr().err
+
+
+def test_every_flag_that_offers_a_folder_is_one_whose_path_is_made_absolute():
+    assert {flag.name.replace("-", "_") for flag in ALL_FLAGS if "folder" in flag.help} == PATHS
+    assert {"source", "embedding_model", "clip_model", "whisper_model", "caption_model"} <= PATHS
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("Version mismatch: The cluster was started with Ray 2.50.0", 2),
+        ("Python minor versions differ between client and server", 2),
+        ("ray client connection timeout", 4),
+    ],
+)
+def test_another_version_of_ray_is_a_matter_of_configuration(error, code, monkeypatch, capfd):
+    import ray
+
+    def refuse(*_, **__):
+        raise RuntimeError(error)
+
+    monkeypatch.setattr(elsewhere, "check_head", lambda address: None)
+    monkeypatch.setattr(ray, "init", refuse)
+    assert run("ray://head:10001") == code
+    assert f"({error}); check RAY_ADDRESS" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
