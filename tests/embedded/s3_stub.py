@@ -45,6 +45,7 @@ class S3Stub:
         listing_fault: `(status, code, message)` of every listing.
         listing_page: a page of HTML that answers every listing with status 200, instead of it.
         before_page: called with the number of a page's first key; returns a fault for that page, or None.
+        written_key: how the key is written in listings by a store that ignores the request's encoding type.
         page: the number of keys in a page of a listing.
         continues: whether a cut listing says how to go on.
         before_get: called with the key of every GetObject.
@@ -74,6 +75,7 @@ class S3Stub:
         self.if_match: Callable[[str | None], str | None] = lambda value: value
         self.listing_fault: tuple[int, str, str] | None = None
         self.listing_page = ""
+        self.written_key: Callable[[str], bytes] | None = None
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
         self.continues = True
@@ -152,7 +154,7 @@ class S3Stub:
         keys = sorted(key for key in self.objects if key.startswith(values.get("prefix", "")))
         shown = keys[start : start + self.page]
         parts = [
-            f"<Contents><Key>{escape(urllib.parse.quote(key, safe='/'))}</Key><Size>{len(found.body)}</Size>"
+            f"<Contents><Key>{self._written(key)}</Key><Size>{len(found.body)}</Size>"
             f"<LastModified>{email.utils.formatdate(found.modified, usegmt=True)}</LastModified>"
             + (f"<ETag>{escape(etag)}</ETag>" if (etag := self.etag(found.etag)) else "")
             + "</Contents>"
@@ -160,10 +162,17 @@ class S3Stub:
             for found in [self.objects[key]]
         ]
         cut = start + self.page < len(keys)
-        parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated><EncodingType>url</EncodingType>")
+        parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated>")
+        if self.written_key is None:
+            parts.append("<EncodingType>url</EncodingType>")
         if cut and self.continues:
             parts.append(f"<NextContinuationToken>{start + self.page}</NextContinuationToken>")
         _send_xml(request, 200, f"<ListBucketResult>{''.join(parts)}</ListBucketResult>")
+
+    def _written(self, key: str) -> str:
+        if self.written_key is None:
+            return escape(urllib.parse.quote(key, safe="/", errors="surrogateescape"))
+        return self.written_key(key).decode(errors="surrogateescape")
 
 
 def _fail(request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
@@ -179,7 +188,7 @@ def _send_xml(request: BaseHTTPRequestHandler, status: int, text: str) -> None:
 
 
 def _send_text(request: BaseHTTPRequestHandler, status: int, kind: str, text: str) -> None:
-    body = text.encode()
+    body = text.encode(errors="surrogateescape")
     request.send_response(status)
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))

@@ -22,6 +22,7 @@ from ingest.common.text import one_line
 from ingest.store.answers import is_web_page, status
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Ignored, sorted_on_disk
+from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files
 from ingest.store.versions import listed_version
 
@@ -105,7 +106,7 @@ def s3_client() -> Any:
     values = {name: variable(name) for name in _VARIABLES}
     custom_endpoint = values["AWS_ENDPOINT_URL_S3"] or values["AWS_ENDPOINT_URL"]
     try:
-        return boto3.Session(botocore_session=session).client(
+        client = boto3.Session(botocore_session=session).client(
             "s3",
             config=Config(
                 connect_timeout=5,
@@ -123,6 +124,10 @@ def s3_client() -> Any:
             f"the object store's client cannot be set up: {one_line(error)}; "
             "check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
         ) from None
+    # The asterisk puts it before botocore's own handler, which takes an answer that it cannot parse for an error.
+    client.meta.events.register("before-parse.*.ListObjectsV2", escape_keys)
+    client.meta.events.register("after-call.s3.ListObjectsV2", unescape_keys)
+    return client
 
 
 def _timestamp(value: Any) -> datetime:

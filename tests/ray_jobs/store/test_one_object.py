@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -163,6 +164,37 @@ def test_every_odd_key_is_listed_and_read_as_it_is(stub):
     assert sorted(entry.source.removeprefix(ROOT) for entry in entries) == sorted(ODD_KEYS)
     for entry in entries:
         assert read_object(entry.source, entry.version, entry.size, SETTINGS).decode() == entry.source[len(ROOT) :]
+
+
+CONTROLS = "".join(chr(code) for code in (*range(32), 127, 0xFFFE, 0xFFFF, 0x10F8FF))
+
+
+@pytest.mark.parametrize("written", ["{0}", "&#{1};", "&#x{1:X};"], ids=["raw", "decimal", "hexadecimal"])
+def test_a_key_that_xml_cannot_hold_is_listed_and_read_as_it_is(stub, written):
+    def as_written(key):
+        return "".join(written.format(c, ord(c)) if c in CONTROLS else escape(c) for c in key).encode()
+
+    keys = {f"day/odd&{character}.pdf" for character in CONTROLS}
+    for key in keys:
+        stub.put(key, ascii(key).encode())
+    stub.written_key = as_written
+    entries = listed()
+    assert {entry.source.removeprefix("s3://bucket/") for entry in entries} >= keys
+    assert len(entries) == 3 + len(keys)
+    stub.if_match = lambda value: value and '"of something else"'  # each key is listed again
+    for entry in entries[3:]:
+        content = read_object(entry.source, entry.version, entry.size, SETTINGS)
+        assert content == ascii(entry.source.removeprefix("s3://bucket/")).encode()
+
+
+def test_a_key_that_is_not_utf_8_fails_that_object_and_not_the_listing(stub):
+    stub.put("day/caf\udce9.pdf")
+    stub.written_key = lambda key: key.encode(errors="surrogateescape")
+    assert len(listed()) == 4
+    (entry,) = listed("caf\ufffd.pdf")
+    with pytest.raises(ObjectError) as caught:
+        read_object(entry.source, entry.version, entry.size, SETTINGS)
+    assert caught.value.failure == "Vanished"
 
 
 # --- versions

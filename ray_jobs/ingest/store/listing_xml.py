@@ -1,0 +1,53 @@
+"""Listings of stores that write keys as they are, although XML cannot hold every character that a key may have.
+
+boto3 asks for percent-encoded keys. A store that ignores this writes a control character, or its reference, and a
+single such key would make the listing of its whole prefix unreadable. Therefore these characters are escaped before
+boto3 parses a listing, and are put back afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_ESCAPE = "\U0010f8ff"
+"""Begins an escaped character, whose code follows in six hexadecimal digits. It is itself escaped."""
+
+_FORBIDDEN = "\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
+"""Characters that XML 1.0 allows neither as they are nor as a reference (section 2.2)."""
+
+_RAW = re.compile(f"[{_FORBIDDEN}{_ESCAPE}]")
+_REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));", re.I)
+_KEY = re.compile("<Key>[^<]*")
+_ESCAPED = re.compile(f"{_ESCAPE}([0-9a-f]{{6}})")
+_CONTROLS = bytes(range(9)) + bytes(range(0x0B, 0x20))
+
+
+def escape_keys(response_dict: dict[str, Any], **_: Any) -> None:
+    """Escape the body of a listing, for botocore's event `before-parse`."""
+    body = response_dict["body"]
+    if body.isascii() and b"&#" not in body and len(body.translate(None, _CONTROLS)) == len(body):
+        return  # nearly every listing, at a cost of microseconds
+    text = _KEY.sub(_keep_carriage_returns, body.decode(errors="replace"))
+    response_dict["body"] = _REFERENCE.sub(_escaped_reference, _RAW.sub(_escaped, text)).encode()
+
+
+def unescape_keys(parsed: dict[str, Any], **_: Any) -> None:
+    """Put the escaped characters back into keys, for botocore's event `after-call`."""
+    for item in parsed.get("Contents", ()) if "Error" not in parsed else ():
+        if _ESCAPE in item["Key"]:
+            item["Key"] = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), item["Key"])
+
+
+def _keep_carriage_returns(key: re.Match[str]) -> str:
+    return key[0].replace("\r", "&#13;")  # an XML parser would make line feeds of them
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"{_ESCAPE}{ord(character[0]):06x}"
+
+
+def _escaped_reference(reference: re.Match[str]) -> str:
+    code = int(reference[1], 16) if reference[1] else int(reference[2])
+    is_forbidden = code <= 0x10FFFF and _RAW.fullmatch(chr(code)) is not None
+    return f"{_ESCAPE}{code:06x}" if is_forbidden else reference[0]
