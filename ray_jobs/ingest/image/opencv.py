@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.image.depth import eight_bits
 from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.tiff_pages import picture_page
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,9 +32,11 @@ def decode_with_opencv(data: bytes, max_pixels: int) -> Picture:
     Raises:
         ValueError: OpenCV cannot decode it either.
     """
+    page = 0
     if FORMATS[data[:2]] == "TIFF":
-        check_planes(_tiff_tags(data))
-    values = _opencv(data)
+        page, tags = picture_page(data)
+        check_planes(tags)
+    values = _opencv(data, page)
     if values is None:
         raise ValueError("OpenCV cannot decode it")
     height, width = values.shape[:2]
@@ -46,7 +48,7 @@ def deep_colours(image: Image, data: bytes) -> Image | None:
     """Show dark colours of 16 bits, of which Pillow keeps the upper eight only; None if they are not dark."""
     if np.asarray(image.convert("RGB")).max() >= DARK:
         return None
-    values = _opencv(data)
+    values = _opencv(data, image.tell())
     return None if values is None or values.dtype != np.uint16 else _of_values(values)
 
 
@@ -57,14 +59,18 @@ def check_planes(tags: Mapping[int, Any]) -> None:
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, problem)
 
 
-def _opencv(data: bytes) -> np.ndarray | None:
+def _opencv(data: bytes, page: int) -> np.ndarray | None:
     """The values that OpenCV decodes, of shape (height, width) or (height, width, channels); None if it cannot."""
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # Of a JPEG, it reads the orientation too, which it takes for a change.
     flags = cv2.IMREAD_COLOR if FORMATS.get(data[:2]) == "JPEG" else cv2.IMREAD_UNCHANGED
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    content = np.frombuffer(data, np.uint8)
+    if not page:
+        return cv2.imdecode(content, flags)
+    _, found = cv2.imdecodemulti(content, flags, range=(page, page + 1))
+    return found[0] if found else None
 
 
 def _of_values(values: np.ndarray) -> Image:
@@ -78,13 +84,3 @@ def _of_values(values: np.ndarray) -> Image:
         alpha = values[:, :, 3]
         image.putalpha(Image.fromarray(alpha if alpha.dtype == np.uint8 else (alpha >> 8).astype(np.uint8)))
     return to_rgb(image)
-
-
-def _tiff_tags(data: bytes) -> Mapping[int, Any]:
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    tags = ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])  # the header of a BigTIFF is longer
-    file = io.BytesIO(data)
-    file.seek(tags.next)
-    tags.load(file)
-    return tags

@@ -21,6 +21,7 @@ from ingest.common.objects import PARTLY_READ
 from ingest.image.metadata import SIDEWAYS, declared, orientation, turned
 from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.tiff_pages import show_picture
 from ingest.image.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -166,13 +167,15 @@ def _opened(data: bytes, broken: bool) -> ImageFile:
     with _forgiving(broken), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
-            return Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(io.BytesIO(data), formats=formats)
         except Image.UnidentifiedImageError:
             reasons = [str(warning.message).partition(" opening failed. ") for warning in seen]
             announced = [reason for name, _, reason in reasons if name in formats and Image.OPEN[name][1]]
             if not announced:
                 raise
             raise ValueError(announced[0]) from None
+        show_picture(image, data)
+        return image
 
 
 @contextmanager

@@ -1,0 +1,62 @@
+"""Finds the page of a TIFF that is the picture: the first one may be a thumbnail of it, or a mask."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+KIND, OLD_KIND, PIXELS = 254, 255, {273, 324}
+"""NewSubfileType, SubfileType, and StripOffsets or TileOffsets, tags of TIFF 6.0 (page 36)."""
+
+REDUCED_OR_MASK, OLD_REDUCED = 0b101, 2
+"""Bits of the first for a reduced-resolution version and a transparency mask, and a value of the second."""
+
+MAX_PAGES = 100
+"""Pages among which the picture is looked for."""
+
+
+def show_picture(image: ImageFile, data: bytes) -> None:
+    """Seek the page that is the picture.
+
+    Raises:
+        Exception: Pillow cannot read that page.
+    """
+    if image.format == "TIFF" and _is_by_product(getattr(image, "tag_v2", {})):
+        image.seek(picture_page(data)[0])
+
+
+def picture_page(data: bytes) -> tuple[int, Mapping[int, Any]]:
+    """The index and the tags of the page that is the picture; of the first one if the file says so of none."""
+    pages = []
+    with suppress(Exception):  # the file is cut off between its pages
+        for page in _directories(data):
+            pages.append(page)
+            if not _is_by_product(page):
+                return len(pages) - 1, page
+    return 0, pages[0] if pages else {}
+
+
+def _is_by_product(tags: Mapping[int, Any]) -> bool:
+    kind = tags.get(KIND, 0)
+    return bool(isinstance(kind, int) and kind & REDUCED_OR_MASK) or tags.get(OLD_KIND) == OLD_REDUCED
+
+
+def _directories(data: bytes) -> Iterator[Mapping[int, Any]]:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    file, header = io.BytesIO(data), data[: 16 if b"+" in data[2:4] else 8]  # the header of a BigTIFF is longer
+    offset = ImageFileDirectory_v2(header).next
+    for _ in range(MAX_PAGES):
+        tags = ImageFileDirectory_v2(header)
+        file.seek(offset)
+        tags.load(file)
+        if not tags.keys() & PIXELS:  # it is cut off here
+            return
+        yield tags
+        if not (offset := tags.next):
+            return
