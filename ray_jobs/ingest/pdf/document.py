@@ -19,6 +19,7 @@ from ingest.pdf.figures import Figure, FigureCollector
 from ingest.pdf.glyphs import repair
 from ingest.pdf.language import detect_language
 from ingest.pdf.layout import join_split_paragraphs, paragraphs_of
+from ingest.pdf.line_numbers import LineNumbers
 from ingest.pdf.line_order import in_line_order
 from ingest.pdf.memory import check_memory
 from ingest.pdf.ocr import ocr_page
@@ -138,6 +139,7 @@ def _read_pages(
         MemoryError: there is not enough memory.
     """
     layers = TextLayers() if ocr else None
+    line_numbers = LineNumbers(document)
     raw: list[RawPage] = []
     damaged: list[int] = []
     reason = ""
@@ -146,7 +148,7 @@ def _read_pages(
     for number in range(1, document.page_count + 1):
         try:
             page = _as_displayed(document[number - 1])
-            raw.append(_read_page(page, number, layers))
+            raw.append(_read_page(page, number, layers, line_numbers))
             if figures is not None:
                 figures.add(page, raw[-1])
         except Exception as error:
@@ -226,7 +228,7 @@ def _as_displayed(page: pymupdf.Page) -> pymupdf.Page:
     return page
 
 
-def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> RawPage:
+def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None, line_numbers: LineNumbers) -> RawPage:
     """Read a page, by OCR too if `layers` finds that its text layer does not have all of its text."""
     import pymupdf
 
@@ -250,7 +252,7 @@ def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None) -> Ra
             if missing.fonts:
                 horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
             return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
-    horizontal, readings = in_line_order(horizontal, content)
+    horizontal, readings = in_line_order(line_numbers.without(number, horizontal), content)
     paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
     paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:
