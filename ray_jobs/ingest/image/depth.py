@@ -34,11 +34,17 @@ SAMPLE_PIXELS = 1 << 22
 """About the number of pixels that are examined."""
 
 
-def eight_bits(values: np.ndarray) -> np.ndarray:
-    """Return values of shape (height, width) or (height, width, 3) as uint8. NaN becomes black."""
+def eight_bits(values: np.ndarray, white_is_low: bool = False) -> np.ndarray:
+    """Return values of shape (height, width) or (height, width, 3) as uint8. NaN becomes black.
+
+    Args:
+        white_is_low: the lowest value is white, as in an X-ray; not of uint8, which decoders turn round themselves.
+    """
     if values.dtype == np.uint8:
         return values
     low, high = _shown_range(values)
+    if white_is_low:
+        low, high = high, low
     shown: np.ndarray = values.astype(np.float32 if abs(low) + abs(high) < 1e30 else np.float64)
     with np.errstate(all="ignore"):
         np.subtract(shown, low, out=shown)

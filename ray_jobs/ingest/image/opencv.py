@@ -10,7 +10,7 @@ import numpy as np
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.image.depth import eight_bits
-from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.picture import TIFF_PHOTOMETRIC, WHITE_IS_ZERO, Picture, check_pixels, to_rgb
 from ingest.image.tiff_pages import picture_page
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ DARK = 64
 TIFF_BITS, TIFF_PLANES, SEPARATE = 258, 284, 2
 """BitsPerSample and PlanarConfiguration, tags of TIFF 6.0, and a value of the latter."""
 
+TIFF_EXTRA, NO_ALPHA, PREMULTIPLIED = 338, 0, 1
+"""ExtraSamples, a tag of TIFF 6.0, and two of its values."""
+
+LAB = {8, 9, 10}
+"""Values of PhotometricInterpretation for CIELAB, which OpenCV misreads."""
+
 
 def decode_with_opencv(data: bytes, max_pixels: int) -> Picture:
     """Decode an image with OpenCV: an instrument's TIFF, or broken metadata that Pillow stumbles over.
@@ -32,16 +38,19 @@ def decode_with_opencv(data: bytes, max_pixels: int) -> Picture:
     Raises:
         ValueError: OpenCV cannot decode it either.
     """
-    page = 0
+    page, tags = 0, None
     if FORMATS[data[:2]] == "TIFF":
         page, tags = picture_page(data)
         check_planes(tags)
+        if tags.get(TIFF_PHOTOMETRIC) in LAB:
+            problem = "the colours of the TIFF are CIELAB in a form that is not supported"
+            raise ObjectError(Failure.UNSUPPORTED_IMAGE, problem)
     values = _opencv(data, page)
     if values is None:
         raise ValueError("OpenCV cannot decode it")
     height, width = values.shape[:2]
     check_pixels(width, height, max_pixels)
-    return Picture(_of_values(values), width, height, {"format": FORMATS[data[:2]], "mode": values.dtype.name})
+    return Picture(_of_values(values, tags), width, height, {"format": FORMATS[data[:2]], "mode": values.dtype.name})
 
 
 def deep_colours(image: Image, data: bytes) -> Image | None:
@@ -49,7 +58,7 @@ def deep_colours(image: Image, data: bytes) -> Image | None:
     if np.asarray(image.convert("RGB")).max() >= DARK:
         return None
     values = _opencv(data, image.tell())
-    return None if values is None or values.dtype != np.uint16 else _of_values(values)
+    return None if values is None or values.dtype != np.uint16 else _of_values(values, getattr(image, "tag_v2", None))
 
 
 def check_planes(tags: Mapping[int, Any]) -> None:
@@ -73,14 +82,25 @@ def _opencv(data: bytes, page: int) -> np.ndarray | None:
     return found[0] if found else None
 
 
-def _of_values(values: np.ndarray) -> Image:
-    """Make an image of OpenCV's values, whose channels are in the order blue, green, red, alpha."""
+def _of_values(values: np.ndarray, tags: Mapping[int, Any] | None) -> Image:
+    """Make an image of OpenCV's values, whose channels are in the order blue, green, red, alpha.
+
+    Args:
+        tags: of a TIFF; None for other formats.
+    """
     from PIL import Image
 
     if values.ndim == 2:
-        return Image.fromarray(eight_bits(values)).convert("RGB")
-    image = Image.fromarray(eight_bits(values[:, :, 2::-1]))
-    if values.shape[2] == 4 and values.dtype in (np.uint8, np.uint16):
-        alpha = values[:, :, 3]
-        image.putalpha(Image.fromarray(alpha if alpha.dtype == np.uint8 else (alpha >> 8).astype(np.uint8)))
+        white_is_low = tags is not None and tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO
+        return Image.fromarray(eight_bits(values, white_is_low and values.itemsize > 1)).convert("RGB")
+    colours = eight_bits(values[:, :, 2::-1])
+    extra = (tags or {}).get(TIFF_EXTRA, (None,))[0]
+    if values.shape[2] < 4 or extra == NO_ALPHA:
+        return Image.fromarray(colours)
+    alpha = values[:, :, 3].astype(np.float32)
+    full = 1 if np.issubdtype(values.dtype, np.floating) else np.iinfo(values.dtype).max
+    shown = np.dstack([colours, np.rint(np.clip(np.nan_to_num(alpha) / full, 0, 1) * 255).astype(np.uint8)])
+    image = Image.fromarray(shown)
+    if extra == PREMULTIPLIED or (tags is not None and values.dtype == np.uint8):  # libtiff premultiplies eight bits
+        image = Image.frombytes("RGBa", image.size, shown.tobytes()).convert("RGBA")
     return to_rgb(image)

@@ -21,6 +21,9 @@ NO_LIMIT = 1 << 40
 TIFF_SAMPLE_FORMAT, UNSIGNED, SIGNED = 339, 1, 2
 """SampleFormat, a tag of TIFF 6.0, and two of its values."""
 
+TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+"""PhotometricInterpretation, a tag of TIFF 6.0, and a value of it: Pillow and OpenCV heed it up to eight bits only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -69,12 +72,13 @@ def to_rgb(image: Image) -> Image:
     """Convert an image to RGB on a white background; values of more than eight bits are scaled, not clipped."""
     from PIL import Image as images
 
-    form = getattr(image, "tag_v2", {}).get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))
+    tags = getattr(image, "tag_v2", {})
+    form = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image)
-        image = images.fromarray(
-            eight_bits(values.view(np.uint32) if image.mode == "I" and form == (UNSIGNED,) else values)
-        )
+        if image.mode == "I" and form == (UNSIGNED,):
+            values = values.view(np.uint32)
+        image = images.fromarray(eight_bits(values, tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO))
     elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
         image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
     image = _in_srgb(image)
