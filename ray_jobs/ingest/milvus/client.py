@@ -17,6 +17,7 @@ from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.redaction import hide_credentials
 from ingest.common.text import one_line
 from ingest.milvus.expressions import literal
+from ingest.milvus.proxy import is_loopback, proxy_variable
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -137,6 +138,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         raise ConfigurationError(
             f"--milvus-uri {shown!r} is not of the form http://HOST:PORT or http://HOST:PORT/DATABASE"
         ) from None
+    options = GRPC_OPTIONS | ({"grpc.enable_http_proxy": 0} if is_loopback(parts.hostname or "") else {})
     for attempt in Retrying(
         retry=retry_if_exception_type(UnreachableError),
         stop=stop_after_delay(retry_seconds),
@@ -144,7 +146,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         reraise=True,
     ):
         with attempt, errors_as_sentences(uri):
-            client = MilvusClient(uri=uri, token=token, timeout=CONNECT_TIMEOUT, grpc_options=GRPC_OPTIONS)
+            client = MilvusClient(uri=uri, token=token, timeout=CONNECT_TIMEOUT, grpc_options=options)
             client.list_collections(timeout=CONNECT_TIMEOUT)
     return client
 
@@ -176,8 +178,10 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             wrong = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
+            proxy = proxy_variable(urlsplit(uri).hostname or "") if uri.startswith(("http", "tcp")) else ""
+            through = f", or add its host to no_proxy if it is not behind the proxy of {proxy}" if proxy else ""
             raise UnreachableError(
-                f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{wrong}"
+                f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{through}{wrong}"
             ) from None
         raise JobError(f"{server} refused a request: {text}") from None
 
