@@ -16,7 +16,7 @@ from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundErro
 from ray_jobs_api.job_outcome import JobOutcome, complete_output
 from ray_jobs_api.job_request import command_line, job_request
 from ray_jobs_api.packages import pack
-from ray_jobs_api.runtime_env import resolve_code
+from ray_jobs_api.runtime_env import carry_command, resolve_code
 from ray_jobs_api.stopping import stop_and_wait
 from ray_jobs_api.watch import JobLimits
 
@@ -196,13 +196,14 @@ def test_a_deleted_record_and_a_replaced_cluster_are_told_apart(cluster):
     assert outcome.api_error == f"the cluster was replaced: session {session} does not know a job of session_before."
 
 
-@pytest.mark.nightly
-def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
+def test_a_local_module_is_importable_in_a_job_with_a_command_of_any_length(cluster, attempt, tmp_path):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "__init__.py").write_text("WORD = 'from the module'")
     (tmp_path / "single.py").write_text("WORD = 'from the file'")
-    packages, environment = resolve_code(None, {"py_modules": [str(tmp_path / "tools"), str(tmp_path / "single.py")]})
-    command = command_line(["python", "-c", "import tools, single; print(tools.WORD, single.WORD)"])
+    modules = {"py_modules": [str(tmp_path / "tools"), str(tmp_path / "single.py")]}
+    program = "import sys, tools, single; print(tools.WORD, single.WORD, len(sys.argv))"
+    words = command_line(["python", "-c", program], {"x": ["y" * 100] * 2_000})
+    command, packages, environment = carry_command(words, *resolve_code(None, modules))
     request = job_request(entrypoint=command, runtime_env=environment, metadata={})
 
     async def story(client: RayJobsClient) -> Any:
@@ -210,4 +211,4 @@ def test_a_local_module_is_importable_in_the_job(cluster, attempt, tmp_path):
         return await watched(client, attempt.submission_id)
 
     _, lines = cluster.ask(story)
-    assert "from the module from the file" in lines
+    assert "from the module from the file 2001" in lines
