@@ -2,13 +2,18 @@
 
 Libraries put whole URLs and headers into their errors, and nobody knows all the places where they do. Therefore every
 outgoing text is searched for all known secrets: the values of the environment's secret variables, and the credentials
-in URLs.
+in URLs. It is searched for every form in which an error quotes a value: as a literal, in a URL, in JSON, in a header.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import os
 import re
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 
@@ -44,8 +49,26 @@ def _credentials(uri: str) -> set[str]:
     return {part for part in (whole, password, *pieces) if at and len(part) >= _SHORTEST_IN_URI}
 
 
+@lru_cache
+def _forms(secret: str) -> frozenset[str]:
+    """A secret, each of its lines, and the forms in which they are quoted."""
+    # A log has lines, and the messages of errors have single spaces instead of line breaks.
+    pieces = {secret, secret.strip(), " ".join(secret.split()), *(line.strip() for line in secret.splitlines())}
+    found = set(pieces)
+    for piece in filter(None, pieces):
+        encoded = piece.encode(errors="surrogateescape")
+        in_url = {quote(encoded), quote(encoded, safe=""), quote_plus(encoded)}
+        found |= in_url | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in in_url}
+        found |= {
+            repr(piece)[1:-1], repr(encoded)[2:-1], ascii(piece)[1:-1], json.dumps(piece)[1:-1], html.escape(piece),
+            unquote(piece), base64.b64encode(encoded).decode(),
+            "".join(c if c.isprintable() else ascii(c)[1:-1] for c in piece),
+        }  # fmt: skip
+    return frozenset(form for form in found if len(form) >= min(_SHORTEST, len(secret)))
+
+
 def secrets() -> list[str]:
-    """All secret values of this process, the longest first."""
+    """All secret values of this process and their forms, the longest first."""
     found = set(_hidden)
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
@@ -54,7 +77,7 @@ def secrets() -> list[str]:
             found |= {part for part in (value, *halves) if len(part) >= _SHORTEST}
         elif _URI_NAME.search(name):
             found |= _credentials(value)
-    return sorted(found, key=lambda value: -len(value))
+    return sorted({form for secret in found for form in _forms(secret)}, key=lambda value: -len(value))
 
 
 def redact(text: str) -> str:

@@ -1,13 +1,18 @@
 """No secret leaves the process: neither from the environment, nor in URLs, nor in any kind of error."""
 
+import base64
+import html
+import json
 import os
+import re
 import signal
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.redaction import hide_credentials, redact
+from ingest.common.redaction import HIDDEN, hide_credentials, redact
 from ingest.common.text import one_line, printable
 from ingest.run.script import run_job_script
 
@@ -62,6 +67,45 @@ def test_the_password_of_a_malformed_uri_is_hidden_from_environment_and_argument
     assert "hunter22" in redact(text)
     hide_credentials(uri)
     assert "hunter22" not in redact(text)
+
+
+KEY = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\nq83vEjRWeJCrze8S\n-----END KEY-----\n"
+ODD_SECRETS = [
+    KEY, "wJalrXUtn/K7MDENG+bPx\n", "\r\n wJalrXUtn/K7MDENG\t", "it's \"quoted\" \\ here", "a&b<c>d=e f",
+    "pässwört-文", "tab\tand\x1besc", "pässwört\x1b\\文", "two  spaces   here", "a%2Fb%3Dc+d", "bytes: \udcff\udcfe",
+    "secret\u2028\u200bthing", "x:yyyyyyyyy\n",
+]  # fmt: skip
+QUOTED = {
+    "as it is": str,
+    "literal": repr,
+    "bytes": lambda value: repr(value.encode(errors="surrogateescape")),
+    "dict": lambda value: str({"key": value}),
+    "ascii": ascii,
+    "json": json.dumps,
+    "path": lambda value: quote(value.encode(errors="surrogateescape")),
+    "query": lambda value: urlencode({"key": value.encode(errors="surrogateescape")}),
+    "lower query": lambda value: re.sub("%..", lambda e: e[0].lower(), quote(value.encode(errors="surrogateescape"))),
+    "xml": html.escape,
+    "basic authorization": lambda value: base64.b64encode(value.encode(errors="surrogateescape")).decode(),
+    "stripped": str.strip,
+    "message": lambda value: one_line(ValueError(f"Invalid header value {value!r}")),
+    "plain message": lambda value: one_line(ValueError(value)),
+}
+
+
+@pytest.mark.parametrize("how", QUOTED)
+@pytest.mark.parametrize("value", ODD_SECRETS, ids=ascii)
+def test_a_secret_is_hidden_in_every_form_in_which_an_error_quotes_it(monkeypatch, value, how):
+    monkeypatch.setenv("APP_PASSWORD", value)
+    left = redact(f"before {QUOTED[how](value)} after")
+    assert HIDDEN in left
+    assert set(re.findall(r"\w{3,}", left)) <= {"before", "after", "key", "Invalid", "header", "value"}
+
+
+def test_no_line_of_a_secret_of_several_lines_is_shown(monkeypatch):
+    monkeypatch.setenv("APP_PRIVATE_KEY", KEY)
+    for line in KEY.splitlines():
+        assert redact(f"line {line}") == "line ***"
 
 
 def test_an_interrupted_run_ends_in_one_sentence(capsys):
