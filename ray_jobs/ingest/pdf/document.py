@@ -23,6 +23,7 @@ from ingest.pdf.line_numbers import LineNumbers
 from ingest.pdf.line_order import in_line_order
 from ingest.pdf.memory import check_memory
 from ingest.pdf.ocr import ocr_page
+from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.reader import lost_contents, open_pdf, pdf_metadata, take_warnings, too_many_pages
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import Page, RawPage, detect_structure
@@ -147,7 +148,7 @@ def _read_pages(
     take_warnings()
     for number in range(1, document.page_count + 1):
         try:
-            page = _as_displayed(document[number - 1])
+            page = as_displayed(document[number - 1])
             raw.append(_read_page(page, number, layers, line_numbers))
             if figures is not None:
                 figures.add(page, raw[-1])
@@ -219,13 +220,6 @@ def _has_ink(document: pymupdf.Document) -> bool:
             if len(set(image.samples)) > 1:
                 return True
     return False
-
-
-def _as_displayed(page: pymupdf.Page) -> pymupdf.Page:
-    """Apply the page's rotation: otherwise MuPDF returns positions on the unrotated page."""
-    if page.rotation:
-        page.remove_rotation()
-    return page
 
 
 def _read_page(page: pymupdf.Page, number: int, layers: TextLayers | None, line_numbers: LineNumbers) -> RawPage:

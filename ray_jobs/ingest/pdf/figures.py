@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ingest.pdf.structure import RawPage
 
-REVISION = 2
+REVISION = 3
 """Raise it when the same PDF yields other figures: runs with captions then process every object again."""
 
 MAX_FIGURES = 100
