@@ -24,7 +24,12 @@ def declared(image: ImageFile, frames: int) -> dict[str, Any]:
     found: dict[str, Any] = {"format": image.format, "mode": image.mode}
     if frames > 1:
         found["frames"] = frames
-    exif = _exif(image)
+    return found | photographed(exif_of(image))
+
+
+def photographed(exif: Exif) -> dict[str, Any]:
+    """Return, if known, taken and camera."""
+    found = {}
     with suppress(Exception):
         if taken := exif.get_ifd(EXIF_IFD).get(EXIF_TAKEN):
             found["taken"] = _text(taken)
@@ -34,9 +39,9 @@ def declared(image: ImageFile, frames: int) -> dict[str, Any]:
     return found
 
 
-def orientation(image: ImageFile) -> int:
-    """Return the orientation by Exif, 1 to 8; 1 if there is none that makes sense."""
-    value: Any = _exif(image).get(EXIF_ORIENTATION)
+def orientation(exif: Exif) -> int:
+    """Return the orientation, 1 to 8; 1 if there is none that makes sense."""
+    value: Any = exif.get(EXIF_ORIENTATION)
     with suppress(Exception):  # programs write it as any type
         found = int(value[0] if isinstance(value, bytes | tuple) else value)
         return found if found in range(1, 9) else 1
@@ -59,7 +64,7 @@ def turned(image: Image, orientation: int) -> Image:
     return image.transpose(methods[orientation]) if orientation in methods else image
 
 
-def _exif(image: ImageFile) -> Exif:
+def exif_of(image: ImageFile) -> Exif:
     """Return the Exif directory; an empty one if it cannot be read, since that is no reason to refuse the image."""
     from PIL.Image import Exif
 
@@ -67,6 +72,16 @@ def _exif(image: ImageFile) -> Exif:
         return image.getexif()
     except Exception:
         return Exif()
+
+
+def exif_of_tiff(data: bytes) -> Exif:
+    """Return the first directory of a TIFF, which need not be an image; an empty one if it cannot be read."""
+    from PIL.Image import Exif
+
+    exif = Exif()
+    with suppress(Exception):
+        exif.load(data)
+    return exif
 
 
 def _text(value: object) -> str:

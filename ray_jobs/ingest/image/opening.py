@@ -18,9 +18,10 @@ import numpy as np
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.objects import PARTLY_READ
-from ingest.image.metadata import SIDEWAYS, declared, orientation, turned
+from ingest.image.metadata import SIDEWAYS, declared, exif_of, exif_of_tiff, orientation, photographed, turned
 from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.previews import find_previews
 from ingest.image.tiff_pages import show_picture
 from ingest.image.unreadable import unreadable
 
@@ -93,6 +94,15 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
             return None
 
     picture = tried(_decoded, data, side)
+    previews = find_previews(data)
+    for pixels, content in previews.contents if picture or previews.is_raw else ():
+        if picture is not None and pixels < picture.width * picture.height:
+            break
+        if larger := tried(_preview, content, side, data):
+            picture = larger
+            break
+    if picture is not None and (loss := previews.loss(picture.width, picture.height, side)):
+        picture.metadata[PARTLY_READ] = loss
     picture = picture or tried(_decoded, data, side, True) or tried(_decoded, data, side, True, True)
     if picture is None and (pixels := data.find(_CODESTREAM)) > 0:
         picture = tried(_decoded, data[pixels:], side)
@@ -102,6 +112,8 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
             picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(padded))} of the file is missing")
     if picture is None and data[:2] in FORMATS:
         picture = tried(decode_with_opencv, data)
+    if picture is None and previews.is_raw:
+        raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the image is in a camera's raw format, which is not supported")
     if picture is None:
         raise unreadable(data, errors)
     return picture
@@ -131,7 +143,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if image.format == "PNG":  # its Exif may follow the pixels, and to look for it would hide that these are broken
         _load(image, cut)
     metadata = declared(image, frames)
-    turn = orientation(image)
+    turn = orientation(exif_of(image))
     image.draft("RGB", (side, side))  # affects JPEG only
     _load(image, cut)
     if cut and (loss := _loss(image, data, side)):
@@ -144,6 +156,16 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if turn in SIDEWAYS:
         width, height = height, width
     return Picture(turned(shown or to_rgb(image), turn), width, height, metadata)
+
+
+def _preview(content: bytes, max_pixels: int, side: int, data: bytes) -> Picture:
+    """Decode a preview of a photo, which is turned as the photo is unless it says otherwise."""
+    preview = _decoded(content, max_pixels, side)
+    photo, own = exif_of_tiff(data), exif_of(_opened(content, False))
+    turn = orientation(photo) if orientation(own) == 1 else 1
+    width, height = (preview.width, preview.height)[:: -1 if turn in SIDEWAYS else 1]
+    metadata = preview.metadata | photographed(photo) | {"format": "TIFF"}
+    return Picture(turned(preview.image, turn), width, height, metadata)
 
 
 def _percent(share: float) -> str:
