@@ -45,7 +45,7 @@ class Failure(StrEnum):
         True,
         "let the proxies before the object store pass it, and run again",
     )
-    ARCHIVED = "Archived", Stage.READ, True, "restore it from its archive tier, and run again"
+    ARCHIVED = "Archived", Stage.READ, True, "run again when it is restored from its archive tier"
     UNKNOWN_ENCODING = "UnknownEncoding", Stage.READ, False, "store it without Content-Encoding, or with gzip"
     NO_SUCH_FILE = "NoSuchFile", Stage.READ, False, "rename it, or mend the link"
     TOO_LARGE = "TooLarge", Stage.READ, False, "raise --max-object-mb to process it"

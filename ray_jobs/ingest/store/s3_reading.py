@@ -27,7 +27,10 @@ a store that has asked for patience is given more."""
 READ_SECONDS = 120.0
 """No further attempt begins after this time: a store that says nothing lets one attempt take five minutes."""
 
-_ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
+_ARCHIVED = re.compile(r"InvalidObjectState|ActiveTier|AccessTier|archive|restore|rehydrat|glacier", re.I)
+"""In a code: S3's and those of other stores, such as Oracle's NotRestored and Azure's BlobBeingRehydrated."""
+
+_BEING_RESTORED = re.compile(r"InProgress|Being", re.I)
 _FORBIDDEN = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidPayer", "403", "401"}
 _CUSTOMER_KEY = re.compile(r"server.side.encryption|customer.{0,20}key|sse-?c\b|encrypted", re.I)
 """Words of a store that wants the key with which the object was encrypted, which only its owner has (SSE-C)."""
@@ -183,8 +186,9 @@ class S3Object:
             return ObjectError(
                 Failure.VANISHED, "the object was deleted after it was listed, or the store cannot find it by its name"
             )
-        if code in _ARCHIVED:
-            return ObjectError(Failure.ARCHIVED, f"it is in an archive tier ({code})")
+        if _ARCHIVED.search(code):
+            state = "being restored, which may take hours" if _BEING_RESTORED.search(code) else "in an archive tier"
+            return ObjectError(Failure.ARCHIVED, f"it is {state} ({code})")
         probe.assert_accepts()
         if "kms" in text.lower():
             return ObjectError(Failure.FORBIDDEN, f"the key that encrypts it cannot be used ({code})")

@@ -53,6 +53,10 @@ def failed(name):
         ((403, "AccessDenied", "not authorized to perform: kms:Decrypt"), "Forbidden"),
         ((403, "AccessDenied", "Access Denied"), "Forbidden"),
         ((403, "InvalidObjectState", "The operation is not valid for the object's storage class"), "Archived"),
+        ((403, "RestoreAlreadyInProgress", "Object restore is already in progress"), "Archived"),
+        ((409, "NotRestored", "no"), "Archived"),
+        ((409, "BlobBeingRehydrated", "no"), "Archived"),
+        ((403, "InvalidAccessTier", "no"), "Archived"),
         ((403, "SignatureDoesNotMatch", "The request signature does not match"), "Unreadable"),
         ((404, "NoSuchKey", "no"), "Vanished"),
         ((405, "MethodNotAllowed", "no"), "Unreadable"),
@@ -78,6 +82,14 @@ def test_an_answer_about_one_object_fails_that_object(stub, answer, failure):
 def test_the_sentence_about_a_key_of_the_owners_says_so(stub):
     stub.objects["day/b.pdf"].fault = (400, "InvalidRequest", SSE_C)
     assert "day/b.pdf is encrypted with a key of its owner's (SSE-C)" in failed("b.pdf").message
+
+
+def test_an_object_that_is_being_restored_has_the_advice_to_wait(stub):
+    stub.objects["day/b.pdf"].fault = (403, "RestoreAlreadyInProgress", "Object restore is already in progress")
+    assert failed("b.pdf").message == (
+        "it is being restored, which may take hours (RestoreAlreadyInProgress); run again when it is restored from its "
+        "archive tier"
+    )
 
 
 def test_the_sentence_about_a_page_of_a_proxy_says_that_it_is_none_of_the_stores(stub):
