@@ -48,6 +48,7 @@ class S3Stub:
         written_key: how the key is written in listings by a store that ignores the request's encoding type.
         page: the number of keys in a page of a listing.
         continues: whether a cut listing says how to go on.
+        circle: a listing goes on with this page, instead of none, after its last one; under ever new tokens.
         before_get: called with the key of every GetObject.
         requests: "METHOD /path?query" of every request.
     """
@@ -79,6 +80,7 @@ class S3Stub:
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
         self.continues = True
+        self.circle: int | None = None
         self.requests: list[str] = []
         self.before_get: Callable[[str], None] = lambda key: None
 
@@ -147,7 +149,7 @@ class S3Stub:
         if self.listing_page:
             _send_text(request, 200, "text/html", self.listing_page)
             return
-        start = int(values.get("continuation-token", 0))
+        start = int(values.get("continuation-token", "0").partition(" ")[0])
         if fault := self.listing_fault or self.before_page(start):
             _fail(request, fault)
             return
@@ -161,12 +163,14 @@ class S3Stub:
             for key in shown
             for found in [self.objects[key]]
         ]
-        cut = start + self.page < len(keys)
+        cut, following = start + self.page < len(keys), str(start + self.page)
+        if not cut and self.circle is not None:
+            cut, following = True, f"{self.circle * self.page} {len(self.requests)}"
         parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated>")
         if self.written_key is None:
             parts.append("<EncodingType>url</EncodingType>")
         if cut and self.continues:
-            parts.append(f"<NextContinuationToken>{start + self.page}</NextContinuationToken>")
+            parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
         _send_xml(request, 200, f"<ListBucketResult>{''.join(parts)}</ListBucketResult>")
 
     def _written(self, key: str) -> str:

@@ -1,4 +1,5 @@
-"""A listing on its way from the store to the diff: ignored objects are counted, the others are sorted on disk."""
+"""A listing on its way from the store to the diff: it must come to an end, ignored objects are counted, the others are
+sorted on disk."""
 
 from __future__ import annotations
 
@@ -8,6 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from ingest.common.objects import StoredObject
+
+MAX_EMPTY_PAGES = 10_000
+"""Pages without an object, one after the other, after which a listing is endless. S3 gives some where many objects were
+deleted."""
 
 
 @dataclass(slots=True)
@@ -20,6 +25,35 @@ class Ignored:
     def add(self, source: str) -> None:
         self.count += 1
         self.first = self.first or source
+
+
+@dataclass(slots=True)
+class Circle:
+    """Notices that the pages of a listing repeat, although their continuation tokens are new.
+
+    Not all stores list in order, but none lists a key twice. So the first key of each page is compared with that of one
+    page before, which is replaced after 1, 2, 4, 8… pages (Brent's algorithm): a circle of any length is found within a
+    few rounds, and in constant memory.
+    """
+
+    seen: str | None = None
+    pages: int = 0
+    kept_for: int = 1
+    empty: int = 0
+
+    def closes(self, first: str | None) -> bool:
+        """Whether the listing repeats with a page that begins with a key, or with none."""
+        if first is None:
+            self.empty += 1
+            return self.empty > MAX_EMPTY_PAGES
+        self.empty = 0
+        if first == self.seen:
+            return True
+        if self.seen is None or self.pages == self.kept_for:
+            self.kept_for *= 2 if self.seen else 1
+            self.seen, self.pages = first, 0
+        self.pages += 1
+        return False
 
 
 def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:

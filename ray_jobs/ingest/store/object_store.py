@@ -21,7 +21,7 @@ from ingest.common.objects import StoredObject
 from ingest.common.text import one_line
 from ingest.store.answers import is_web_page, status
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Ignored, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files
 from ingest.store.versions import listed_version
@@ -207,13 +207,19 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, prefix = split_s3(source)
-    count = 0
+    count, circle = 0, Circle()
     try:
         for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             check_listing(page)
-            for item in page.get("Contents", ()):
+            items = page.get("Contents", ())
+            if circle.closes(items[0]["Key"] if items else None):
+                raise ConfigurationError(
+                    f"the object store {_store_name()} lists {source} without an end: after {count} objects it repeats "
+                    "itself, or lists nothing; update it, or ingest smaller prefixes one by one"
+                )
+            for item in items:
                 yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0))
-            count += len(page.get("Contents", ()))
+            count += len(items)
             if page.get("IsTruncated") and not page.get("NextContinuationToken"):
                 raise ConfigurationError(
                     f"the object store {_store_name()} lists only the first {count} objects of {source}, because it "

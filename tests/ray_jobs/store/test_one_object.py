@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
-from ingest.store.listing import Ignored
+from ingest.store.listing import Circle, Ignored
 from ingest.store.object_reading import ReadSettings, object_file, read_object
 from ingest.store.object_store import check_listing, list_objects
 from ingest.store.probe import probe_of
@@ -385,6 +385,31 @@ def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whol
     stub.page, stub.continues = 2, False
     with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
         listed()
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("to", [0, 1, 4])
+def test_a_listing_that_goes_in_a_circle_comes_to_an_end(stub, pages, to):
+    for number in range(2 * pages - 3):
+        stub.put(f"day/{number}.pdf")
+    stub.page, stub.circle = 2, min(to, pages - 1)
+    with pytest.raises(ConfigurationError, match=r"without an end: after \d+ objects it repeats itself"):
+        listed()
+    assert stub.listings() < 5 * pages
+
+
+def test_a_listing_of_empty_pages_comes_to_an_end(stub, monkeypatch):
+    monkeypatch.setattr("ingest.store.listing.MAX_EMPTY_PAGES", 5)
+    stub.objects, stub.circle = {}, 0
+    with pytest.raises(ConfigurationError, match="without an end: after 0 objects"):
+        listed()
+    assert stub.listings() == 6
+
+
+@pytest.mark.parametrize("keys", [sorted(map(str, range(9999))), [None, "b", None, None, "a", "é", None, "c"]])
+def test_pages_in_any_order_and_empty_ones_are_no_circle(keys):
+    circle = Circle()
+    assert not any(circle.closes(key) for key in keys)
 
 
 def test_an_answer_that_is_no_listing_is_not_an_empty_store():
