@@ -1,5 +1,6 @@
 """A real S3 server on loopback: SeaweedFS in one process."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ class ObjectStore(Part):
             return False
         return True
 
+    @cache  # noqa: B019 (there are few stores, and a client takes a quarter of a second)
     def client(self, attempts: int = 5, timeout: float = 60.0) -> Any:
         """A boto3 S3 client signed in here; `timeout` in seconds, for connect and for read."""
         import boto3
