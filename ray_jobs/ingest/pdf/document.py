@@ -166,6 +166,7 @@ def _read_pages(
                 Failure.TOO_MUCH_TEXT,
                 f"the PDF's text has more than {MAX_DOCUMENT_TEXT / 1e6:.0f} million characters",
             )
+    line_numbers.remove_from_scans(raw)
     if damaged and not characters:
         raise ObjectError(Failure.DAMAGED, f"no page of the PDF can be read ({reason})")
     if damaged:

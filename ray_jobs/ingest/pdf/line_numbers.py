@@ -15,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ingest.pdf.layout import Line, Paragraph, paragraph_of, paragraphs_of
+from ingest.pdf.structure import RawPage
 
 if TYPE_CHECKING:
     from pymupdf import Document
@@ -86,7 +87,18 @@ class LineNumbers:
             number: of the page, from 1.
             paragraphs: the horizontal paragraphs of the page.
         """
-        column = self._columns[number] = _column(paragraphs)
+        self._columns[number] = _column(paragraphs)
+        return self._dropped(number, paragraphs)
+
+    def remove_from_scans(self, pages: Sequence[RawPage]) -> None:
+        """Remove the line numbers from the pages of a document that OCR has read, when all of them are read."""
+        scans = [page for page in pages if page.kind == "ocr"]
+        self._columns |= {page.number: _column(page.paragraphs) for page in scans}
+        for page in scans:
+            page.paragraphs = self._dropped(page.number, page.paragraphs)
+
+    def _dropped(self, number: int, paragraphs: list[Paragraph]) -> list[Paragraph]:
+        column = self._columns[number]
         if column is None or not self._comes_again(number, column):
             return paragraphs
         dropped = {id(line) for line in column.lines}

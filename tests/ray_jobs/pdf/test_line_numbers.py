@@ -6,6 +6,9 @@ import pymupdf
 import pytest
 
 from ingest.pdf.document import parse_pdf
+from ingest.pdf.layout import Line, paragraph_of
+from ingest.pdf.line_numbers import LineNumbers
+from ingest.pdf.structure import RawPage
 
 PROSE = (
     "The keeper of the northern light writes into the log that the brass lens was polished at dawn by hand, and that a "
@@ -109,6 +112,24 @@ def test_the_last_lines_of_a_manuscript_are_fewer_than_ten():
 def test_line_numbers_beside_chinese_prose_are_dropped():
     lines = [(CHINESE * 80)[start : start + 35] for start in range(0, 3000, 35)]
     assert numbers_in(text_of(document_of(pages_of(lines)))) == []
+
+
+@pytest.mark.parametrize("kind", ["ocr", "text"])
+def test_line_numbers_of_scanned_pages_are_dropped_when_all_pages_are_read(kind):
+    def scanned(number, rows):
+        numbers, texts = [], []
+        for place, (count, text) in enumerate(rows):
+            y = TOP + LEADING * place + place % 3  # boxes of OCR are not exact
+            numbers.append(Line(88, y, 94 + place % 2, y + 12, str(count), 12 + place % 3, False))
+            texts.append(Line(LEFT, y, LEFT + 5.5 * len(text), y + 13, text, 13, False))
+        return RawPage(number, 792, kind, [paragraph_of(numbers), paragraph_of(texts)])
+
+    pages = [scanned(number, rows) for number, rows in enumerate(pages_of(LINES), 1)]
+    with pymupdf.open() as document:
+        LineNumbers(document).remove_from_scans(pages)
+    kept = [line.text for page in pages for paragraph in page.paragraphs for line in paragraph.lines]
+    assert [text for text in kept if not text.isdigit()] == LINES[: 3 * 28]
+    assert len(kept) == (3 if kind == "ocr" else 6) * 28
 
 
 def test_numbers_within_the_text_stay():
