@@ -27,7 +27,7 @@ os.environ.pop(NO_BYTECODE, None)
 sys.dont_write_bytecode = False
 
 STORES = {"object_store", "milvus", "milvus_server"}
-MODELS_AND_FILES = {"corpus", "minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
+MODELS = {"minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
 TIERS = ("airflow", "parts", "lint", "unit")
 """Of the default run, in the order in which they begin: the longest first."""
 RAY_PARTS = pytest.StashKey[list[Part]]()
@@ -51,7 +51,7 @@ def tier_of(item: pytest.Item) -> str:
     asked = set(item.fixturenames)
     if "stage" in asked:
         return "airflow"
-    return "parts" if asked & {"ray_head", "script_runner", *STORES, *MODELS_AND_FILES} else "unit"
+    return "parts" if asked & {"ray_head", "script_runner", *STORES, *MODELS, "corpus"} else "unit"
 
 
 def group_of(item: pytest.Item, tier: str) -> str:
@@ -63,7 +63,10 @@ def group_of(item: pytest.Item, tier: str) -> str:
         return "airflow"
     if asked & {"ray_head", "script_runner", "milvus_server"}:
         return "ray"
-    return "stores" if asked & STORES else f"{item.path.relative_to(REPOSITORY)} {tier}"
+    if asked & STORES:
+        return "stores"
+    # Their libraries take ten seconds to import.
+    return "models" if asked & MODELS else f"{item.path.relative_to(REPOSITORY)} {tier}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects, and before xdist reads the groups

@@ -118,6 +118,7 @@ def test_ports_are_distinct_across_processes() -> None:
     assert not theirs & ours
 
 
+@pytest.mark.nightly
 def test_object_store_keeps_objects_over_sigkill(tmp_path: Path) -> None:
     from botocore.exceptions import ClientError
 
@@ -139,6 +140,7 @@ def test_object_store_keeps_objects_over_sigkill(tmp_path: Path) -> None:
     assert not [each for port in store._ports for each in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")]
 
 
+@pytest.mark.nightly
 def test_milvus_keeps_rows_over_sigkill(tmp_path: Path) -> None:
     from pymilvus import MilvusClient
 
@@ -269,6 +271,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.nightly
 def test_nothing_outlives_an_owner_that_is_sigkilled(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OWNER, str(tmp_path)]
     with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as owner:

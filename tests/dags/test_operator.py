@@ -21,34 +21,25 @@ def each_begins(*behave: str) -> pytest.MarkDecorator:
     return pytest.mark.begins(lambda stage, end, case: stage.start(case, *(word.format(end=end) for word in behave)))
 
 
-@each_begins("ok", "40")
+@each_begins("until", "{end}")
 @BOTH
-def test_result_log_link_and_asset_event(stage: Any, case: str, begun: str):
+def test_log_and_link_are_live_and_result_and_asset_event_complete(stage: Any, case: str, begun: str, end: Path):
     run_id = begun
-    stage.airflow.wait_run(case, run_id)
-    assert stage.airflow.xcom(case, run_id, "job") == {"pipeline": "behave", "listed": 40}
-    log = stage.airflow.task_log(case, run_id, "job")
-    assert [line for line in log if line.startswith("line ")] == [f"line {n} of the job" for n in range(40)]
-    (job,) = stage.jobs_of(run_id)
-    assert job["status"] == "SUCCEEDED"
-    assert job["submission_id"] == stage.submission_id(case, run_id)
-    assert job["metadata"]["airflow_dag_id"] == case
-    links = stage.airflow.api("GET", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job/links")["extra_links"]
-    assert links["Ray job"] == f"{stage.ray.dashboard_url}/#/jobs/{job['submission_id']}"
-    events = stage.airflow.api("GET", f"/assets/events?source_dag_id={case}&limit=100")["asset_events"]
-    assert [event["extra"]["listed"] for event in events if event["source_run_id"] == run_id] == [40]
-
-
-@begins("case_deferred", "until", "{end}")
-def test_link_works_while_the_job_runs_and_the_log_is_live(stage: Any, begun: str, end: Path):
-    submission_id = stage.submission_id("case_deferred", begun)
-    stage.wait_state("case_deferred", begun, "deferred")
-    links = stage.airflow.api("GET", f"/dags/case_deferred/dagRuns/{begun}/taskInstances/job/links")["extra_links"]
-    assert links["Ray job"].endswith(submission_id)
-    poll(lambda: stage.lines("case_deferred", begun), 60, "no line of the running job", interval=0.3)
+    submission_id = stage.submission_id(case, run_id)
+    poll(lambda: stage.lines(case, run_id), 60, "no line of the running job", interval=0.3)
     assert stage.job(submission_id)["status"] == "RUNNING"
+    links = stage.airflow.api("GET", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job/links")["extra_links"]
+    assert links["Ray job"] == f"{stage.ray.dashboard_url}/#/jobs/{submission_id}"
     end.touch()
-    assert stage.airflow.wait_run("case_deferred", begun)["state"] == "success"
+    stage.airflow.wait_run(case, run_id)
+    report = stage.airflow.xcom(case, run_id, "job")
+    assert report["pipeline"] == "behave"
+    assert stage.lines(case, run_id) == [f"line {n} of the job" for n in range(report["listed"])]
+    (job,) = stage.jobs_of(run_id)
+    assert (job["status"], job["submission_id"]) == ("SUCCEEDED", submission_id)
+    assert job["metadata"]["airflow_dag_id"] == case
+    events = stage.airflow.api("GET", f"/assets/events?source_dag_id={case}&limit=100")["asset_events"]
+    assert [event["extra"] for event in events if event["source_run_id"] == run_id] == [report]
 
 
 @each_begins("exit", "2", "the flag --source is missing")
@@ -69,6 +60,7 @@ def test_a_failure_that_may_pass_is_retried(stage: Any, begun: str):
 REAL_SCRIPT = ("--source", "/no/such", "--milvus-uri", "http://127.0.0.1:1", "--embedding-model", "/no/such/model")
 
 
+@pytest.mark.nightly
 @begins("case_real_script", *REAL_SCRIPT)
 def test_bad_arguments_of_a_real_script_fail_at_once_with_its_own_sentence(stage: Any, begun: str):
     task, log = stage.finished("case_real_script", begun)
