@@ -31,27 +31,25 @@ DETECTION_SIDE = 1000
 LINE_HEIGHT = 48
 """Pixels of the height of a single line; the model for recognition takes 48."""
 
-CLASSIFIED_HEIGHTS = 4
-"""Width, in heights of a line, of its beginning that decides whether it is upside down. The classifier would squeeze
-the whole line into this shape; of lines of print across a page, it then takes half for upside down."""
-
 OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""
+
+
+CLASSIFIED = 4
+"""Ratio of width to height of the images that the classifier for upside-down lines takes; it squeezes longer ones."""
+
+ELONGATED = 1.5
+"""Ratio of the sides from which on a box shows the direction of its text."""
+
+MIN_SCORE, MIN_SURE = 0.5, 0.8
+"""Scores of a text below which it is none, as in RapidOCR, and below which its line is read upside down, too."""
 
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:  # its result type depends on the arguments
     import cv2
     from rapidocr import RapidOCR
-    from rapidocr.ch_ppocr_cls import TextClassifier
 
-    squeezed = TextClassifier.resize_norm_img
-
-    def beginning(classifier: Any, line: np.ndarray) -> np.ndarray:
-        image: np.ndarray = squeezed(classifier, line[:, : CLASSIFIED_HEIGHTS * line.shape[0]])
-        return image
-
-    setattr(TextClassifier, "resize_norm_img", beginning)  # noqa: B010  a type checker does not let it be assigned
     cv2.setNumThreads(1)
     threads = {f"EngineConfig.onnxruntime.{name}_op_num_threads": 1 for name in ("intra", "inter")}
     # The lines of a batch are padded to the longest: one at a time takes 19 % less time for a page, with the same text.
@@ -138,48 +136,77 @@ def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _recognise(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Recognise lines: boxes of shape (n, 4) as x0, y0, x1, y1 in pixels, and the n texts."""
-    found = _engine()(image, use_det=True, use_cls=True, use_rec=True)
-    if found.boxes is None or not found.txts:
-        return np.empty((0, 4)), []
-    return _bounds(found.boxes), list(found.txts)
-
-
-def _upside_down(image: np.ndarray, boxes: np.ndarray, turn: int) -> bool:
-    """Whether most of the longest lines are upside down after `turn` counter-clockwise quarter turns."""
-    lengths = (boxes[:, 2:] - boxes[:, :2]).max(1)
-    votes = []
-    for x0, y0, x1, y1 in boxes[np.argsort(-lengths)[:OCR_SAMPLE]].round().astype(int):
-        line = np.ascontiguousarray(np.rot90(image[max(y0, 0) : y1, max(x0, 0) : x1], turn))
-        if line.size:
-            seen = _engine()(line, use_det=False, use_cls=True, use_rec=False)
-            votes += [label == "180" for label, _ in seen.cls_res]
-    return sum(votes) * 2 > len(votes)
-
-
 def _lines(image: np.ndarray, scale: float) -> tuple[list[Line], bool]:
-    """Return the lines of an image, and whether it had to be turned."""
-    boxes, texts = _recognise(image)
-    turned = False
-    if not texts:
-        return [], turned
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    long = np.array([len(text) > 2 for text in texts])
-    sideways = (sizes[:, 1] > 1.5 * sizes[:, 0]) & long
-    if 2 * sideways.sum() > long.sum():
-        turn = -1 if _upside_down(image, boxes[sideways], 1) else 1
-        image = np.ascontiguousarray(np.rot90(image, turn))
-        boxes, texts = _recognise(image)
-        turned = True
-    elif _upside_down(image, boxes, 0):  # RapidOCR turned each line before it read it; only the positions are wrong
+    """Return the lines of an image, and whether it had to be turned.
+
+    RapidOCR's classifier takes many a long upright line for one that is upside down, so that all lines of a page have
+    the direction of its majority. A line that is read badly is read the other way round as well.
+    """
+    found = _engine()(image, use_det=True, use_cls=False, use_rec=False)
+    if found.boxes is None:
+        return [], False
+    corners = np.asarray(found.boxes, np.float32)
+    turns = int(_is_sideways(corners))
+    if turns:
+        image, corners = _turned(image, corners)
+    pieces = _engine().crop_text_regions(image, corners)
+    if upside_down := _is_upside_down(pieces):
+        pieces = [np.ascontiguousarray(piece[::-1, ::-1]) for piece in pieces]
+    texts, turned = _read(pieces)
+    boxes = _bounds(corners)
+    if upside_down != (2 * turned.sum() > len(texts)):
         height, width = image.shape[:2]
         boxes = np.array([width, height, width, height]) - boxes[:, [2, 3, 0, 1]]
-        turned = True
+        turns += 2
     boxes = boxes / scale
     return [
-        Line(x0, y0, x1, y1, text, y1 - y0, False) for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
-    ], turned
+        Line(x0, y0, x1, y1, text, y1 - y0, False)
+        for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
+        if text
+    ], turns > 0
+
+
+def _is_sideways(corners: np.ndarray) -> bool:
+    """Whether most of the text, by its length, is in lines that are higher than wide."""
+    sizes = _bounds(corners)
+    width, height = (sizes[:, 2:] - sizes[:, :2]).T
+    return bool(height[height > ELONGATED * width].sum() > width[width > ELONGATED * height].sum())
+
+
+def _turned(image: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn an image, and the corners of the lines on it, by a counter-clockwise quarter turn."""
+    moved = np.stack([corners[:, :, 1], image.shape[1] - corners[:, :, 0]], 2)
+    # The corners begin at the upper left one, clockwise.
+    return np.ascontiguousarray(np.rot90(image)), np.ascontiguousarray(np.roll(moved, -1, 1))
+
+
+def _is_upside_down(pieces: list[np.ndarray]) -> bool:
+    """Whether most of the longest lines are upside down, by the middle of each: a whole line is squeezed."""
+    middles = []
+    for piece in sorted(pieces, key=lambda piece: -piece.shape[1])[:OCR_SAMPLE]:
+        height, width = piece.shape[:2]
+        length = min(width, CLASSIFIED * height)
+        middles.append(np.ascontiguousarray(piece[:, (width - length) // 2 :][:, :length]))
+    _, found = _engine().cls_and_rotate(middles)
+    return 2 * sum(label == "180" for label, _ in found.cls_res) > len(middles)
+
+
+def _read(pieces: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """Read images of lines: their texts, which may be "", and which ones are upside down, as bool of shape (n,)."""
+    texts, scores = _recognise(pieces)
+    turned = np.zeros(len(texts), bool)
+    if doubtful := [number for number, score in enumerate(scores) if score < MIN_SURE]:
+        others = [np.ascontiguousarray(pieces[number][::-1, ::-1]) for number in doubtful]
+        for number, text, score in zip(doubtful, *_recognise(others), strict=True):
+            if score > scores[number]:
+                texts[number], scores[number], turned[number] = text, score, True
+    return [text if score >= MIN_SCORE else "" for text, score in zip(texts, scores, strict=True)], turned
+
+
+def _recognise(pieces: list[np.ndarray]) -> tuple[list[str], list[float]]:
+    """Recognise images of lines: the texts, and how sure each is, from 0 to 1."""
+    found = _engine().recognize_txt(pieces)
+    return [text.strip() for text in found.txts], list(found.scores)
 
 
 def _paragraphs(lines: list[Line]) -> list[Paragraph]:
