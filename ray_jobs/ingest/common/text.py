@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from ingest.common.look_alikes import RADICALS, TYPESETTING
 from ingest.common.redaction import redact
 
 CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
@@ -34,8 +35,12 @@ _DROPPED = re.compile(
     # The stroke that stretches an Arabic word.
     "|(?<=[\u0620-\u065f\u066e-\u06d3])\u0640+(?=[\u0620-\u065f\u066e-\u06d3])"
 )
-# Characters that nobody can search for: those for private use, an embedded object, and an unknown character.
-MEANINGLESS = re.compile("[\ufffc\ufffd\ue000-\uf8ff\U000f0000-\U0010fffd]")
+# Characters that nobody can search for: an embedded object, an unknown character, and those for private use, except the
+# ones of TYPESETTING.
+MEANINGLESS = re.compile(
+    "[\ufffc\ufffd\ue000-\uf6bd\uf6bf\uf6c0\uf6c3-\uf6d8\uf6dd\uf6f4-\uf6f8\uf6fb\uf6fc\uf6fe\uf700-\uf720\uf77b-\uf7a0"
+    "\uf800-\uf8e7\uf8eb-\uf8ff\U000f0000-\U0010fffd]"
+)
 
 # Characters that stand for others, which people type instead. A superscript, a fraction and a circled number are not
 # among them: their digits alone would be other numbers.
@@ -93,7 +98,7 @@ def _replacement(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _replaced(before: str, special: str, after: str) -> str:
-    text = _COMPATIBILITY.sub(_ordinary, MEANINGLESS.sub(" ", f"{before}{special}{after}"))
+    text = _COMPATIBILITY.sub(_ordinary, MEANINGLESS.sub(" ", f"{before}{special.translate(TYPESETTING)}{after}"))
     text = _WIDE_PUNCTUATION.sub(_ordinary, _DROPPED.sub("", text))
     text = _SQUARED.sub(_spelled_out, text).translate(_HYPHENS)
     return text[len(before) : len(text) - len(after)]
@@ -101,7 +106,7 @@ def _replaced(before: str, special: str, after: str) -> str:
 
 def _ordinary(match: re.Match[str]) -> str:
     # Some presentation forms are a space and a mark: here the mark belongs to the letter before it.
-    return _SPACE_BEFORE_MARK.sub("", unicodedata.normalize("NFKC", match[0]))
+    return _SPACE_BEFORE_MARK.sub("", unicodedata.normalize("NFKC", match[0].translate(RADICALS)))
 
 
 def _spelled_out(match: re.Match[str]) -> str:
