@@ -16,6 +16,7 @@ from ingest.pdf.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.pdf.columns import reading_order
 from ingest.pdf.covers import check_payload, form_page, is_cover, is_portfolio, of_file, portfolio_files
 from ingest.pdf.figures import Figure, FigureCollector
+from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
 from ingest.pdf.language import detect_language
 from ingest.pdf.layout import join_split_paragraphs, paragraphs_of
@@ -143,12 +144,14 @@ def _read_pages(
     line_numbers = LineNumbers(document)
     raw: list[RawPage] = []
     damaged: list[int] = []
+    fonts: set[int] = set()
     reason = ""
     characters = 0
     take_warnings()
     for number in range(1, document.page_count + 1):
         try:
             page = as_displayed(document[number - 1])
+            spell_out_ligatures(page, fonts)
             raw.append(_read_page(page, number, layers, line_numbers))
             if figures is not None:
                 figures.add(page, raw[-1])

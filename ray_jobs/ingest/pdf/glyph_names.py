@@ -1,0 +1,78 @@
+"""Gives fonts whose ligatures have only a name, such as `T_h`, a table of characters for them.
+
+Of the parts of such a name, MuPDF takes the first: "Te" for "The".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pymupdf
+
+UNKNOWN = 0xFFFD
+"""The code of a glyph whose name MuPDF does not know."""
+
+_NUMBER_OR_NAME = re.compile(r"(\d+)(?=[\s/\]])|/([^\s/\[\]<>()]+)")
+_ESCAPED = re.compile("#([0-9A-Fa-f]{2})")
+_UNI = re.compile("uni((?:[0-9A-F]{4})+)")
+_TABLE = (
+    "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
+    "1 begincodespacerange <00> <ff> endcodespacerange\n{} beginbfchar\n{}\nendbfchar endcmap end end"
+)
+
+
+def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
+    """Add the table to the simple fonts of a page that have ligatures and no table; `seen` holds the fonts looked at.
+
+    The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), not those within the font.
+    """
+    document = page.parent
+    for font, _, kind, *_ in page.get_fonts():
+        if font in seen or kind == "Type0":
+            continue
+        seen.add(font)
+        form, differences = document.xref_get_key(font, "Encoding/Differences")
+        if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
+            continue
+        if document.xref_get_key(font, "ToUnicode")[0] == "null" and (found := _ligatures(differences)):
+            codes = "\n".join(f"<{code:02x}> <{text.encode('utf-16-be').hex()}>" for code, text in found.items())
+            table = document.get_new_xref()
+            document.update_object(table, "<<>>")
+            document.update_stream(table, _TABLE.format(len(found), codes).encode())
+            document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+
+
+def _ligatures(differences: str) -> dict[int, str]:
+    """Return the texts of the codes, from 0 to 255, with names of several characters."""
+    found: dict[int, str] = {}
+    code = 0
+    for number, name in _NUMBER_OR_NAME.findall(differences):
+        if number:
+            code = int(number)
+            continue
+        text = _characters(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name))
+        if len(text) > 1 and code < 256:
+            found[code] = text
+        code += 1
+    return found
+
+
+def _characters(name: str) -> str:
+    """Return the characters of a glyph's name by the rules of Adobe's glyph list; "" if a part is unknown.
+
+    A suffix such as `.smcp` is only a form of the glyph.
+    """
+    from pymupdf import mupdf
+
+    text = ""
+    for part in name.split(".")[0].split("_"):
+        if codes := _UNI.fullmatch(part):
+            text += bytes.fromhex(codes[1]).decode("utf-16-be", "replace")
+        else:  # MuPDF takes a number for a code
+            character = mupdf.fz_unicode_from_glyph_name(part) if part.isalpha() else UNKNOWN
+            if character == UNKNOWN:
+                return ""
+            text += chr(character)
+    return text

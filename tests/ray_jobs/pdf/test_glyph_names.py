@@ -1,0 +1,54 @@
+"""Ligatures that have only the name of a glyph are all of their letters."""
+
+import pymupdf
+import pytest
+
+from ingest.pdf.document import parse_pdf
+
+
+def shown(differences, text, extra=""):
+    """The text of a page in a font with an encoding of its own."""
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((50, 100), "x", fontname="helv")
+        [(font, *_)] = page.get_fonts()
+        base = "/Type/Font/Subtype/Type1/BaseFont/Helvetica"
+        document.update_object(font, f"<<{base}/Encoding<</BaseEncoding/WinAnsiEncoding/Differences[{differences}]>>>>")
+        if extra:
+            table = document.get_new_xref()
+            document.update_object(table, "<<>>")
+            document.update_stream(table, extra.encode())
+            document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+        document.update_stream(page.get_contents()[0], b"BT /helv 12 Tf 50 700 Td (" + text + b") Tj ET")
+        [page], _, _ = parse_pdf(document.tobytes(), ocr=False)
+        return page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("T_h", "Th"),
+        ("c_t", "ct"),
+        ("f_f_t", "fft"),
+        ("T#5fh", "Th"),
+        ("f_f_i.alt", "ffi"),
+        ("longs_t", "st"),
+        ("uni00660069", "fi"),
+        ("uni0066_uni0074", "ft"),
+        ("a.smcp", "a"),
+        ("Asmall", "a"),
+        ("oneoldstyle", "1"),
+        ("fi", "fi"),
+    ],
+)
+def test_a_glyph_is_the_letters_of_its_name(name, letters):
+    assert shown(f"65/A 131 /bullet/{name}/fi", b"o\\204o \\205 A") == f"o{letters}o fi A"
+
+
+def test_a_name_with_an_unknown_part_and_a_font_with_a_table_are_left_alone():
+    table = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <ff> "
+        "endcodespacerange 1 beginbfchar <84> <0058> endbfchar endcmap end end"
+    )
+    assert shown("132/T_h", b"o\\204o", table) == "oXo"
+    assert shown("132/g_12345", b"o\\204o") == "ogo"
