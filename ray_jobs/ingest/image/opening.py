@@ -52,6 +52,9 @@ _TEXT_BEFORE = re.compile(
 )
 """A byte order mark, headers of HTTP or of a form, or a script's warning in front of an image."""
 
+_CIELAB = re.compile(rb"colr\x01..\0\0\0\x0e", re.DOTALL)
+"""A box of JPEG 2000 (ISO/IEC 15444-2, M.11.7.3) with a colour space that Pillow takes for RGB."""
+
 _CODESTREAM, _TILE, _END = b"\xff\x4f\xff\x51", b"\xff\x90\0\x0a", b"\xff\xd9"
 """The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken; of a tile; and the last."""
 
@@ -139,6 +142,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         losses.append(f"only the first {f'{frames} of its pages' if frames > 1 else 'of its pages'} can be read")
         image = _opened(data, broken)  # the search for pages has left it between them
     check_planes(getattr(image, "tag_v2", {}))
+    if image.format == "JPEG2000" and _CIELAB.search(data, 0, max(data.find(_CODESTREAM), 0)):
+        raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the colours of the JPEG 2000 are CIELAB, which is not supported")
     deep = len(image.getbands()) > 1 and re.search(r";16|\b65535\b", str(image.tile)) is not None
     if image.format == "PNG":  # its Exif may follow the pixels, and to look for it would hide that these are broken
         _load(image, cut)

@@ -1,4 +1,6 @@
-"""TIFFs of more than eight bits are shown in the colours that their tags say, or not at all."""
+"""TIFFs of more than eight bits, and JPEG 2000, are shown in the colours that their tags say, or not at all."""
+
+import io
 
 import cv2
 import numpy as np
@@ -64,6 +66,15 @@ def test_cielab_of_more_than_eight_bits_fails_with_advice(photometric, kind):
     with pytest.raises(ObjectError, match="CIELAB in a form that is not supported; export it as JPEG or PNG") as caught:
         open_picture(tiff(COLOUR.astype(kind), {PHOTOMETRIC: photometric}), LIMIT, 64)
     assert caught.value.failure == "UnsupportedImage"
+
+
+def test_a_jpeg_2000_in_cielab_fails_with_advice():
+    file = io.BytesIO()
+    photo("cat.jpg", 96).save(file, "JPEG2000")
+    srgb, cielab = b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x0e"
+    assert srgb in file.getvalue()
+    with pytest.raises(ObjectError, match="CIELAB, which is not supported; export it as JPEG or PNG"):
+        open_picture(file.getvalue().replace(srgb, cielab), LIMIT, 64)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
