@@ -23,13 +23,14 @@ from ingest.pdf.layout import join_split_paragraphs, paragraphs_of
 from ingest.pdf.line_numbers import LineNumbers
 from ingest.pdf.line_order import in_line_order
 from ingest.pdf.memory import check_memory
+from ingest.pdf.merge_layers import merge
 from ingest.pdf.ocr import ocr_page
 from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.reader import lost_contents, open_pdf, pdf_metadata, take_warnings, too_many_pages
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import Page, RawPage, detect_structure
 from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
-from ingest.pdf.text_layer import TextLayers, merge, without_fonts
+from ingest.pdf.text_layer import TextLayers, without_fonts
 
 if TYPE_CHECKING:
     import pymupdf

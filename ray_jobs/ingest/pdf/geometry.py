@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Box = tuple[float, float, float, float]
 
@@ -36,3 +36,12 @@ def has_centre_in(box: Box, other: Box) -> bool:
     """Whether the centre of a box is in the other box."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return other[0] <= x <= other[2] and other[1] <= y <= other[3]
+
+
+def is_covered(box: Box, boxes: Iterable[Box]) -> bool:
+    """Whether a box lies in another one by its centre, or by more than half of it."""
+    return any(
+        has_centre_in(box, other) or area(intersection(box, other)) > area(box) / 2
+        for other in boxes
+        if min(other[2], box[2]) > max(other[0], box[0]) and min(other[3], box[3]) > max(other[1], box[1])
+    )

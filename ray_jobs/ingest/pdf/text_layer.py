@@ -1,4 +1,4 @@
-"""Decides whether the text layer of a page has the text that its reader sees, and merges it with text read by OCR.
+"""Decides whether the text layer of a page has the text that its reader sees.
 
 A stamp, a watermark or a form field over a scan is a text layer too, and a font without a right mapping gives letters
 that nobody sees. Since OCR takes seconds, cheap signs come first: what covers the page, how much of its ink the layer
@@ -19,8 +19,8 @@ import numpy as np
 
 from ingest.common.sandbox_child import report_progress
 from ingest.pdf.drawings import count_segments
-from ingest.pdf.geometry import Box, area, has_centre_in, intersection
-from ingest.pdf.layout import Line, Paragraph, is_unreadable, paragraph_of
+from ingest.pdf.geometry import Box, intersection, is_covered
+from ingest.pdf.layout import is_unreadable
 from ingest.pdf.ocr import detect_lines, read_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ MAX_SAMPLES, MAX_CHECKS = 3, 3
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _VOWEL = re.compile("[aeiouy]", re.I)
 _CASE_CHANGE = re.compile("[a-z][A-Z]")
-_WORD = re.compile(r"\w{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +238,7 @@ def _seen(page: Page, boxes: Sequence[Box]) -> tuple[list[Box], list[Box]]:
     known: list[Box] = []
     others: list[Box] = []
     for box in detect_lines(page):
-        (known if _is_covered(box, boxes) else others).append(box)
+        (known if is_covered(box, boxes) else others).append(box)
     report_progress()
     return known, others
 
@@ -247,59 +246,3 @@ def _seen(page: Page, boxes: Sequence[Box]) -> tuple[list[Box], list[Box]]:
 def _length(boxes: Iterable[Box]) -> float:
     """Length of lines of text in heights of a line, which is about half their number of characters."""
     return sum(max(x1 - x0, y1 - y0) / max(min(x1 - x0, y1 - y0), 1) for x0, y0, x1, y1 in boxes)
-
-
-def _is_covered(box: Box, boxes: Iterable[Box]) -> bool:
-    return any(
-        has_centre_in(box, other) or area(intersection(box, other)) > area(box) / 2
-        for other in boxes
-        if min(other[2], box[2]) > max(other[0], box[0]) and min(other[3], box[3]) > max(other[1], box[1])
-    )
-
-
-def merge(layer: Sequence[Paragraph], read: Sequence[Paragraph], turned: bool) -> list[Paragraph]:
-    """Join the paragraphs of a text layer with those that OCR read from the same page, without saying anything twice.
-
-    Where both have a line, the text layer's is kept: it is exact. A line of the layer elsewhere on the page whose words
-    OCR has read belongs to a layer at wrong positions, and is dropped.
-
-    Args:
-        layer: the paragraphs of the text layer.
-        read: the result of `ocr_page`, in reading order.
-        turned: whether the coordinates of `read` are those of the page after a turn.
-    """
-    exact = [line for paragraph in layer for line in paragraph.lines]
-    boxes = [] if turned else [line[:4] for line in exact if _is_straight(line)]
-    known = {_plain(line.text) for line in exact} - {""}
-    rest: list[Paragraph] = []
-    for paragraph in read:
-        lines = [
-            line for line in paragraph.lines if not _is_covered(line[:4], boxes) and _plain(line.text) not in known
-        ]
-        if lines:
-            rest.append(paragraph if len(lines) == len(paragraph.lines) else paragraph_of(lines))
-    words = set(_WORD.findall(" ".join(line.text for paragraph in rest for line in paragraph.lines).casefold()))
-    kept: list[Paragraph] = []
-    for paragraph in layer:
-        own = _WORD.findall(paragraph.text.casefold())
-        if len(own) < 3 or sum(word in words for word in own) < 0.8 * len(own):
-            kept.append(paragraph)
-    return _in_place(kept, rest) if not turned else kept + rest
-
-
-def _in_place(layer: Sequence[Paragraph], read: Sequence[Paragraph]) -> list[Paragraph]:
-    """Put the paragraphs of a layer between those of the page: each before the first one that begins below it."""
-    merged = list(read)
-    for paragraph in sorted(layer, key=lambda other: other.y0):
-        below = (place for place, other in enumerate(merged) if other.y0 >= paragraph.y1 and other.x0 < paragraph.x1)
-        merged.insert(next(below, len(merged)), paragraph)
-    return merged
-
-
-def _is_straight(line: Line) -> bool:
-    """Whether a line can be horizontal or vertical: an oblique one has a box that is large in both directions."""
-    return min(line.x1 - line.x0, line.y1 - line.y0) < 2.5 * max(line.size, 1)
-
-
-def _plain(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

@@ -7,7 +7,8 @@ from ingest.pdf import document as reader
 from ingest.pdf import text_layer
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.layout import Line, paragraph_of
-from ingest.pdf.text_layer import is_suspect, merge
+from ingest.pdf.merge_layers import merge
+from ingest.pdf.text_layer import is_suspect
 
 WIDTH, HEIGHT = 595, 842
 PROSE = (
