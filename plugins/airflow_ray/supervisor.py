@@ -1,4 +1,4 @@
-"""Requests of a trigger to Airflow through the triggerer's supervisor: it has no database and no task context."""
+"""Requests to Airflow through the supervisor of the process, which has no database: a triggerer's or a task's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_KEY = "ray_log_position"
 
 @dataclass(frozen=True)
 class TaskKey:
-    """The task instance that a trigger works for."""
+    """The task instance that a process works for."""
 
     dag_id: str
     run_id: str
@@ -33,6 +33,16 @@ class TaskKey:
             return self.state_in(await _ask(self.states_request()))
 
         return await _retry(ask_once, lambda state: state != "unknown", "unknown")
+
+    def state_now(self) -> str:
+        """The same for a process that runs the task, asked once."""
+        from airflow.sdk.exceptions import AirflowRuntimeError
+        from airflow.sdk.execution_time import task_runner
+
+        try:
+            return self.state_in(task_runner.SUPERVISOR_COMMS.send(self.states_request()))
+        except AirflowRuntimeError:
+            return "unknown"
 
     def states_request(self) -> Any:
         """The request for the state, as a supervisor takes it."""

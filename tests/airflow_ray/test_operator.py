@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
-from airflow.sdk.execution_time.comms import SetXCom, XComResult
+from airflow.sdk.execution_time.comms import GetTaskStates, SetXCom, TaskStatesResult, XComResult
 
 from airflow_ray.exceptions import RayJobError, RayJobFatalError
 from airflow_ray.operators.job import RayOperator
@@ -21,10 +21,11 @@ from embedded.dashboard import Dashboard
 
 
 class Supervisor:
-    """Keeps XComs in memory."""
+    """Keeps XComs in memory, and says that the task is in `state`."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Any] = {}
+        self.state: str | None = "running"
 
     async def asend(self, message: Any) -> Any:
         if isinstance(message, SetXCom):
@@ -32,8 +33,11 @@ class Supervisor:
             return None
         return XComResult(key=message.key, value=self.stored.get(message.key))
 
-    def send(self, message: Any) -> None:
-        """Takes the secrets that are to be masked."""
+    def send(self, message: Any) -> Any:
+        """Takes the secrets that are to be masked, too."""
+        return (
+            TaskStatesResult(task_states={"run": {"task": self.state}}) if isinstance(message, GetTaskStates) else None
+        )
 
 
 class Store(dict[str, Any]):
@@ -118,6 +122,14 @@ def test_a_cleared_task_stops_its_old_job_and_a_retry_finds_it(dashboard, superv
         task.execute(context(supervisor, store, try_number=3, cleared=2))
     assert len(dashboard.jobs) == 2
     assert dashboard.jobs[first]["status"] == "STOPPED"
+
+
+@pytest.mark.parametrize("state", ["failed", "restarting", None])
+def test_a_task_that_was_marked_or_cleared_while_it_submitted_stops_its_job(dashboard, supervisor, state):
+    dashboard.endless, supervisor.state = True, state
+    with pytest.raises(RayJobError, match="Airflow ended its task"):
+        operator().execute(context(supervisor, Store()))
+    assert [job["status"] for job in dashboard.jobs.values()] == ["STOPPED"]
 
 
 def test_a_job_that_ran_into_a_limit_is_stopped_and_not_adopted(dashboard, supervisor):

@@ -67,6 +67,15 @@ def test_a_worker_killed_around_its_submit(stage: Any, case: str, where: str):
     assert stage.lines(case, run_id, 2) == numbered(5)
 
 
+def test_a_task_that_is_marked_while_it_submits_leaves_no_job(stage: Any):
+    with stage.gateway.hold("POST /api/jobs/$", "answer") as held:
+        run_id = stage.start("case_deferred", "sleep", "600")
+        assert held.reached.wait(90)
+        stage.mark_failed("case_deferred", run_id)
+    (job,) = stage.jobs_of(run_id)
+    stage.wait_job(job["submission_id"], "STOPPED")
+
+
 @pytest.mark.chaos
 def test_a_worker_killed_while_it_watches(stage: Any, end: Path):
     run_id = runs_until(stage, "case_sync_again", end)

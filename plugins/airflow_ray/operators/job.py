@@ -240,8 +240,10 @@ class RayOperator(RayBaseOperator):
         if placement.attached:
             self.log.info("Found Ray job %s of an earlier attempt; watching it.", placement.submission_id)
         self.log.info("Ray dashboard: %s", self.job_url)
-        if self._killed:
-            self.on_kill()  # the signal arrived during the submission
+        # A worker hears of the button only with its next heartbeat, and a task that is deferred before that never does:
+        # Airflow refuses the deferral, and nobody would watch the job.
+        if self._killed or (self.deferrable and not _is_wanted(attempt)):
+            self.on_kill()
         if self.deferrable and not self._killed:
             self._defer(ti, attempt, placement, deadline)
         outcome = self._watch(placement, deadline)
@@ -323,6 +325,14 @@ class RayOperator(RayBaseOperator):
             "pending_timeout": self.pending_timeout,
             "unreachable_timeout": self.unreachable_timeout,
         }
+
+
+def _is_wanted(attempt: Attempt) -> bool:
+    """Whether the task still is to run: nobody has marked or cleared it, as far as Airflow tells."""
+    from airflow_ray.supervisor import TaskKey
+
+    state = TaskKey(attempt.dag_id, attempt.run_id, attempt.task_id, attempt.map_index).state_now()
+    return state in ("running", "unknown")
 
 
 def _is_adopted(attempt: Attempt, placement: Placement) -> bool:
