@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.pdf.hyphens import rejoin_hyphenated
 from ingest.pdf.layout import Line, Paragraph, join_lines
 
 TextSource = Literal["text", "ocr"]
@@ -99,6 +100,7 @@ def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
     The first occurrence of a running head is kept, since the title may appear nowhere else. Page numbers are removed.
     """
     _remove_repeated(pages)
+    rejoin_hyphenated(pages)
     bodies = {kind: _body_text(kind, [page for page in pages if page.kind == kind]) for kind in HEADING_SCALE}
     runs = [[run for paragraph in page.paragraphs for run in _runs(paragraph, bodies[page.kind])] for page in pages]
     levels: dict[TextSource, dict[float, int]] = {}

@@ -1,0 +1,56 @@
+"""Words that are divided at the end of a line keep a hyphen of their own, and are whole across columns and pages."""
+
+import pymupdf
+import pytest
+
+from ingest.pdf.document import parse_pdf
+
+
+def texts(*pages):
+    """The texts of pages, of each of which the blocks of text are (x, y, text, size)."""
+    with pymupdf.open() as document:
+        for blocks in pages:
+            page = document.new_page()
+            for x, y, text, size in blocks:
+                page.insert_text((x, y), text, fontsize=size)
+        found, _, _ = parse_pdf(document.tobytes(), ocr=False)
+        return [page.text for page in found]
+
+
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        (
+            "the price-\ndetermining part. The price-determining part",
+            "the price-determining part. The price-determining part",
+        ),
+        ("the price-\ndetermining part. Non-price-determining", "the price-determining part. Non-price-determining"),
+        ("the Price-\ndetermining. A price-determining", "the Price-determining. A price-determining"),
+        ("the price-\ndetermining part. The other", "the pricedetermining part. The other"),
+        ("lists that are up-to-\ndate, vis-à-\nvis the others", "lists that are up-to-date, vis-à-vis the others"),
+        ("an anti-inflamma-\ntory effect", "an anti-inflammatory effect"),
+        ("turned to-\nwards the sea", "turned towards the sea"),
+        ("freight- and ship-\nping costs", "freight- and shipping costs"),
+        ("freight-\nand shipping costs, Vor-\nund Nachteile", "freight- and shipping costs, Vor- und Nachteile"),
+        ("see www.example.org/what-\nnext for more", "see www.example.org/what-next for more"),
+        ("the well-\nknown-to-all well-known man", "the well-known-to-all well-known man"),
+    ],
+)
+def test_a_hyphen_is_kept_if_it_is_of_the_word(lines, joined):
+    assert texts([(72, 100, lines, 11)]) == [joined]
+
+
+def test_a_word_is_whole_across_pages_and_columns():
+    page = [(72, 700, "and the committee found that the environ-", 11), (290, 800, "12", 9)]
+    assert texts(page, [(72, 100, "mental damage was small.", 11)]) == [
+        "and the committee found that the environmental\n\n12",
+        "damage was small.",
+    ]
+    columns = [(72, 100, "the left column\nends with a lum-", 11), (320, 100, "berjack and so\nthe right one", 11)]
+    assert texts(columns) == ["the left column ends with a lumberjack\n\nand so the right one"]
+
+
+def test_a_heading_or_a_capital_after_a_hyphen_is_no_part_of_a_word():
+    page = [(72, 700, "and the committee found that the environ-", 11)]
+    for other in ((72, 100, "mental damage", 18), (72, 100, "Mental damage", 11)):
+        assert texts(page, [other])[1] == other[2]
