@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ingest.common.loudness import gain, scaled
 from ingest.common.speech import SAMPLE_RATE
 
 _WINDOW = 30 * SAMPLE_RATE
@@ -26,9 +27,9 @@ def speech_seconds(path: str) -> tuple[float, bool]:
     samples = np.memmap(path, "<i2", "r")
     options = VadOptions(min_speech_duration_ms=250, min_silence_duration_ms=160, speech_pad_ms=0)
     enough = max(_LEAST_SECONDS, _LEAST_SHARE * len(samples) / SAMPLE_RATE)
-    found = 0.0
+    found, factor = 0.0, gain(samples)
     for offset in range(0, len(samples), _WINDOW):
-        window = samples[offset : offset + _WINDOW].astype(np.float32) / 32768
+        window = scaled(samples[offset : offset + _WINDOW], factor)
         found += sum(part["end"] - part["start"] for part in get_speech_timestamps(window, options)) / SAMPLE_RATE
         if found >= enough:
             return found, True

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.common.errors import ConfigurationError
+from ingest.common.loudness import gain, scaled
 from ingest.common.speech import SAMPLE_RATE, Segment
 from ingest.common.text import as_typed
 from ingest.models.gpu_memory import halved_batch_size
@@ -286,9 +287,9 @@ def _windows(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[_Clip]
 
     # The values of BatchedInferencePipeline.
     options = VadOptions(max_speech_duration_s=_MAX_CLIP / SAMPLE_RATE, min_silence_duration_ms=160)
-    offset = 0
+    offset, factor = 0, gain(samples)
     while offset < len(samples):
-        window = samples[offset : offset + _WINDOW].astype(np.float32) / 32768.0
+        window = scaled(samples[offset : offset + _WINDOW], factor)
         speech = [(part["start"], part["end"]) for part in get_speech_timestamps(window, options)]
         following = offset + len(window)
         if following < len(samples) and speech and speech[-1][1] > len(window) - SAMPLE_RATE and speech[-1][0] > 0:

@@ -70,6 +70,11 @@ def test_speech_is_transcribed(english, lighthouse):
     assert (found.language, found.probability) == ("en", 1.0)
 
 
+def test_speech_that_is_hardly_loud_enough_to_be_heard_is_transcribed(english, lighthouse):
+    quiet = np.rint(lighthouse * 10 ** (-50 / 20)).astype(np.int16)
+    assert "twice a minute when the fog comes in" in text(english.transcribe(quiet))
+
+
 def test_an_announcement_that_repeats_is_found_each_time(english, pcm, tmp_path):
     said = made.say("The train to the coast departs from platform four.") + made.silence(0.8)
     (tmp_path / "a.wav").write_bytes(made.wav(4 * said))
@@ -105,14 +110,20 @@ def test_windows_end_in_silence(english, lighthouse, monkeypatch):
     assert starts == pytest.approx([LEAD + number * (SECONDS + PAUSE) for number in range(3)], abs=1)
 
 
-@pytest.mark.parametrize("kind", ["nothing", "silence", "noise", "tone", "chords"])
+@pytest.mark.parametrize(
+    "kind", ["nothing", "silence", "last bit", "noise", "quiet noise", "tone", "chords", "quiet chords"]
+)
 def test_a_recording_without_speech_has_no_text(english, kind):
     time = np.arange(30 * SAMPLE_RATE) / SAMPLE_RATE
     notes = sum(np.sin(2 * np.pi * hertz * time) * (1 + np.sin(2 * np.pi * time)) for hertz in (220, 277, 330))
+    noise = np.random.default_rng(0).normal(0, 1500, len(time))
     sounds = {
         "nothing": silence(0),
         "silence": silence(30),
-        "noise": np.random.default_rng(0).normal(0, 1500, len(time)).astype(np.int16),
+        "last bit": np.rint(noise / 3000).astype(np.int16),
+        "noise": noise.astype(np.int16),
+        "quiet noise": (noise / 100).astype(np.int16),
+        "quiet chords": (10 * notes).astype(np.int16),
         "tone": (9000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16),
         "chords": (3000 * notes).astype(np.int16),
     }
