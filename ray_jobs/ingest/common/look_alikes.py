@@ -10,7 +10,9 @@ RADICALS = str.maketrans(
 )
 """The block CJK Radicals Supplement, from EquivalentUnifiedIdeograph.txt 15.0.0 of the Unicode Character Database."""
 
-TYPESETTING = {code: chr(code - 0xF700).lower() for code in (*range(0xF721, 0xF77B), *range(0xF7A1, 0xF800))}
+TYPESETTING: dict[int, str | int] = {
+    code: chr(code - 0xF700).lower() for code in (*range(0xF721, 0xF77B), *range(0xF7A1, 0xF800))
+}
 TYPESETTING |= str.maketrans(
     "".join(map(chr, range(0xF6E1, 0xF6F4)))
     + "\uf6be\uf6c1\uf6c2\uf6d9\uf6da\uf6db\uf6dc\uf6de\uf6df\uf6e0\uf6f9\uf6fa\uf6fd\uf6ff\uf8e8\uf8e9\uf8ea",
