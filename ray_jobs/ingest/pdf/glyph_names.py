@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ingest.pdf.memory import check_memory
+
 if TYPE_CHECKING:
     import pymupdf
 
@@ -28,20 +30,26 @@ def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
 
     The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), not those within the font.
     """
-    document = page.parent
     for font, _, kind, *_ in page.get_fonts():
-        if font in seen or kind == "Type0":
+        if font in seen or font < 1 or kind == "Type0":  # 0: the font stands in the page itself and has no number
             continue
         seen.add(font)
-        form, differences = document.xref_get_key(font, "Encoding/Differences")
-        if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
-            continue
-        if document.xref_get_key(font, "ToUnicode")[0] == "null" and (found := _ligatures(differences)):
-            codes = "\n".join(f"<{code:02x}> <{text.encode('utf-16-be').hex()}>" for code, text in found.items())
-            table = document.get_new_xref()
-            document.update_object(table, "<<>>")
-            document.update_stream(table, _TABLE.format(len(found), codes).encode())
-            document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+        try:
+            _spell_out(page.parent, font)
+        except Exception as error:  # MuPDF reads a font that is broken as far as it can
+            check_memory(error)
+
+
+def _spell_out(document: pymupdf.Document, font: int) -> None:
+    form, differences = document.xref_get_key(font, "Encoding/Differences")
+    if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
+        return
+    if document.xref_get_key(font, "ToUnicode")[0] == "null" and (found := _ligatures(differences)):
+        codes = "\n".join(f"<{code:02x}> <{text.encode('utf-16-be').hex()}>" for code, text in found.items())
+        table = document.get_new_xref()
+        document.update_object(table, "<<>>")
+        document.update_stream(table, _TABLE.format(len(found), codes).encode())
+        document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
 
 
 def _ligatures(differences: str) -> dict[int, str]:

@@ -52,3 +52,13 @@ def test_a_name_with_an_unknown_part_and_a_font_with_a_table_are_left_alone():
     )
     assert shown("132/T_h", b"o\\204o", table) == "oXo"
     assert shown("132/g_12345", b"o\\204o") == "ogo"
+
+
+@pytest.mark.parametrize("font", ["<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>", "999 0 R", "[1 2]", "null"])
+def test_a_font_that_is_no_object_of_its_own_or_none_at_all_costs_nothing(font):
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((50, 100), "The lamp is lit.", fontname="helv")
+        document.xref_set_key(page.xref, "Resources/Font", f"<</helv {font}>>")
+        [page], _, metadata = parse_pdf(document.tobytes(), ocr=False)
+    assert (page.text, metadata.get("partly_read")) == ("The lamp is lit.", None)
