@@ -56,7 +56,10 @@ endcmap end end"""
 # --- OCR
 
 
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+NIGHTLY = pytest.mark.nightly
+
+
+@pytest.mark.parametrize("rotation", [pytest.param(0, marks=NIGHTLY), 90, 180, pytest.param(270, marks=NIGHTLY)])
 @reads
 def test_a_scanned_page_is_read_in_any_rotation(rotation):
     pages, _, metadata = parse_pdf(scanned(letter, rotation).tobytes())

@@ -5,6 +5,8 @@ import pytest
 
 from ingest.pdf.document import parse_pdf
 
+pytestmark = pytest.mark.tier("parts")  # by the OCR model, which is real
+
 LINES = [
     "barrels master in lower should lodging repairs harbour than with lower",
     "new its outer than that repairs vessel master than than outer eastern master herring",
@@ -29,7 +31,7 @@ def text_of(data):
     return page.text
 
 
-@pytest.mark.parametrize("rotation", [0, 180])
+@pytest.mark.parametrize("rotation", [0, pytest.param(180, marks=pytest.mark.nightly)])
 def test_long_lines_are_read_upright_and_upside_down(rotation):
     def long_lines(page):
         for number, line in enumerate(LINES):
