@@ -192,6 +192,8 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any, begun: st
         "migrate": "",
         "dry-run": "",
     }
+    log = stage.airflow.task_log("ingest_pdfs", begun, "ingest")
+    assert any(line.startswith("There is no Dag clean_ray_jobs") for line in log)
 
 
 @pytest.mark.nightly

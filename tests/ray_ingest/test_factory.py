@@ -1,8 +1,14 @@
 """The tasks and documents that the factory makes, without an Airflow that runs them."""
 
+import logging
+from types import SimpleNamespace
+
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
+from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.documents import daily_document
 from ray_ingest.factory import script_task
 from ray_ingest.job_scripts import COLLECTIONS
@@ -17,3 +23,21 @@ def test_a_task_gives_the_scripts_exit_codes_their_meaning():
 @pytest.mark.parametrize("pipeline", COLLECTIONS)
 def test_the_document_of_a_daily_dag_recommends_one_slot(pipeline):
     assert 'airflow pools set ray 1 "Ray jobs at a time" --include-deferred' in daily_document(pipeline)
+
+
+def missing(dag_id):
+    raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
+
+
+@pytest.mark.parametrize(
+    ("get_dag", "words"),
+    [
+        (lambda dag_id: SimpleNamespace(is_paused=True), "The Dag clean_ray_jobs is paused; unpause it"),
+        (missing, "There is no Dag clean_ray_jobs"),
+        (lambda dag_id: SimpleNamespace(is_paused=False), ""),
+    ],
+)
+def test_a_task_says_so_where_nobody_stops_jobs_that_are_left(get_dag, words, caplog):
+    with caplog.at_level(logging.WARNING):
+        warn_without_cleaner({"ti": SimpleNamespace(get_dag=get_dag)})
+    assert words in caplog.text if words else not caplog.records
