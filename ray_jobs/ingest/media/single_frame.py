@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from ingest.media.container import StreamDamage, decodable_streams, decode_packet, open_media, packets, seconds
 from ingest.media.timeline import container_start, has_flag
+from ingest.media.upright import upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +38,7 @@ def frame_at(path: str, time: float) -> Image | None:
             )
             for frame, at in _read(container, stream, time) if jumps else _sought(container, stream, time):
                 if at is None or at >= time - _ROUNDING:
-                    return frame.to_image().rotate(frame.rotation, expand=True)
+                    return upright(frame.to_image(), frame)
     return None
 
 

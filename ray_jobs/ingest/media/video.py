@@ -34,6 +34,7 @@ from ingest.media.container import (
 )
 from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
 from ingest.media.timeline import Timeline
+from ingest.media.upright import upright
 
 _SLOT = 0.5
 """Bytes are summed over two slots of so many seconds, since a dissolve sends its new picture in many small parts."""
@@ -278,7 +279,7 @@ def gops(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Gop]:
 
 
 def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:
-    """Rotate a frame upright, scale its shorter side to `size` and crop its centre, as open_clip prepares an image.
+    """Turn a frame upright, scale its shorter side to `size` and crop its centre, as open_clip prepares an image.
 
     Args:
         frame: the decoded frame.
@@ -297,8 +298,6 @@ def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.nd
     scale = size / min(width, height)
     # torchvision.transforms.Resize rounds the longer side down.
     scaled = (size, int(height * scale)) if width <= height else (int(width * scale), size)
-    image = image.resize(scaled, Image.Resampling.BICUBIC)
-    if frame.rotation % 360:
-        image = image.rotate(frame.rotation, expand=True)
+    image = upright(image.resize(scaled, Image.Resampling.BICUBIC), frame)
     left, top = round((image.width - size) / 2), round((image.height - size) / 2)
     return np.asarray(image.crop((left, top, left + size, top + size)), np.uint8)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -17,6 +18,7 @@ from embedded.scenes import Scene, Video, photo, still, write
 from ingest.common.errors import ObjectError
 from ingest.common.failures import is_retried
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
+from ingest.media.single_frame import frame_at
 
 SETTINGS = MediaSettings(image_size=64)
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
@@ -118,22 +120,41 @@ def test_times_are_exact_with_a_variable_frame_rate(tmp_path):
     assert first < 3.0 <= second
 
 
-def test_a_rotated_video_is_upright(tmp_path):
-    upright = Image.new("RGB", (120, 160), (20, 20, 200))
-    upright.paste((220, 30, 30), (0, 0, 120, 80))
-    lying = upright.rotate(90, expand=True)
-    plain = Path(make(tmp_path / "a.mp4", pictures=[[lying] * 10])).read_bytes()
-    # The display matrix in the track header for a clockwise turn, (0, 1, -1, 0), instead of the identity.
-    identity = bytes.fromhex("000100000000000000000000000000000001000000000000000000000000000040000000")
-    turned = bytes.fromhex("000000000001000000000000ffff00000000000000000000000000000000000040000000")
+TURNS = {
+    "as it is": ((1, 0, 0, 1), None),
+    "clockwise": ((0, 1, -1, 0), Image.Transpose.ROTATE_90),
+    "upside down": ((-1, 0, 0, -1), Image.Transpose.ROTATE_180),
+    "counter-clockwise": ((0, -1, 1, 0), Image.Transpose.ROTATE_270),
+    "mirrored": ((-1, 0, 0, 1), Image.Transpose.FLIP_LEFT_RIGHT),
+    "flipped": ((1, 0, 0, -1), Image.Transpose.FLIP_TOP_BOTTOM),
+    "transposed": ((0, 1, 1, 0), Image.Transpose.TRANSPOSE),
+    "transversed": ((0, -1, -1, 0), Image.Transpose.TRANSVERSE),
+}
+"""The numbers of the display matrix by which a player shows a picture, and how it is stored then."""
+
+
+def display_matrix(a, b, c, d):
+    return struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turned_or_mirrored_video_is_upright(tmp_path, name):
+    matrix, stored = TURNS[name]
+    shown = Image.new("RGB", (120, 160), (20, 20, 200))
+    shown.paste((220, 30, 30), (0, 0, 120, 80))
+    shown.paste((30, 220, 30), (0, 0, 60, 80))
+    picture = shown if stored is None else shown.transpose(stored)
+    plain = Path(make(tmp_path / "a.mp4", pictures=[[picture] * 10])).read_bytes()
+    identity = display_matrix(1, 0, 0, 1)
     at = plain.index(identity, plain.index(b"tkhd"))
     path = tmp_path / "turned.mp4"
-    path.write_bytes(plain[:at] + turned + plain[at + len(identity) :])
-    media = extract(str(path), str(tmp_path), SETTINGS)
+    path.write_bytes(plain[:at] + display_matrix(*matrix) + plain[at + len(identity) :])
+    extract(str(path), str(tmp_path), SETTINGS)
     (frame,) = np.fromfile(tmp_path / FRAMES_FILE, np.uint8).reshape(-1, 64, 64, 3)
-    assert media.metadata["rotation"] in (90, 270)
-    assert frame[5, :, 0].mean() > 150
-    assert frame[-5, :, 2].mean() > 150
+    whole = np.asarray(frame_at(str(path), 0.0).resize((64, 64)))
+    for pixels in (frame, whole):
+        corners = [pixels[5, 5], pixels[5, -5], pixels[-5, 5], pixels[-5, -5]]
+        assert [int(corner.argmax()) for corner in corners] == [1, 0, 2, 2]
 
 
 def test_the_readable_part_of_a_cut_off_file_is_extracted(tmp_path):
