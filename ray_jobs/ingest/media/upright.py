@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def upright(image: Image, frame: VideoFrame) -> Image:
 def _axes(frame: VideoFrame) -> tuple[tuple[int, int], tuple[int, int]]:
     """The part of each coordinate of the picture, across and down, in each coordinate of the display, in the same
     order; to the nearest whole."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return (1, 0), (0, 1)
-    a, b, _, c, d = (round(number / _ONE) for number in np.frombuffer(bytes(data), np.int32)[:5].tolist())
+    a, b, _, c, d = (
+        round(number / _ONE) for number in np.frombuffer(bytes(cast(SideData, data)), np.int32)[:5].tolist()
+    )
     return (a, c), (b, d)

@@ -93,6 +93,9 @@ _VARIABLES = (
 """Environment variables that boto3 reads and that can hold neither white space nor quotes."""
 
 
+_ENDPOINT = re.compile(r"https?://[^/?#]", re.I)
+
+
 @lru_cache(maxsize=1)
 def s3_client() -> Any:
     """A boto3 client, created once per process (clients are thread-safe and cost 100 ms each)."""
@@ -104,7 +107,9 @@ def s3_client() -> Any:
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     values = {name: variable(name) for name in _VARIABLES}
-    custom_endpoint = values["AWS_ENDPOINT_URL_S3"] or values["AWS_ENDPOINT_URL"]
+    named = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if values[name]), "")
+    if named and not _ENDPOINT.match(values[named]):
+        raise ConfigurationError(f"{named} must begin with http:// or https:// and name a host")
     try:
         client = boto3.Session(botocore_session=session).client(
             "s3",
@@ -114,7 +119,7 @@ def s3_client() -> Any:
                 max_pool_connections=32,
                 retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
                 # S3-compatible servers rarely have a wildcard DNS name for their buckets.
-                s3={"addressing_style": "path" if custom_endpoint else "auto"},
+                s3={"addressing_style": "path" if named else "auto"},
             ),
         )
     except PartialCredentialsError:

@@ -170,10 +170,12 @@ def test_a_store_that_does_not_answer_is_unreachable(client, monkeypatch):
             read_object(f"s3://{BUCKET}/a.pdf", "v", sleep=lambda seconds: None)
 
 
-@pytest.mark.parametrize("endpoint", ["nonsense", "ftp//x", "http://"])
+@pytest.mark.parametrize(
+    "endpoint", ["nonsense", "ftp//x", "http://", "minio:9000", "htp://minio:9000", "//minio:9000"]
+)
 def test_an_endpoint_that_is_not_a_url_is_a_configuration_error(client, monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    assert "AWS_ENDPOINT_URL" in listing_error(ConfigurationError)
+    assert "AWS_ENDPOINT_URL must begin with http:// or https://" in listing_error(ConfigurationError)
 
 
 @pytest.mark.parametrize("source", ["s3://", "s3://a", "s3:///key", "gs://bucket/x/", "http://host/x", "", "/no/such"])
