@@ -21,7 +21,7 @@ def upright(image: Image, frame: VideoFrame) -> Image:
     from PIL import Image as images
 
     across, down = _axes(frame)
-    if 0 in (*across,) and 0 in (*down,) and any(across) and any(down):
+    if 0 in across and 0 in down and any(across) and any(down):
         if not across[0]:
             image = image.transpose(images.Transpose.TRANSPOSE)
         if min(across) < 0:
