@@ -15,3 +15,8 @@ class StoredObject:
     source: str
     version: str
     size: int
+
+
+def is_under(name: str, source: str) -> bool:
+    """Whether the object `name` is under `source`. A source is a prefix, unless it is the path of a local file."""
+    return name.startswith(source) and (source.endswith("/") or not source.startswith("file://") or name == source)

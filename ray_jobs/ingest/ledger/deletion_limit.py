@@ -6,6 +6,7 @@ A mount that is away, a wrong bucket, a lifecycle rule or an outage that answers
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 FREE_DELETIONS = 10
@@ -14,10 +15,25 @@ FREE_DELETIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class DeletionLimit:
-    """A run may remove `fraction` of the objects that the ledger knows under the source, or FREE_DELETIONS of them."""
+    """A run may remove `fraction` of the objects that the ledger knows under a source, or FREE_DELETIONS of them."""
 
     fraction: float
 
     def is_exceeded(self, missing: int, known: int) -> bool:
         """Whether `missing` objects of `known` ones are too many to remove."""
         return missing > max(FREE_DELETIONS, math.floor(self.fraction * known))
+
+    def withheld(self, counts: Mapping[str, tuple[int, int]]) -> list[str]:
+        """The sources of which nothing may be removed.
+
+        These are the sources that exceed the limit by themselves, so that full ones do not hide an empty one; and all
+        sources, if the others exceed it together, so that many small ones that are empty do not pass one by one.
+
+        Args:
+            counts: the numbers of missing and of known objects, by source.
+        """
+        alone = [source for source, (missing, known) in counts.items() if self.is_exceeded(missing, known)]
+        others = [source for source, (missing, _) in counts.items() if missing and source not in alone]
+        missing = sum(counts[source][0] for source in others)
+        known = sum(known for _, known in counts.values())
+        return [*alone, *others] if self.is_exceeded(missing, known) else alone

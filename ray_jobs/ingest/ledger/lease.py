@@ -19,15 +19,17 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import product
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import JobError
 from ingest.milvus.client import TIMEOUT
 from ingest.milvus.expressions import literal
-from ingest.milvus.schema import LEASES, ensure_leases
+from ingest.milvus.schema import LEASES, SOURCE_LENGTH, ensure_leases
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -70,9 +72,33 @@ class Lease:
             )
 
 
+SEPARATOR = "\n"
+
+
+def joint(sources: Sequence[str]) -> str:
+    """The `source` of one lease over several prefixes.
+
+    One lease and not one for each: a run that held the first and waited for the second could wait for a run over both,
+    which has a number already and waits for the first. Prefixes that are too long for one row are replaced by their
+    common prefix, as which they lock more than they need.
+    """
+    joined = SEPARATOR.join(sources)
+    return joined if len(joined.encode()) <= SOURCE_LENGTH else commonprefix(sources)  # noqa: RUF071 - of characters
+
+
 def overlap(one: str, other: str) -> bool:
-    """Whether an object's source can begin with both prefixes."""
-    return one.startswith(other) or other.startswith(one)
+    """Whether an object's source can begin with a prefix of both, which are as returned by `joint`.
+
+    A prefix that holds a line break itself is cut there, and so locks more than it needs.
+    """
+    pairs = product(one.split(SEPARATOR), other.split(SEPARATOR))
+    return any(first.startswith(second) or second.startswith(first) for first, second in pairs)
+
+
+def _shown(source: str) -> str:
+    """A lease's `source` for people."""
+    first, *others = source.split(SEPARATOR)
+    return (repr(first) if first else "everything") + (f" and {len(others)} more" if others else "")
 
 
 @dataclass(slots=True)
@@ -175,7 +201,7 @@ def lease(
 
     Args:
         prefix: prefix of the collections' names; runs with another prefix write to other collections.
-        source: as returned by `normalise_source`; the empty string covers everything.
+        source: as returned by `joint` for sources of `normalise_sources`; the empty string covers everything.
         run_id: shown to waiting runs.
         say: prints which runs this one waits for, every NOTICE_SECONDS seconds.
         seconds: time after which a lease that is not renewed counts as that of a dead run.
@@ -215,9 +241,7 @@ def _take_turn(
             return
         if before and answered - said >= NOTICE_SECONDS:
             said = answered
-            others = ", ".join(
-                f"{row['run_id']!r} over {repr(row['source']) if row['source'] else 'everything'}" for row in before[:3]
-            )
+            others = ", ".join(f"{row['run_id']!r} over {_shown(row['source'])}" for row in before[:3])
             say(
                 f"{answered - began:5.0f} s  waiting for a run that works on the same objects: {others}; "
                 f"one that shows no sign of life is given up after {seconds:g} s"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.common.errors import ObjectError
-from ingest.common.objects import PARTLY_READ
+from ingest.common.objects import PARTLY_READ, is_under
 
 MAX_FAILURES = 100
 """The number of failures that a report lists; the ledger has all of them."""
@@ -24,8 +25,11 @@ class ObjectOutcomes:
         partly_read: the first MAX_FAILURES of those, as `source, message`.
         failures: the first MAX_FAILURES failures.
         groups: number of failures and the first one, by stage and type.
+        sources: the sources of the run.
+        failed_under: number of failed objects under each of these.
     """
 
+    sources: tuple[str, ...] = ()
     ok: int = 0
     empty: int = 0
     failed: int = 0
@@ -35,6 +39,7 @@ class ObjectOutcomes:
     failures: list[dict[str, str]] = field(default_factory=list)
     partly_read: list[dict[str, str]] = field(default_factory=list)
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
+    failed_under: Counter[str] = field(default_factory=Counter)
 
     def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Count an object that was read completely or in part."""
@@ -48,6 +53,7 @@ class ObjectOutcomes:
     def fail(self, source: str, failure: ObjectError) -> None:
         """Count an object that failed."""
         self.failed += 1
+        self.failed_under.update(root for root in self.sources if is_under(source, root))
         shown = {
             "source": source,
             "stage": failure.failure.stage,
@@ -77,6 +83,7 @@ class ObjectOutcomes:
         self.partly += other.partly
         self.rows_written += other.rows_written
         self.rows_deleted += other.rows_deleted
+        self.failed_under.update(other.failed_under)
         self.failures = (self.failures + other.failures)[:MAX_FAILURES]
         self.partly_read = (self.partly_read + other.partly_read)[:MAX_FAILURES]
         for key, (count, example) in other.groups.items():

@@ -23,6 +23,7 @@ class Target:
         ledger_dimension: length of the ledger's vectors; shorter vectors are padded with zeros.
         pipeline, fingerprint, run_id: written to the ledger.
         clean_new: whether an object without a ledger row may have rows, because its ledger row was lost.
+        sources: the sources of the run.
         lease: lease of the run, which is checked before every write and deletion; None if no other run can be writing.
     """
 
@@ -33,6 +34,7 @@ class Target:
     fingerprint: str
     run_id: str
     clean_new: bool
+    sources: tuple[str, ...] = ()
     lease: Lease | None = None
 
 

@@ -72,7 +72,7 @@ class ObjectWriter:
         Raises:
             pymilvus.exceptions.MilvusException: a request failed permanently; the ledger claims nothing that follows.
         """
-        outcome = ObjectOutcomes()
+        outcome = ObjectOutcomes(self._target.sources)
         self._check_lease()
         known = self._refused_elsewhere(parts)
         parts = [part for part in parts if part.source not in known]

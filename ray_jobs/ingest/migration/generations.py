@@ -10,13 +10,14 @@ steps, the next run completes it. The old collection stays until maintenance is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError, JobError
 from ingest.common.failures import is_retried
 from ingest.common.identity import model_key
+from ingest.common.objects import is_under
 from ingest.ledger.alias import COPY_ROWS, copy_ledger
 from ingest.ledger.entries import LedgerEntry, read_ledger
 from ingest.milvus.client import TIMEOUT, alias_target
@@ -172,22 +173,21 @@ class Disagreements:
     Attributes:
         count: their number; at 0, a switch loses nothing that is still in the store.
         first: the source of the first one.
-        missing: objects under the processed prefix that a switch would remove because they left the store.
-        known: objects under the processed prefix that are in the ledger.
+        under: for each processed prefix, the number of objects under it that a switch would remove because they left
+            the store, and of those that are in the ledger.
     """
 
     count: int = 0
     first: str = ""
-    missing: int = 0
-    known: int = 0
+    under: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def count_disagreements(client: MilvusClient, names: Names, source: str, listed_all: bool) -> Disagreements:
+def count_disagreements(client: MilvusClient, names: Names, sources: Sequence[str], listed_all: bool) -> Disagreements:
     """Compare the ledger with the staging ledger.
 
     Args:
-        source: the prefix that has just been processed; under it, the staging ledger is right.
-        listed_all: whether all objects under `source` were processed; then objects that are not staged have left the
+        sources: the prefixes that have just been processed; under them, the staging ledger is right.
+        listed_all: whether all objects under `sources` were processed; then objects that are not staged have left the
             store.
 
     Raises:
@@ -198,15 +198,17 @@ def count_disagreements(client: MilvusClient, names: Names, source: str, listed_
             f"the migration to {names} was dropped while this run worked on it; nothing is switched, "
             "and another run with --migrate starts it anew"
         )
-    found = Disagreements()
+    found = Disagreements(under=dict.fromkeys(sources, (0, 0)))
     for known, twin in _paired(client, names):
         name = known.source if known else twin.source if twin else ""
-        if name.startswith(source):
-            agree = _is_replaced(known, twin, listed_all)
-            found.known += known is not None
-            found.missing += known is not None and twin is None
-        else:
+        source = next((source for source in sources if is_under(name, source)), None)
+        if source is None:
             agree = _is_the_same(known, twin)
+        else:
+            agree = _is_replaced(known, twin, listed_all)
+            if known is not None:
+                missing, count = found.under[source]
+                found.under[source] = missing + (twin is None), count + 1
         if not agree:
             found.count += 1
             found.first = found.first or name

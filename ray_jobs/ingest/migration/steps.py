@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def prepare_ledger_and_migration(
 def switch_if_complete(
     client: MilvusClient,
     names: Names,
-    source: str,
+    sources: Sequence[str],
     listed_all: bool,
     deletions: DeletionLimit,
     prepare: Callable[[], None],
@@ -72,8 +72,8 @@ def switch_if_complete(
     """Switch searches to this run's collections if these hold everything that is in the ledger.
 
     Args:
-        source: the prefix that the run has processed.
-        listed_all: whether the run has processed every object under `source`.
+        sources: the prefixes that the run has processed.
+        listed_all: whether the run has processed every object under them.
         deletions: the limit on the objects that the switch may remove because they left the store.
         prepare: creates and loads the run's collections.
 
@@ -81,13 +81,13 @@ def switch_if_complete(
         The objects for which the old and the new collections do not agree.
     """
     with hold_lease(names.pipeline, ""):
-        found = count_disagreements(client, names, source, listed_all)
+        found = count_disagreements(client, names, sources, listed_all)
         if found.count:
             say(
                 f"{' and '.join(names.public)} is not switched to {names} yet: the two do not agree on {found.count} "
                 f"objects, the first is {printable(found.first)}; run with --migrate over a prefix that holds them all"
             )
-        elif deletions.is_exceeded(found.missing, found.known):
+        elif deletions.withheld(found.under):
             say(f"{' and '.join(names.public)} is not switched to {names}, because too many objects are missing")
         elif is_staged(client, names, migrate=True):
             prepare()

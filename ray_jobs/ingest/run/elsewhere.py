@@ -24,6 +24,7 @@ from ingest.common.errors import ConfigurationError, ExitCode, JobError, Unreach
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
 from ingest.run.flags import Flag
+from ingest.run.local_paths import with_absolute_paths
 from ingest.run.ray_address import check_head, token, wants_token
 from ingest.run.report import REPORT_PREFIX
 from ingest.run.script import say_to_stderr
@@ -89,13 +90,13 @@ def run_elsewhere(
     Raises:
         JobError: the script could not be started there, or not be followed to its end.
     """
-    local = _local_paths(arguments, flags)
-    words = [*argv, *(f"--{flag}={path}" for flag, path in local.items()), "--report="]
+    words, local = with_absolute_paths(argv, arguments, flags)
+    words.append("--report=")
     output = Output(say)
     run = _through_client if address.startswith("ray://") else _through_jobs_api
     code = run(address, script, words, output)
     if code == ExitCode.CONFIGURATION and local:
-        paths = " and ".join(path.removeprefix("local-dir:") for path in local.values())
+        paths = " and ".join(path.removeprefix("local-dir:") for path in local)
         say_to_stderr(f"({paths}: on this machine; every node of the cluster needs it under this path)")
     if arguments.report and output.report:
         try:
@@ -103,17 +104,6 @@ def run_elsewhere(
         except OSError as error:
             raise ConfigurationError(f"--report {arguments.report!r} cannot be written: {error.strerror}") from None
     return code
-
-
-def _local_paths(arguments: Namespace, flags: Sequence[Flag]) -> dict[str, str]:
-    """The flags that name something on this machine, with absolute paths."""
-    found = {}
-    for flag in (flag.name for flag in flags if flag.may_be_path):
-        value = str(vars(arguments)[flag.replace("-", "_")] or "")
-        schema, path = ("local-dir:", value[10:]) if value.startswith("local-dir:") else ("", value)
-        if path and "://" not in path and Path(path).exists():
-            found[flag] = f"{schema}{Path(path).absolute()}"
-    return found
 
 
 def _through_client(address: str, script: str, words: list[str], output: Output) -> int:

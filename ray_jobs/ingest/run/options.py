@@ -19,7 +19,7 @@ from ingest.milvus.client import check_prefix
 from ingest.milvus.schema import RUN_ID_LENGTH, SOURCE_LENGTH, VECTOR_INDEXES, IndexSettings
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, FRACTION, INTEGERS, JSON_OBJECT, POSITIVE, SWITCH, Flag, ValueType
 from ingest.store.object_reading import ReadSettings
-from ingest.store.object_store import normalise_source
+from ingest.store.object_store import normalise_sources
 
 _LIMITS = Limits()
 
@@ -69,9 +69,11 @@ CHANGE_FLAGS = (
 RUN_FLAGS = (
     Flag(
         "source",
-        "s3://bucket/prefix/ or a local folder.",
+        "s3://bucket/prefix/ or a local folder; may be repeated, for one run over several. A source within another one "
+        "is part of it.",
         metavar="URI",
         required=True,
+        repeated=True,
         may_be_path=True,
         in_form=True,
     ),
@@ -103,8 +105,8 @@ RUN_FLAGS = (
     ),
     Flag(
         "max-deleted-fraction",
-        "Fraction of the objects that the ledger knows under the source that may be removed because they left it. A "
-        "run that would remove more, and more than 10, removes none and ends with exit code 3.",
+        "Fraction of the objects that the ledger knows under a source that may be removed because they left it. If a "
+        "source would lose more, and more than 10, none of them is removed and the run ends with exit code 3.",
         FRACTION,
         metavar="F",
         default=0.2,
@@ -172,6 +174,7 @@ class RunOptions:
     """The options of a run.
 
     Attributes:
+        sources: as returned by `normalise_sources`: no object is under two of them.
         collection: prefix of the collections' names.
         only_failed: the failure whose objects are processed, `""` for any failure; None to process all objects.
         max_failed_fraction: fraction of the listed objects that may fail.
@@ -184,7 +187,7 @@ class RunOptions:
         resources: the value that `check_resources` checks.
     """
 
-    source: str
+    sources: tuple[str, ...]
     milvus_uri: str
     collection: str
     report: str
@@ -216,12 +219,12 @@ class RunOptions:
         }
 
     def reading(self) -> ReadSettings:
-        """How the objects of the source are read."""
-        return ReadSettings(normalise_source(self.source), self.max_object_bytes)
+        """How the objects of the sources are read."""
+        return ReadSettings(self.sources, self.max_object_bytes)
 
     @property
     def processes_all(self) -> bool:
-        """Whether the run brings every object under its source up to date."""
+        """Whether the run brings every object under its sources up to date."""
         return not self.limit and not self.keep_missing and self.only_failed is None
 
 
@@ -234,13 +237,13 @@ def run_options_from(arguments: Namespace) -> RunOptions:
     if arguments.only_failed is not None and arguments.full_refresh:
         raise ConfigurationError("--only-failed and --full-refresh contradict each other; give one of them")
     check_prefix(arguments.collection)
-    if len(os.fsencode(arguments.source)) > SOURCE_LENGTH:
+    if any(len(os.fsencode(source)) > SOURCE_LENGTH for source in arguments.source):
         raise ConfigurationError(f"--source is longer than {SOURCE_LENGTH} bytes, as no object's name is")
     params = arguments.index_params
     if params is None:
         params = IndexSettings().params if arguments.index_type == "HNSW" else {}
     return RunOptions(
-        source=arguments.source,
+        sources=normalise_sources(arguments.source),
         milvus_uri=arguments.milvus_uri,
         collection=arguments.collection,
         report=arguments.report,

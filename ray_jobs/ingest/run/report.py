@@ -16,11 +16,39 @@ SHOWN_REASONS = 5
 """Reasons of failure that the summary shows one by one."""
 
 
+def missing_words(deleted: int, kept: int) -> str:
+    """The numbers of objects that left the store, for people."""
+    words = [f"{deleted} missing"] if deleted or not kept else []
+    return ", ".join([*words, f"{kept} missing and kept"] if kept else words)
+
+
+@dataclass(slots=True)
+class SourceCounts:
+    """The objects under one source of a run, counted as in the report."""
+
+    listed: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    failed: int = 0
+    kept: int = 0
+
+    def summary(self) -> str:
+        """The counts of the plan, for people."""
+        return (
+            f"{self.listed} objects listed: {self.added} new, {self.changed} changed, {self.unchanged} unchanged, "
+            f"{missing_words(self.deleted, self.kept)}"
+        )
+
+
 @dataclass(slots=True)
 class Report:
     """The result of a run. Numbers without a unit count objects, except `rows_*`; `seconds` is the run's wall time.
 
     Attributes:
+        source: all sources of the run, with commas between them.
+        by_source: the counts of each source, in the order in which the sources were given.
         stages: for each stage `seconds` (the sum over its processes) and `items` (objects or rows).
         collection: the collections of the rows, which searches reach through aliases.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
@@ -60,6 +88,12 @@ class Report:
     ignored: int = 0
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)
+    by_source: dict[str, SourceCounts] = field(default_factory=dict)
+
+    def add_up(self) -> None:
+        """Set the counts of the plan to the sums over the sources."""
+        for name in ("listed", "added", "changed", "unchanged", "deleted", "kept"):
+            setattr(self, name, sum(getattr(counts, name) for counts in self.by_source.values()))
 
     def record(self, outcome: ObjectOutcomes) -> None:
         """Add the outcomes of the processed and removed objects."""
@@ -68,6 +102,8 @@ class Report:
         self.failure_counts = outcome.grouped()
         self.failures = sorted(outcome.failures, key=lambda failure: failure["source"])
         self.rows_written, self.rows_deleted = outcome.rows_written, outcome.rows_deleted
+        for source, count in outcome.failed_under.items():
+            self.by_source[source].failed = count
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,8 +116,9 @@ class Report:
         """A summary for people, about ten lines long."""
         planned = "would be " if self.dry_run else ""
         done = self.added + self.changed + self.unchanged
+        source, *more = self.by_source or (self.source,)
         lines = [
-            f"{self.pipeline} {self.source} in {self.seconds:.1f} s",
+            f"{self.pipeline} {source}{f' and {len(more)} more sources' if more else ''} in {self.seconds:.1f} s",
             f"  objects  {self.listed} listed: {self.added} {planned}added, {self.changed} {planned}changed, "
             f"{self.unchanged} unchanged, {self.deleted} {planned}deleted; {self.failed} of these failed"
             + (f", {self.listed - done} left for another run" if self.listed > done and not self.dry_run else "")

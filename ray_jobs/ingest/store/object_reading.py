@@ -15,6 +15,7 @@ from typing import Any
 
 from ingest.common.errors import JobError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
+from ingest.common.objects import is_under
 from ingest.store.content_encoding import decode, encodings
 from ingest.store.local_files import UNREADABLE, file_version
 from ingest.store.object_store import is_s3
@@ -29,17 +30,21 @@ class ReadSettings:
     """How objects are read.
 
     Attributes:
-        source: the source of the run, whose other objects show whether the store answers; by default the object's
-            folder.
+        sources: the sources of the run. The other objects under an object's source show whether the store answers; by
+            default, those of the object's folder.
         max_bytes: larger objects fail.
     """
 
-    source: str = ""
+    sources: tuple[str, ...] = ()
     max_bytes: float = float("inf")
+
+    def root(self, source: str) -> str:
+        """The source of the run that an object is under; empty if there is none."""
+        return next((root for root in self.sources if is_under(source, root)), "")
 
     def others(self, source: str) -> str:
         """The URI under which other objects than `source` are found."""
-        return self.source or source[: source.rfind("/") + 1]
+        return self.root(source) or source[: source.rfind("/") + 1]
 
     def check_size(self, size: int) -> None:
         """Raise ObjectError if an object of `size` bytes is too large."""
@@ -148,7 +153,7 @@ def _listed(source: str, version: str, settings: ReadSettings) -> Iterator[Path]
         yield path
         has_changed = file_version(path.stat()) != version
     except OSError as error:
-        _assert_mounted(settings.source)
+        _assert_mounted(settings.root(source))
         if not isinstance(error, FileNotFoundError):
             raise ObjectError(Failure.UNREADABLE, f"the file cannot be read ({error.strerror})") from None
         if version == UNREADABLE:

@@ -7,7 +7,7 @@ Credentials come from the environment only (`AWS_*`, `AWS_ENDPOINT_URL`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, UnreachableError
-from ingest.common.objects import StoredObject
+from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
 from ingest.store.answers import is_web_page, status
 from ingest.store.ignored_names import is_ignored
@@ -62,8 +62,33 @@ def split_s3(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def normalise_source(source: str) -> str:
+def normalise_sources(sources: Sequence[str]) -> tuple[str, ...]:
+    """The sources as `normalise_source` returns them, in the given order; no object is under two of them.
+
+    A source that is part of another one is left out. Of several sources, some may be folders that do not exist.
+
+    Raises:
+        ConfigurationError: a scheme is not supported, or none of the sources exists.
+    """
+    some_exist = any(is_s3(source) or _path(source).exists() for source in sources)
+    found = list(dict.fromkeys(normalise_source(source, must_exist=not some_exist) for source in sources))
+    return tuple(one for one in found if not any(one != other and is_under(one, other) for other in found))
+
+
+def _path(source: str) -> Path:
+    return Path(source.removeprefix("file://")).resolve()
+
+
+def is_absent(source: str) -> bool:
+    """Whether a source, as returned by `normalise_source`, is a folder that does not exist."""
+    return not is_s3(source) and not _path(source).exists()
+
+
+def normalise_source(source: str, must_exist: bool = True) -> str:
     """The URI that all sources below `source` begin with: `s3://…` unchanged, a folder as `file:///absolute/path/`.
+
+    Args:
+        must_exist: whether a path where nothing is is an error; otherwise it is taken for a folder's.
 
     Raises:
         ConfigurationError: the scheme is not supported, or the folder does not exist.
@@ -78,8 +103,8 @@ def normalise_source(source: str) -> str:
         raise ConfigurationError(
             f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
         )
-    path = Path(source.removeprefix("file://")).resolve()
-    if path.is_dir():
+    path = _path(source)
+    if path.is_dir() or not (must_exist or path.exists()):
         return f"file://{path.as_posix().rstrip('/')}/"
     if path.is_file():
         return f"file://{path.as_posix()}"

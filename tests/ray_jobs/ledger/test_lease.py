@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from embedded.processes import base_environment, poll
-from ingest.ledger.lease import LeaseLostError, lease, overlap
+from ingest.ledger.lease import LeaseLostError, joint, lease, overlap
 
 HOLDER = """
 import sys
@@ -68,6 +69,13 @@ def take(client, prefix, source, said=None, seconds=60.0, pipeline="pdfs"):
         ("s3://b/a", "s3://b/a", True),
         ("", "s3://b/", True),
         ("s3://b/pdfs/2026-01-01/", "s3://b/pdfs/2026-01-02/", False),
+        (joint(["s3://b/1/", "s3://b/2/"]), joint(["s3://b/2/", "s3://b/3/"]), True),
+        (joint(["s3://b/1/", "s3://b/2/"]), joint(["s3://b/3/", "s3://b/4/"]), False),
+        (joint(["s3://b/1/", "s3://b/2/"]), "s3://b/", True),
+        (joint(["s3://b/1/", "s3://b/2/"]), "", True),
+        ("s3://b/a\nb/", "s3://b/a\nb/c/", True),
+        (joint([f"s3://b/{number:0500}/" for number in range(10)]), f"s3://b/{7:0500}/", True),
+        (joint([f"s3://b/{number:0500}/" for number in range(10)]), "s3://c/", False),
     ],
 )
 def test_prefixes_overlap_when_an_object_can_be_under_both(one, other, expected):
@@ -98,13 +106,44 @@ def test_runs_over_the_same_objects_go_one_at_a_time(milvus_client, prefix):
     assert (most, len(turns)) == (1, 15)
 
 
+def test_runs_that_overlap_partly_each_take_their_turn(milvus_client, prefix):
+    days = [f"s3://b/{number}/" for number in range(4)]
+    held, ended, clashes, guard = Counter(), [], [], threading.Lock()
+
+    def run(first):
+        for _ in range(2):
+            mine = [days[first], days[(first + 1) % 4]]  # a ring: each overlaps with the one before and after it
+            with take(milvus_client, prefix, joint(mine)):
+                with guard:
+                    held.update(mine)
+                    clashes.extend(day for day in mine if held[day] > 1)
+                milvus_client.list_collections()  # lets the others run
+                with guard:
+                    held.subtract(mine)
+                    ended.append(first)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert (clashes, len(ended)) == ([], 8)
+
+
 def test_a_run_does_not_wait_for_other_prefixes_and_other_pipelines(holder, milvus_client, prefix):
     holder("s3://b/pdfs/2026-01-01/")
     with take(milvus_client, prefix, "s3://b/pdfs/2026-01-02/"), take(milvus_client, prefix, "s3://b/", pipeline="x"):
         pass
 
 
-@pytest.mark.parametrize(("source", "shown"), [("s3://b/pdfs/", "'s3://b/pdfs/'"), ("", "everything")])
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("s3://b/pdfs/", "'s3://b/pdfs/'"),
+        ("", "everything"),
+        (joint(["s3://b/x/", "s3://b/pdfs/2026-01-01/"]), "'s3://b/x/' and 1 more"),
+    ],
+)
 def test_a_waiting_run_names_the_holder_and_continues_when_the_holder_ends(
     holder, milvus_client, prefix, source, shown
 ):

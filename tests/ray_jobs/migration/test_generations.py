@@ -201,7 +201,7 @@ def test_an_object_counts_as_a_disagreement_until_both_ledgers_agree(world, stag
     world.stage()
     if staged:
         world.write(world.new, staged, staged=True)
-    found = count_disagreements(world.client, world.new, source, listed_all)
+    found = count_disagreements(world.client, world.new, [source], listed_all)
     count, first = found.count, found.first
     assert count == missing
     assert bool(first) == bool(missing)
@@ -364,4 +364,4 @@ def test_a_run_whose_migration_was_dropped_meanwhile_does_not_switch(migrated):
     (found,) = unfinished_migrations(migrated.client, migrated.old)
     drop_migration(migrated.client, found)
     with pytest.raises(JobError, match="was dropped while this run worked on it"):
-        count_disagreements(migrated.client, migrated.new, ROOT, listed_all=True)
+        count_disagreements(migrated.client, migrated.new, [ROOT], listed_all=True)

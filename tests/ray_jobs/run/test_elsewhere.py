@@ -22,7 +22,7 @@ LOG = 'a line\nERROR: too many failed\nREPORT {"listed": 3}\n'
 
 
 def run(url, *argv, **flags):
-    given = {**dict.fromkeys(PATHS, ""), "report": "", "source": "s3://b/", **flags}
+    given = {**dict.fromkeys(PATHS, ""), "report": "", "source": ["s3://b/"], **flags}
     return guarded(lambda: run_elsewhere(url, "ingest_pdfs.py", argv, Namespace(**given), ALL_FLAGS, say))
 
 
@@ -48,10 +48,10 @@ def test_local_paths_are_made_absolute_and_named_when_the_cluster_refuses_them(c
     monkeypatch.chdir(tmp_path)
     with Dashboard(LOG) as dashboard:
         dashboard.exit_code = 2
-        run(dashboard.url, "--source", "papers", source="papers", clip_model="local-dir:model", embedding_model="a/b")
+        run(dashboard.url, "--source", "papers", source=["papers"], clip_model="local-dir:model", embedding_model="a/b")
     (job,) = dashboard.jobs.values()
     paths = [f"--source={tmp_path}/papers", f"--clip-model=local-dir:{tmp_path}/model"]
-    assert shlex.split(job["entrypoint"])[4:] == [*paths, "--report="]
+    assert shlex.split(job["entrypoint"])[2:] == [*paths, "--report="]
     assert f"({tmp_path}/papers and {tmp_path}/model: on this machine;" in capfd.readouterr().err
 
 

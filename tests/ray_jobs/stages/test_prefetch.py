@@ -28,7 +28,7 @@ def outcomes():
         {"source": entry.source, "version": entry.version, "size": entry.size} for entry in list_objects(SOURCE, ())
     ]
     found = {}
-    for entry, data in prefetch(entries, ReadSettings(SOURCE, 1000), lambda *_: None):
+    for entry, data in prefetch(entries, ReadSettings((SOURCE,), 1000), lambda *_: None):
         name = entry["source"].removeprefix(SOURCE)
         try:
             found[name] = data().decode()

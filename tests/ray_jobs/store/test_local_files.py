@@ -78,7 +78,7 @@ def test_a_folder_that_is_removed_while_it_is_listed_is_unreachable(tmp_path):
 
 def failed(entry, source):
     with pytest.raises(ObjectError) as caught:
-        read_object(entry.source, entry.version, entry.size, ReadSettings(source))
+        read_object(entry.source, entry.version, entry.size, ReadSettings((source,)))
     return caught.value.failure
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_vanishes_fails_and_if_the_whole_folder_is_empty_its_mount_i
     assert failed(first, source) == "Vanished"
     (tmp_path / "b.pdf").unlink()
     with pytest.raises(UnreachableError, match="it is empty now"):
-        read_object(second.source, second.version, second.size, ReadSettings(source))
+        read_object(second.source, second.version, second.size, ReadSettings((source,)))
 
 
 def test_a_file_that_cannot_be_read_and_one_that_is_a_folder_now_fail_alone(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from ingest.store.object_store import check_listing, list_objects
 from ingest.store.probe import probe_of
 
 ROOT = "s3://bucket/day/"
-SETTINGS = ReadSettings(ROOT, 1_000_000)
+SETTINGS = ReadSettings((ROOT,), 1_000_000)
 SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
 
 
@@ -33,7 +33,7 @@ def listed(name="", ignored=None):
 
 def read(name, **settings):
     (entry,) = listed(name)
-    return read_object(entry.source, entry.version, entry.size, ReadSettings(ROOT, **settings), lambda seconds: None)
+    return read_object(entry.source, entry.version, entry.size, ReadSettings((ROOT,), **settings), lambda seconds: None)
 
 
 def failed(name):
