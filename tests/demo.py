@@ -133,7 +133,8 @@ def configure(platform: Platform, paths: Mapping[str, str], variables: Mapping[s
         for pipeline, stages in RESOURCES.items()
     }
     named = {f"ingest_{role}_model": path for role, path in paths.items()}
-    platform.configure({**named, **resources, **variables})
+    # Each batch is ingested by its own run, so that the schedule leaves the day before to the backfill.
+    platform.configure({**named, **resources, "ingest_lookback_days": "0", **variables})
     for pipeline in RESOURCES:
         platform.airflow.wait_dag(f"ingest_{pipeline}")
     airflow = platform.airflow

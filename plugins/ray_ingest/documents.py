@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_ingest.settings import model_settings
+from ray_ingest.settings import LOOKBACK_DAYS, model_settings
 
 
 def daily_document(pipeline: str) -> str:
@@ -11,7 +11,8 @@ def daily_document(pipeline: str) -> str:
     names = ", ".join(f"`{name}`" for name in (*variables, f"ingest_resources_{pipeline}"))
     return f"""
 Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` reads
-`<ingest_source_root>/{pipeline}/2026-01-31/`.
+`<ingest_source_root>/{pipeline}/2026-01-31/`, and the {LOOKBACK_DAYS} days before it (Variable `ingest_lookback_days`),
+for files that came late, were replaced or were deleted.
 
 * **A run failed.** The last lines of the task's log hold one sentence with the reason and the remedy. Exit code 4 (a
   store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad

@@ -16,7 +16,25 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_ray.operators.job import RayOperator
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
-from ray_ingest.templates import daily_flags
+from ray_ingest.templates import daily_flags, sweep_flags
+
+
+class ScriptOperator(RayOperator):
+    """A ``RayOperator`` that gives its flag ``source`` once for each line of its text.
+
+    A template renders to one text, and the number of a run's sources is known only then.
+    """
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """As in the base class, and the sources become a list, which the Airflow UI shows."""
+        super().render_template_fields(context, jinja_env)
+        self.arguments = with_sources(self.arguments or {})
+
+
+def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The rendered arguments, with a list of sources where there are several."""
+    lines = str(arguments.get("source", "")).splitlines()
+    return {**arguments, "source": lines} if len(lines) > 1 else dict(arguments)
 
 
 def daily_task(pipeline: str, dag_file: str) -> RayOperator:
@@ -26,12 +44,21 @@ def daily_task(pipeline: str, dag_file: str) -> RayOperator:
     return script_task("ingest", f"ingest_{pipeline}.py", flags, dag_file, outlets, warn_without_cleaner)
 
 
+def sweep_task(pipeline: str, dag_file: str) -> RayOperator:
+    """A task that ingests everything of a pipeline, if the form's ``pipelines`` have it."""
+    outlets = [Asset(name) for name in COLLECTIONS[pipeline]]
+    script, flags = f"ingest_{pipeline}.py", sweep_flags(pipeline)
+    return script_task(f"sweep_{pipeline}", script, flags, dag_file, outlets, skip_unless(pipeline))
+
+
 def skip_unless(pipeline: str) -> Callable[[Any], None]:
-    """A ``pre_execute`` hook that skips the task when the form's ``pipeline`` is another."""
+    """A ``pre_execute`` hook that skips the task when the form's ``pipeline`` or ``pipelines`` are others."""
 
     def check(context: Any) -> None:
-        if context["params"]["pipeline"] != pipeline:
-            raise AirflowSkipException(f"This run is for the pipeline {context['params']['pipeline']}.")
+        params = context["params"]
+        chosen = params["pipelines"] if "pipelines" in params else [params["pipeline"]]
+        if pipeline not in chosen:
+            raise AirflowSkipException(f"This run is for {' and '.join(chosen)}.")
 
     return check
 
@@ -52,7 +79,7 @@ def script_task(
     :param pre_execute: called with the task's context before the task runs.
     """
     jobs = Path(dag_file).resolve().parent.parent / "ray_jobs"
-    return RayOperator(
+    return ScriptOperator(
         task_id=task_id,
         entrypoint=f"python {script}",
         arguments={

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from ray_ingest.settings import RUN_SETTINGS, Setting, model_settings
+from ray_ingest.job_scripts import COLLECTIONS
+from ray_ingest.settings import (
+    LOOKBACK_DAYS,
+    MAX_LOOKBACK_DAYS,
+    RUN_SETTINGS,
+    SWEEP_SETTINGS,
+    Setting,
+    model_settings,
+)
 
 #: The effect of an empty field, where neither a Variable of its own nor the script's default replaces it.
 _EMPTY = {
@@ -15,7 +23,30 @@ _EMPTY = {
 
 def daily_form(pipeline: str) -> dict[str, Param]:
     """The form of a pipeline's daily Dag."""
-    return {setting.name: _field(setting) for setting in (*RUN_SETTINGS, *model_settings(pipeline))}
+    fields = {setting.name: _field(setting) for setting in (*RUN_SETTINGS, *model_settings(pipeline))}
+    fields["lookback_days"] = Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        maximum=MAX_LOOKBACK_DAYS,
+        description="Days before the partition that the run takes too, for objects that came late, changed or left. "
+        f"Empty: the Variable ingest_lookback_days, or else {LOOKBACK_DAYS}, in scheduled runs; none in others. With a "
+        "source, none.",
+    )
+    return fields
+
+
+def sweep_form() -> dict[str, Param]:
+    """The form of the Dag that runs over everything."""
+    wanted = [setting for setting in RUN_SETTINGS if setting.flag in SWEEP_SETTINGS]
+    pipelines = Param(
+        list(COLLECTIONS),
+        type="array",
+        items={"type": "string", "enum": list(COLLECTIONS)},
+        minItems=1,
+        description="The pipelines to sweep.",
+    )
+    return {"pipelines": pipelines, **{setting.name: _field(setting) for setting in wanted}, **model_form(*COLLECTIONS)}
 
 
 def model_form(*pipelines: str) -> dict[str, Param]:

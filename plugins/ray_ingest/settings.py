@@ -46,6 +46,13 @@ _FLAGS = json.loads((Path(__file__).parent / "flags.json").read_text(encoding="u
 RUN_SETTINGS = tuple(Setting(**flag) for flag in _FLAGS["run"])
 """The settings of every pipeline's runs."""
 
+SWEEP_SETTINGS = ("dry-run", "max-failed-fraction", "max-deleted-fraction")
+"""The flags of RUN_SETTINGS that the form of a sweep can set."""
+
+LOOKBACK_DAYS = 3
+MAX_LOOKBACK_DAYS = 366
+"""The days before its partition that a scheduled run takes too: the default of the Variable, and the most."""
+
 
 def model_settings(*pipelines: str) -> list[Setting]:
     """The settings of these pipelines' models and parsers, each once."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from ray_ingest.settings import RUN_SETTINGS, Setting, model_settings
+from ray_ingest.settings import (
+    LOOKBACK_DAYS,
+    MAX_LOOKBACK_DAYS,
+    RUN_SETTINGS,
+    SWEEP_SETTINGS,
+    Setting,
+    model_settings,
+)
 
 
 def model_flags(pipeline: str) -> dict[str, str]:
@@ -21,10 +29,53 @@ def daily_flags(pipeline: str) -> dict[str, str]:
     """The templates of the flags that the fields of ``forms.daily_form`` set."""
     source = (
         "{{ params.source or (required(partition_key, NO_PARTITION) and "
-        "required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') "
-        f"~ '/{pipeline}/' ~ partition_key ~ '/') }}}}"
+        f"day_prefixes({_folder(pipeline)}, partition_key, lookback_days(params.lookback_days, dag_run.run_type, "
+        f"var.value.get('ingest_lookback_days', {LOOKBACK_DAYS})))) }}}}"
     )
     return {**{setting.flag: _template(setting) for setting in RUN_SETTINGS}, **model_flags(pipeline), "source": source}
+
+
+def sweep_flags(pipeline: str) -> dict[str, str]:
+    """The templates of the flags for a run over everything of a pipeline, with the fields of ``forms.sweep_form``."""
+    flags = {flag: f"{{{{ params.{flag.replace('-', '_')} }}}}" for flag in SWEEP_SETTINGS}
+    return {"source": f"{{{{ {_folder(pipeline)} }}}}", **flags, **model_flags(pipeline)}
+
+
+def _folder(pipeline: str) -> str:
+    """A Jinja expression for the prefix of all partitions of a pipeline."""
+    return f"(required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') ~ '/{pipeline}/')"
+
+
+def day_prefixes(folder: str, partition_key: str, days: int) -> str:
+    """The prefix of a day's partition and those of the ``days`` before it, the latest first, one a line.
+
+    A partition whose key is no date has no days before it.
+    """
+    try:
+        day = datetime.strptime(partition_key, "%Y-%m-%d").date()
+    except ValueError:
+        days = 0
+    keys = [partition_key, *((day - timedelta(days=number)).isoformat() for number in range(1, days + 1))]
+    return "\n".join(f"{folder}{key}/" for key in keys)
+
+
+def lookback_days(chosen: int | None, run_type: str, site_default: Any) -> int:
+    """The number of days before its partition that a run takes too.
+
+    :param chosen: the form's value; by default, scheduled runs take ``site_default`` days and others none.
+    :param run_type: of the Dag run, such as ``scheduled``.
+    :param site_default: the value of the Variable, which may be any text.
+    """
+    if chosen is not None:
+        return chosen
+    if run_type != "scheduled":
+        return 0
+    text = str(site_default).strip()
+    is_valid = text.isascii() and text.isdigit() and int(text) <= MAX_LOOKBACK_DAYS
+    sentence = (
+        f"The Airflow Variable ingest_lookback_days must be a number of days up to {MAX_LOOKBACK_DAYS}: {text!r}."
+    )
+    return int(required(text if is_valid else "", sentence))
 
 
 def required(value: Any, sentence: str) -> Any:
@@ -41,6 +92,8 @@ def required(value: Any, sentence: str) -> Any:
 
 MACROS = {
     "required": required,
+    "day_prefixes": day_prefixes,
+    "lookback_days": lookback_days,
     "NO_MILVUS": "Set the Airflow Variable ingest_milvus_uri (such as http://milvus:19530).",
     "NO_PARTITION": (
         "This run has no partition and no source: give a partition key such as 2026-01-31, "

@@ -1,5 +1,6 @@
 """The daily Dags load and render their command lines; ``ingest_pdfs`` runs by schedule, by hand and by backfill."""
 
+import copy
 import json
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from embedded.airflow_standalone import FINAL_STATES
 from embedded.processes import poll
@@ -37,18 +39,27 @@ def test_each_loads_in_a_real_dagbag(bag: Any, pipeline: str):
 
 def rendered(bag: Any, pipeline: str, form: dict[str, Any], **variables: str) -> dict[str, str]:
     """The flags that a run of the day 2026-01-31 with this form gives its script, as the operator would write them."""
+    words = command_of(bag, pipeline, form, "manual", **variables)
+    return dict(word.removeprefix("--").partition("=")[::2] for word in words)
+
+
+def command_of(
+    bag: Any, pipeline: str, form: dict[str, Any], run_type: str, key: str = "2026-01-31", **variables: str
+) -> list[str]:
+    """The words behind the command of a run of this partition."""
     dag = bag.dags[f"ingest_{pipeline}"]
     assert set(form) <= set(dag.params)
     known = {"ingest_source_root": "s3://somewhere/", "ingest_milvus_uri": "http://milvus:19530", **variables}
     context = {
         **dag.user_defined_macros,
         "params": {name: form.get(name, value) for name, value in dag.params.dump().items()},
-        "partition_key": "2026-01-31",
+        "partition_key": key,
+        "dag_run": SimpleNamespace(run_type=run_type),
         "var": SimpleNamespace(value=known),
     }
-    (task,) = dag.tasks
-    line = command_line(["run"], task.render_template(task.arguments, context, dag.get_template_env()))
-    return dict(word.removeprefix("--").partition("=")[::2] for word in shlex.split(line)[1:])
+    task = copy.copy(dag.tasks[0])
+    task.render_template_fields(context, dag.get_template_env())
+    return shlex.split(command_line(["run"], task.arguments))[1:]
 
 
 COMMON = {"milvus-uri": "http://milvus:19530"}
@@ -74,6 +85,69 @@ SET = {
 def test_an_empty_form_gives_the_days_prefix_and_the_defaults(bag: Any, pipeline: str):
     expected = {"source": f"s3://somewhere/{pipeline}/2026-01-31/", **COMMON, **DEFAULTS[pipeline]}
     assert rendered(bag, pipeline, {}) == expected
+
+
+def sources(*arguments: Any, **options: str) -> list[str]:
+    """What a run takes, below the root of its pipeline."""
+    words = [word.partition("=") for word in command_of(*arguments, **options)]
+    return [value.removeprefix("s3://somewhere/pdfs/") for flag, _, value in words if flag == "--source"]
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_scheduled_run_takes_the_three_days_before_its_own_too(bag: Any, pipeline: str):
+    days = ["2026-01-31", "2026-01-30", "2026-01-29", "2026-01-28"]
+    words = command_of(bag, pipeline, {}, "scheduled")
+    assert [word for word in words if word.startswith("--source")] == [
+        f"--source=s3://somewhere/{pipeline}/{day}/" for day in days
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "run_type", "variable", "days"),
+    [
+        ({}, "scheduled", "0", 0),
+        ({}, "scheduled", "1", 1),
+        ({}, "backfill", "2", 0),
+        ({}, "manual", "2", 0),
+        ({"lookback_days": 2}, "manual", "1", 2),
+        ({"lookback_days": 2}, "backfill", "1", 2),
+        ({"lookback_days": 0}, "scheduled", "1", 0),
+    ],
+)
+def test_other_runs_look_back_only_where_the_form_says_so(
+    bag: Any, form: dict[str, Any], run_type: str, variable: str, days: int
+):
+    found = sources(bag, "pdfs", form, run_type, ingest_lookback_days=variable)
+    assert found == ["2026-01-31/", "2026-01-30/", "2026-01-29/"][: days + 1]
+
+
+def test_a_run_with_a_source_takes_no_day(bag: Any):
+    assert sources(bag, "pdfs", {"source": "/data", "lookback_days": 2}, "scheduled") == ["/data"]
+
+
+def test_days_before_the_first_of_a_month_and_keys_that_are_no_dates(bag: Any):
+    assert sources(bag, "pdfs", {"lookback_days": 1}, "manual", key="2024-03-01") == ["2024-03-01/", "2024-02-29/"]
+    assert sources(bag, "pdfs", {"lookback_days": 1}, "manual", key="2026-01-31T05") == ["2026-01-31T05/"]
+
+
+@pytest.mark.parametrize("value", ["three", "-1", "1.5", "367", ""])
+def test_a_variable_that_is_no_number_of_days_fails_at_once_with_a_sentence(bag: Any, value: str):
+    with pytest.raises(AirflowFailException, match="ingest_lookback_days must be a number of days up to 366"):
+        sources(bag, "pdfs", {}, "scheduled", ingest_lookback_days=value)
+
+
+def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_runs(bag: Any):
+    dag = bag.dags["sweep"]
+    assert [task.task_id for task in dag.tasks] == [f"sweep_{pipeline}" for pipeline in PIPELINES]
+    known = {"ingest_source_root": "s3://somewhere", "ingest_milvus_uri": "http://milvus:19530"}
+    params = dag.params.dump() | {"dry_run": True}
+    context = {**dag.user_defined_macros, "params": params, "var": SimpleNamespace(value=known)}
+    for pipeline, task in zip(PIPELINES, dag.tasks, strict=True):
+        arguments = task.render_template(task.arguments, context, dag.get_template_env())
+        words = shlex.split(command_line(["run"], arguments))[1:]
+        found = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+        assert found == {"source": f"s3://somewhere/{pipeline}/", **COMMON, **DEFAULTS[pipeline], "dry-run": ""}
+        assert [asset.name for asset in task.outlets] == PIPELINES[pipeline]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -232,4 +306,6 @@ def test_the_schedule_starts_runs_with_their_partition(stage: Any):
     finally:
         stage.airflow.api("PATCH", "/dags/ingest_often", {"is_paused": True})
     report = stage.airflow.xcom("ingest_often", run["dag_run_id"], "ingest")
-    assert flags(report)["source"] == f"s3://somewhere/pdfs/{run['partition_key']}/"
+    found = [word for word in report["argv"] if word.startswith("--source=")]
+    assert found[0] == f"--source=s3://somewhere/pdfs/{run['partition_key']}/"
+    assert len(found) == 4

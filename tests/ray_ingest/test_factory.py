@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.documents import daily_document
-from ray_ingest.factory import script_task
+from ray_ingest.factory import script_task, skip_unless, with_sources
 from ray_ingest.job_scripts import COLLECTIONS
 
 
@@ -41,3 +41,16 @@ def test_a_task_says_so_where_nobody_stops_jobs_that_are_left(get_dag, words, ca
     with caplog.at_level(logging.WARNING):
         warn_without_cleaner({"ti": SimpleNamespace(get_dag=get_dag)})
     assert words in caplog.text if words else not caplog.records
+
+
+@pytest.mark.parametrize("form", [{"pipeline": "pdfs"}, {"pipelines": ["pdfs", "videos"]}])
+def test_a_task_of_a_pipeline_that_the_form_does_not_name_is_skipped(form):
+    skip_unless("pdfs")({"params": form})
+    with pytest.raises(AirflowSkipException, match="This run is for pdfs"):
+        skip_unless("images")({"params": form})
+
+
+def test_several_lines_are_several_sources_and_other_arguments_stay():
+    assert with_sources({"source": "a/\nb/", "limit": "1\n2"}) == {"source": ["a/", "b/"], "limit": "1\n2"}
+    assert with_sources({"source": "a b/"}) == {"source": "a b/"}
+    assert with_sources({}) == {}
