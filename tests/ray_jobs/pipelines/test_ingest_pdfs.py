@@ -134,10 +134,11 @@ class Changes:
 
     def __init__(self, library, jobs, plain_jobs, client):
         self._library, self._jobs, self._client = library, jobs, client
-        flags = ["--source", library.source, "--max-failed-fraction", "0.5", "--collection"]
+        flags = ["--max-failed-fraction", "0.5", "--collection"]
 
-        def step(runner, collection, *more):
-            result = runner.run(SCRIPT, *flags, collection, *more)
+        def step(runner, collection, *more, sources=(library.source,)):
+            given = [f"--source={source}" for source in sources]
+            result = runner.run(SCRIPT, *given, *flags, collection, *more)
             assert result.code == 0, result.stderr
             return result
 
@@ -158,7 +159,8 @@ class Changes:
         self.dry_run = step(plain_jobs, library.collection, "--dry-run")
         self.limited_dry_run = step(plain_jobs, library.collection, "--dry-run", "--limit", "1")
         self.after_dry_run = library.rows()
-        self.second = step(jobs, library.collection)
+        letters = {name[0] for name in (*library.files, "new.pdf", ODD_NAME)}
+        self.second = step(jobs, library.collection, sources=[library.source + letter for letter in sorted(letters)])
         self.after_second = library.rows()
 
     def again(self):
@@ -231,6 +233,16 @@ def test_one_run_processes_changed_deleted_and_added_objects(library, changes, d
     assert changes.second.report["rows_deleted"] == sum(
         row["source"].endswith(("/gone.pdf", "/edited.pdf")) for row in library.after_first[0].values()
     )
+
+
+def test_a_run_over_several_prefixes_counts_by_prefix(library, changes):
+    shown = {
+        source.removeprefix(library.source): (found["added"], found["changed"], found["deleted"])
+        for source, found in changes.second.report["by_source"].items()
+    }
+    assert {letter: found for letter, found in shown.items() if any(found)} == {
+        "e": (0, 1, 0), "g": (0, 0, 1), "n": (1, 0, 0), "o": (1, 0, 0)
+    }  # fmt: skip
 
 
 def test_only_new_texts_of_an_object_are_embedded_and_each_only_once(library, changes):
