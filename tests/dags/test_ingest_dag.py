@@ -215,8 +215,11 @@ def three_days(stage: Any) -> None:
 @pytest.mark.nightly
 @pytest.mark.begins.with_args(three_days)
 def test_a_backfill_makes_one_job_per_day(stage: Any):
+    days = ("2026-01-30", "2026-01-31", "2026-02-01")
+
     def ended() -> list[dict[str, Any]] | None:
-        runs: list[dict[str, Any]] = stage.airflow.runs("ingest_pdfs", "backfill")
+        made = stage.airflow.runs("ingest_pdfs", "backfill")  # the demo's too, of the day before yesterday
+        runs: list[dict[str, Any]] = [run for run in made if run["partition_key"] in days]
         return runs if len(runs) == 3 and all(run["state"] in FINAL_STATES for run in runs) else None
 
     runs = poll(ended, 300, "the backfill goes on", interval=0.5)
@@ -224,7 +227,7 @@ def test_a_backfill_makes_one_job_per_day(stage: Any):
         run["partition_key"]: flags(stage.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")) for run in runs
     }
     assert {key: found["source"] for key, found in reports.items()} == {
-        day: f"s3://somewhere/pdfs/{day}/" for day in ("2026-01-30", "2026-01-31", "2026-02-01")
+        day: f"s3://somewhere/pdfs/{day}/" for day in days
     }
     assert reports["2026-01-31"] == {
         "source": "s3://somewhere/pdfs/2026-01-31/",
