@@ -86,9 +86,11 @@ class Planner:
                     continue
                 if options.dry_run and change is not Change.UNCHANGED:
                     self._say(f"{change:<8} {printable(difference.source)}")
-            counts.deleted = missing.count - before
-            seen[source] = counts.deleted, known
+            seen[source] = missing.count - before, known
         self.withhold(seen)
+        for source, counts in report.by_source.items():
+            counts.deleted = 0 if source in self._withheld else seen[source][0]
+        report.add_up()
         report.ignored = ignored.count
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
         self._say_plan(ignored, work, only_failed)
@@ -107,8 +109,7 @@ class Planner:
         """
         for source in self._options.deletions.withheld(seen):
             self._withheld[source] = seen[source]
-            counts = self._report.by_source[source]
-            counts.kept, counts.deleted = seen[source][0], 0
+            self._report.by_source[source].kept = seen[source][0]
         self._report.add_up()
 
     def removable(self, missing: WorkList) -> Iterator[str]:

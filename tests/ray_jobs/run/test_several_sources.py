@@ -177,6 +177,13 @@ def test_a_migration_does_not_switch_when_one_source_of_several_is_empty(world):
     assert len(world.rows()) == 36
 
 
+def test_a_migration_that_keeps_objects_counts_those_that_left_its_own_ledger(world):
+    world.run("--migrate", "--full-refresh", "--limit", "5", model="another", sources=SOURCES)
+    world.delete(*NAMES[:12])
+    _, report = world.stopped("--migrate", "--limit", "0", model="another", sources=SOURCES)
+    assert (report.deleted, report.kept) == (5, 12)
+
+
 def test_local_sources_become_absolute_for_a_run_elsewhere_and_the_others_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "papers").mkdir()
