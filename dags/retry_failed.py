@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Param
 
+from ray_ingest.assets import collection_asset
 from ray_ingest.factory import script_task, skip_unless
 from ray_ingest.forms import model_form
 from ray_ingest.job_scripts import COLLECTIONS
@@ -65,6 +66,6 @@ with DAG(
                 "dry-run": "{{ params.dry_run }}",
             },
             __file__,
-            outlets=[Asset(name) for name in collections],
+            outlets=[collection_asset(name) for name in collections],
             pre_execute=skip_unless(pipeline),
         )

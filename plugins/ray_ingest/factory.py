@@ -14,6 +14,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
+from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
 from ray_ingest.templates import daily_flags, sweep_flags
@@ -39,7 +40,7 @@ def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def daily_task(pipeline: str, dag_file: str) -> RayOperator:
     """The task of a pipeline's daily Dag. It ingests the partition's prefix, or the form's ``source``."""
-    outlets = [Asset(name) for name in COLLECTIONS[pipeline]]
+    outlets = [collection_asset(name) for name in COLLECTIONS[pipeline]]
     flags = daily_flags(pipeline)
     return script_task("ingest", f"ingest_{pipeline}.py", flags, dag_file, outlets, warn_without_cleaner)
 
