@@ -22,6 +22,7 @@ for files that came late, were replaced or were deleted.
 * **Run past days:** `airflow backfill create --dag-id ingest_{pipeline} --from-date 2026-01-01 --to-date 2026-01-31`
 * **Run any prefix:** trigger with the param `source`.
 * **Stop a run:** mark its task failed. Its Ray job is stopped; the next run completes its work.
+* **Start other Dags:** name the outlet asset, with its URI, in their `schedule`. Runs that change no rows start none.
 * **Look inside:** the button *Ray job* of the task; the report is the task's XCom and the `extra` of the asset event.
 
 Site settings are Airflow Variables: `ingest_source_root`, `ingest_milvus_uri`, `ingest_collection_prefix`,

@@ -14,6 +14,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
+from ray_ingest.announcements import announce, before_attempt
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
@@ -47,7 +48,7 @@ def daily_task(pipeline: str, dag_file: str) -> RayOperator:
 
 def sweep_task(pipeline: str, dag_file: str) -> RayOperator:
     """A task that ingests everything of a pipeline, if the form's ``pipelines`` have it."""
-    outlets = [Asset(name) for name in COLLECTIONS[pipeline]]
+    outlets = [collection_asset(name) for name in COLLECTIONS[pipeline]]
     script, flags = f"ingest_{pipeline}.py", sweep_flags(pipeline)
     return script_task(f"sweep_{pipeline}", script, flags, dag_file, outlets, skip_unless(pipeline))
 
@@ -96,5 +97,6 @@ def script_task(
         retry_exponential_backoff=True,
         max_retry_delay=timedelta(minutes=30),
         outlets=list(outlets),
-        pre_execute=pre_execute,
+        pre_execute=before_attempt(pre_execute) if outlets else pre_execute,
+        post_execute=announce if outlets else None,
     )

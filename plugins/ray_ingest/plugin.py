@@ -5,12 +5,14 @@ from __future__ import annotations
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_ray.links.job import RayJobLink
+from ray_ingest import listener
 
 
 class RayIngestPlugin(AirflowPlugin):
-    """Registers the link from a task to its Ray job, which the UI needs to show it."""
+    """Registers the link from a task to its Ray job, which the UI needs to show it, and the listener."""
 
     name = "ray_ingest"
 
 
 RayIngestPlugin.operator_extra_links = [RayJobLink()]
+RayIngestPlugin.listeners = [listener]

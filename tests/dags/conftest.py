@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 import demo
-from embedded.airflow_standalone import AirflowComponent, AirflowStandalone
+from embedded.airflow_standalone import FINAL_STATES, AirflowComponent, AirflowStandalone
 from embedded.demo_models import PackagedModels
 from embedded.gateway import Gateway
 from embedded.http import request_json
@@ -50,6 +50,8 @@ STAND_IN_SITE = {
     "ingest_milvus_uri": "http://milvus:19530",
     "ingest_jobs_dir": str(JOBS),
 }
+CONSUMERS = ("documents_changed", "documents_by_day")
+"""The examples that start when documents have changed."""
 NO_PARAMETERS = SimpleNamespace(params={})
 
 
@@ -148,6 +150,42 @@ class Stage:
         (task,) = self.airflow.task_instances(case, run_id)
         return task, "\n".join(self.airflow.task_log(case, run_id, "job", task["try_number"]))
 
+    def listen(self) -> None:
+        """Let the Dags that wait for documents start from now on, before a run that changes some."""
+        for consumer in CONSUMERS:
+            self.airflow.wait_dag(f"example_{consumer}")
+            self.airflow.unpause(f"example_{consumer}")
+
+    def events_of(self, run_id: str) -> list[dict[str, Any]]:
+        """The asset events of a run: those of its task, and those without a key that the listener added to them."""
+        events = self.airflow.api("GET", "/assets/events?limit=100&order_by=-timestamp")["asset_events"]
+        return [event for event in events if run_id in (event["source_run_id"], event["extra"].get("source_run_id"))]
+
+    def assert_both_started_once(self, run_id: str, *partitions: str) -> None:
+        """Each of the two examples has started once, the partitioned one once for each partition."""
+        plain, by_day = (f"example_{consumer}" for consumer in CONSUMERS)
+
+        def ended() -> dict[str | None, list[dict[str, Any]]] | None:
+            if any(run["state"] not in FINAL_STATES for dag_id in (plain, by_day) for run in self.airflow.runs(dag_id)):
+                return None
+            # In Airflow 3.3, a plain consumer also consumes events with a key, although none of them starts it.
+            started = {
+                event["partition_key"]: [
+                    run for run in event["created_dagruns"] if event["partition_key"] in (None, run["partition_key"])
+                ]
+                for event in self.events_of(run_id)
+            }
+            return started if started and all(started.values()) else None
+
+        started = poll(ended, 180, f"an event of {run_id} has started no run", interval=1)
+        assert {key: [run["dag_id"] for run in runs] for key, runs in started.items()} == {
+            None: [plain],
+            **{partition: [by_day] for partition in partitions},
+        }
+        assert {run["state"] for runs in started.values() for run in runs} == {"success"}
+        (run,) = started[None]
+        assert set(partitions) <= set(self.airflow.xcom(plain, run["run_id"], "changed_partitions"))
+
     def submission_id(self, case: str, run_id: str, task_id: str = "job") -> str:
         """The id of the run's job, once the task has pushed it."""
         return str(
@@ -211,7 +249,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = Path(tempfile.mkdtemp(prefix="stage-", dir="/tmp"))  # short, because unix sockets of Ray live below it
     dags = folder / "dags"
     shutil.copytree(REPOSITORY / "tests" / "dags" / "operator_dags", dags)
-    for name in (*(f"ingest_{pipeline}.py" for pipeline in COLLECTIONS), "retry_failed.py", "maintain_collections.py"):
+    own = (*(f"ingest_{pipeline}.py" for pipeline in COLLECTIONS), "retry_failed.py", "maintain_collections.py")
+    for name in (*own, *(f"examples/{consumer}.py" for consumer in CONSUMERS)):
         shutil.copy(REPOSITORY / "dags" / name, dags)
     source = (dags / "ingest_pdfs.py").read_text()
     # The same file on a schedule that a test can wait for. Its partitions are the minutes of a day: keys repeat, runs

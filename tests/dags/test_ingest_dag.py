@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from embedded.airflow_standalone import FINAL_STATES
 from embedded.processes import poll
+from ray_ingest.assets import collection_asset
 from ray_jobs_api.job_request import command_line
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,6 +36,12 @@ def test_each_loads_in_a_real_dagbag(bag: Any, pipeline: str):
     assert repr(dag.schedule) == repr(bag.dags["ingest_pdfs"].schedule)
     assert f"/{pipeline}/2026-01-31/" in dag.doc_md
     assert f"--dag-id {dag.dag_id} " in dag.doc_md
+
+
+def test_every_outlet_of_every_dag_is_the_asset_with_the_uri(bag: Any):
+    """For Airflow, one without it would be another asset with the same name, and one of the two inactive."""
+    outlets = {asset for dag in bag.dags.values() for task in dag.tasks for asset in task.outlets}
+    assert outlets == {collection_asset(name) for names in PIPELINES.values() for name in names}
 
 
 def rendered(bag: Any, pipeline: str, form: dict[str, Any], **variables: str) -> dict[str, str]:
@@ -208,6 +215,7 @@ def test_a_run_of_videos_takes_its_form(stage: Any, begun: str):
 
 
 def three_days(stage: Any) -> None:
+    stage.listen()
     stage.open("ingest_pdfs")
     stage.airflow.backfill("ingest_pdfs", "2026-01-30", "2026-02-01")
 
@@ -223,6 +231,8 @@ def test_a_backfill_makes_one_job_per_day(stage: Any):
         return runs if len(runs) == 3 and all(run["state"] in FINAL_STATES for run in runs) else None
 
     runs = poll(ended, 300, "the backfill goes on", interval=0.5)
+    for run in runs:
+        stage.assert_both_started_once(run["dag_run_id"], run["partition_key"])
     reports = {
         run["partition_key"]: flags(stage.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest")) for run in runs
     }
@@ -271,6 +281,7 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any, begun: st
     }
     log = stage.airflow.task_log("ingest_pdfs", begun, "ingest")
     assert any(line.startswith("There is no Dag clean_ray_jobs") for line in log)
+    assert stage.events_of(begun) == []
 
 
 @pytest.mark.nightly
@@ -295,6 +306,7 @@ def test_a_manual_run_without_day_and_source_fails_at_once_with_one_sentence(sta
 
 
 def by_schedule(stage: Any) -> None:
+    stage.listen()
     stage.open("ingest_often")
 
 
@@ -312,3 +324,4 @@ def test_the_schedule_starts_runs_with_their_partition(stage: Any):
     found = [word for word in report["argv"] if word.startswith("--source=")]
     assert found[0] == f"--source=s3://somewhere/pdfs/{run['partition_key']}/"
     assert len(found) == 4
+    stage.assert_both_started_once(run["dag_run_id"], run["partition_key"])

@@ -1,4 +1,8 @@
-"""Stands in for the real job scripts where a test is about a Dag: reports the arguments that the script was given."""
+"""Stands in for the real job scripts where a test is about a Dag: reports the arguments that the script was given.
+
+One row of the first source changes. In a folder `unchanged`, none does. A source like `s3://bucket/fails-once/4/a/file`
+ends with exit code 4 while that file is missing, and makes it; then nothing changes, as the rows are there.
+"""
 
 import json
 import sys
@@ -7,4 +11,23 @@ from pathlib import Path
 
 def report() -> None:
     pipeline = Path(sys.argv[0]).stem.removeprefix("ingest_")
-    print("REPORT " + json.dumps({"pipeline": pipeline, "argv": sys.argv[1:], "listed": 0}))
+    sources = [word.removeprefix("--source=") for word in sys.argv if word.startswith("--source=")]
+    _, fails_once, behind = sources[0].partition("/fails-once/")
+    code, _, file = behind.partition("/")
+    if fails_once and not Path(f"/{file}").exists():
+        Path(f"/{file}").touch()
+        print("ERROR: the rows are written, and then something failed")
+        sys.exit(int(code))
+    dry_run = "--dry-run" in sys.argv
+    changed = int(not (dry_run or fails_once or "/unchanged/" in sources[0]))
+    found = {
+        "pipeline": pipeline,
+        "source": ",".join(sources),
+        "argv": sys.argv[1:],
+        "dry_run": dry_run,
+        "listed": 1,
+        "rows_written": changed,
+        "rows_deleted": 0,
+        "by_source": {source: {"changed": changed if source == sources[0] else 0} for source in sources},
+    }
+    print("REPORT " + json.dumps(found))

@@ -1,0 +1,98 @@
+"""The events of the outlet assets, which start downstream Dags: when there are any, and for which partitions.
+
+A task registers its events by ending as success, so each ending announces its changes once. Two rules:
+
+1. A run that changed no rows (dry runs, unchanged prefixes) has no events. An earlier attempt of the same task may have
+   written rows and failed, though. Its successor finds them unchanged, so a success after a failure always has events.
+2. Every event has a partition key: the day in the changed prefix, or else the prefix itself. Airflow (3.3) starts
+   partition-aware Dags only from events with a key. For the other Dags, which such events do not start,
+   ``ray_ingest.listener`` adds an event without one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+PARTITIONS_KEY = "partitions"
+"""The key of an event's ``extra`` with the keys of all events that its task registered."""
+
+_ATTEMPTS_KEY = "unannounced_attempts"
+_COUNTS = ("added", "changed", "deleted")
+_LAST_RUN = (
+    "run_id", "source", "fingerprint", "collection", "dry_run", "listed", *_COUNTS, "unchanged", "failed",
+    "rows_written", "rows_deleted", "unmigrated",
+)  # fmt: skip
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+#: Airflow stores keys of at most 250 characters.
+_KEY_LENGTH = 250
+
+Hook = Callable[[Any], None]
+
+
+def before_attempt(check: Hook | None) -> Hook:
+    """A ``pre_execute`` hook that calls ``check`` and then records the attempt, until ``announce`` is called."""
+
+    def hook(context: Any) -> None:
+        if check is not None:
+            check(context)
+        attempts, this = _attempts(context), context["ti"].try_number
+        if this not in attempts:  # a task that was deferred comes here again
+            context["task_state_store"].set(_ATTEMPTS_KEY, [*attempts, this])
+
+    return hook
+
+
+def announce(context: Any, report: Mapping[str, Any] | None) -> None:
+    """A ``post_execute`` hook: gives the events their partition keys, or drops the outlets when nothing has changed.
+
+    :param report: the report of the job, whose counts say what has changed; without them, something has.
+    """
+    task, report = context["task"], report or {}
+    failed_before = [attempt for attempt in _attempts(context) if attempt != context["ti"].try_number]
+    for outlet in task.outlets:
+        context["asset_state_store"][outlet].set("last_run", {key: report[key] for key in _LAST_RUN if key in report})
+    log = logging.getLogger("airflow.task")
+    if report.get("dry_run") or not (_has_changes(report) or failed_before):
+        log.info("No rows have changed: no asset events.")
+        task.outlets = []
+    else:
+        run = context["dag_run"]
+        keys = sorted({partition_key(source, run.partition_key) for source in _changed_sources(report)})
+        keys = keys or [run.partition_key or partition_key(run.run_id, None)]
+        log.info("Asset events for the partitions %s.", ", ".join(keys))
+        for outlet in task.outlets:
+            event = context["outlet_events"][outlet]
+            event.add_partitions(keys)
+            event.extra[PARTITIONS_KEY] = keys
+    context["task_state_store"].set(_ATTEMPTS_KEY, [])
+
+
+def partition_key(source: str, of_run: str | None) -> str:
+    """The partition that a prefix belongs to: the run's or another day in it, or else the prefix, cut with a digest."""
+    folders = source.split("/")
+    if of_run is not None and of_run in folders:
+        return of_run
+    if days := [folder for folder in folders if _DAY.fullmatch(folder)]:
+        return days[-1]
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    return source if len(source) <= _KEY_LENGTH else f"{source[: _KEY_LENGTH - 17]}~{digest}"
+
+
+def _attempts(context: Any) -> list[int]:
+    return list(context["task_state_store"].get(_ATTEMPTS_KEY) or [])
+
+
+def _has_changes(report: Mapping[str, Any]) -> bool:
+    counts = [report[key] for key in ("rows_written", "rows_deleted") if key in report]
+    return any(counts) or not counts
+
+
+def _changed_sources(report: Mapping[str, Any]) -> list[str]:
+    """The sources of the run with changed objects; all of them where the changes are an earlier attempt's."""
+    by_source: Mapping[str, Mapping[str, int]] = report.get("by_source") or {}
+    changed = [source for source, counts in by_source.items() if any(counts.get(key) for key in _COUNTS)]
+    return changed or list(by_source) or ([report["source"]] if report.get("source") else [])

@@ -1,0 +1,42 @@
+"""Lets changes of the collections start Dags that are not partition-aware (``schedule=[Asset(...)]``), too.
+
+Airflow (3.3) starts such Dags only from events without a partition key, and gives every event of a partitioned run one
+(``airflow/assets/manager.py``, ``_queue_dagruns``; apache/airflow#59295 asks for a choice). So this listener follows
+each event with a key by one without. Airflow calls it in the API server, which has registered the event of a task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.listeners import hookimpl
+
+from ray_ingest.announcements import PARTITIONS_KEY
+from ray_ingest.assets import URI_PREFIX
+
+if TYPE_CHECKING:
+    from airflow.listeners.types import AssetEvent
+
+
+@hookimpl
+def on_asset_event_emitted(asset_event: AssetEvent) -> None:
+    """Register the event again without its key, once for all partitions that a task has changed."""
+    key = asset_event.partition_key
+    if key is None or not asset_event.asset.uri.startswith(URI_PREFIX):
+        return
+    partitions = asset_event.extra.get(PARTITIONS_KEY)
+    if isinstance(partitions, list) and key in partitions[1:]:
+        return
+    from airflow.assets.manager import asset_manager
+    from airflow.utils.retries import run_with_db_retries
+    from airflow.utils.session import create_session
+
+    source = {
+        "source_dag_id": asset_event.source_dag_id,
+        "source_run_id": asset_event.source_run_id,
+        "source_task_id": asset_event.source_task_id,
+    }
+    extra = {**asset_event.extra, **source}
+    for attempt in run_with_db_retries():
+        with attempt, create_session(scoped=False) as session:
+            asset_manager.register_asset_change(asset=asset_event.asset, extra=extra, session=session)

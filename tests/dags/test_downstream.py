@@ -1,0 +1,60 @@
+"""Dags that wait for ``documents`` start once after each run that changed some, whether they are partitioned or not.
+
+Runs by schedule, by backfill, and that are dry are in ``test_ingest_dag``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def begins(source: str | None = None, partition_key: str | None = None) -> pytest.MarkDecorator:
+    """The test's run ingests a source, or a day."""
+
+    def start(stage: Any, end: Path) -> str:
+        stage.listen()
+        conf = {"source": source.format(end=end)} if source else None
+        return str(stage.trigger("ingest_pdfs", conf, partition_key))
+
+    return pytest.mark.begins.with_args(start)
+
+
+@begins(partition_key="2026-03-05")
+def test_both_start_after_a_day(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    stage.assert_both_started_once(begun, "2026-03-05")
+
+
+@begins(source="s3://bucket/any/prefix/")
+def test_both_start_after_a_prefix_by_hand(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    stage.assert_both_started_once(begun, "s3://bucket/any/prefix/")
+
+
+@begins(source="s3://bucket/unchanged/")
+def test_none_starts_after_a_run_that_changed_nothing(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    assert "No rows have changed: no asset events." in stage.airflow.task_log("ingest_pdfs", begun, "ingest")
+    assert stage.events_of(begun) == []
+
+
+@begins(source="s3://bucket/pdfs/2026-03-06/fails-once/3{end}")
+def test_both_start_once_a_failed_task_that_was_cleared_succeeds(stage: Any, begun: str):
+    """The rows are those of the failed try, as the other one finds nothing to do."""
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "failed"
+    assert stage.events_of(begun) == []
+    stage.airflow.api(
+        "POST", "/dags/ingest_pdfs/clearTaskInstances", {"dag_run_id": begun, "dry_run": False, "only_failed": True}
+    )
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    stage.assert_both_started_once(begun, "2026-03-06")
+
+
+@pytest.mark.nightly
+@begins(source="s3://bucket/pdfs/2026-03-07/fails-once/4{end}")
+def test_both_start_once_a_retry_succeeds(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    (task,) = stage.airflow.task_instances("ingest_pdfs", begun)
+    assert task["try_number"] == 2
+    stage.assert_both_started_once(begun, "2026-03-07")

@@ -1,0 +1,177 @@
+"""The asset events of a task: which runs have some, for which partitions, and the event without one that follows."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from ray_ingest import listener
+from ray_ingest.announcements import announce, before_attempt, partition_key
+from ray_ingest.assets import collection_asset
+from ray_ingest.job_scripts import COLLECTIONS
+from ray_ingest.plugin import RayIngestPlugin
+
+DOCUMENTS = collection_asset("documents")
+DAY = "s3://bucket/pdfs/2026-01-31/"
+
+
+class Store(dict[str, Any]):
+    set = dict.__setitem__
+
+
+class Task:
+    """A task instance over its tries."""
+
+    def __init__(self, partition: str | None = None) -> None:
+        self.partition = partition
+        self.try_number = 0
+        self.task_state, self.asset_state = Store(), Store()
+
+    def fails(self) -> None:
+        self.try_number += 1
+        before_attempt(None)(self._context())
+
+    def succeeds(self, report: dict[str, Any] | None) -> list[str] | None:
+        """The keys of its events; None where it has none."""
+        self.fails()
+        context = self._context()
+        before_attempt(None)(context)  # it was deferred
+        announce(context, report)
+        if context["task"].outlets != [DOCUMENTS]:
+            assert context["task"].outlets == []
+            return None
+        event = context["outlet_events"][DOCUMENTS]
+        assert set(event.extra["partitions"]) == event.partition_keys
+        return sorted(event.partition_keys)
+
+    def _context(self) -> dict[str, Any]:
+        return {
+            "ti": SimpleNamespace(try_number=self.try_number),
+            "task": SimpleNamespace(outlets=[DOCUMENTS]),
+            "dag_run": SimpleNamespace(partition_key=self.partition, run_id="manual__1"),
+            "task_state_store": self.task_state,
+            "asset_state_store": {DOCUMENTS: self.asset_state},
+            "outlet_events": OutletEventAccessors(),
+        }
+
+
+def report(written: int = 0, deleted: int = 0, **more: Any) -> dict[str, Any]:
+    return {"source": DAY, "rows_written": written, "rows_deleted": deleted, **more}
+
+
+@pytest.mark.parametrize("counts", [report(written=1), report(deleted=1), {"source": DAY}])
+def test_changes_are_announced_under_their_day(counts: dict[str, Any]):
+    assert Task("2026-01-31").succeeds(counts) == ["2026-01-31"]
+    assert Task().succeeds(counts) == ["2026-01-31"]
+
+
+@pytest.mark.parametrize("counts", [report(), report(dry_run=True), {"dry_run": True}])
+def test_a_run_without_changes_has_no_events(counts: dict[str, Any]):
+    assert Task("2026-01-31").succeeds(counts) is None
+
+
+def test_a_success_after_a_failure_has_events_once():
+    task = Task("2026-01-31")
+    task.fails()
+    task.fails()
+    assert task.succeeds(report()) == ["2026-01-31"]
+    assert task.succeeds(report()) is None  # cleared
+    task.fails()
+    assert task.succeeds(report(dry_run=True)) is None
+
+
+def test_only_sources_with_changes_are_announced():
+    days = {f"s3://b/pdfs/2026-01-{day}/": {"added": 0, "changed": 0, "deleted": 0} for day in (29, 30, 31)}
+    days["s3://b/pdfs/2026-01-29/"]["deleted"] = 1
+    days["s3://b/pdfs/2026-01-31/"]["added"] = 2
+    assert Task("2026-01-31").succeeds(report(3, by_source=days)) == ["2026-01-29", "2026-01-31"]
+
+
+def test_a_job_without_a_report_has_changed_the_runs_partition():
+    assert Task("2026-01-31").succeeds(None) == ["2026-01-31"]
+    assert Task().succeeds(None) == ["manual__1"]
+
+
+def test_the_asset_keeps_the_essentials_of_its_last_run():
+    task = Task()
+    task.succeeds(report(1, fingerprint="f", failures=[{"source": DAY}]))
+    assert task.asset_state == {"last_run": {"source": DAY, "fingerprint": "f", "rows_written": 1, "rows_deleted": 0}}
+
+
+@pytest.mark.parametrize(
+    ("source", "of_run", "key"),
+    [
+        (DAY, None, "2026-01-31"),
+        ("s3://bucket/pdfs/2026-01-31/talks/", "2026-02-01", "2026-01-31"),
+        ("s3://bucket/pdfs/2026-01-31T05/", "2026-01-31T05", "2026-01-31T05"),
+        ("s3://bucket/pdfs/2026-", None, "s3://bucket/pdfs/2026-"),
+        ("file:///data/", "2026-01-31", "file:///data/"),
+    ],
+)
+def test_the_partition_of_a_prefix(source: str, of_run: str | None, key: str):
+    assert partition_key(source, of_run) == key
+
+
+def test_the_key_of_a_long_prefix_fits_and_is_its_own():
+    keys = {partition_key(f"s3://bucket/{'x' * 300}{end}/", None) for end in "ab"}
+    assert {len(key) for key in keys} == {250}
+    assert len(keys) == 2
+
+
+def test_a_check_before_the_task_comes_first():
+    def check(context: Any) -> None:
+        raise RuntimeError("not this one")
+
+    with pytest.raises(RuntimeError, match="not this one"):
+        before_attempt(check)({})
+
+
+def test_each_collection_has_an_asset_with_its_name_and_a_description():
+    for collection in (collection for collections in COLLECTIONS.values() for collection in collections):
+        asset = collection_asset(collection)
+        assert (asset.name, asset.uri, asset.group) == (collection, f"milvus://ray-ingest/{collection}", "milvus")
+        assert asset.extra["description"]
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The events that the listener registers."""
+    events: list[dict[str, Any]] = []
+    monkeypatch.setattr("airflow.utils.session.create_session", lambda scoped: nullcontext("the session"))
+    monkeypatch.setattr(
+        "airflow.assets.manager.asset_manager",
+        SimpleNamespace(register_asset_change=lambda **event: events.append(event)),
+    )
+    return events
+
+
+def emitted(key: str | None, asset: Asset = DOCUMENTS, **extra: Any) -> SimpleNamespace:
+    return SimpleNamespace(
+        asset=asset, partition_key=key, extra=extra, source_dag_id="d", source_run_id="r", source_task_id="t"
+    )
+
+
+def test_an_event_without_a_key_follows_those_of_a_task_once(registered: list[dict[str, Any]]):
+    assert RayIngestPlugin.listeners == [listener]
+    for key in ("2026-01-30", "2026-01-31"):
+        listener.on_asset_event_emitted(emitted(key, partitions=["2026-01-30", "2026-01-31"]))
+    (event,) = registered
+    assert event == {
+        "asset": DOCUMENTS,
+        "extra": {
+            "partitions": ["2026-01-30", "2026-01-31"],
+            "source_dag_id": "d",
+            "source_run_id": "r",
+            "source_task_id": "t",
+        },
+        "session": "the session",
+    }
+
+
+def test_events_of_others_and_without_a_key_stay_alone(registered: list[dict[str, Any]]):
+    listener.on_asset_event_emitted(emitted(None))
+    listener.on_asset_event_emitted(emitted("2026-01-31", Asset("documents")))
+    assert registered == []
