@@ -15,6 +15,9 @@ EXIF_TAKEN, EXIF_MAKE, EXIF_MODEL, EXIF_ORIENTATION, EXIF_IFD = 0x9003, 0x010F, 
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap width and height."""
 
+_HEADERS = 1 << 16
+"""Bytes at the beginning of a file in which its colours are declared."""
+
 MAX_METADATA_TEXT = 100
 """Maximum length of a metadata value in characters."""
 
@@ -86,3 +89,12 @@ def exif_of_tiff(data: bytes) -> Exif:
 
 def _text(value: object) -> str:
     return "".join(character for character in str(value) if character.isprintable()).strip()[:MAX_METADATA_TEXT]
+
+
+def transfer_of(image: Image, data: bytes) -> int:
+    """The transfer characteristics (ITU-T H.273) that a PNG, HEIF or AVIF says it has; 0 if it does not."""
+    if image.format == "PNG" and (place := data.find(b"cICP", 0, _HEADERS)) > 0:  # PNG 3, 11.3.2.6
+        return int.from_bytes(data[place + 5 : place + 6], "big")
+    if image.format in ("HEIF", "AVIF") and (place := data.find(b"colrnclx", 0, _HEADERS)) > 0:
+        return int.from_bytes(data[place + 10 : place + 12], "big")  # ISO/IEC 14496-12, 12.1.5
+    return 0

@@ -17,8 +17,18 @@ import numpy as np
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
-from ingest.image.metadata import SIDEWAYS, declared, exif_of, exif_of_tiff, orientation, photographed, turned
+from ingest.image.metadata import (
+    SIDEWAYS,
+    declared,
+    exif_of,
+    exif_of_tiff,
+    orientation,
+    photographed,
+    transfer_of,
+    turned,
+)
 from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
@@ -129,6 +139,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         broken: forgive broken metadata.
         cut: forgive missing pixels too, and measure how many there are.
     """
+    from PIL import Image as images
+
     losses = []
     image = _opened(data, broken)
     width, height = image.size
@@ -160,7 +172,10 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         return Picture(turned(shown, turn) if shown else to_rgb(image), width, height, metadata)
     if turn in SIDEWAYS:
         width, height = height, width
-    return Picture(turned(shown or to_rgb(image), turn), width, height, metadata)
+    shown = shown or to_rgb(image)
+    if (transfer := transfer_of(image, data)) in (PQ, HLG):
+        shown = images.fromarray(as_shown(np.asarray(shown), transfer))
+    return Picture(turned(shown, turn), width, height, metadata)
 
 
 def _preview(content: bytes, max_pixels: int, side: int, data: bytes) -> Picture:

@@ -7,12 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ingest.common.hdr import as_shown
 from ingest.media.container import StreamDamage, decodable_streams, decode_packet, open_media, packets, seconds
 from ingest.media.timeline import container_start, has_flag
 from ingest.media.upright import upright
@@ -38,8 +40,14 @@ def frame_at(path: str, time: float) -> Image | None:
             )
             for frame, at in _read(container, stream, time) if jumps else _sought(container, stream, time):
                 if at is None or at >= time - _ROUNDING:
-                    return upright(frame.to_image(), frame)
+                    return upright(_shown(frame), frame)
     return None
+
+
+def _shown(frame: VideoFrame) -> Image:
+    from PIL import Image as images
+
+    return images.fromarray(as_shown(np.asarray(frame.to_image()), int(frame.color_trc)))
 
 
 def _sought(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:

@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from ingest.common.hdr import as_shown
 from ingest.media.audio import too_long_error
 from ingest.media.container import (
     StreamDamage,
@@ -300,4 +301,4 @@ def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.nd
     scaled = (size, int(height * scale)) if width <= height else (int(width * scale), size)
     image = upright(image.resize(scaled, Image.Resampling.BICUBIC), frame)
     left, top = round((image.width - size) / 2), round((image.height - size) / 2)
-    return np.asarray(image.crop((left, top, left + size, top + size)), np.uint8)
+    return as_shown(np.asarray(image.crop((left, top, left + size, top + size)), np.uint8), int(frame.color_trc))
