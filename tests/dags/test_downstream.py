@@ -39,6 +39,7 @@ def test_none_starts_after_a_run_that_changed_nothing(stage: Any, begun: str):
     assert stage.events_of(begun) == []
 
 
+@pytest.mark.nightly
 @begins(source="s3://bucket/pdfs/2026-03-06/fails-once/3{end}")
 def test_both_start_once_a_failed_task_that_was_cleared_succeeds(stage: Any, begun: str):
     """The rows are those of the failed try, as the other one finds nothing to do."""

@@ -7,6 +7,7 @@ from ingest.models.text_encoder import BATCHES_PER_REPORT, TextEncoder
 TEXTS = [f"text number {number} " * (number % 9 + 1) for number in range(40)]
 
 
+@pytest.mark.nightly
 def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector(minilm_path, monkeypatch):
     import torch
 

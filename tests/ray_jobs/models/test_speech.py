@@ -97,6 +97,7 @@ def test_times_count_from_the_first_sample(english, lighthouse):
     assert second[-1].end == pytest.approx(again + SECONDS, abs=1)
 
 
+@pytest.mark.nightly
 def test_windows_end_in_silence(english, lighthouse, monkeypatch):
     samples = np.concatenate([lighthouse, silence(PAUSE), lighthouse, silence(PAUSE), lighthouse])
     whole = english.transcribe(samples)
