@@ -1,6 +1,7 @@
 """Texts are embedded in smaller batches when a batch exceeds the GPU's memory, which the test simulates."""
 
 import numpy as np
+import pytest
 
 from ingest.models.text_encoder import BATCHES_PER_REPORT, TextEncoder
 
