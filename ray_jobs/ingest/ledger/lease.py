@@ -22,8 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import product
-from os.path import commonprefix
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import JobError
@@ -83,7 +82,11 @@ def joint(sources: Sequence[str]) -> str:
     common prefix, as which they lock more than they need.
     """
     joined = SEPARATOR.join(sources)
-    return joined if len(joined.encode()) <= SOURCE_LENGTH else commonprefix(sources)  # noqa: RUF071 - of characters
+    if len(joined.encode()) <= SOURCE_LENGTH:
+        return joined
+    # All of them begin with the characters that the first and the last one in order have in common.
+    pairs = zip(min(sources), max(sources), strict=False)
+    return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def overlap(one: str, other: str) -> bool:

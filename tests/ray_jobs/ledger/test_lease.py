@@ -82,6 +82,15 @@ def test_prefixes_overlap_when_an_object_can_be_under_both(one, other, expected)
     assert overlap(one, other) is expected
 
 
+def at_once(run, count):
+    """Call `run(number)` in as many threads."""
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+
 def test_runs_over_the_same_objects_go_one_at_a_time(milvus_client, prefix):
     inside, most, turns = 0, 0, []
     guard = threading.Lock()
@@ -98,11 +107,7 @@ def test_runs_over_the_same_objects_go_one_at_a_time(milvus_client, prefix):
                     inside -= 1
                     turns.append(number)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    at_once(run, 5)
     assert (most, len(turns)) == (1, 15)
 
 
@@ -122,11 +127,7 @@ def test_runs_that_overlap_partly_each_take_their_turn(milvus_client, prefix):
                     held.subtract(mine)
                     ended.append(first)
 
-    threads = [threading.Thread(target=run, args=(first,)) for first in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    at_once(run, 4)
     assert (clashes, len(ended)) == ([], 8)
 
 
