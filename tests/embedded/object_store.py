@@ -11,6 +11,27 @@ REGION = "us-east-1"
 PROBE_BUCKET = "readiness"
 
 
+@cache  # a client takes a quarter of a second to make, and may be shared
+def _client(endpoint_url: str, access_key: str, secret_key: str, attempts: int, timeout: float) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=REGION,
+        config=Config(
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            retries={"total_max_attempts": attempts},
+            s3={"addressing_style": "path"},
+            proxies={},
+        ),
+    )
+
+
 class ObjectStore(Part):
     """`weed mini` with one pair of keys; wrong keys are refused. Data in `folder`/data."""
 
@@ -79,26 +100,9 @@ class ObjectStore(Part):
             return False
         return True
 
-    @cache  # noqa: B019 (there are few stores, and a client takes a quarter of a second)
     def client(self, attempts: int = 5, timeout: float = 60.0) -> Any:
         """A boto3 S3 client signed in here; `timeout` in seconds, for connect and for read."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=REGION,
-            config=Config(
-                connect_timeout=timeout,
-                read_timeout=timeout,
-                retries={"total_max_attempts": attempts},
-                s3={"addressing_style": "path"},
-                proxies={},
-            ),
-        )
+        return _client(self.endpoint_url, self.access_key, self.secret_key, attempts, timeout)
 
     def bucket(self, name: str) -> str:
         """Make the bucket unless it exists; returns its URI, `s3://name`."""
