@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ingest.image.picture import TIFF_PHOTOMETRIC
-from ingest.image.tiff_pages import KIND, PIXELS
+from ingest.image.tiff_pages import KIND, PIXELS, directories
 
-SUBDIRECTORIES, WIDTH, HEIGHT, COMPRESSION, STRIPS, STRIP_BYTES = 330, 256, 257, 259, 273, 279
-"""Tags of TIFF 6.0, and SubIFDs of TIFF/EP."""
+WIDTH, HEIGHT, COMPRESSION, STRIPS, STRIP_BYTES = 256, 257, 259, 273, 279
+"""Tags of TIFF 6.0."""
 
 JPEG_START, JPEG_BYTES, OLD_JPEG = 513, 514, 6
 """JPEGInterchangeFormat and its length, and the value of Compression that goes with them."""
@@ -28,8 +26,6 @@ IS_MASK = 4
 
 THUMBNAIL = 4
 """A picture of which another has more than this many times the pixels is its thumbnail or preview."""
-
-MAX_DIRECTORIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ def find_previews(data: bytes) -> Previews:
     found: list[tuple[int, bool, Mapping[int, Any]]] = []
     if data[:4] in (b"II*\0", b"MM\0*"):
         with suppress(Exception):  # the file is cut off between its directories
-            found.extend(_directories(data))
+            found.extend(directories(data))
     is_raw = data[8:11] == CANON or any(tags.get(TIFF_PHOTOMETRIC) in RAW or DNG_VERSION in tags for *_, tags in found)
     shown = [
         (offset, tags) for offset, is_page, tags in found if (is_raw or not is_page) and not tags.get(KIND, 0) & IS_MASK
@@ -90,23 +86,3 @@ def _content(data: bytes, offset: int, tags: Mapping[int, Any]) -> tuple[int, by
     if tags.get(TIFF_PHOTOMETRIC) in RAW or not tags.keys() & PIXELS:
         return None
     return _pixels(tags), data[:4] + struct.pack("<I" if data[:1] == b"I" else ">I", offset) + data[8:]
-
-
-def _directories(data: bytes) -> Iterator[tuple[int, bool, Mapping[int, Any]]]:
-    """The offset of each directory, whether it is a page, and its tags."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    file = io.BytesIO(data)
-    seen: set[int] = set()
-    waiting = [(ImageFileDirectory_v2(data[:8]).next, True)]
-    while waiting and len(seen) < MAX_DIRECTORIES:
-        offset, is_page = waiting.pop()
-        if not offset or offset in seen:
-            continue
-        seen.add(offset)
-        tags = ImageFileDirectory_v2(data[:8])
-        file.seek(offset)
-        tags.load(file)
-        waiting += [(each, False) for each in np.atleast_1d(tags.get(SUBDIRECTORIES, ())).astype(int).tolist()]
-        waiting.append((tags.next, is_page))
-        yield offset, is_page, tags

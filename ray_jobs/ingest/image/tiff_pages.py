@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
@@ -16,8 +18,11 @@ KIND, OLD_KIND, PIXELS = 254, 255, {273, 324}
 REDUCED_OR_MASK, OLD_REDUCED = 0b101, 2
 """Bits of the first for a reduced-resolution version and a transparency mask, and a value of the second."""
 
-MAX_PAGES = 100
-"""Pages among which the picture is looked for."""
+SUBDIRECTORIES = 330
+"""SubIFDs, a tag of TIFF/EP: pictures that are no pages of their own."""
+
+MAX_DIRECTORIES = 100
+"""Directories among which pictures are looked for."""
 
 
 def show_picture(image: ImageFile, data: bytes) -> None:
@@ -34,7 +39,9 @@ def picture_page(data: bytes) -> tuple[int, Mapping[int, Any]]:
     """The index and the tags of the page that is the picture; of the first one if the file says so of none."""
     pages = []
     with suppress(Exception):  # the file is cut off between its pages
-        for page in _directories(data):
+        for _, is_page, page in directories(data):
+            if not is_page or not page.keys() & PIXELS:  # the last page came before, or the file is cut off here
+                break
             pages.append(page)
             if not _is_by_product(page):
                 return len(pages) - 1, page
@@ -46,17 +53,25 @@ def _is_by_product(tags: Mapping[int, Any]) -> bool:
     return bool(isinstance(kind, int) and kind & REDUCED_OR_MASK) or tags.get(OLD_KIND) == OLD_REDUCED
 
 
-def _directories(data: bytes) -> Iterator[Mapping[int, Any]]:
+def directories(data: bytes) -> Iterator[tuple[int, bool, Mapping[int, Any]]]:
+    """The offset of each directory, whether it is a page of its own, and its tags; first the pages in their order.
+
+    Raises:
+        Exception: the file is cut off between its directories.
+    """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     file, header = io.BytesIO(data), data[: 16 if b"+" in data[2:4] else 8]  # the header of a BigTIFF is longer
-    offset = ImageFileDirectory_v2(header).next
-    for _ in range(MAX_PAGES):
+    seen: set[int] = set()
+    waiting = [(ImageFileDirectory_v2(header).next, True)]
+    while waiting and len(seen) < MAX_DIRECTORIES:
+        offset, is_page = waiting.pop()
+        if not offset or offset in seen:
+            continue
+        seen.add(offset)
         tags = ImageFileDirectory_v2(header)
         file.seek(offset)
         tags.load(file)
-        if not tags.keys() & PIXELS:  # it is cut off here
-            return
-        yield tags
-        if not (offset := tags.next):
-            return
+        waiting += [(each, False) for each in np.atleast_1d(tags.get(SUBDIRECTORIES, ())).astype(int).tolist()]
+        waiting.append((tags.next, is_page))
+        yield offset, is_page, tags
