@@ -50,7 +50,9 @@ def maintain(options: MaintenanceOptions, say: Callable[[str], None]) -> Mainten
             arguments contain the report.
     """
     started = time.monotonic()
-    report = MaintenanceReport("maintenance", "", options.run_id, "", dry_run=options.dry_run)
+    report = MaintenanceReport(
+        pipeline="maintenance", source="", run_id=options.run_id, fingerprint="", dry_run=options.dry_run
+    )
     losses = ObjectOutcomes()
     client = connect(options.milvus_uri)
     with errors_as_sentences(options.milvus_uri):

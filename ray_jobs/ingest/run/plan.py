@@ -15,7 +15,7 @@ from ingest.ledger.diff import Change, OnlyFailed, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
-from ingest.run.report import Report, SourceCounts, missing_words
+from ingest.run.report import Counts, Report
 from ingest.stages.pipeline import Pipeline
 from ingest.store.listing import Ignored
 from ingest.store.object_store import is_absent, list_objects
@@ -54,7 +54,7 @@ class Planner:
         seen = {}
         for source in options.sources:
             self._say(f"listing {printable(source)}")
-            counts = report.by_source[source] = SourceCounts()
+            counts = report.by_source[source] = Counts()
             differences = diff(
                 self._listing(source, ignored),
                 read_ledger(client, ledger, source, self._pipeline.name),
@@ -143,11 +143,8 @@ class Planner:
             self._say(f"no object under {under} belongs to this pipeline; check the prefix (it is literal)")
         for source, counts in report.by_source.items():
             if several:
-                self._say(f"{counts.summary()} in {printable(source)}")
-        self._say(
-            f"{report.listed} objects listed: {report.added} new, {report.changed} changed, {report.unchanged} "
-            f"unchanged, {missing_words(report.deleted, report.kept)}"
-        )
+                self._say(f"{counts.planned()} in {printable(source)}")
+        self._say(report.planned())
         if ignored.count:
             self._say(f"ignored by name: {ignored.count}, such as {printable(ignored.first)}")
         if only_failed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ingest.common.text import printable
@@ -16,15 +16,9 @@ SHOWN_REASONS = 5
 """Reasons of failure that the summary shows one by one."""
 
 
-def missing_words(deleted: int, kept: int) -> str:
-    """The numbers of objects that left the store, for people."""
-    words = [f"{deleted} missing"] if deleted or not kept else []
-    return ", ".join([*words, f"{kept} missing and kept"] if kept else words)
-
-
 @dataclass(slots=True)
-class SourceCounts:
-    """The objects under one source of a run, counted as in the report."""
+class Counts:
+    """Objects under a source, or under all sources of a run."""
 
     listed: int = 0
     added: int = 0
@@ -34,16 +28,16 @@ class SourceCounts:
     failed: int = 0
     kept: int = 0
 
-    def summary(self) -> str:
+    def planned(self) -> str:
         """The counts of the plan, for people."""
-        return (
-            f"{self.listed} objects listed: {self.added} new, {self.changed} changed, {self.unchanged} unchanged, "
-            f"{missing_words(self.deleted, self.kept)}"
-        )
+        missing = [f"{self.deleted} missing"] if self.deleted or not self.kept else []
+        kept = [f"{self.kept} missing and kept"] if self.kept else []
+        parts = [f"{self.added} new", f"{self.changed} changed", f"{self.unchanged} unchanged", *missing, *kept]
+        return f"{self.listed} objects listed: {', '.join(parts)}"
 
 
-@dataclass(slots=True)
-class Report:
+@dataclass(slots=True, kw_only=True)
+class Report(Counts):
     """The result of a run. Numbers without a unit count objects, except `rows_*`; `seconds` is the run's wall time.
 
     Attributes:
@@ -67,12 +61,6 @@ class Report:
     source: str
     run_id: str
     fingerprint: str
-    listed: int = 0
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    failed: int = 0
     rows_written: int = 0
     rows_deleted: int = 0
     seconds: float = 0.0
@@ -84,16 +72,15 @@ class Report:
     unmigrated: int = 0
     failed_before: int = 0
     empty: int = 0
-    kept: int = 0
     ignored: int = 0
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)
-    by_source: dict[str, SourceCounts] = field(default_factory=dict)
+    by_source: dict[str, Counts] = field(default_factory=dict)
 
     def add_up(self) -> None:
-        """Set the counts of the plan to the sums over the sources."""
-        for name in ("listed", "added", "changed", "unchanged", "deleted", "kept"):
-            setattr(self, name, sum(getattr(counts, name) for counts in self.by_source.values()))
+        """Set the counts to the sums over the sources."""
+        for count in fields(Counts):
+            setattr(self, count.name, sum(getattr(counts, count.name) for counts in self.by_source.values()))
 
     def record(self, outcome: ObjectOutcomes) -> None:
         """Add the outcomes of the processed and removed objects."""

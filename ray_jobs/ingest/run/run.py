@@ -54,9 +54,13 @@ class Run:
         self._names = Names.of(options.collection, pipeline.name, collections, pipeline.model)
         self._lease: Lease | None = None
         self._report = Report(
-            pipeline.name, ", ".join(options.sources), options.run_id, pipeline.fingerprint, dry_run=options.dry_run,
+            pipeline=pipeline.name,
+            source=", ".join(options.sources),
+            run_id=options.run_id,
+            fingerprint=pipeline.fingerprint,
+            dry_run=options.dry_run,
             collection=", ".join(self._names.rows),
-        )  # fmt: skip
+        )
         self._planner = Planner(pipeline, options, self._report, say)
 
     def execute(self) -> Report:

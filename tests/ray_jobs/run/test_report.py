@@ -11,7 +11,7 @@ FIELDS = {
 
 
 def report(**values):
-    return Report("pdfs", "s3://bucket/文/", "run-1", "f1", **values)
+    return Report(pipeline="pdfs", source="s3://bucket/文/", run_id="run-1", fingerprint="f1", **values)
 
 
 def failures(count, error_type="Encrypted"):
