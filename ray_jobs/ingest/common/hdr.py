@@ -20,10 +20,13 @@ _TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-
 """From linear light of BT.2020 to that of BT.709 (ITU-R BT.2087)."""
 
 _LUMA = np.array([0.2627, 0.6780, 0.0593])
+"""Shares of red, green and blue of BT.2020 in the brightness."""
+
+_GAMMA = 1.2
+"""From the light of the scene to that of the screen in HLG, for a screen with PEAK (BT.2100, table 5)."""
 
 KNEE = 0.8
 """Brightness relative to WHITE from which on highlights are compressed."""
-
 
 _BLOCK = 1_000_000
 """Values that are converted at a time: each takes some fifty bytes meanwhile."""
@@ -45,8 +48,8 @@ def as_shown(pixels: np.ndarray, transfer: int) -> np.ndarray:
 def _as_shown(pixels: np.ndarray, transfer: int) -> np.ndarray:
     levels = np.arange(256) / 255
     light = (_of_pq(levels) if transfer == PQ else _of_hlg(levels))[pixels]
-    if transfer == HLG:  # from the light of the scene to that of the screen
-        light = light * np.maximum(light @ _LUMA, 1e-6)[..., None] ** 0.2
+    if transfer == HLG:
+        light = light * np.maximum(light @ _LUMA, 1e-6)[..., None] ** (_GAMMA - 1)
     light = np.maximum(light * (PEAK / WHITE) @ _TO_BT709.T, 0.0)
     brightest = light.max(-1, keepdims=True)
     over = np.maximum(brightest - KNEE, 0.0)
