@@ -7,9 +7,8 @@ from xml.sax.saxutils import escape
 import pytest
 
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
-from ingest.store.listing import Circle, Ignored
 from ingest.store.object_reading import ReadSettings, object_file, read_object
-from ingest.store.object_store import check_listing, list_objects
+from ingest.store.object_store import list_objects
 from ingest.store.probe import probe_of
 
 ROOT = "s3://bucket/day/"
@@ -17,18 +16,8 @@ SETTINGS = ReadSettings((ROOT,), 1_000_000)
 SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
 
 
-@pytest.fixture
-def stub(s3_stub):
-    """A store with three good objects."""
-    s3_stub.reset()
-    probe_of.cache_clear()
-    for name in ("a.pdf", "b.pdf", "c.pdf"):
-        s3_stub.put(f"day/{name}", name.encode() * 100)
-    return s3_stub
-
-
-def listed(name="", ignored=None):
-    return [entry for entry in list_objects(ROOT, (".pdf",), ignored) if entry.source.endswith(name)]
+def listed(name=""):
+    return [entry for entry in list_objects(ROOT, (".pdf",)) if entry.source.endswith(name)]
 
 
 def read(name, **settings):
@@ -352,68 +341,3 @@ def test_a_content_encoding_that_cannot_be_undone_fails_the_object(stub, stored,
     with pytest.raises(ObjectError) as caught:
         read("b.pdf", max_bytes=1_000_000)
     assert caught.value.failure == failure
-
-
-# --- listings
-
-
-def test_by_products_of_programs_and_folder_markers_are_ignored_and_counted(stub):
-    stub.objects.clear()
-    names = ["._a.pdf", "__MACOSX/._a.pdf", "__MACOSX/a.pdf", "~$a.pdf", ".~lock.a.pdf", "@eaDir/a.pdf", "trail/",
-             "_temporary/0/a.pdf", "x/.Trash-1000/a.pdf", "a.pdf.part", "a.pdf.crdownload", ".DS_Store", "Thumbs.db",
-             "_SUCCESS", "x_$folder$", "folder.pdf/"]  # fmt: skip
-    for name in ["a.pdf", "B.PDF", "x/__MACOSX.pdf", *names]:
-        stub.put(f"day/{name}")
-    ignored = Ignored()
-    assert [entry.source.removeprefix(ROOT) for entry in listed(ignored=ignored)] == [
-        "B.PDF", "a.pdf", "x/__MACOSX.pdf"
-    ]  # fmt: skip
-    assert ignored.count == len(names)
-
-
-def test_a_folder_that_the_source_names_is_not_ignored(stub):
-    stub.put("day/@eaDir/a.pdf")
-    assert len(list(list_objects("s3://bucket/day/@eaDir/", (".pdf",)))) == 1
-
-
-def test_a_listing_of_several_pages_is_whole(stub):
-    stub.page = 2
-    assert len(listed()) == 3
-
-
-def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whole(stub):
-    stub.page, stub.continues = 2, False
-    with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
-        listed()
-
-
-@pytest.mark.parametrize("pages", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("to", [0, 1, 4])
-def test_a_listing_that_goes_in_a_circle_comes_to_an_end(stub, pages, to):
-    for number in range(2 * pages - 3):
-        stub.put(f"day/{number}.pdf")
-    stub.page, stub.circle = 2, min(to, pages - 1)
-    with pytest.raises(ConfigurationError, match=r"without an end: after \d+ objects it repeats itself"):
-        listed()
-    assert stub.listings() < 5 * pages
-
-
-def test_a_listing_of_empty_pages_comes_to_an_end(stub, monkeypatch):
-    monkeypatch.setattr("ingest.store.listing.MAX_EMPTY_PAGES", 5)
-    stub.objects, stub.circle = {}, 0
-    with pytest.raises(ConfigurationError, match="without an end: after 0 objects"):
-        listed()
-    assert stub.listings() == 6
-
-
-@pytest.mark.parametrize("keys", [sorted(map(str, range(9999))), [None, "b", None, None, "a", "é", None, "c"]])
-def test_pages_in_any_order_and_empty_ones_are_no_circle(keys):
-    circle = Circle()
-    assert not any(circle.closes(key) for key in keys)
-
-
-def test_an_answer_that_is_no_listing_is_not_an_empty_store():
-    answered = {"ResponseMetadata": {"HTTPStatusCode": 200}}  # boto3's reading of an XHTML page
-    with pytest.raises(UnreachableError, match="without a listing; check AWS_ENDPOINT_URL"):
-        check_listing(answered)
-    check_listing({**answered, "Name": "bucket", "KeyCount": 0, "IsTruncated": False})
