@@ -34,14 +34,15 @@ Hook = Callable[[Any], None]
 
 
 def before_attempt(check: Hook | None) -> Hook:
-    """A ``pre_execute`` hook that calls ``check`` and then records the attempt, until ``announce`` is called."""
+    """A ``pre_execute`` hook that calls ``check`` once and then records the attempt, until ``announce`` is called."""
 
     def hook(context: Any) -> None:
+        attempts, this = _attempts(context), context["ti"].try_number
+        if this in attempts:  # the task was deferred, and comes here again
+            return
         if check is not None:
             check(context)
-        attempts, this = _attempts(context), context["ti"].try_number
-        if this not in attempts:  # a task that was deferred comes here again
-            context["task_state_store"].set(_ATTEMPTS_KEY, [*attempts, this])
+        context["task_state_store"].set(_ATTEMPTS_KEY, [*attempts, this])
 
     return hook
 

@@ -32,12 +32,12 @@ class Task:
 
     def fails(self) -> None:
         self.try_number += 1
-        before_attempt(None)(self._context())
+        before_attempt(None)(self.context())
 
     def succeeds(self, report: dict[str, Any] | None) -> list[str] | None:
         """The keys of its events; None where it has none."""
         self.fails()
-        context = self._context()
+        context = self.context()
         before_attempt(None)(context)  # it was deferred
         announce(context, report)
         if context["task"].outlets != [DOCUMENTS]:
@@ -47,7 +47,7 @@ class Task:
         assert set(event.extra["partitions"]) == event.partition_keys
         return sorted(event.partition_keys)
 
-    def _context(self) -> dict[str, Any]:
+    def context(self) -> dict[str, Any]:
         return {
             "ti": SimpleNamespace(try_number=self.try_number),
             "task": SimpleNamespace(outlets=[DOCUMENTS]),
@@ -125,8 +125,17 @@ def test_a_check_before_the_task_comes_first():
     def check(context: Any) -> None:
         raise RuntimeError("not this one")
 
+    task = Task()
     with pytest.raises(RuntimeError, match="not this one"):
-        before_attempt(check)({})
+        before_attempt(check)(task.context())
+    assert task.task_state == {}
+
+
+def test_the_check_of_a_task_that_was_deferred_is_not_repeated():
+    task, checked = Task(), []
+    for _ in range(2):
+        before_attempt(checked.append)(task.context())
+    assert len(checked) == 1
 
 
 def test_each_collection_has_an_asset_with_its_name_and_a_description():
