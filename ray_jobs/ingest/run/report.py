@@ -93,7 +93,10 @@ class Report(Counts):
             self.by_source[source].failed = count
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The report as JSON has it. The run's names come first, since people read the line from its start."""
+        values = asdict(self)
+        names = ("pipeline", "source", "run_id", "fingerprint")
+        return {name: values.pop(name) for name in names} | values
 
     def line(self) -> str:
         """The REPORT line. It is pure ASCII, so that no log handler can break it."""
