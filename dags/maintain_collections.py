@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from ray_ingest.factory import script_task
+from ray_ingest.forms import switch
 from ray_ingest.templates import MACROS
 
 DOC = """
@@ -34,19 +35,15 @@ with DAG(
     tags=["ray", "milvus", "on call"],
     user_defined_macros=MACROS,
     params={
-        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
-        "mend": Param(
-            False,
-            type="boolean",
-            description="Mark objects with lost rows or ledger entries, so that the next run processes them.",
+        "dry_run": switch("Dry run", "Only print the changes that a run would make."),
+        "mend": switch(
+            "Mend lost rows", "Mark objects with lost rows or ledger entries, so that the next run processes them."
         ),
-        "drop_old": Param(
-            False, type="boolean", description="Drop the collections of models that are no longer searched."
+        "drop_old": switch("Drop old collections", "Drop the collections of models that are no longer searched."),
+        "drop_staged": switch(
+            "Drop incomplete migrations", "Drop migrations to another model that are not complete, as abandoned."
         ),
-        "drop_staged": Param(
-            False, type="boolean", description="Drop migrations to another model that are not complete, as abandoned."
-        ),
-        "compact": Param(True, type="boolean", description="Compact after the flush."),
+        "compact": switch("Compact", "Compact after the flush.", default=True),
     },
 ):
     script_task(

@@ -8,7 +8,7 @@ from airflow.sdk import DAG, Param
 
 from ray_ingest.assets import collection_asset
 from ray_ingest.factory import script_task, skip_unless
-from ray_ingest.forms import model_form
+from ray_ingest.forms import model_form, switch
 from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.templates import MACROS, model_flags
 
@@ -42,16 +42,26 @@ with DAG(
     user_defined_macros=MACROS,
     params={
         "source": Param(
-            type="string", minLength=1, description="Prefix or folder to look under, such as s3://bucket/any/prefix/."
+            title="Source",
+            type="string",
+            minLength=1,
+            description="Prefix or folder to look under, such as s3://bucket/any/prefix/.",
         ),
-        "pipeline": Param("pdfs", type="string", enum=list(COLLECTIONS), description="The pipeline of the objects."),
+        "pipeline": Param(
+            "pdfs",
+            title="Pipeline",
+            type="string",
+            enum=list(COLLECTIONS),
+            description="The pipeline of the objects.",
+        ),
         "reason": Param(
             None,
+            title="Reason of the failures",
             type=["null", "string"],
             pattern=REASON,
             description="A reason such as Encrypted or parse/Encrypted; empty: any reason.",
         ),
-        "dry_run": Param(False, type="boolean", description="Only print the changes that a run would make."),
+        "dry_run": switch("Dry run", "Only print the changes that a run would make."),
         **model_form(*COLLECTIONS),
     },
 ):

@@ -71,7 +71,7 @@ def replaced(text: str, name: str, content: str) -> str:
 def generated() -> dict[Path, str]:
     """The content of every generated file."""
     forms = {
-        name: [flag.form_field() for flag in flags if flag.in_form]
+        name: [flag.form_field() for flag in flags if flag.title]
         for name, flags in {"run": RUN_FLAGS, **PIPELINES}.items()
     }
     reference = replaced(REFERENCE.read_text(encoding="utf-8"), "flags", flags_section())

@@ -1,8 +1,14 @@
-"""The forms of the Dags: the ``params`` that a manual trigger can set."""
+"""The forms of the Dags: the ``params`` that a manual trigger can set.
+
+A field whose type allows null is not marked as required, so the types of fields that have a default allow it. An empty
+field leaves its flag to the Variable or to the script.
+"""
 
 from __future__ import annotations
 
-from airflow.sdk import Param
+from typing import Any
+
+from airflow.sdk import Param, Variable, get_parsing_context
 
 from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.settings import (
@@ -14,18 +20,24 @@ from ray_ingest.settings import (
     model_settings,
 )
 
-#: The effect of an empty field, where neither a Variable of its own nor the script's default replaces it.
-_EMPTY = {
-    "source": "the prefix of the run's partition",
-    "resources": "the Variable ingest_resources_<pipeline>",
+RARE = "Rarely needed"
+"""The section of a form, closed at first, with the fields that few runs need."""
+
+#: Texts of fields that differ from the help of their flags.
+_DESCRIPTIONS = {
+    "source": "A prefix such as s3://bucket/any/prefix/, or a folder on the Ray nodes. Empty: the day of the run's "
+    "partition key.",
 }
 
 
 def daily_form(pipeline: str) -> dict[str, Param]:
     """The form of a pipeline's daily Dag."""
-    fields = {setting.name: _field(setting) for setting in (*RUN_SETTINGS, *model_settings(pipeline))}
+    settings = [*RUN_SETTINGS, *model_settings(pipeline)]
+    fields = {setting.name: _field(setting) for setting in settings}
     fields["lookback_days"] = Param(
         None,
+        title="Days before to take too",
+        section=RARE,
         type=["null", "integer"],
         minimum=0,
         maximum=MAX_LOOKBACK_DAYS,
@@ -41,8 +53,10 @@ def sweep_form() -> dict[str, Param]:
     wanted = [setting for setting in RUN_SETTINGS if setting.flag in SWEEP_SETTINGS]
     pipelines = Param(
         list(COLLECTIONS),
+        title="Pipelines",
         type="array",
         items={"type": "string", "enum": list(COLLECTIONS)},
+        examples=list(COLLECTIONS),
         minItems=1,
         description="The pipelines to sweep.",
     )
@@ -55,14 +69,32 @@ def model_form(*pipelines: str) -> dict[str, Param]:
     return {setting.name: _field(setting) for setting in (*model_settings(*pipelines), *resources)}
 
 
+def switch(title: str, description: str, default: bool = False) -> Param:
+    """A field that is on or off."""
+    return Param(default, title=title, description=description, type=["null", "boolean"])
+
+
 def _field(setting: Setting) -> Param:
-    schema = dict(setting.schema)
-    if schema["type"] == "boolean":
-        return Param(False, description=setting.help, **schema)
-    empty = _EMPTY.get(setting.flag) or (f"the Variable {setting.variable}" if setting.site_default else "")
-    if setting.default not in (None, ""):
-        empty = f"{empty}, or else {setting.default}" if empty else str(setting.default)
-    schema["type"] = ["null", schema["type"]]
-    if "enum" in schema:
-        schema["enum"] = [None, *schema["enum"]]
-    return Param(None, description=f"{setting.help} Empty: {empty}." if empty else setting.help, **schema)
+    schema: dict[str, Any] = {"title": setting.title, **setting.schema}
+    if "enum" not in schema:  # whose null would be one more choice
+        schema["type"] = ["null", schema["type"]]
+    if setting.rare:
+        schema["section"] = RARE
+    default, description = setting.default, _DESCRIPTIONS.get(setting.flag, setting.help)
+    if setting.site_default:
+        default = _site_default(setting)
+        description += f" Empty: the Variable {setting.variable}"
+        description += f", or else {setting.default}." if setting.default else "."
+    elif setting.flag == "resources":
+        description += " Empty: the Variable ingest_resources_<pipeline>."
+    return Param(None if default == "" else default, description=description, **schema)
+
+
+def _site_default(setting: Setting) -> Any:
+    """The value that a run takes if the field is left as it is, for people to see.
+
+    Runs themselves look it up when they begin (``templates``), so the lookup is left out where a task parses the file.
+    """
+    if get_parsing_context().dag_id is not None:
+        return None
+    return Variable.get(setting.variable, default=None) or setting.default

@@ -18,6 +18,8 @@ class Setting:
     """A flag that the form of a run can set.
 
     :param flag: its name without leading dashes.
+    :param title: the name that people read beside the field.
+    :param rare: whether few runs need it.
     :param help: its meaning, in whole sentences.
     :param schema: JSON Schema of its value.
     :param default: the script's default.
@@ -25,6 +27,8 @@ class Setting:
     """
 
     flag: str
+    title: str
+    rare: bool
     help: str
     schema: Mapping[str, Any]
     default: Any

@@ -37,7 +37,7 @@ def daily_flags(pipeline: str) -> dict[str, str]:
 
 def sweep_flags(pipeline: str) -> dict[str, str]:
     """The templates of the flags for a run over everything of a pipeline, with the fields of ``forms.sweep_form``."""
-    flags = {flag: f"{{{{ params.{flag.replace('-', '_')} }}}}" for flag in SWEEP_SETTINGS}
+    flags = {setting.flag: _template(setting) for setting in RUN_SETTINGS if setting.flag in SWEEP_SETTINGS}
     return {"source": f"{{{{ {_folder(pipeline)} }}}}", **flags, **model_flags(pipeline)}
 
 
@@ -106,5 +106,8 @@ MACROS = {
 
 def _template(setting: Setting) -> str:
     if not setting.site_default:
-        return f"{{{{ params.{setting.name} }}}}"
-    return f"{{{{ params.{setting.name} or var.value.get('{setting.variable}', {setting.default!r}) }}}}"
+        # The default is in the form for people to see; the script knows it.
+        return f"{{{{ params.{setting.name} if params.{setting.name} != {setting.default!r} }}}}"
+    # Not from params: their default is the Variable's value at the time when the Dag was parsed.
+    chosen = f"(dag_run.conf or {{}}).get('{setting.name}')"
+    return f"{{{{ {chosen} or var.value.get('{setting.variable}', {setting.default!r}) }}}}"

@@ -61,7 +61,7 @@ def command_of(
         **dag.user_defined_macros,
         "params": {name: form.get(name, value) for name, value in dag.params.dump().items()},
         "partition_key": key,
-        "dag_run": SimpleNamespace(run_type=run_type),
+        "dag_run": SimpleNamespace(run_type=run_type, conf=form),
         "var": SimpleNamespace(value=known),
     }
     task = copy.copy(dag.tasks[0])
@@ -92,6 +92,12 @@ SET = {
 def test_an_empty_form_gives_the_days_prefix_and_the_defaults(bag: Any, pipeline: str):
     expected = {"source": f"s3://somewhere/{pipeline}/2026-01-31/", **COMMON, **DEFAULTS[pipeline]}
     assert rendered(bag, pipeline, {}) == expected
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_form_that_is_sent_as_it_is_is_an_empty_one(bag: Any, pipeline: str):
+    """The Airflow UI sends every field."""
+    assert rendered(bag, pipeline, bag.dags[f"ingest_{pipeline}"].params.dump()) == rendered(bag, pipeline, {})
 
 
 def sources(*arguments: Any, **options: str) -> list[str]:
@@ -148,7 +154,8 @@ def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_
     assert [task.task_id for task in dag.tasks] == [f"sweep_{pipeline}" for pipeline in PIPELINES]
     known = {"ingest_source_root": "s3://somewhere", "ingest_milvus_uri": "http://milvus:19530"}
     params = dag.params.dump() | {"dry_run": True}
-    context = {**dag.user_defined_macros, "params": params, "var": SimpleNamespace(value=known)}
+    run = SimpleNamespace(conf=None)
+    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": SimpleNamespace(value=known)}
     for pipeline, task in zip(PIPELINES, dag.tasks, strict=True):
         arguments = task.render_template(task.arguments, context, dag.get_template_env())
         words = shlex.split(command_line(["run"], arguments))[1:]

@@ -11,7 +11,7 @@ CLIP_FLAGS = (
         metavar="NAME",
         default="ViT-B-32",
         may_be_path=True,
-        in_form=True,
+        title="Image model",
         site_default=True,
     ),
     Flag(
@@ -19,7 +19,7 @@ CLIP_FLAGS = (
         "Weights of the architecture, by open_clip's tag.",
         metavar="TAG",
         default="laion2b_s34b_b79k",
-        in_form=True,
+        title="Weights of the image model",
         site_default=True,
     ),
     Flag("clip-batch-size", "Images per forward pass.", COUNT, metavar="N", default=32),

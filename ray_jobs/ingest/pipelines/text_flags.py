@@ -12,7 +12,7 @@ EMBEDDING_MODEL_FLAG = Flag(
     metavar="NAME",
     default="BAAI/bge-m3",
     may_be_path=True,
-    in_form=True,
+    title="Text model",
     site_default=True,
 )
 

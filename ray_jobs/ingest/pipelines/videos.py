@@ -47,7 +47,7 @@ FLAGS = (
         metavar="NAME",
         default="small",
         may_be_path=True,
-        in_form=True,
+        title="Speech model",
         site_default=True,
     ),
     Flag(
@@ -62,7 +62,7 @@ FLAGS = (
         "Language of the speech, such as en or zh. By default, it is detected.",
         metavar="CODE",
         default="",
-        in_form=True,
+        title="Language of the speech",
     ),
     EMBEDDING_MODEL_FLAG,
     Flag(

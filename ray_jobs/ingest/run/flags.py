@@ -80,7 +80,8 @@ class Flag:
         const: its value if it is given without one; None if it needs a value.
         required: whether it must be given.
         repeated: whether it may be given several times; its value is then a list.
-        in_form: whether a Dag's form has a field for it.
+        title: name of its field in the Dags' forms; empty if they have none.
+        rare: whether its field stands among those that are rarely needed.
         may_be_path: whether the value may be the path of a file or folder that the script reads.
         site_default: whether the Airflow Variable `ingest_<name>` may set another default for a site.
     """
@@ -94,7 +95,8 @@ class Flag:
     const: str | None = None
     required: bool = False
     repeated: bool = False
-    in_form: bool = False
+    title: str = ""
+    rare: bool = False
     may_be_path: bool = False
     site_default: bool = False
 
@@ -128,6 +130,8 @@ class Flag:
             schema["enum"] = list(self.choices)
         return {
             "flag": self.name,
+            "title": self.title,
+            "rare": self.rare,
             "help": self.help,
             "schema": schema,
             "default": self.default,

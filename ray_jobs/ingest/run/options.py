@@ -48,7 +48,7 @@ MILVUS_FLAGS = (
 CHANGE_FLAGS = (
     *MILVUS_FLAGS,
     Flag("report", "Also write the report to this file.", metavar="PATH", default=""),
-    Flag("dry-run", "Print the planned work and change nothing.", SWITCH, default=False, in_form=True),
+    Flag("dry-run", "Print the planned work and change nothing.", SWITCH, default=False, title="Dry run"),
     Flag(
         "run-id",
         "Name of the run in the ledger and the report. By default, the Ray job's id.",
@@ -75,10 +75,10 @@ RUN_FLAGS = (
         required=True,
         repeated=True,
         may_be_path=True,
-        in_form=True,
+        title="Source",
     ),
     *CHANGE_FLAGS,
-    Flag("full-refresh", "Also process unchanged objects.", SWITCH, default=False, in_form=True),
+    Flag("full-refresh", "Also process unchanged objects.", SWITCH, default=False, title="Full refresh"),
     Flag(
         "only-failed",
         "Process only objects that failed before, regardless of their attempts: all of them, or only those that failed "
@@ -86,14 +86,22 @@ RUN_FLAGS = (
         metavar="REASON",
         const="",
     ),
-    Flag("keep-missing", "Keep the rows of objects that left the source.", SWITCH, default=False, in_form=True),
+    Flag(
+        "keep-missing",
+        "Keep the rows of objects that left the source.",
+        SWITCH,
+        default=False,
+        title="Keep objects that left the source",
+        rare=True,
+    ),
     Flag(
         "migrate",
         "If the model has changed, build a collection for the new model beside the one that is searched, and switch "
         "searches to it when it is complete.",
         SWITCH,
         default=False,
-        in_form=True,
+        title="Migrate to another model",
+        rare=True,
     ),
     Flag(
         "max-failed-fraction",
@@ -101,7 +109,8 @@ RUN_FLAGS = (
         FRACTION,
         metavar="F",
         default=0.1,
-        in_form=True,
+        title="Fraction that may fail",
+        rare=True,
     ),
     Flag(
         "max-deleted-fraction",
@@ -110,9 +119,18 @@ RUN_FLAGS = (
         FRACTION,
         metavar="F",
         default=0.2,
-        in_form=True,
+        title="Fraction that may be removed",
+        rare=True,
     ),
-    Flag("limit", "Process at most N objects; 0 means all.", COUNT_OR_ZERO, metavar="N", default=0, in_form=True),
+    Flag(
+        "limit",
+        "Process at most N objects; 0 means all.",
+        COUNT_OR_ZERO,
+        metavar="N",
+        default=0,
+        title="At most N objects",
+        rare=True,
+    ),
     Flag(
         "analyzer",
         "Analyzer of the full-text index: auto (the server's best for mixed languages), standard, english, chinese, "
@@ -133,7 +151,8 @@ RUN_FLAGS = (
         "share the whole cluster.",
         JSON_OBJECT,
         metavar="JSON",
-        in_form=True,
+        title="Resources of the stages",
+        rare=True,
     ),
     Flag("max-object-mb", "Larger objects fail.", POSITIVE, metavar="MB", default=512),
     Flag(
