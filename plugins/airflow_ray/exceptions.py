@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ray_jobs_api.failures import FailureReason
 
 
 class RayJobError(AirflowException):
-    """The task failed and may be retried. An Airflow ``retry_policy`` can use its ``reason``."""
+    """The task failed and may be retried. An Airflow ``retry_policy`` can use its ``reason``.
+
+    ``report`` is the one that the job printed before it failed, or None; callbacks find it in ``context["exception"]``.
+    """
+
+    report: Mapping[str, Any] | None = None
 
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)
@@ -16,7 +24,12 @@ class RayJobError(AirflowException):
 
 
 class RayJobFatalError(AirflowFailException):
-    """The task failed permanently: Airflow does not retry it, because a retry would only repeat the failure."""
+    """The task failed permanently: Airflow does not retry it, because a retry would only repeat the failure.
+
+    ``reason`` and ``report`` are those of ``RayJobError``.
+    """
+
+    report: Mapping[str, Any] | None = None
 
     def __init__(self, sentence: str, reason: FailureReason):
         super().__init__(sentence)

@@ -43,7 +43,9 @@ def job_failure(
     if outcome.exit_code and (name := signal_name(outcome.exit_code)):
         code += f" = {name}"
     detail = outcome.error or _first_line(outcome.message) or f"Ray reports {outcome.status}"
-    return task_error(f"{job} failed ({reason}{code}): {detail.rstrip('.')}. {reason.advice}", reason)
+    error = task_error(f"{job} failed ({reason}{code}): {detail.rstrip('.')}. {reason.advice}", reason)
+    error.report = outcome.report
+    return error
 
 
 def _first_line(message: str) -> str:

@@ -18,6 +18,7 @@ from ray_ingest.announcements import announce, before_attempt
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
+from ray_ingest.metrics import record_failure, record_success
 from ray_ingest.templates import daily_flags, sweep_flags
 
 
@@ -65,6 +66,12 @@ def skip_unless(pipeline: str) -> Callable[[Any], None]:
     return check
 
 
+def after_run(context: Any, report: Mapping[str, Any] | None) -> None:
+    """A ``post_execute`` hook of the tasks that write: record the metrics, and then announce the changes."""
+    record_success(context, report)
+    announce(context, report)
+
+
 def script_task(
     task_id: str,
     script: str,
@@ -98,5 +105,6 @@ def script_task(
         max_retry_delay=timedelta(minutes=30),
         outlets=list(outlets),
         pre_execute=before_attempt(pre_execute) if outlets else pre_execute,
-        post_execute=announce if outlets else None,
+        post_execute=after_run if outlets else None,
+        on_failure_callback=record_failure if outlets else None,
     )

@@ -10,11 +10,15 @@ PARTLY_READ = "partly_read"
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in a listing of the store. `source` is its full URI, `size` is in bytes."""
+    """An object in a listing of the store.
+
+    `source` is its full URI, `size` is in bytes, `modified` in seconds since 1970 (UTC), and 0 where unknown.
+    """
 
     source: str
     version: str
     size: int
+    modified: float = 0.0
 
 
 def is_under(name: str, source: str) -> bool:

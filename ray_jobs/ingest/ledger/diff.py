@@ -43,7 +43,8 @@ Entry = TypeVar("Entry", StoredObject, LedgerEntry)
 class Difference:
     """One object and its change.
 
-    `attempts` counts the attempts at this version before this run; `failed` means UNCHANGED and permanently failed.
+    `attempts` counts the attempts at this version before this run; `failed` means UNCHANGED and permanently failed;
+    `modified` is that of `StoredObject`, and 0 if the object is MISSING.
     """
 
     change: Change
@@ -52,6 +53,7 @@ class Difference:
     size: int
     attempts: int = 0
     failed: bool = False
+    modified: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,8 +87,16 @@ def _compare(
     elif not known.ok and is_retried(known.error_type, known.attempts):
         change, attempts = Change.RETRY, known.attempts
     else:
-        return Difference(Change.UNCHANGED, listed.source, listed.version, listed.size, known.attempts, not known.ok)
-    return Difference(change, listed.source, listed.version, listed.size, attempts)
+        change, attempts = Change.UNCHANGED, known.attempts
+    return Difference(
+        change,
+        listed.source,
+        listed.version,
+        listed.size,
+        attempts,
+        failed=change is Change.UNCHANGED and not known.ok,
+        modified=listed.modified,
+    )
 
 
 def _compare_failed(difference: Difference, known: LedgerEntry | None, only_failed: OnlyFailed) -> Difference:
@@ -141,7 +151,7 @@ def _merge(
             yield _compare(listed, known, fingerprint, full_refresh, limits), known
             known = next(known_entries, None)
         else:
-            yield Difference(Change.NEW, listed.source, listed.version, listed.size), None
+            yield Difference(Change.NEW, listed.source, listed.version, listed.size, modified=listed.modified), None
     while known is not None:
         yield Difference(Change.MISSING, known.source, known.version, 0), known
         known = next(known_entries, None)

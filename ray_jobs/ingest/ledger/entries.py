@@ -11,8 +11,9 @@ import numpy as np
 
 from ingest.common.disk_buffer import buffered_on_disk
 from ingest.common.errors import ObjectError
+from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.milvus.client import TIMEOUT, query_pages
-from ingest.milvus.expressions import literal, prefix_filter
+from ingest.milvus.expressions import literal, literal_list, prefix_filter
 from ingest.milvus.schema import MESSAGE_LENGTH
 
 if TYPE_CHECKING:
@@ -75,6 +76,23 @@ def _known(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["metadata"].get(LIMIT),
         row["stage"],
     )
+
+
+def count_failed(client: MilvusClient, collection: str, pipeline: str) -> int:
+    """The number of a pipeline's objects that have failed permanently, as `is_retried` defines it."""
+    if not client.has_collection(collection, timeout=TIMEOUT):
+        return 0
+    client.load_collection(collection, timeout=TIMEOUT)
+    may_pass = literal_list([failure for failure in Failure if failure.may_pass])
+    found = client.query(
+        collection,
+        filter=f'pipeline == {literal(pipeline)} and status == "failed" '
+        f"and (attempts >= {MAX_ATTEMPTS} or error_type not in {may_pass})",
+        output_fields=["count(*)"],
+        consistency_level="Strong",
+        timeout=TIMEOUT,
+    )
+    return int(found[0]["count(*)"])
 
 
 def ledger_row(

@@ -51,7 +51,7 @@ class Planner:
         report, options = self._report, self._options
         only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
         ignored = Ignored()
-        seen = {}
+        seen, newest = {}, 0.0
         for source in options.sources:
             self._say(f"listing {printable(source)}")
             counts = report.by_source[source] = Counts()
@@ -71,6 +71,7 @@ class Planner:
                 if change is Change.UNCHANGED:
                     counts.unchanged += 1
                     report.failed_before += difference.failed
+                    newest = max(newest, difference.modified)
                 elif change is Change.SKIPPED:
                     continue
                 elif change is Change.MISSING:
@@ -80,6 +81,7 @@ class Planner:
                     missing.add(difference)
                 elif not options.limit or work.count < options.limit:
                     work.add(difference)
+                    newest = max(newest, difference.modified)
                     counts.added += change is Change.NEW
                     counts.changed += change is not Change.NEW
                 else:
@@ -91,7 +93,7 @@ class Planner:
         for source, counts in report.by_source.items():
             counts.deleted = 0 if source in self._withheld else seen[source][0]
         report.add_up()
-        report.ignored = ignored.count
+        report.ignored, report.newest = ignored.count, round(newest, 3) or None
         report.stages["list"] = {"seconds": round(time.monotonic() - started, 3), "items": report.listed}
         self._say_plan(ignored, work, only_failed)
 

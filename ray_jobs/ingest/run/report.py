@@ -50,6 +50,10 @@ class Report(Counts):
         kept: objects that are missing in the store, and whose rows are kept: on request, or because they are too many.
         ignored: objects in the store whose names do not belong to the pipeline, and folder markers.
         empty: processed objects without any row, such as PDFs of blank pages.
+        newest: when the newest object was modified that the run has processed or found unchanged, in seconds since 1970
+            (UTC); None if it was none.
+        failed_in_ledger: objects of the pipeline, under any source, that have failed permanently; None if the run did
+            not count them.
         partly: processed objects that could be read only in part, such as truncated videos.
         partly_read: the first 100 of them, each with `source` and `message`.
         failures: the first 100 failures, each with `source`, `stage`, `error_type` and `message`.
@@ -72,6 +76,8 @@ class Report(Counts):
     unmigrated: int = 0
     failed_before: int = 0
     empty: int = 0
+    newest: float | None = None
+    failed_in_ledger: int | None = None
     ignored: int = 0
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)

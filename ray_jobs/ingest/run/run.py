@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from ingest.common.errors import TooManyFailedError
 from ingest.common.text import printable
 from ingest.ledger.alias import ensure_ledger
+from ingest.ledger.entries import count_failed
 from ingest.ledger.lease import Lease, joint, lease
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
@@ -76,6 +77,7 @@ class Run:
                 self._update()
             else:
                 self._update_under_lease()
+                self._report.failed_in_ledger = count_failed(self._client, self._ledger(), self._pipeline.name)
         self._report.seconds = round(time.monotonic() - self._started, 3)
         problems = [sentence for sentence in (self._planner.withheld, self._too_many_failed()) if sentence]
         if problems and not self._options.dry_run:

@@ -62,8 +62,9 @@ def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
     S3 itself lists in this order, but SeaweedFS lists folder by folder and S3 Express in no order at all.
     """
     with closing(sqlite3.connect("")) as database:  # "" is a temporary file that is removed with the connection
-        database.execute("CREATE TABLE listing (source TEXT PRIMARY KEY, version TEXT, size INTEGER) WITHOUT ROWID")
-        rows = ((entry.source, entry.version, entry.size) for entry in entries)
-        database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?)", rows)
-        for row in database.execute("SELECT source, version, size FROM listing ORDER BY source"):
+        columns = "source TEXT PRIMARY KEY, version TEXT, size INTEGER, modified REAL"
+        database.execute(f"CREATE TABLE listing ({columns}) WITHOUT ROWID")
+        rows = ((entry.source, entry.version, entry.size, entry.modified) for entry in entries)
+        database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?, ?)", rows)
+        for row in database.execute("SELECT source, version, size, modified FROM listing ORDER BY source"):
             yield StoredObject(*row)

@@ -80,7 +80,7 @@ def list_files(source: str, ignored: Ignored) -> Iterator[StoredObject]:
             # Neither the ledger nor a URI can hold a name that is not valid text: the file becomes one failed object.
             yield StoredObject(uri, UNREADABLE, 0)
         else:
-            yield StoredObject(uri, file_version(status), status.st_size)
+            yield StoredObject(uri, file_version(status), status.st_size, status.st_mtime)
 
 
 def file_version(status: os.stat_result) -> str:

@@ -248,7 +248,8 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     "itself, or lists nothing; update it, or ingest smaller prefixes one by one"
                 )
             for item in items:
-                yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0))
+                modified = item["LastModified"].timestamp() if "LastModified" in item else 0.0
+                yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0), modified)
             count += len(items)
             if page.get("IsTruncated") and not page.get("NextContinuationToken"):
                 raise ConfigurationError(

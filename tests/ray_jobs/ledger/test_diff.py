@@ -30,6 +30,11 @@ def test_an_object_that_is_not_in_the_ledger_is_new():
     assert only([listed("a", size=7)], []) == Difference(Change.NEW, "a", "v1", 7, 0)
 
 
+@pytest.mark.parametrize("ledger", [[], [known("a")], [known("a", "v0")], [known("a", ok=False)]])
+def test_a_difference_has_the_time_of_its_object(ledger):
+    assert only([StoredObject("a", "v1", 10, 5.5)], ledger).modified == 5.5
+
+
 def test_a_permanently_failed_object_is_unchanged_and_marked_as_failed():
     assert only([listed("a")], [known("a", ok=False, attempts=MAX_ATTEMPTS)]).failed
     assert not only([listed("a")], [known("a")]).failed

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.ledger.entries import UNFINISHED, ledger_row, read_ledger
+from ingest.ledger.entries import UNFINISHED, count_failed, ledger_row, read_ledger
 from ingest.milvus.client import PAGE
 from ingest.milvus.expressions import literal, prefix_filter
 from ingest.milvus.schema import ensure_sources
@@ -19,10 +19,10 @@ KEYS = [
 ]  # fmt: skip
 
 
-def row(source, pipeline="pdfs", failure=None, metadata=None):
+def row(source, pipeline="pdfs", failure=None, metadata=None, attempts=2):
     return ledger_row(
-        source=source, pipeline=pipeline, version="v1", size=5, fingerprint="f1", run_id="run", attempts=2, rows=0,
-        vector=np.zeros(4, np.float32), metadata=metadata or {}, failure=failure,
+        source=source, pipeline=pipeline, version="v1", size=5, fingerprint="f1", run_id="run", rows=0,
+        attempts=attempts, vector=np.zeros(4, np.float32), metadata=metadata or {}, failure=failure,
     )  # fmt: skip
 
 
@@ -103,3 +103,22 @@ def test_an_entry_says_whether_the_object_is_done(client):
     client.drop_collection(name)
     assert [(entry.ok, entry.finished) for entry in entries] == [(True, True), (False, True), (True, False)]
     assert {(entry.version, entry.fingerprint, entry.attempts) for entry in entries} == {("v1", "f1", 2)}
+
+
+def test_objects_count_as_failed_once_no_run_retries_them(client):
+    name = f"ledger_{uuid.uuid4().hex}"
+    assert count_failed(client, name, "pdfs") == 0  # before its first run
+    ensure_sources(client, name, 4)
+    permanent, may_pass = (ObjectError(failure, "a reason") for failure in (Failure.ENCRYPTED, Failure.CRASHED))
+    rows = [
+        row("s3://b/1.pdf", failure=permanent, attempts=1),
+        row("s3://b/2.pdf", failure=may_pass, attempts=2),
+        row("s3://b/3.pdf", failure=may_pass, attempts=3),
+        row("s3://b/4.pdf"),
+        row("s3://b/5.jpg", "images", failure=permanent),
+    ]
+    unknown = row("s3://b/6.pdf", failure=may_pass, attempts=1) | {"error_type": "OfAnotherRevision"}
+    client.upsert(name, [*rows, unknown])
+    count = count_failed(client, name, "pdfs")
+    client.drop_collection(name)
+    assert count == 3

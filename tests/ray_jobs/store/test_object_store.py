@@ -73,10 +73,11 @@ def test_every_odd_key_can_be_read(client, prefix):
         assert read_object(entry.source, entry.version) == key.encode()
 
 
-def test_size_and_etag_come_from_the_store(client, prefix):
+def test_size_etag_and_time_come_from_the_store(client, prefix):
     etag = client.put_object(Bucket=BUCKET, Key=prefix + "a.pdf", Body=b"12345")["ETag"]
+    modified = client.head_object(Bucket=BUCKET, Key=prefix + "a.pdf")["LastModified"].timestamp()
     entries = list(list_objects(f"s3://{BUCKET}/{prefix}", ()))
-    assert entries == [StoredObject(f"s3://{BUCKET}/{prefix}a.pdf", etag.strip('"'), 5)]
+    assert entries == [StoredObject(f"s3://{BUCKET}/{prefix}a.pdf", etag.strip('"'), 5, modified)]
 
 
 def test_folder_markers_are_not_listed(client, prefix):

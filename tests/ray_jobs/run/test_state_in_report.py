@@ -1,0 +1,53 @@
+"""The report tells the state after the run: the newest object, and how many objects have failed permanently."""
+
+import pytest
+
+from embedded.s3_stub import MODIFIED
+from run_world import small_world
+
+NAMES = ["a.pdf", "b.pdf"]
+
+
+@pytest.fixture
+def world(s3_stub, milvus, milvus_client, monkeypatch):
+    with small_world(s3_stub, milvus_client, milvus.uri, "day/", NAMES) as world:
+        world.process_without_ray(monkeypatch)
+        yield world
+
+
+def put(world, name, later):
+    """Upload an object that the store says is `later` seconds newer than those of the world."""
+    world.stub.put(f"day/{name}", name.encode())
+    world.stub.objects[f"day/{name}"].modified = MODIFIED + later
+
+
+def test_the_newest_object_is_one_that_was_processed_or_is_unchanged(world):
+    assert world.run().newest == MODIFIED
+    put(world, "new.pdf", 60)
+    put(world, "ignored.txt", 90)
+    assert world.run().newest == MODIFIED + 60
+    assert world.run().newest == MODIFIED + 60
+    put(world, "b.pdf", 120)
+    assert world.run("--dry-run").newest == MODIFIED + 120
+
+
+def test_objects_that_are_left_for_another_run_do_not_count(world):
+    put(world, "c.pdf", 60)
+    put(world, "d.pdf", 120)
+    assert world.run("--limit", "1").newest == MODIFIED + 60
+    assert world.run("--only-failed").newest == MODIFIED + 60
+
+
+def test_a_run_without_objects_knows_no_newest_one(world):
+    assert world.run(sources=["s3://bucket/another/"]).newest is None
+
+
+def test_permanent_failures_are_counted_in_the_whole_ledger(world):
+    assert world.run().failed_in_ledger == 0
+    put(world, "bad.pdf", 1)
+    _, report = world.stopped()
+    assert (report.failed, report.failed_in_ledger) == (1, 1)
+    assert world.run(sources=["s3://bucket/another/"]).failed_in_ledger == 1
+    assert world.run("--dry-run").failed_in_ledger is None
+    world.delete("bad.pdf")
+    assert world.run().failed_in_ledger == 0
