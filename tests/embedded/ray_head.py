@@ -51,6 +51,7 @@ class RayHead(Part):
         self._ports = free_ports(11)
         self.gcs_address = f"127.0.0.1:{self._ports[0]}"
         self.dashboard_url = f"http://127.0.0.1:{self._ports[1]}"
+        self.metrics_address = f"127.0.0.1:{self._ports[5]}"
         self.client_address = f"ray://127.0.0.1:{self._ports[8]}"
         inside = folder / "ray"
         self._outside = len(str(inside)) > LONGEST_TEMP_DIR

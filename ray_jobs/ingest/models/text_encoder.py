@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class TextEncoder:
             self._model.half()
         self._prompt = query_prompt(name)
         self._batches = AdaptiveBatches(BATCHES_PER_REPORT * batch_size)
+        self._tokens: Any = 0
+        self._model.register_forward_pre_hook(self._count_tokens)
         self.dimension = dimension
         actual = self._model.get_embedding_dimension()
         if actual != dimension:
@@ -84,6 +86,14 @@ class TextEncoder:
         for _, indices in self._batches.map(forward, len(order)):
             on_done(indices, vectors[indices])
         return vectors
+
+    def _count_tokens(self, model: Any, arguments: tuple[Any, ...]) -> None:
+        self._tokens += arguments[0]["attention_mask"].sum()  # stays on the GPU, which nothing waits for here
+
+    def take_tokens(self) -> int:
+        """The number of tokens that the model has read since the last call, special ones included."""
+        count, self._tokens = int(self._tokens), 0
+        return count
 
     def encode_query(self, question: str) -> np.ndarray:
         """Embed a question, with the model's own query prompt if it has one.

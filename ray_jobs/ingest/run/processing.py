@@ -46,7 +46,7 @@ def process_objects(
     from ingest.stages.stored_vectors import StoredVectorLoader
 
     resources = _resources(pipeline, options, work.count, single_writer, say)
-    counts = ray.remote(ProgressCounts).options(num_cpus=0).remote()
+    counts = ray.remote(ProgressCounts).options(num_cpus=0).remote(pipeline.name, work.count)
     ray.get(counts.get.remote())
     cache_actor = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     cache = VectorCacheClient(cache_actor.remote(pipeline.collections[0].dimension))

@@ -21,7 +21,7 @@ from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
-from ingest.stages.progress import Observe
+from ingest.stages.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -69,10 +69,10 @@ class MilvusDatasink(Datasink[ObjectOutcomes]):
     Args:
         uri: of the Milvus server; its token comes from MILVUS_TOKEN in the workers' environment.
         target: the collections, and the values that are written along with the rows.
-        observe: called after each block with the number of rows written.
+        observe: called after each block with the numbers of rows and objects.
     """
 
-    def __init__(self, uri: str, target: Target, observe: Observe) -> None:
+    def __init__(self, uri: str, target: Target, observe: ProgressReporter) -> None:
         self._uri = uri
         self._target = target
         self._observe = observe
@@ -91,6 +91,7 @@ class MilvusDatasink(Datasink[ObjectOutcomes]):
                 started = time.perf_counter()
                 written = writer.write(list(object_parts(BlockAccessor.for_block(block).to_arrow())))
                 self._observe("write", written.rows_written, time.perf_counter() - started)
+                self._observe.objects(written.ok, written.failed)
                 outcome.add(written)
         return outcome
 

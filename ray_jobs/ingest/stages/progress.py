@@ -8,32 +8,46 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ingest.common.waiting import SECONDS_BETWEEN_LINES
+from ingest.stages.metrics import OUTCOMES, JobMetrics
 
 Observe = Callable[[str, int, float], None]
 """`observe(stage, items, seconds)`: `items` more items went through `stage`, which took one process `seconds`."""
 
 
 class ProgressCounts:
-    """Items and busy seconds by stage, and the time of each stage's first report. Runs as an actor."""
+    """Items and busy seconds by stage, and the time of each stage's first report. Runs as an actor.
 
-    def __init__(self) -> None:
+    The arguments are those of `JobMetrics`.
+    """
+
+    def __init__(self, pipeline: str, total: int) -> None:
         self._created = time.monotonic()
+        self._metrics = JobMetrics(pipeline, total)
+        self._objects = dict.fromkeys(OUTCOMES, 0)
+        self._tokens = 0
         self._stages: dict[str, dict[str, float]] = {}
         self._first: dict[str, float] = {}
 
-    def add(self, stage: str, items: int, seconds: float) -> None:
+    def add(self, stage: str, items: int, seconds: float, tokens: int) -> None:
         """Add to the counts of `stage`."""
         self._first.setdefault(stage, time.monotonic() - self._created)
         entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
         entry["items"] += items
         entry["seconds"] += seconds
+        self._tokens += tokens
+
+    def add_objects(self, ok: int, failed: int) -> None:
+        """Add to the objects that are done."""
+        self._objects["ok"] += ok
+        self._objects["failed"] += failed
 
     def first(self, stage: str) -> float:
         """Seconds from the start until the first report of `stage`; 0 if it never reported."""
         return self._first.get(stage, 0.0)
 
     def get(self) -> dict[str, dict[str, float]]:
-        """`items` and `seconds` by stage."""
+        """`items` and `seconds` by stage. As the driver asks every few seconds, they go to the metrics here."""
+        self._metrics.export(self._stages, self._objects, self._tokens)
         return self._stages
 
 
@@ -43,8 +57,12 @@ class ProgressReporter:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    def __call__(self, stage: str, items: int, seconds: float) -> None:
-        self._actor.add.remote(stage, items, seconds)
+    def __call__(self, stage: str, items: int, seconds: float, tokens: int = 0) -> None:
+        self._actor.add.remote(stage, items, seconds, tokens)
+
+    def objects(self, ok: int, failed: int) -> None:
+        """Count objects that are written or failed."""
+        self._actor.add_objects.remote(ok, failed)
 
 
 STAGE_PHRASES = {

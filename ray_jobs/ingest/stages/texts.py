@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingest.models.text_encoder import OnDone
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
-from ingest.stages.progress import Observe
+from ingest.stages.progress import ProgressReporter
 from ingest.stages.vector_cache import VectorCacheClient
 
 
@@ -24,7 +24,7 @@ class EmbedTexts:
         threads: int,
         batch_size: int,
         device: str,
-        observe: Observe,
+        observe: ProgressReporter,
         cache: VectorCacheClient,
     ) -> None:
         import ray
@@ -58,7 +58,7 @@ class EmbedTexts:
             def observed(indices: Sequence[int], vectors: np.ndarray) -> None:
                 nonlocal last
                 now = time.perf_counter()
-                self._observe("embed", len(indices), now - last)
+                self._observe("embed", len(indices), now - last, self._encoder.take_tokens())
                 last = now
                 done(indices, vectors)
 
