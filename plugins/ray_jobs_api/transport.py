@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -36,6 +37,7 @@ _EXISTS = "already exists"  # job_manager.py, ``submit_job``
 _OTHER_PORTS = {10001: "Ray Client", 6379: "the GCS"}
 #: Seconds by which the header ``Date`` may differ between clocks that agree.
 _CLOCK_ERROR = 5.0
+_TAG = re.compile(r"<[^<>]*>")
 #: In bytes. aiohttp's default of 4 MiB closes the websocket at one long line.
 _MAX_WEBSOCKET_MESSAGE = 64 * 1024**2
 
@@ -91,6 +93,7 @@ class HttpTransport:
             raise RayApiError(
                 f"{self.settings.base_url} (connection '{self.settings.name}') does not answer like Ray's Jobs API.",
                 FailureReason.UNREACHABLE,
+                status=200,
                 transient=True,
             ) from None
 
@@ -162,7 +165,9 @@ class HttpTransport:
             cause = getattr(error.certificate_error, "verify_message", "") or "certificate verify failed"
             detail = f"its TLS certificate is not trusted ({cause}); set ca_file to the authority's PEM file"
         elif isinstance(error, aiohttp.ClientSSLError):
-            detail = f"TLS failed ({error.os_error.strerror}); is it https?"
+            detail = f"TLS failed ({error.os_error.strerror}); does this port speak it?"
+        elif isinstance(error, aiohttp.ClientConnectorDNSError):
+            detail = f"its host name cannot be resolved ({error.os_error.strerror or error.os_error})"
         elif isinstance(error, aiohttp.ClientResponseError):
             detail = "its answer is not HTTP/1.1, so the port may not be the dashboard's"
         elif isinstance(error, TimeoutError):
@@ -174,7 +179,8 @@ class HttpTransport:
             detail += f"; this is the port of {other}, and that of the dashboard is {DEFAULT_PORT} by default"
             transient = False
         return RayApiError(
-            f"Cannot reach Ray at {self.settings.base_url} (connection '{self.settings.name}'): {detail}.",
+            f"Cannot reach Ray at {self.settings.base_url} (connection '{self.settings.name}'): {detail}"
+            + ("" if detail.endswith("?") else "."),
             FailureReason.UNREACHABLE,
             transient=transient,
         )
@@ -182,7 +188,7 @@ class HttpTransport:
     def _refused(self, status: int, text: str) -> RayApiError:
         """The failure of a request that was answered with an HTTP status of 300 or more."""
         where = f"Ray at {self.settings.base_url} (connection '{self.settings.name}')"
-        answer = _last_line(text)
+        answer = _sentence(text)
         if status == 401:
             return RayApiError(f"{where} requires a token (HTTP 401).", FailureReason.AUTHENTICATION, status=status)
         if status == 403:
@@ -242,7 +248,9 @@ def _tls(settings: ClusterSettings) -> ssl.SSLContext | bool:
         ) from None
 
 
-def _last_line(text: str) -> str:
-    """Ray answers with Python tracebacks; their last line is the sentence."""
-    lines = [line.strip() for line in storable_text(text).replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
-    return lines[-1][:500].rstrip(".") if lines else ""
+def _sentence(text: str) -> str:
+    """The sentence of an answer: the last line of Ray's Python tracebacks, the title of a proxy's page."""
+    is_page = text.lstrip().startswith("<")
+    plain = _TAG.sub("", text) if is_page else text
+    lines = [line.strip() for line in storable_text(plain).replace("\\n", "\n").splitlines() if line.strip(" .'\"")]
+    return lines[0 if is_page else -1][:500].rstrip(".") if lines else ""

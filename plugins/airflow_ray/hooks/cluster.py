@@ -50,24 +50,17 @@ class RayHook(BaseHook):
         return RayJobsClient(self.settings())
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the version and for a job that cannot exist, which proves address, TLS and token."""
-        from ray_jobs_api.failures import JobNotFoundError, RayApiError
+        """What the button *Test* shows: Ray's version, or the part of the connection that is at fault and the reason.
 
-        async def ask() -> str:
-            async with self.get_conn() as client:
-                version = await client.version()
-                try:
-                    await client.job("airflow-connection-test")
-                except JobNotFoundError:
-                    return f"Ray {version['ray_version']}, session {version['session_name']}"
-                return f"Ray {version['ray_version']}"
+        Airflow runs it in the API server, under a connection id of its own.
+        """
+        from ray_jobs_api.diagnosis import diagnose
 
         try:
-            return True, asyncio.run(ask())
-        except RayApiError as error:
-            return False, f"{error} {error.reason.advice}"
+            return asyncio.run(diagnose(self.settings()))
         except ValueError as error:
-            return False, str(error)
+            name = f"connection '{self.conn_id}'"
+            return False, str(error).replace(f"The {name}", "The connection").replace(name, "the connection")
 
 
 def stop_from_signal_handler(settings: ClusterSettings, submission_id: str, timeout: float = 4.0) -> str | None:
