@@ -96,6 +96,17 @@ def connection_fits_the_provider(d: Deployment) -> list[str]:
     return found
 
 
+def milvus_connection_is_read_and_has_no_token(d: Deployment) -> list[str]:
+    """Jobs have the token from the environment of the Ray nodes."""
+    from ray_ingest.milvus import DEFAULT_CONN_ID, milvus_server
+
+    fields = json.loads(d.services["airflow-scheduler"]["environment"].get("AIRFLOW_CONN_MILVUS_DEFAULT", "{}"))
+    names = dict.fromkeys(("host", "port", "schema", "login", "password", "extra"))
+    server = milvus_server(cast(Any, SimpleNamespace(**{**names, "conn_id": DEFAULT_CONN_ID, **fields})))
+    found = [] if server.uri == "http://milvus:19530" else [f"read as {server}"]
+    return found + (["it has a token"] if server.token else [])
+
+
 def airflow_settings_exist(d: Deployment) -> list[str]:
     package = importlib.util.find_spec("airflow")  # not imported, because that reads, and may write, a configuration
     assert package is not None and package.origin is not None
@@ -105,12 +116,14 @@ def airflow_settings_exist(d: Deployment) -> list[str]:
         match = re.fullmatch(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)", key)
         if match and match[2].lower() not in sections.get(match[1].lower(), {}).get("options", {}):
             found.append(f"{key}: no such setting")
-        elif not match and not re.fullmatch(r"AIRFLOW_(CONN_RAY_DEFAULT|VAR_INGEST_[A-Z_]+)", key):
+        elif not match and not re.fullmatch(r"AIRFLOW_(CONN_(RAY|MILVUS)_DEFAULT|VAR_INGEST_[A-Z_]+)", key):
             found.append(f"{key}: not a setting, a connection or a variable")
     return found
 
 
 MUTATIONS: list[Mutation] = [
+    (milvus_connection_is_read_and_has_no_token, "compose", '"host": "http://milvus:19530"}', '"host": "milvus:1"}'),
+    (milvus_connection_is_read_and_has_no_token, "compose", '"http://milvus:19530"}', '"milvus", "password": "p"}'),
     (variables_are_documented, "env", "S3_BUCKET=ingest\n", ""),
     (variables_are_documented, "env", "RAY_HEAD_MEMORY=6g", "RAY_HEAD_MEMORY=7g"),
     (variables_are_documented, "compose", "${RAY_GPU_COUNT:-all}", "${RAY_GPU_COUNT}"),

@@ -1,4 +1,4 @@
-"""The metadata of this provider, which Airflow reads through the entry point ``apache_airflow_provider``."""
+"""The metadata of this provider, which the entry point ``apache_airflow_provider`` gives to Airflow."""
 
 from __future__ import annotations
 

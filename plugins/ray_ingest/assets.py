@@ -30,7 +30,7 @@ def collection_asset(collection: str) -> Asset:
         group="milvus",
         extra={
             "description": _DESCRIPTIONS[collection],
-            "server": "the Airflow Variable ingest_milvus_uri",
+            "server": "the Airflow connection milvus_default",
             "partitions": "days such as 2026-01-31; other prefixes by their address",
         },
     )

@@ -25,10 +25,10 @@ for files that came late, were replaced or were deleted.
 * **Start other Dags:** name the outlet asset, with its URI, in their `schedule`. Runs that change no rows start none.
 * **Look inside:** the button *Ray job* of the task; the report is the task's XCom and the `extra` of the asset event.
 
-Site settings are Airflow Variables: `ingest_source_root`, `ingest_milvus_uri`, `ingest_collection_prefix`,
-`ingest_jobs_dir`, {names}. The connection `ray_default` names the cluster. Credentials of the object store and of
-Milvus belong in the environment of the Ray nodes, not here. The pool `ray` bounds how many jobs the cluster gets at a
-time. Give it one slot, because each job plans for the whole cluster: two at once could each hold CPUs for their models
-and leave none to feed them.
+Site settings are Airflow Variables: `ingest_source_root`, `ingest_collection_prefix`, `ingest_jobs_dir`, {names}. The
+connections `ray_default` and `milvus_default` name the cluster and the Milvus server. The jobs' credentials for the
+object store and for Milvus belong in the environment of the Ray nodes, not here. The pool `ray` bounds how many jobs
+the cluster gets at a time. Give it one slot, because each job plans for the whole cluster: two at once could each hold
+CPUs for their models and leave none to feed them.
 `airflow pools set ray 1 "Ray jobs at a time" --include-deferred`
 """

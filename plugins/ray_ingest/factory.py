@@ -92,7 +92,7 @@ def script_task(
         task_id=task_id,
         entrypoint=f"python {script}",
         arguments={
-            "milvus-uri": "{{ required(var.value.get('ingest_milvus_uri', ''), NO_MILVUS) }}",
+            "milvus-uri": "{{ milvus_uri(conn) }}",
             "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
             **arguments,
         },

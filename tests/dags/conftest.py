@@ -47,7 +47,6 @@ QUICK_TO_NOTICE = {
 }
 STAND_IN_SITE = {
     "ingest_source_root": "s3://somewhere",
-    "ingest_milvus_uri": "http://milvus:19530",
     "ingest_jobs_dir": str(JOBS),
 }
 CONSUMERS = ("documents_changed", "documents_by_day")
@@ -62,6 +61,7 @@ class Stage:
     airflow: AirflowStandalone
     ray: RayHead
     gateway: Gateway
+    milvus_uri: str
     replacements: dict[str, AirflowComponent] = field(default_factory=dict)
     begun: dict[str, Any] = field(default_factory=dict)
     held_back: set[str] | None = None
@@ -77,6 +77,8 @@ class Stage:
             "extra": json.dumps({"dashboard_url": self.ray.dashboard_url}),
         }
         self.airflow.api("PATCH", "/connections/ray_default", connection)
+        milvus = {"connection_id": "milvus_default", "conn_type": "milvus", "host": "milvus", "password": "t:secret"}
+        self.airflow.api("PATCH", "/connections/milvus_default", milvus)
         for variable in self.airflow.api("GET", "/variables?limit=100")["variables"]:
             self.airflow.api("DELETE", f"/variables/{variable['key']}")
         for key, value in STAND_IN_SITE.items():
@@ -265,6 +267,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     environment = {
         **QUICK_TO_NOTICE,
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW_CONN_RAY_NOWHERE": json.dumps({"conn_type": "ray", "host": f"http://127.0.0.1:{closed}"}),
         "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
             {"conn_type": "ray", "host": platform.ray.dashboard_url, "password": "wrong-token-of-the-test"}
@@ -279,7 +282,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     stage, failed = None, True
     try:
         with Gateway(platform.ray.dashboard_url) as gateway:
-            stage = Stage(platform.airflow, platform.ray, gateway)
+            stage = Stage(platform.airflow, platform.ray, gateway, platform.milvus.uri)
             with progress:
                 demo.run(platform, models, False, False, progress, {"ingest_jobs_dir": str(REPOSITORY / "ray_jobs")})
             stage.demo_output = output.getvalue()

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowFailException
 
 from embedded.airflow_standalone import FINAL_STATES
@@ -24,6 +25,7 @@ def flags(report: dict[str, Any]) -> dict[str, str]:
     return dict(word.removeprefix("--").partition("=")[::2] for word in report["argv"])
 
 
+CONNECTIONS = {"milvus_default": Connection(conn_id="milvus_default", conn_type="milvus", host="milvus")}
 PIPELINES = {"pdfs": ["documents"], "images": ["images"], "videos": ["video_segments", "video_frames"]}
 
 
@@ -56,13 +58,14 @@ def command_of(
     """The words behind the command of a run of this partition."""
     dag = bag.dags[f"ingest_{pipeline}"]
     assert set(form) <= set(dag.params)
-    known = {"ingest_source_root": "s3://somewhere/", "ingest_milvus_uri": "http://milvus:19530", **variables}
+    known = {"ingest_source_root": "s3://somewhere/", **variables}
     context = {
         **dag.user_defined_macros,
         "params": {name: form.get(name, value) for name, value in dag.params.dump().items()},
         "partition_key": key,
         "dag_run": SimpleNamespace(run_type=run_type, conf=form),
         "var": SimpleNamespace(value=known),
+        "conn": CONNECTIONS,
     }
     task = copy.copy(dag.tasks[0])
     task.render_template_fields(context, dag.get_template_env())
@@ -152,10 +155,11 @@ def test_a_variable_that_is_no_number_of_days_fails_at_once_with_a_sentence(bag:
 def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_runs(bag: Any):
     dag = bag.dags["sweep"]
     assert [task.task_id for task in dag.tasks] == [f"sweep_{pipeline}" for pipeline in PIPELINES]
-    known = {"ingest_source_root": "s3://somewhere", "ingest_milvus_uri": "http://milvus:19530"}
+    known = {"ingest_source_root": "s3://somewhere"}
     params = dag.params.dump() | {"dry_run": True}
     run = SimpleNamespace(conf=None)
-    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": SimpleNamespace(value=known)}
+    variables = SimpleNamespace(value=known)
+    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": variables, "conn": CONNECTIONS}
     for pipeline, task in zip(PIPELINES, dag.tasks, strict=True):
         arguments = task.render_template(task.arguments, context, dag.get_template_env())
         words = shlex.split(command_line(["run"], arguments))[1:]
@@ -219,6 +223,7 @@ def test_a_run_of_videos_takes_its_form(stage: Any, begun: str):
     assert json.loads(found.pop("resources")) == FORM["resources"]
     assert report["pipeline"] == "videos"
     assert found == {"source": FORM["source"], **COMMON, **DEFAULTS["videos"], "language": "en", "dry-run": ""}
+    assert "secret" not in json.dumps(stage.jobs_of(begun)), "the token of the connection to Milvus"
 
 
 def three_days(stage: Any) -> None:

@@ -81,13 +81,15 @@ class Platform:
         self._report(part, "up")
 
     def configure(self, variables: Mapping[str, str]) -> None:
-        """Tell Airflow of this site, where its UI shows it: the connection to Ray, and Variables.
+        """Tell Airflow of this site, where its UI shows it: the connections to Ray and to Milvus, and Variables.
 
         variables: those of `ingest_*` that do not follow from the parts, such as `ingest_embedding_model`.
         """
-        connection = {"connection_id": "ray_default", "conn_type": "ray", "host": self.ray.dashboard_url}
-        self.airflow.api("POST", "/connections", {**connection, "password": self.ray.auth_token})
-        site = {"ingest_source_root": self.source_root, "ingest_milvus_uri": self.milvus.uri, **variables}
+        ray = {"connection_id": "ray_default", "conn_type": "ray", "host": self.ray.dashboard_url}
+        self.airflow.api("POST", "/connections", {**ray, "password": self.ray.auth_token})
+        milvus = {"connection_id": "milvus_default", "conn_type": "milvus", "host": self.milvus.uri}
+        self.airflow.api("POST", "/connections", milvus)
+        site = {"ingest_source_root": self.source_root, **variables}
         for key, value in site.items():
             self.airflow.api("POST", "/variables", {"key": key, "value": value})
 

@@ -1,4 +1,4 @@
-"""Turns the address fields of an Airflow connection into the base URL of a Ray dashboard.
+"""Turns the address fields of an Airflow connection into the base URL of a server, such as a Ray dashboard.
 
 People write addresses in many forms: a whole URL in ``host``, with or without the port in its own field; a host and a
 path; a bare IPv6 address; a URI in ``AIRFLOW_CONN_*``, of which Airflow puts the path into ``schema``.
@@ -7,6 +7,7 @@ path; a bare IPv6 address; a URI in ``AIRFLOW_CONN_*``, of which Airflow puts th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -19,20 +20,32 @@ if TYPE_CHECKING:
 _SCHEMES = ("http", "https")
 
 
-def base_url(connection: Connection, where: str) -> str:
-    """The URL in front of ``/api/...``, without a slash at its end.
+@dataclass(frozen=True)
+class Server:
+    """A kind of server, for the default port and the messages."""
+
+    name: str
+    port: int
+    example: str
+
+
+RAY = Server("the Ray dashboard", DEFAULT_PORT, f"http://ray-head:{DEFAULT_PORT}")
+
+
+def base_url(connection: Connection, where: str, server: Server = RAY) -> str:
+    """The URL in front of the server's own paths, such as ``/api/...``, without a slash at its end.
 
     ``where`` names the connection in messages. Raises ``ValueError`` with one sentence.
     """
     scheme, text, path = _fields(connection)
     if not text:
-        raise ValueError(f"The {where} has no address: set its host, such as http://ray-head:{DEFAULT_PORT}.")
-    parts = _split(text, scheme, where)
+        raise ValueError(f"The {where} has no address: set its host, such as {server.example}.")
+    parts = _split(text, scheme, where, server)
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"Put the token of {where} into its password field, not into the address.")
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise ValueError(
-            f"The address of {where} must be http:// or https:// and point at the Ray dashboard (port {DEFAULT_PORT})"
+            f"The address of {where} must be http:// or https:// and point at {server.name} (port {server.port})"
             + ("; ray:// is the address for Ray Client." if parts.scheme == "ray" else ".")
         )
     if parts.query or parts.fragment:
@@ -41,7 +54,7 @@ def base_url(connection: Connection, where: str) -> str:
         raise ValueError(f"The address of {where} begins with {parts.scheme}://, and its scheme says {scheme}.")
     if parts.port and connection.port and parts.port != connection.port:
         raise ValueError(f"The {where} names two ports: {parts.port} in its host, and {connection.port}.")
-    return _url(parts, connection.port, has_scheme="://" in text, path=path)
+    return _url(parts, connection.port or (None if "://" in text else server.port), path)
 
 
 def _fields(connection: Connection) -> tuple[str, str, str]:
@@ -57,7 +70,7 @@ def _fields(connection: Connection) -> tuple[str, str, str]:
     return scheme, text, ""
 
 
-def _split(text: str, scheme: str, where: str) -> SplitResult:
+def _split(text: str, scheme: str, where: str, server: Server) -> SplitResult:
     """The parts of an address, whose host may be an IPv6 address without brackets."""
     before, separator, rest = text.rpartition("://")
     host, slash, path = rest.partition("/")
@@ -70,7 +83,7 @@ def _split(text: str, scheme: str, where: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise ValueError(
-            f"The address of {where} is malformed: it must be a URL such as http://ray-head:{DEFAULT_PORT}; an IPv6 "
+            f"The address of {where} is malformed: it must be a URL such as {server.example}; an IPv6 "
             "address with a port needs brackets."
         ) from None
     if ":" in (parts.hostname or "") and not host.rpartition("@")[2].startswith("["):
@@ -86,12 +99,10 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def _url(parts: SplitResult, port: int | None, *, has_scheme: bool, path: str) -> str:
-    """The URL with a port: that of the host, or of the field, or, of a bare host name, the dashboard's."""
+def _url(parts: SplitResult, port: int | None, path: str) -> str:
+    """The URL with the port of the host, or else this one, or else the scheme's."""
     host = parts.netloc.rpartition("@")[2].lower()
     if not parts.port:
-        host = host.removesuffix(":")
-        if port or not has_scheme:
-            host = f"{host}:{port or DEFAULT_PORT}"
+        host = host.removesuffix(":") + (f":{port}" if port else "")
     path = "/".join(piece.strip("/") for piece in (parts.path, path) if piece.strip("/"))
     return f"{parts.scheme}://{host}/{path}" if path else f"{parts.scheme}://{host}"

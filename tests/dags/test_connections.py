@@ -1,0 +1,32 @@
+"""The button *Test* of the connections' forms: Airflow's API server asks a real Ray head and a real Milvus Lite."""
+
+from typing import Any
+
+import pytest
+
+
+def asked(stage: Any, conn_type: str, host: str, password: str = "") -> tuple[bool, str]:
+    body = {"connection_id": "of_a_form", "conn_type": conn_type, "host": host, "password": password}
+    answer = stage.airflow.api("POST", "/connections/test", body)
+    return answer["status"], answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("token", "good", "begins"),
+    [("the-right-token-of-the-test", True, "Ray 2."), ("another-token-of-the-test", False, "Token: Ray at ")],
+)
+def test_ray_is_asked_with_the_token_of_the_form(stage: Any, token: str, good: bool, begins: str):
+    status, message = asked(stage, "ray", stage.ray.dashboard_url, token)
+    assert status is good
+    assert message.startswith(begins), message
+    assert token not in message
+
+
+def test_milvus_is_asked(stage: Any):
+    status, message = asked(stage, "milvus", stage.milvus_uri)
+    assert (status, "speaks gRPC only, as Milvus Lite does" in message) == (True, True), message
+
+
+def test_an_address_that_is_malformed_is_one_sentence(stage: Any):
+    sentence = "Put the token of the connection into its password field, not into the address."
+    assert asked(stage, "milvus", "http://root:pw@milvus:19530") == (False, sentence)
