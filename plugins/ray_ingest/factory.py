@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
 from ray_ingest.announcements import announce, before_attempt
+from ray_ingest.approvals import approval_task, approvals_are_on, approved_flags
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
@@ -42,16 +43,25 @@ def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def daily_task(pipeline: str, dag_file: str) -> RayOperator:
     """The task of a pipeline's daily Dag. It ingests the partition's prefix, or the form's ``source``."""
-    outlets = [collection_asset(name) for name in COLLECTIONS[pipeline]]
-    flags = daily_flags(pipeline)
-    return script_task("ingest", f"ingest_{pipeline}.py", flags, dag_file, outlets, warn_without_cleaner)
+    return _ingest_task("ingest", pipeline, daily_flags(pipeline), dag_file, warn_without_cleaner)
 
 
 def sweep_task(pipeline: str, dag_file: str) -> RayOperator:
     """A task that ingests everything of a pipeline, if the form's ``pipelines`` have it."""
-    outlets = [collection_asset(name) for name in COLLECTIONS[pipeline]]
-    script, flags = f"ingest_{pipeline}.py", sweep_flags(pipeline)
-    return script_task(f"sweep_{pipeline}", script, flags, dag_file, outlets, skip_unless(pipeline))
+    return _ingest_task(f"sweep_{pipeline}", pipeline, sweep_flags(pipeline), dag_file, skip_unless(pipeline))
+
+
+def _ingest_task(
+    task_id: str, pipeline: str, flags: Mapping[str, Any], dag_file: str, pre_execute: Callable[[Any], None]
+) -> RayOperator:
+    """A task that ingests; where people decide, two more follow it: one asks, and one does what is approved."""
+    script, outlets = f"ingest_{pipeline}.py", [collection_asset(name) for name in COLLECTIONS[pipeline]]
+    if not approvals_are_on():
+        return script_task(task_id, script, flags, dag_file, outlets, pre_execute)
+    task = script_task(task_id, script, {**flags, "ask-first": True}, dag_file, outlets, pre_execute)
+    approved = script_task(f"{task_id}_approved", script, {**flags, **approved_flags(task_id)}, dag_file, outlets)
+    task >> approval_task(task_id, pipeline) >> approved
+    return task
 
 
 def skip_unless(pipeline: str) -> Callable[[Any], None]:

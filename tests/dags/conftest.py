@@ -260,6 +260,11 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     every_minute = source.replace('"0 0 * * *"', '"* * * * *"').replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')
     assert every_minute.count("ingest_often") == 1 and "* * * * *" in every_minute
     (dags / "ingest_often.py").write_text(every_minute)
+    # Only here do people decide: the Variable is for all Dags.
+    asking = source.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_asking"').replace(
+        "from datetime", 'import os\n\nos.environ["AIRFLOW_VAR_INGEST_APPROVALS"] = "on"\n\nfrom datetime', 1
+    )
+    (dags / "ingest_asking.py").write_text(asking)
     (closed,) = free_ports(1)
     platform = Platform(folder, dags, REPOSITORY / "plugins", demo.BUCKET)
     platform.ray = RayHead(

@@ -1,7 +1,8 @@
 """Stands in for the real job scripts where a test is about a Dag: reports the arguments that the script was given.
 
 One row of the first source changes. In a folder `unchanged`, none does. A source like `s3://bucket/fails-once/4/a/file`
-ends with exit code 4 while that file is missing, and makes it; then nothing changes, as the rows are there.
+ends with exit code 4 while that file is missing, and makes it; then nothing changes, as the rows are there. A folder
+`asks` leaves removals to an approval, with --ask-first.
 """
 
 import json
@@ -28,6 +29,9 @@ def report() -> None:
         "listed": 1,
         "rows_written": changed,
         "rows_deleted": 0,
+        "awaiting": {},
         "by_source": {source: {"changed": changed if source == sources[0] else 0} for source in sources},
     }
+    if "/asks/" in sources[0] and "--ask-first" in sys.argv:
+        found |= {"awaiting": {"removals": "75 of 100 objects are missing"}, "needed_deleted_fraction": 0.75}
     print("REPORT " + json.dumps(found))

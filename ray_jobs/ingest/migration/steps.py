@@ -68,6 +68,7 @@ def switch_if_complete(
     prepare: Callable[[], None],
     hold_lease: HoldLease,
     say: Callable[[str], None],
+    ask_first: bool,
 ) -> Disagreements:
     """Switch searches to this run's collections if these hold everything that is in the ledger.
 
@@ -76,6 +77,7 @@ def switch_if_complete(
         listed_all: whether the run has processed every object under them.
         deletions: the limit on the objects that the switch may remove because they left the store.
         prepare: creates and loads the run's collections.
+        ask_first: whether the switch is left to another run.
 
     Returns:
         The objects for which the old and the new collections do not agree.
@@ -89,6 +91,8 @@ def switch_if_complete(
             )
         elif deletions.withheld(found.under):
             say(f"{' and '.join(names.public)} is not switched to {names}, because too many objects are missing")
+        elif ask_first:
+            say(f"{' and '.join(names.public)} is not switched to {names} by this run, because of --ask-first")
         elif is_staged(client, names, migrate=True):
             prepare()
             switch(client, names)

@@ -123,6 +123,13 @@ RUN_FLAGS = (
         rare=True,
     ),
     Flag(
+        "ask-first",
+        "Leave to a run without this flag what a person should decide, and report it under awaiting: removals above "
+        "--max-deleted-fraction, which then do not end the run with exit code 3, and with --migrate the switch.",
+        SWITCH,
+        default=False,
+    ),
+    Flag(
         "limit",
         "Process at most N objects; 0 means all.",
         COUNT_OR_ZERO,
@@ -214,6 +221,7 @@ class RunOptions:
     full_refresh: bool
     keep_missing: bool
     migrate: bool
+    ask_first: bool
     only_failed: str | None
     max_failed_fraction: float
     deletions: DeletionLimit
@@ -270,6 +278,7 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         full_refresh=arguments.full_refresh,
         keep_missing=arguments.keep_missing,
         migrate=arguments.migrate,
+        ask_first=arguments.ask_first,
         only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
         deletions=DeletionLimit(arguments.max_deleted_fraction),

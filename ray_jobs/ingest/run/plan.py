@@ -5,6 +5,7 @@ The sources are compared one after the other, in the given order. No object is u
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -136,6 +137,12 @@ class Planner:
             "allows, so none of them was removed; check that the source is whole (its mount, bucket and lifecycle "
             "rules), or allow it with --max-deleted-fraction 1"
         )
+
+    @property
+    def needed_fraction(self) -> float:
+        """The fraction that allows the removal of the withheld objects and, to a millionth, of no more."""
+        fractions = (missing / known for missing, known in self._withheld.values())
+        return max((math.ceil(fraction * 1e6) / 1e6 for fraction in fractions), default=0.0)
 
     def _say_plan(self, ignored: Ignored, work: WorkList, only_failed: OnlyFailed | None) -> None:
         report = self._report

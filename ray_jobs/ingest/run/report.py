@@ -46,6 +46,8 @@ class Report(Counts):
         stages: for each stage `seconds` (the sum over its processes) and `items` (objects or rows).
         collection: the collections of the rows, which searches reach through aliases.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
+        awaiting: with --ask-first, a sentence for each step that a person should decide: `removals`, `switch`.
+        needed_deleted_fraction: the --max-deleted-fraction that allows the removals; 0 if none are awaiting.
         failed_before: unchanged objects that failed permanently in an earlier run.
         kept: objects that are missing in the store, and whose rows are kept: on request, or because they are too many.
         ignored: objects in the store whose names do not belong to the pipeline, and folder markers.
@@ -74,6 +76,8 @@ class Report(Counts):
     dry_run: bool = False
     collection: str = ""
     unmigrated: int = 0
+    awaiting: dict[str, str] = field(default_factory=dict)
+    needed_deleted_fraction: float = 0.0
     failed_before: int = 0
     empty: int = 0
     newest: float | None = None
@@ -133,6 +137,7 @@ class Report(Counts):
         if self.stages:
             parts = [self._stage(name, **stage) for name, stage in self.stages.items()]
             lines.append(f"  stages   {', '.join(parts)}")
+        lines += [f"  awaiting {sentence}" for sentence in self.awaiting.values()]
         for group in self.failure_counts[:SHOWN_REASONS]:
             example = f"{printable(group['example']['source'])}: {group['example']['message']}"
             lines.append(f"  failed   {group['count']} x {group['error_type']} in {group['stage']}, e.g. {example}")

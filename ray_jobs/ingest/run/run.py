@@ -19,7 +19,7 @@ from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
 from ingest.ledger.writer import ObjectWriter
-from ingest.migration.generations import Names, is_staged, is_switch_interrupted, publish
+from ingest.migration.generations import Names, is_staged, is_switch_interrupted, model_of, publish
 from ingest.migration.steps import prepare_ledger_and_migration, switch_if_complete
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.milvus.expressions import prefix_filter
@@ -79,8 +79,14 @@ class Run:
                 self._update_under_lease()
                 self._report.failed_in_ledger = count_failed(self._client, self._ledger(), self._pipeline.name)
         self._report.seconds = round(time.monotonic() - self._started, 3)
-        problems = [sentence for sentence in (self._planner.withheld, self._too_many_failed()) if sentence]
-        if problems and not self._options.dry_run:
+        if self._options.dry_run:
+            return self._report
+        withheld = self._planner.withheld
+        if withheld and self._options.ask_first:
+            self._report.awaiting["removals"] = withheld
+            self._report.needed_deleted_fraction = self._planner.needed_fraction
+            withheld = ""
+        if problems := [sentence for sentence in (withheld, self._too_many_failed()) if sentence]:
             raise TooManyFailedError("; and ".join(problems), self._report)
         return self._report
 
@@ -94,9 +100,15 @@ class Run:
             processed_all = self._options.processes_all and not self._planner.withheld
             found = switch_if_complete(
                 self._client, self._names, self._options.sources, processed_all, self._options.deletions,
-                self._prepare, self._lease_of, self._say,
+                self._prepare, self._lease_of, self._say, self._options.ask_first,
             )  # fmt: skip
             self._report.unmigrated = found.count
+            if self._options.ask_first and not found.count:
+                searched = model_of(self._client, self._names.public[0])
+                self._report.awaiting["switch"] = (
+                    f"{self._names} holds everything that the ledger knows, so searches can be switched to it, "
+                    f"from the model {searched} to {self._pipeline.model}"
+                )
             if processed_all:
                 self._planner.withhold(found.under)
 

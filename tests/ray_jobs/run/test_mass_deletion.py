@@ -108,3 +108,34 @@ def test_too_many_failed_and_too_many_missing_objects_make_one_sentence(world):
     world.keep_listed(1)
     sentence, _ = world.stopped()
     assert "allow it with --max-deleted-fraction 1; and 1 of 1 objects failed (1 of them in earlier runs)" in sentence
+
+
+def test_a_run_that_asks_first_reports_the_removals_and_the_limit_that_allows_them_and_no_more(world):
+    world.keep_listed(4)
+    report = world.run("--ask-first")
+    assert (report.kept, report.deleted) == (16, 0)
+    assert report.awaiting["removals"].startswith(f"16 of the 20 objects that the ledger knows under {SOURCE}")
+    assert report.needed_deleted_fraction == 0.8
+    approved = ("--max-deleted-fraction", str(report.needed_deleted_fraction))
+    world.delete(NAMES[3])
+    world.stopped(*approved)
+    assert world.rows() == NAMES
+    world.stub.put(f"day/{NAMES[3]}", NAMES[3].encode())
+    world.run(*approved)
+    assert world.rows() == NAMES[:4]
+
+
+def test_a_run_that_asks_first_and_may_remove_what_is_missing_has_nothing_to_ask(world):
+    world.keep_listed(15)
+    report = world.run("--ask-first")
+    assert (report.deleted, report.awaiting, report.needed_deleted_fraction) == (5, {}, 0)
+
+
+def test_a_migration_that_asks_first_leaves_the_switch_to_the_next_run(world, monkeypatch):
+    world.process_without_ray(monkeypatch)
+    report = world.run("--migrate", "--ask-first", model="another")
+    assert (report.changed + report.added, report.unmigrated) == (20, 0)
+    assert alias_target(world.client, world.names.public[0]) == world.names.rows[0]
+    assert "from the model m to another" in report.awaiting["switch"]
+    assert world.run("--migrate", model="another").awaiting == {}
+    assert alias_target(world.client, world.names.public[0]) != world.names.rows[0]

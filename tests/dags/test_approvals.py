@@ -1,0 +1,97 @@
+"""People decide about removals above the limit, where the Variable ``ingest_approvals`` is on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from embedded.processes import poll
+from ray_ingest.approvals import approvals_are_on
+
+DAGS = Path(__file__).parents[2] / "dags"
+RUN, ASK, APPROVED = "ingest", "approve_ingest", "ingest_approved"
+
+
+@pytest.fixture
+def asking_bag(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AIRFLOW_VAR_INGEST_APPROVALS", "on")
+    found = DagBag(str(DAGS))
+    assert found.import_errors == {}
+    return found
+
+
+def test_nobody_is_asked_by_default(bag: Any):
+    assert [task.task_id for dag_id in ("ingest_pdfs", "sweep") for task in bag.dags[dag_id].tasks] == [
+        "ingest", "sweep_pdfs", "sweep_images", "sweep_videos",
+    ]  # fmt: skip
+    assert "ask-first" not in bag.dags["ingest_pdfs"].tasks[0].arguments
+
+
+@pytest.mark.parametrize(
+    ("value", "on"), [("true", True), (" On ", True), ("1", True), ("false", False), ("0", False), ("", False)]
+)
+def test_the_variable_is_read_as_people_write_it(monkeypatch: pytest.MonkeyPatch, value: str, on: bool):
+    monkeypatch.setenv("AIRFLOW_VAR_INGEST_APPROVALS", value)
+    assert approvals_are_on() is on
+
+
+@pytest.mark.parametrize(("dag_id", "run"), [("ingest_videos", "ingest"), ("sweep", "sweep_videos")])
+def test_a_question_and_a_second_run_follow_each_run(asking_bag: Any, dag_id: str, run: str):
+    dag = asking_bag.dags[dag_id]
+    first, ask, second = (dag.get_task(task_id) for task_id in (run, f"approve_{run}", f"{run}_approved"))
+    assert first.downstream_task_ids == {ask.task_id} and ask.downstream_task_ids == {second.task_id}
+    assert first.arguments["ask-first"] is True
+    assert second.outlets == first.outlets
+    differing = {flag for flag in first.arguments if first.arguments[flag] != second.arguments[flag]}
+    assert differing <= {"ask-first", "full-refresh", "max-deleted-fraction"}
+    assert not second.arguments["ask-first"]
+
+
+def begins(source: str) -> pytest.MarkDecorator:
+    return pytest.mark.begins(lambda stage: stage.trigger("ingest_asking", {"source": source}))
+
+
+def answer(stage: Any, run_id: str, option: str) -> dict[str, Any]:
+    """Answer the question of a run as a person does in the Airflow UI; returns the question."""
+    path = f"/dags/ingest_asking/dagRuns/{run_id}/taskInstances/{ASK}/-1/hitlDetails"
+
+    def asked() -> bool:
+        tasks = stage.airflow.task_instances("ingest_asking", run_id)
+        return any(task["task_id"] == ASK and task["state"] == "awaiting_input" for task in tasks)
+
+    poll(asked, 180, f"nobody is asked about {run_id}", interval=0.5)
+    question: dict[str, Any] = stage.airflow.api("GET", path)
+    stage.airflow.api("PATCH", path, {"chosen_options": [option]})
+    return question
+
+
+def states(stage: Any, run_id: str) -> dict[str, str]:
+    return {task["task_id"]: task["state"] for task in stage.airflow.task_instances("ingest_asking", run_id)}
+
+
+@begins("s3://bucket/asks/")
+def test_what_a_person_approves_is_done_by_a_second_run_and_no_more(stage: Any, begun: str):
+    question = answer(stage, begun, "Approve")
+    assert question["subject"] == "Ingest of pdfs: removals"
+    assert "75 of 100 objects are missing." in question["body"]
+    assert stage.airflow.wait_run("ingest_asking", begun)["state"] == "success"
+    first, second = (stage.airflow.xcom("ingest_asking", begun, task)["argv"] for task in (RUN, APPROVED))
+    assert "--ask-first" in first
+    assert "--ask-first" not in second
+    assert "--max-deleted-fraction=0.75" in second
+
+
+@pytest.mark.nightly
+@begins("s3://bucket/asks/")
+def test_what_a_person_rejects_is_not_done_and_fails_the_run(stage: Any, begun: str):
+    answer(stage, begun, "Reject")
+    assert stage.airflow.wait_run("ingest_asking", begun)["state"] == "failed"
+    assert states(stage, begun) == {RUN: "success", ASK: "failed", APPROVED: "upstream_failed"}
+
+
+@pytest.mark.nightly
+@begins("s3://bucket/nothing/to/decide/")
+def test_nobody_is_asked_where_there_is_nothing_to_decide(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_asking", begun)["state"] == "success"
+    assert states(stage, begun) == {RUN: "success", ASK: "skipped", APPROVED: "skipped"}
