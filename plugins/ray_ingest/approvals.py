@@ -15,16 +15,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 if TYPE_CHECKING:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-APPROVALS = "ingest_approvals"
-"""The Variable. Airflow reads it with the Dag file, because it decides which tasks the Dag has."""
-
 ANSWER_WITHIN = timedelta(days=1)
 """A question without an answer fails its run then, so that runs that wait do not hold up the schedule for ever."""
 
 
 def approvals_are_on() -> bool:
-    """Whether the site lets people decide."""
-    return str(Variable.get(APPROVALS, default="")).strip().lower() in ("true", "on", "yes", "1")
+    """Whether the site lets people decide. Airflow asks with the Dag file, because it decides which tasks there are."""
+    return str(Variable.get("ingest_approvals", default="")).strip().lower() in ("true", "on", "yes", "1")
 
 
 def approval_task(run_task_id: str, pipeline: str) -> ApprovalOperator:
