@@ -24,7 +24,7 @@ from ray_ingest.templates import daily_flags, sweep_flags
 
 
 class ScriptOperator(RayOperator):
-    """A ``RayOperator`` that gives its flag ``source`` once for each line of its text.
+    """A ``RayOperator`` that gives its flag ``source`` once for each line, and drops empty environment variables.
 
     A template renders to one text, and the number of a run's sources is known only then.
     """
@@ -33,6 +33,8 @@ class ScriptOperator(RayOperator):
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
         super().render_template_fields(context, jinja_env)
         self.arguments = with_sources(self.arguments or {})
+        variables = (self.runtime_env or {}).get("env_vars", {})
+        self.runtime_env = {"env_vars": {name: value for name, value in variables.items() if value}}
 
 
 def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,11 +104,13 @@ def script_task(
         task_id=task_id,
         entrypoint=f"python {script}",
         arguments={
-            "milvus-uri": "{{ milvus_uri(conn) }}",
+            "milvus-uri": "{{ milvus(conn).uri }}",
             "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
             **arguments,
         },
         working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(jobs)!r}) }}}}",
+        # The name of a secret, which the job's processes resolve; empty for the usual one.
+        runtime_env={"env_vars": {"MILVUS_TOKEN_VARIABLE": "{{ milvus(conn).token_variable }}"}},
         exit_codes=EXIT_CODES,
         pool="ray",
         retries=3,

@@ -1,13 +1,15 @@
 """The connection type ``milvus``: the address of the server that the jobs write to, and the Test button.
 
 The jobs get the address and the database as a flag. They never get the token: it is in the environment of the Ray
-nodes, and the one of the connection is for Airflow's own requests, which are those of the Test button.
+nodes, under a name that the connection may give. The connection's own token is for Airflow's requests, which are those
+of the Test button.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ray.hooks.address import Server, base_url
 
@@ -43,11 +45,13 @@ class MilvusServer:
     :param address: such as ``http://milvus:19530``.
     :param database: empty for the server's default.
     :param token: ``user:password`` or an API key; empty for a server without authorization.
+    :param token_variable: name of the environment variable of the Ray nodes with the token; empty for MILVUS_TOKEN.
     """
 
     address: str
     database: str = ""
     token: str = field(default="", repr=False)
+    token_variable: str = ""
 
     @property
     def uri(self) -> str:
@@ -63,7 +67,8 @@ def milvus_server(connection: Connection) -> MilvusServer:
     where = f"connection '{connection.conn_id}'"
     url = urlsplit(base_url(connection, where, SERVER))
     try:
-        database = str(json.loads(connection.extra or "{}").get("database") or "").strip()
+        extra = json.loads(connection.extra or "{}")
+        database, variable = (str(extra.get(key) or "").strip() for key in ("database", "token_variable"))
     except (ValueError, AttributeError):
         raise ValueError(f"The extra field of {where} must be a JSON object.") from None
     in_path = url.path.strip("/")
@@ -72,21 +77,32 @@ def milvus_server(connection: Connection) -> MilvusServer:
     database = database or in_path
     if database and not _DATABASE.fullmatch(database):
         raise ValueError(f"The database of {where} must consist of letters, digits and underscores: {database!r}.")
+    if variable and not variable.isidentifier():  # such as the token itself
+        raise ValueError(f"The field 'token_variable' of {where} must be the name of an environment variable.")
     # Like pymilvus, which takes the scheme's port for https only.
     port = f":{SERVER.port}" if url.scheme == "http" and not url.port else ""
     password = (connection.password or "").strip()
     token = f"{connection.login}:{password}" if connection.login and password else password
-    return MilvusServer(f"{url.scheme}://{url.netloc}{port}", database, token)
+    return MilvusServer(f"{url.scheme}://{url.netloc}{port}", database, token, variable)
 
 
-def milvus_uri(connections: Any) -> str:
-    """The value of ``--milvus-uri`` by the connection DEFAULT_CONN_ID, for templates: ``{{ milvus_uri(conn) }}``."""
+def milvus(connections: Any) -> MilvusServer:
+    """The server of the connection DEFAULT_CONN_ID, for templates: ``{{ milvus(conn).uri }}``.
+
+    A malformed connection fails the task permanently. A missing one does not, since Airflow reports it as missing also
+    while its secrets backend is away.
+    """
+    log = logging.getLogger("airflow.task")
     connection = connections.get(DEFAULT_CONN_ID, None)
-    if connection is None:  # also while Airflow's secrets backend is away: the task may be retried
-        raise AirflowException(
-            f"Make the connection {DEFAULT_CONN_ID} of type milvus, with a host such as {SERVER.example}."
-        )
-    return milvus_server(connection).uri
+    if connection is None:
+        sentence = f"Make the connection {DEFAULT_CONN_ID} of type milvus, with a host such as {SERVER.example}."
+        log.error("%s", sentence)
+        raise AirflowException(sentence)
+    try:
+        return milvus_server(connection)
+    except ValueError as error:
+        log.error("%s", error)
+        raise AirflowFailException(str(error)) from None
 
 
 class MilvusHook(BaseHook):

@@ -19,6 +19,11 @@ _MILVUS: dict[str, Any] = {
             "schema": {"type": ["string", "null"]},
             "description": "Empty: the server's default database.",
         },
+        "token_variable": {
+            "label": "Name of the jobs' token",
+            "schema": {"type": ["string", "null"]},
+            "description": "The environment variable of the Ray nodes with the token. Empty: MILVUS_TOKEN.",
+        },
     },
     "ui-field-behaviour": {
         "hidden-fields": ["login", "extra"],

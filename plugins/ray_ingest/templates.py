@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from ray_ingest.milvus import milvus_uri
+from ray_ingest.milvus import milvus
 from ray_ingest.settings import (
     LOOKBACK_DAYS,
     MAX_LOOKBACK_DAYS,
@@ -95,7 +95,7 @@ MACROS = {
     "required": required,
     "day_prefixes": day_prefixes,
     "lookback_days": lookback_days,
-    "milvus_uri": milvus_uri,
+    "milvus": milvus,
     "NO_PARTITION": (
         "This run has no partition and no source: give a partition key such as 2026-01-31, "
         "or the param 'source' with a prefix such as s3://bucket/any/prefix/."

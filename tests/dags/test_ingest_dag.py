@@ -56,6 +56,20 @@ def command_of(
     bag: Any, pipeline: str, form: dict[str, Any], run_type: str, key: str = "2026-01-31", **variables: str
 ) -> list[str]:
     """The words behind the command of a run of this partition."""
+    task = rendered_task(bag, pipeline, form, run_type, CONNECTIONS, key, **variables)
+    return shlex.split(command_line(["run"], task.arguments))[1:]
+
+
+def rendered_task(
+    bag: Any,
+    pipeline: str,
+    form: dict[str, Any],
+    run_type: str,
+    connections: dict[str, Connection],
+    key: str = "2026-01-31",
+    **variables: str,
+) -> Any:
+    """The task of a run of this partition, as it executes."""
     dag = bag.dags[f"ingest_{pipeline}"]
     assert set(form) <= set(dag.params)
     known = {"ingest_source_root": "s3://somewhere/", **variables}
@@ -65,11 +79,11 @@ def command_of(
         "partition_key": key,
         "dag_run": SimpleNamespace(run_type=run_type, conf=form),
         "var": SimpleNamespace(value=known),
-        "conn": CONNECTIONS,
+        "conn": connections,
     }
     task = copy.copy(dag.tasks[0])
     task.render_template_fields(context, dag.get_template_env())
-    return shlex.split(command_line(["run"], task.arguments))[1:]
+    return task
 
 
 COMMON = {"milvus-uri": "http://milvus:19530"}
@@ -101,6 +115,17 @@ def test_an_empty_form_gives_the_days_prefix_and_the_defaults(bag: Any, pipeline
 def test_a_form_that_is_sent_as_it_is_is_an_empty_one(bag: Any, pipeline: str):
     """The Airflow UI sends every field."""
     assert rendered(bag, pipeline, bag.dags[f"ingest_{pipeline}"].params.dump()) == rendered(bag, pipeline, {})
+
+
+@pytest.mark.parametrize(
+    ("extra", "variables"),
+    [("{}", {}), ('{"token_variable": "TEAM_A"}', {"MILVUS_TOKEN_VARIABLE": "TEAM_A"})],
+)
+def test_the_job_gets_the_name_of_its_token_and_never_a_token(bag: Any, extra: str, variables: dict[str, str]):
+    server = Connection(conn_id="milvus_default", conn_type="milvus", host="milvus", password="the:token", extra=extra)
+    task = rendered_task(bag, "pdfs", {}, "manual", {"milvus_default": server})
+    assert task.runtime_env == {"env_vars": variables}
+    assert "the:token" not in json.dumps([task.arguments, task.runtime_env, task.entrypoint])
 
 
 def sources(*arguments: Any, **options: str) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from embedded.gateway import Gateway
 from embedded.ports import free_ports
-from ray_ingest.milvus import MilvusHook, milvus_server, milvus_uri
+from ray_ingest.milvus import MilvusHook, milvus, milvus_server
 from ray_ingest.provider_info import get_provider_info
 
 
@@ -36,7 +36,7 @@ def connection(**fields: Any) -> Connection:
     ],
 )
 def test_the_jobs_get_the_address_and_the_database(fields, uri):
-    assert milvus_uri({"milvus_default": connection(password="root:secret", **fields)}) == uri
+    assert milvus({"milvus_default": connection(password="root:secret", **fields)}).uri == uri
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_the_jobs_get_the_address_and_the_database(fields, uri):
         ({"host": "http://milvus/a", "extra": {"database": "b"}}, "two databases: a in its address, and b"),
         ({"host": "http://milvus/a/b"}, "must consist of letters, digits and underscores: 'a/b'"),
         ({"host": "milvus", "extra": "[]"}, "must be a JSON object"),
+        ({"host": "milvus", "extra": {"token_variable": "root:pw"}}, "must be the name of an environment variable"),
         ({"host": "milvus", "schema": "grpc"}, "must be http:// or https:// and point at the Milvus server"),
     ],
 )
@@ -58,7 +59,12 @@ def test_wrong_fields_are_named(fields, sentence):
 
 def test_without_the_connection_a_task_says_so_and_may_be_retried():
     with pytest.raises(AirflowException, match="Make the connection milvus_default of type milvus"):
-        milvus_uri({})
+        milvus({})
+
+
+def test_a_malformed_connection_fails_a_task_permanently():
+    with pytest.raises(AirflowFailException, match="The connection 'milvus_default' has no address"):
+        milvus({"milvus_default": connection()})
 
 
 def test_the_token_does_not_show():

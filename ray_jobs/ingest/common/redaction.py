@@ -17,10 +17,13 @@ from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 
+TOKEN_NAME_VARIABLE = "MILVUS_TOKEN_VARIABLE"
+"""The environment variable with the name of the one that holds the token of Milvus, for clusters with several."""
+
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|PASSWD|CREDENTIAL|TOKEN(?!IZ)|(API|PRIVATE|ACCESS|ACCOUNT)_?KEY(?!_ID)", re.I
 )
-_NO_SECRET_NAME = re.compile(r"(_FILE|_PATH|_DIR|_URI|_URL|_MODE)$", re.I)
+_NO_SECRET_NAME = re.compile(r"(_FILE|_PATH|_DIR|_URI|_URL|_MODE|_VARIABLE)$", re.I)
 _SHORTEST = 6
 """Minimum length of a secret value in characters: a shorter one would hide common words, and is no secret."""
 
@@ -70,8 +73,9 @@ def _forms(secret: str) -> frozenset[str]:
 def secrets() -> list[str]:
     """All secret values of this process and their forms, the longest first."""
     found = set(_hidden)
+    named = os.environ.get(TOKEN_NAME_VARIABLE)
     for name, value in os.environ.items():
-        if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
+        if name == named or (_SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name)):
             # MILVUS_TOKEN is `user:password`, and a server may quote only the password.
             halves = {half for half in value.split(":") if len(half) > len("Milvus")}
             found |= {part for part in (value, *halves) if len(part) >= _SHORTEST}

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
-from ingest.common.redaction import hide_credentials
+from ingest.common.redaction import TOKEN_NAME_VARIABLE, hide_credentials
 from ingest.common.text import one_line
 from ingest.milvus.expressions import literal
 from ingest.milvus.proxy import is_loopback, proxy_variable
@@ -100,8 +100,13 @@ GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_withou
 after a few pings within 5 minutes, and a call in progress fails. Each call's timeout detects a dead server anyway."""
 
 
+def token_variable() -> str:
+    """The name of the environment variable that holds the token: that in TOKEN_NAME_VARIABLE, or MILVUS_TOKEN."""
+    return variable(TOKEN_NAME_VARIABLE) or "MILVUS_TOKEN"
+
+
 def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
-    """A client for the server at `uri`; the token comes from MILVUS_TOKEN.
+    """A client for the server at `uri`; the token comes from the environment (`token_variable`).
 
     Args:
         retry_seconds: how long to retry while the server does not answer. A person who mistyped a URI wants no retries;
@@ -111,7 +116,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         ConfigurationError: the URI does not name a server, or the server refuses the token or has no such database.
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
-    token = variable("MILVUS_TOKEN")
+    token = variable(token_variable())
     hide_credentials(uri)
     shown = without_credentials(uri)
     # On import, pymilvus connects to the server that this variable names, and fails if it names none.
@@ -163,7 +168,7 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
         server, text = f"Milvus at {without_credentials(uri)}", one_line(getattr(error, "message", None) or error)
         if _REFUSED.search(text):
             raise ConfigurationError(
-                f"{server} refuses the credentials ({text}); check MILVUS_TOKEN on the Ray nodes"
+                f"{server} refuses the credentials ({text}); check {token_variable()} on the Ray nodes"
             ) from None
         if _NO_DATABASE.search(text):
             raise ConfigurationError(f"{server} does not have this database ({text}); check --milvus-uri") from None
@@ -177,7 +182,8 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
                 "limit, or run fewer jobs at a time"
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
-            wrong = "; a wrong MILVUS_TOKEN can look the same" if os.environ.get("MILVUS_TOKEN") else ""
+            name = token_variable()
+            wrong = f"; a wrong {name} can look the same" if os.environ.get(name) else ""
             proxy = proxy_variable(urlsplit(uri).hostname or "") if uri.startswith(("http", "tcp")) else ""
             through = f", or add its host to no_proxy if it is not behind the proxy of {proxy}" if proxy else ""
             raise UnreachableError(

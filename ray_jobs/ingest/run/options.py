@@ -37,7 +37,8 @@ _RUN_ID = ValueType(_run_id, {"type": "string"})
 MILVUS_FLAGS = (
     Flag(
         "milvus-uri",
-        "The Milvus server, such as http://host:19530. Its token comes from MILVUS_TOKEN.",
+        "The Milvus server, such as http://host:19530. Its token comes from MILVUS_TOKEN, or from the environment "
+        "variable that MILVUS_TOKEN_VARIABLE names.",
         metavar="URI",
         required=True,
     ),

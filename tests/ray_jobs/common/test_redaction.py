@@ -57,6 +57,12 @@ def test_values_that_are_no_secrets_are_shown(monkeypatch, name, value):
     assert redact(f"value {value}") == f"value {value}"
 
 
+def test_the_token_in_a_variable_of_another_name_is_hidden_and_the_name_is_not(monkeypatch):
+    monkeypatch.setenv("TEAM_A", "the-password-of-a")
+    monkeypatch.setenv("MILVUS_TOKEN_VARIABLE", "TEAM_A")
+    assert redact("TEAM_A is the-password-of-a") == "TEAM_A is ***"
+
+
 @pytest.mark.parametrize("uri", ["http://u:hunter22/y@host:9", "http://u:x@hunter22@host", "u:hunter22@host:1"])
 def test_the_password_of_a_malformed_uri_is_hidden_from_environment_and_argument(monkeypatch, uri):
     text = f"{uri}: port could not be cast to integer value as 'hunter22'"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from pymilvus.exceptions import MilvusException
@@ -41,6 +42,16 @@ def test_a_closed_port_is_unreachable_and_the_message_mentions_a_token_that_is_s
         sentence = refusal(UnreachableError, uri)
     assert f"Milvus at {uri} cannot be reached" in sentence
     assert ("a wrong MILVUS_TOKEN can look the same" in sentence) == bool(token)
+
+
+def test_the_token_may_be_in_a_variable_of_another_name(monkeypatch):
+    made = {}
+    monkeypatch.setattr("pymilvus.MilvusClient", lambda **options: made.update(options) or MagicMock())
+    monkeypatch.setenv("MILVUS_TOKEN", "not-this")
+    monkeypatch.setenv("TEAM_A", TOKEN)
+    monkeypatch.setenv("MILVUS_TOKEN_VARIABLE", "TEAM_A")
+    connect("http://milvus:19530")
+    assert made["token"] == TOKEN
 
 
 @pytest.mark.tier("parts")
