@@ -103,14 +103,14 @@ class Run:
                 self._prepare, self._lease_of, self._say, self._options.ask_first,
             )  # fmt: skip
             self._report.unmigrated = found.count
-            if self._options.ask_first and not found.count:
-                searched = model_of(self._client, self._names.public[0])
-                self._report.awaiting["switch"] = (
-                    f"{self._names} holds everything that the ledger knows, so searches can be switched to it, "
-                    f"from the model {searched} to {self._pipeline.model}"
-                )
             if processed_all:
                 self._planner.withhold(found.under)
+            if self._options.ask_first and (self._planner.withheld or not found.count):
+                searched = model_of(self._client, self._names.public[0])
+                self._report.awaiting["switch"] = (
+                    f"searches are switched from the model {searched} to {self._pipeline.model} as soon as "
+                    f"{self._names} holds everything that the ledger knows"
+                )
 
     def _lease_of(self, pipeline: str, source: str) -> AbstractContextManager[Lease]:
         options = self._options

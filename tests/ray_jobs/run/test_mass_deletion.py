@@ -131,6 +131,12 @@ def test_a_run_that_asks_first_and_may_remove_what_is_missing_has_nothing_to_ask
     assert (report.deleted, report.awaiting, report.needed_deleted_fraction) == (5, {}, 0)
 
 
+def test_a_migration_that_asks_first_about_removals_asks_about_the_switch_that_follows_too(world):
+    world.keep_listed(0)
+    assert set(world.run("--migrate", "--ask-first", model="another").awaiting) == {"removals", "switch"}
+    assert alias_target(world.client, world.names.public[0]) == world.names.rows[0]
+
+
 def test_a_migration_that_asks_first_leaves_the_switch_to_the_next_run(world, monkeypatch):
     world.process_without_ray(monkeypatch)
     report = world.run("--migrate", "--ask-first", model="another")
