@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.sdk import DAG, CronPartitionTimetable
+from airflow.sdk import DAG
 
 from ray_ingest.documents import daily_document
 from ray_ingest.factory import daily_task
 from ray_ingest.forms import daily_form
+from ray_ingest.schedule import daily_schedule
 from ray_ingest.templates import MACROS
 
 DOC = """
@@ -19,7 +20,7 @@ Each run makes the PDFs of one prefix searchable in the collection `documents`.
 
 with DAG(
     dag_id="ingest_pdfs",
-    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    schedule=daily_schedule("pdfs"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=2,

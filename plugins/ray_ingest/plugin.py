@@ -6,13 +6,15 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_ray.links.job import RayJobLink
 from ray_ingest import listener
+from ray_ingest.schedule import DayPartitionTimetable
 
 
 class RayIngestPlugin(AirflowPlugin):
-    """Registers the link from a task to its Ray job, which the UI needs to show it, and the listener."""
+    """Registers the link from a task to its Ray job, which the UI needs to show it, the listener, and a timetable."""
 
     name = "ray_ingest"
 
 
 RayIngestPlugin.operator_extra_links = [RayJobLink()]
 RayIngestPlugin.listeners = [listener]
+RayIngestPlugin.timetables = [DayPartitionTimetable]

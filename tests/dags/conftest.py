@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 import demo
-from embedded.airflow_standalone import FINAL_STATES, AirflowComponent, AirflowStandalone
+from embedded.airflow_standalone import FINAL_STATES, QUICK_TO_NOTICE, AirflowComponent, AirflowStandalone
 from embedded.demo_models import PackagedModels
 from embedded.gateway import Gateway
 from embedded.http import request_json
@@ -35,16 +35,6 @@ from ray_ingest.job_scripts import COLLECTIONS
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = REPOSITORY / "tests" / "jobs"
-# What Airflow notices within seconds or minutes by default, of new work or a killed component, a test sees at once.
-QUICK_TO_NOTICE = {
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-}
 STAND_IN_SITE = {
     "ingest_source_root": "s3://somewhere",
     "ingest_jobs_dir": str(JOBS),
@@ -255,11 +245,13 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for name in (*own, *(f"examples/{consumer}.py" for consumer in CONSUMERS)):
         shutil.copy(REPOSITORY / "dags" / name, dags)
     source = (dags / "ingest_pdfs.py").read_text()
-    # The same file on a schedule that a test can wait for. Its partitions are the minutes of a day: keys repeat, runs
-    # do not.
-    every_minute = source.replace('"0 0 * * *"', '"* * * * *"').replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')
-    assert every_minute.count("ingest_often") == 1 and "* * * * *" in every_minute
-    (dags / "ingest_often.py").write_text(every_minute)
+    # The same file on a schedule that a test can wait for.
+    often = source.replace('daily_schedule("pdfs")', 'daily_schedule("often")')
+    often = often.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')
+    assert often.count("often") == 2
+    (dags / "ingest_often.py").write_text(often)
+    # Unpaused on its schedule, it would make up for its last run.
+    (dags / "sweep.py").write_text((REPOSITORY / "dags" / "sweep.py").read_text().replace('"0 12 * * 6"', "None"))
     # Only here do people decide: the Variable is for all Dags.
     asking = source.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_asking"').replace(
         "from datetime", 'import os\n\nos.environ["AIRFLOW_VAR_INGEST_APPROVALS"] = "on"\n\nfrom datetime', 1
@@ -277,6 +269,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
             {"conn_type": "ray", "host": platform.ray.dashboard_url, "password": "wrong-token-of-the-test"}
         ),
+        "AIRFLOW_VAR_INGEST_SCHEDULE_OFTEN": "* * * * *",
         "TEST_JOBS_DIR": str(JOBS),
         "TEST_REAL_JOBS_DIR": str(REPOSITORY / "ray_jobs"),
     }

@@ -10,19 +10,21 @@ import pytest
 
 
 def begins(source: str | None = None, partition_key: str | None = None) -> pytest.MarkDecorator:
-    """The test's run ingests a source, or a day."""
+    """The test's run ingests a source, or a day and the one before it."""
 
     def start(stage: Any, end: Path) -> str:
         stage.listen()
-        conf = {"source": source.format(end=end)} if source else None
+        conf = {"source": source.format(end=end)} if source else {"lookback_days": 1}
         return str(stage.trigger("ingest_pdfs", conf, partition_key))
 
     return pytest.mark.begins.with_args(start)
 
 
 @begins(partition_key="2026-03-05")
-def test_both_start_after_a_day(stage: Any, begun: str):
+def test_both_start_after_a_day_and_not_for_the_unchanged_one_before_it(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    sources = [f"s3://somewhere/pdfs/2026-03-{day}/" for day in ("05", "04")]
+    assert list(stage.airflow.xcom("ingest_pdfs", begun, "ingest")["by_source"]) == sources
     stage.assert_both_started_once(begun, "2026-03-05")
 
 

@@ -23,6 +23,16 @@ API_ATTEMPTS = 4
 # a scheduler that does not get its turn ends.
 SQLITE_TIMEOUT = 60
 COMPONENTS = ("scheduler", "triggerer", "dag_processor")
+# What Airflow notices within seconds or minutes by default, of new work or a killed component, a test sees at once.
+QUICK_TO_NOTICE = {
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}
 
 
 class AirflowStandalone(Part):
