@@ -10,9 +10,10 @@ def daily_document(pipeline: str) -> str:
     variables = [setting.variable for setting in model_settings(pipeline) if setting.site_default]
     names = ", ".join(f"`{name}`" for name in (*variables, f"ingest_resources_{pipeline}"))
     return f"""
-Scheduled at 00:00 UTC for the day that has just ended: partition `2026-01-31` reads
-`<ingest_source_root>/{pipeline}/2026-01-31/`, and the {LOOKBACK_DAYS} days before it (Variable `ingest_lookback_days`),
-for files that came late, were replaced or were deleted.
+Scheduled at 00:00 UTC for the day that has just ended, or as often as the Variable `ingest_schedule_{pipeline}` says
+for the current day. Partition `2026-01-31` reads `<ingest_source_root>/{pipeline}/2026-01-31/`, and the
+{LOOKBACK_DAYS} days before it (Variable `ingest_lookback_days`), for files that came late, were replaced or were
+deleted.
 
 * **A run failed.** The last lines of the task's log hold one sentence with the reason and the remedy. Exit code 4 (a
   store was down) and failures of Ray are retried; 2 (configuration) and 3 (too many bad
@@ -20,6 +21,7 @@ for files that came late, were replaced or were deleted.
 * **Files failed, and the cause is fixed:** trigger the Dag `retry_failed` with their prefix.
 * **Run a day again:** clear its task. Unchanged files are skipped, so it costs little; nothing is doubled.
 * **Run past days:** `airflow backfill create --dag-id ingest_{pipeline} --from-date 2026-01-01 --to-date 2026-01-31`
+* **Which days are done?** Trigger the Dag `check_days`.
 * **Run any prefix:** trigger with the param `source`.
 * **Stop a run:** mark its task failed. Its Ray job is stopped; the next run completes its work.
 * **Start other Dags:** name the outlet asset, with its URI, in their `schedule`. Runs that change no rows start none.

@@ -20,7 +20,7 @@ from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
 from ray_ingest.metrics import record_failure, record_success
-from ray_ingest.templates import daily_flags, sweep_flags
+from ray_ingest.templates import check_flags, daily_flags, sweep_flags
 
 
 class ScriptOperator(RayOperator):
@@ -64,6 +64,12 @@ def _ingest_task(
     approved = script_task(f"{task_id}_approved", script, {**flags, **approved_flags(task_id)}, dag_file, outlets)
     task >> approval_task(task_id, pipeline) >> approved
     return task
+
+
+def check_task(pipeline: str, dag_file: str) -> RayOperator:
+    """A task that tells the states of a pipeline's days, if the form's ``pipelines`` have it."""
+    script, flags = f"ingest_{pipeline}.py", check_flags(pipeline)
+    return script_task(f"check_{pipeline}", script, flags, dag_file, pre_execute=skip_unless(pipeline))
 
 
 def skip_unless(pipeline: str) -> Callable[[Any], None]:

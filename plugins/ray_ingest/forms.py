@@ -51,16 +51,30 @@ def daily_form(pipeline: str) -> dict[str, Param]:
 def sweep_form() -> dict[str, Param]:
     """The form of the Dag that runs over everything."""
     wanted = [setting for setting in RUN_SETTINGS if setting.flag in SWEEP_SETTINGS]
-    pipelines = Param(
+    fields = {setting.name: _field(setting) for setting in wanted}
+    return {"pipelines": _pipelines("The pipelines to sweep."), **fields, **model_form(*COLLECTIONS)}
+
+
+def check_form() -> dict[str, Param]:
+    """The form of the Dag that tells the states of days."""
+    return {
+        "first_day": Param(title="First day", type="string", format="date"),
+        "last_day": Param(title="Last day", type="string", format="date"),
+        "pipelines": _pipelines("The pipelines to check."),
+        **model_form(*COLLECTIONS),
+    }
+
+
+def _pipelines(description: str) -> Param:
+    return Param(
         list(COLLECTIONS),
         title="Pipelines",
         type="array",
         items={"type": "string", "enum": list(COLLECTIONS)},
         examples=list(COLLECTIONS),
         minItems=1,
-        description="The pipelines to sweep.",
+        description=description,
     )
-    return {"pipelines": pipelines, **{setting.name: _field(setting) for setting in wanted}, **model_form(*COLLECTIONS)}
 
 
 def model_form(*pipelines: str) -> dict[str, Param]:

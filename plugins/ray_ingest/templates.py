@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -42,6 +42,12 @@ def sweep_flags(pipeline: str) -> dict[str, str]:
     return {"source": f"{{{{ {_folder(pipeline)} }}}}", **flags, **model_flags(pipeline)}
 
 
+def check_flags(pipeline: str) -> dict[str, str]:
+    """The templates of the flags for the states of a pipeline's days, with the fields of ``forms.check_form``."""
+    source = f"{{{{ range_prefixes({_folder(pipeline)}, params.first_day, params.last_day) }}}}"
+    return {"source": source, "summary": "True", **model_flags(pipeline)}
+
+
 def _folder(pipeline: str) -> str:
     """A Jinja expression for the prefix of all partitions of a pipeline."""
     return f"(required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') ~ '/{pipeline}/')"
@@ -58,6 +64,14 @@ def day_prefixes(folder: str, partition_key: str, days: int) -> str:
         days = 0
     keys = [partition_key, *((day - timedelta(days=number)).isoformat() for number in range(1, days + 1))]
     return "\n".join(f"{folder}{key}/" for key in keys)
+
+
+def range_prefixes(folder: str, first: str, last: str) -> str:
+    """The prefixes of all days from ``first`` to ``last``, which are dates like 2026-01-31, one a line."""
+    days = (date.fromisoformat(last) - date.fromisoformat(first)).days
+    sentence = f"The last day must not be before the first one, and at most {MAX_LOOKBACK_DAYS} days after it."
+    required(0 <= days <= MAX_LOOKBACK_DAYS or None, sentence)
+    return "\n".join(reversed(day_prefixes(folder, last, days).splitlines()))
 
 
 def lookback_days(chosen: int | None, run_type: str, site_default: Any) -> int:
@@ -94,6 +108,7 @@ def required(value: Any, sentence: str) -> Any:
 MACROS = {
     "required": required,
     "day_prefixes": day_prefixes,
+    "range_prefixes": range_prefixes,
     "lookback_days": lookback_days,
     "milvus": milvus,
     "NO_PARTITION": (

@@ -193,6 +193,32 @@ def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_
         assert [asset.name for asset in task.outlets] == PIPELINES[pipeline]
 
 
+def check(bag: Any, pipeline: str, **form: Any) -> list[str]:
+    """The words behind the command of a check of some days."""
+    dag = bag.dags["check_days"]
+    params = {**{name: param.value for name, param in dag.params.items()}, **form}
+    run, var = SimpleNamespace(conf=form), SimpleNamespace(value={"ingest_source_root": "s3://somewhere"})
+    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": var, "conn": CONNECTIONS}
+    task = copy.copy(dag.get_task(f"check_{pipeline}"))
+    task.render_template_fields(context, dag.get_template_env())
+    return shlex.split(command_line(["run"], task.arguments))[1:]
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_check_takes_each_day_of_its_range_with_the_models_of_the_daily_runs(bag: Any, pipeline: str):
+    words = check(bag, pipeline, first_day="2026-01-30", last_day="2026-02-01")
+    days = [word.removeprefix("--source=") for word in words if word.startswith("--source=")]
+    assert days == [f"s3://somewhere/{pipeline}/{day}/" for day in ("2026-01-30", "2026-01-31", "2026-02-01")]
+    found = dict(word.removeprefix("--").partition("=")[::2] for word in words if not word.startswith("--source="))
+    assert found == {**COMMON, **DEFAULTS[pipeline], "summary": ""}
+
+
+@pytest.mark.parametrize(("first", "last"), [("2026-02-01", "2026-01-31"), ("2025-01-01", "2026-12-31")])
+def test_a_check_of_no_days_or_too_many_fails_at_once_with_a_sentence(bag: Any, first: str, last: str):
+    with pytest.raises(AirflowFailException, match="must not be before the first one, and at most 366 days after it"):
+        check(bag, "pdfs", first_day=first, last_day=last)
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_filled_form_goes_before_variables(bag: Any, pipeline: str):
     other = {f"ingest_{name}": "of the site" for name in SET[pipeline]}

@@ -1,4 +1,4 @@
-"""The Dags ``retry_failed`` and ``maintain_collections``: they load, check their params, render their commands."""
+"""``retry_failed``, ``maintain_collections`` and ``sweep``: they load, check their params, render their commands."""
 
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ SOURCE = "s3://bucket/a 'quoted' prefix/"
     [
         ("retry_failed", ["retry_pdfs", "retry_images", "retry_videos"], None),
         ("maintain_collections", ["maintain"], "0 5 * * 0"),
+        ("check_days", ["check_pdfs", "check_images", "check_videos"], None),
+        ("sweep", ["sweep_pdfs", "sweep_images", "sweep_videos"], "0 12 * * 6"),
     ],
 )
 def test_they_load_with_their_tasks_in_the_pool_of_ray(bag: Any, dag_id: str, tasks: list[str], schedule: str | None):
@@ -101,3 +103,16 @@ def test_maintenance_takes_its_form(stage: Any, begun: str):
     assert argv(stage, "maintain_collections", begun, "maintain") == [
         "--milvus-uri=http://milvus:19530", "--mend", "--drop-old", "--drop-staged", "--no-compact",
     ]  # fmt: skip
+
+
+@begins("sweep", {"pipelines": ["pdfs"], "dry_run": True})
+def test_a_sweep_runs_the_chosen_pipelines_script_over_everything(stage: Any, begun: str):
+    assert argv(stage, "sweep", begun, "sweep_pdfs") == [
+        "--milvus-uri=http://milvus:19530",
+        "--source=s3://somewhere/pdfs/",
+        "--dry-run",
+        "--embedding-model=BAAI/bge-m3",
+    ]
+    states = {task["task_id"]: task["state"] for task in stage.airflow.task_instances("sweep", begun)}
+    assert states == {"sweep_pdfs": "success", "sweep_images": "skipped", "sweep_videos": "skipped"}
+    assert stage.events_of(begun) == []

@@ -1,11 +1,13 @@
-"""Buffer a stream on disk, so that it is read at its own speed while its consumer is busy."""
+"""Read streams ahead of their consumer: one into a buffer on disk, or several at the same time."""
 
 from __future__ import annotations
 
 import pickle
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import count
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, count, islice
 from pathlib import Path
 from threading import Condition, Thread
 from typing import TypeVar
@@ -59,3 +61,25 @@ def buffered_on_disk(items: Iterable[T]) -> Iterator[T]:
         finally:
             closed = True
             thread.join()
+
+
+def begun_ahead(streams: Iterable[Iterator[T]], ahead: int) -> Iterator[Iterator[T]]:
+    """Yield the same streams, each after its first item was read; a thread each begins to read the next `ahead` ones.
+
+    For streams whose first item takes long because they wait for a server, and that buffer the others by themselves.
+
+    Raises:
+        Exception: reading the first item of the stream whose turn it is raised it.
+    """
+
+    def begun(stream: Iterator[T]) -> Iterator[T]:
+        return chain(list(islice(stream, 1)), stream)
+
+    waiting: deque[Future[Iterator[T]]] = deque()
+    with ThreadPoolExecutor(ahead + 1) as pool:
+        for stream in streams:
+            waiting.append(pool.submit(begun, stream))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

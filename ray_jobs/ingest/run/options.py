@@ -79,6 +79,13 @@ RUN_FLAGS = (
         title="Source",
     ),
     *CHANGE_FLAGS,
+    Flag(
+        "summary",
+        "A dry run that prints the state of each source (done, empty, failed, behind, never ingested) instead of each "
+        "difference.",
+        SWITCH,
+        default=False,
+    ),
     Flag("full-refresh", "Also process unchanged objects.", SWITCH, default=False, title="Full refresh"),
     Flag(
         "only-failed",
@@ -203,6 +210,8 @@ class RunOptions:
     Attributes:
         sources: as returned by `normalise_sources`: no object is under two of them.
         collection: prefix of the collections' names.
+        dry_run: whether the run changes nothing.
+        summary: whether a dry run prints the states of sources instead of the differences.
         only_failed: the failure whose objects are processed, `""` for any failure; None to process all objects.
         max_failed_fraction: fraction of the listed objects that may fail.
         deletions: the limit on the objects that are removed.
@@ -219,6 +228,7 @@ class RunOptions:
     collection: str
     report: str
     dry_run: bool
+    summary: bool
     full_refresh: bool
     keep_missing: bool
     migrate: bool
@@ -275,7 +285,8 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         milvus_uri=arguments.milvus_uri,
         collection=arguments.collection,
         report=arguments.report,
-        dry_run=arguments.dry_run,
+        dry_run=arguments.dry_run or arguments.summary,
+        summary=arguments.summary,
         full_refresh=arguments.full_refresh,
         keep_missing=arguments.keep_missing,
         migrate=arguments.migrate,

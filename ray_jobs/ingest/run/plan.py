@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from ingest.common.disk_buffer import begun_ahead
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import printable
 from ingest.ledger.diff import Change, OnlyFailed, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
-from ingest.run.report import Counts, Report
+from ingest.run.report import Counts, Report, SourceState
 from ingest.stages.pipeline import Pipeline
 from ingest.store.listing import Ignored
 from ingest.store.object_store import is_absent, list_objects
@@ -24,8 +25,14 @@ from ingest.store.object_store import is_absent, list_objects
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+LEDGERS_AHEAD = 8
+"""Sources whose ledger is read ahead. A Milvus server takes a second for it, which it mostly waits: each query waits
+until all earlier writes are visible."""
+
 NAMED_SOURCES = 3
 """Sources that a sentence names."""
+
+STATE_WIDTH = max(map(len, SourceState))
 
 
 class Planner:
@@ -53,12 +60,13 @@ class Planner:
         only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
         ignored = Ignored()
         seen, newest = {}, 0.0
-        for source in options.sources:
+        ledgers = (read_ledger(client, ledger, source, self._pipeline.name) for source in options.sources)
+        for source, known_objects in zip(options.sources, begun_ahead(ledgers, LEDGERS_AHEAD), strict=True):
             self._say(f"listing {printable(source)}")
             counts = report.by_source[source] = Counts()
             differences = diff(
                 self._listing(source, ignored),
-                read_ledger(client, ledger, source, self._pipeline.name),
+                known_objects,
                 self._pipeline.fingerprint,
                 options.full_refresh,
                 options.limits_by_failure(),
@@ -71,7 +79,7 @@ class Planner:
                 counts.listed += change is not Change.MISSING
                 if change is Change.UNCHANGED:
                     counts.unchanged += 1
-                    report.failed_before += difference.failed
+                    counts.failed_before += difference.failed
                     newest = max(newest, difference.modified)
                 elif change is Change.SKIPPED:
                     continue
@@ -87,7 +95,7 @@ class Planner:
                     counts.changed += change is not Change.NEW
                 else:
                     continue
-                if options.dry_run and change is not Change.UNCHANGED:
+                if options.dry_run and not options.summary and change is not Change.UNCHANGED:
                     self._say(f"{change:<8} {printable(difference.source)}")
             seen[source] = missing.count - before, known
         self.withhold(seen)
@@ -151,9 +159,14 @@ class Planner:
             under = "the sources" if several else printable(report.source)
             self._say(f"no object under {under} belongs to this pipeline; check the prefix (it is literal)")
         for source, counts in report.by_source.items():
-            if several:
+            if self._options.summary:
+                report.states.setdefault(counts.state, []).append(source)
+                self._say(f"{counts.state:<{STATE_WIDTH}} {counts.planned()} in {printable(source)}")
+            elif several:
                 self._say(f"{counts.planned()} in {printable(source)}")
         self._say(report.planned())
+        if report.states:
+            self._say(", ".join(f"{len(found)} {state}" for state, found in report.states.items()))
         if ignored.count:
             self._say(f"ignored by name: {ignored.count}, such as {printable(ignored.first)}")
         if only_failed is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any
 
 from ingest.common.text import printable
@@ -16,9 +17,31 @@ SHOWN_REASONS = 5
 """Reasons of failure that the summary shows one by one."""
 
 
+class SourceState(StrEnum):
+    """What the ledger holds of a source.
+
+    The ledger knows objects and not runs: where it has none of a source's, none of them was ever ingested, and nothing
+    tells whether a run has failed before it came to one.
+    """
+
+    DONE = "done"
+    """All objects, at their versions in the store."""
+    EMPTY = "empty"
+    """There is no object, in the store or in the ledger."""
+    FAILED = "failed"
+    """All objects, of which some have failed and are not tried again."""
+    BEHIND = "behind"
+    """Some objects are new, changed, due for a retry, or missing in the store."""
+    NEVER_INGESTED = "never ingested"
+    """None of the objects."""
+
+
 @dataclass(slots=True)
 class Counts:
-    """Objects under a source, or under all sources of a run."""
+    """Objects under a source, or under all sources of a run.
+
+    `failed_before` counts unchanged objects that failed permanently in an earlier run.
+    """
 
     listed: int = 0
     added: int = 0
@@ -26,13 +49,27 @@ class Counts:
     unchanged: int = 0
     deleted: int = 0
     failed: int = 0
+    failed_before: int = 0
     kept: int = 0
+
+    @property
+    def state(self) -> SourceState:
+        """The state of a source by the counts of a plan for it."""
+        missing = self.deleted + self.kept
+        if not self.listed and not missing:
+            return SourceState.EMPTY
+        if self.listed == self.added and not missing:
+            return SourceState.NEVER_INGESTED
+        if self.added or self.changed or missing:
+            return SourceState.BEHIND
+        return SourceState.FAILED if self.failed_before else SourceState.DONE
 
     def planned(self) -> str:
         """The counts of the plan, for people."""
         missing = [f"{self.deleted} missing"] if self.deleted or not self.kept else []
         kept = [f"{self.kept} missing and kept"] if self.kept else []
-        parts = [f"{self.added} new", f"{self.changed} changed", f"{self.unchanged} unchanged", *missing, *kept]
+        failed = f" ({self.failed_before} of them failed)" if self.failed_before else ""
+        parts = [f"{self.added} new", f"{self.changed} changed", f"{self.unchanged} unchanged{failed}", *missing, *kept]
         return f"{self.listed} objects listed: {', '.join(parts)}"
 
 
@@ -43,12 +80,12 @@ class Report(Counts):
     Attributes:
         source: all sources of the run, with commas between them.
         by_source: the counts of each source, in the order in which the sources were given.
+        states: with --summary, the sources by their state, such as `done`.
         stages: for each stage `seconds` (the sum over its processes) and `items` (objects or rows).
         collection: the collections of the rows, which searches reach through aliases.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
         awaiting: with --ask-first, a sentence for each step that a person should decide: `removals`, `switch`.
         needed_deleted_fraction: the --max-deleted-fraction that allows the removals; 0 if none are awaiting.
-        failed_before: unchanged objects that failed permanently in an earlier run.
         kept: objects that are missing in the store, and whose rows are kept: on request, or because they are too many.
         ignored: objects in the store whose names do not belong to the pipeline, and folder markers.
         empty: processed objects without any row, such as PDFs of blank pages.
@@ -78,7 +115,6 @@ class Report(Counts):
     unmigrated: int = 0
     awaiting: dict[str, str] = field(default_factory=dict)
     needed_deleted_fraction: float = 0.0
-    failed_before: int = 0
     empty: int = 0
     newest: float | None = None
     failed_in_ledger: int | None = None
@@ -86,6 +122,7 @@ class Report(Counts):
     partly: int = 0
     partly_read: list[dict[str, str]] = field(default_factory=list)
     by_source: dict[str, Counts] = field(default_factory=dict)
+    states: dict[str, list[str]] = field(default_factory=dict)
 
     def add_up(self) -> None:
         """Set the counts to the sums over the sources."""

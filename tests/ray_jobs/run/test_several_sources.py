@@ -8,6 +8,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
 from ingest.run.local_paths import with_absolute_paths
 from ingest.run.options import RUN_FLAGS
+from ingest.run.report import Counts
 from ingest.store.object_store import normalise_sources
 from run_world import small_world
 
@@ -192,3 +193,43 @@ def test_local_sources_become_absolute_for_a_run_elsewhere_and_the_others_stay(t
     kept = ["--limit=5", "--milvus-uri", "u", "--only-failed"]
     assert words == [*kept, f"--source={tmp_path}/papers", "--source=s3://b/it's/"]
     assert local == [f"{tmp_path}/papers"]
+
+
+def test_a_summary_has_the_state_of_each_source_and_no_line_for_each_difference(world):
+    world.stub.put("pdfs/02/new.pdf")
+    world.stub.put("pdfs/02/bad.pdf")
+    for name in ("04/a.pdf", "04/b.pdf", "05/bad.pdf"):
+        world.stub.put(f"pdfs/{name}")
+    world.run("--max-failed-fraction", "1", sources=[f"{ROOT}05/"])
+    world.delete("03/00.pdf")
+    before = world.rows()
+    world.said.clear()
+    report = world.run("--summary", sources=[*SOURCES, *(f"{ROOT}{day}/" for day in ("04", "05", "06"))])
+    assert {state: [source.removeprefix(ROOT) for source in found] for state, found in report.states.items()} == {
+        "done": ["01/"], "behind": ["02/", "03/"], "never ingested": ["04/"], "failed": ["05/"], "empty": ["06/"],
+    }  # fmt: skip
+    failed = (
+        f"failed         1 objects listed: 0 new, 0 changed, 1 unchanged (1 of them failed), 0 missing in {ROOT}05/"
+    )
+    assert failed in world.said
+    assert "1 done, 2 behind, 1 never ingested, 1 failed, 1 empty" in world.said
+    assert not [line for line in world.said if line.startswith("new ")]
+    assert report.dry_run
+    assert world.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("counts", "state"),
+    [
+        (Counts(), "empty"),
+        (Counts(kept=3), "behind"),
+        (Counts(listed=3, added=3), "never ingested"),
+        (Counts(listed=3, added=3, deleted=1), "behind"),
+        (Counts(listed=3, unchanged=2, changed=1), "behind"),
+        (Counts(listed=3, unchanged=2, added=1, failed_before=1), "behind"),
+        (Counts(listed=3, unchanged=3, failed_before=3), "failed"),
+        (Counts(listed=3, unchanged=3), "done"),
+    ],
+)
+def test_the_state_of_a_source_by_its_counts(counts, state):
+    assert counts.state == state

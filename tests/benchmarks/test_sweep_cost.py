@@ -1,0 +1,156 @@
+"""Time and memory of a sweep that finds nothing changed: a million objects in a store that lists at once.
+
+    uv run pytest -n 0 -m benchmark -s tests/benchmarks/test_sweep_cost.py
+
+SWEEP_OBJECTS are other numbers of objects, with commas between them. The store is a process that makes up its listing.
+Milvus Lite is not measured: it looks at all rows for each page of 5,000 (15 s for 100,000 objects, 81 s for 300,000).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from bisect import bisect_left
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pytest
+
+from embedded.milvus_server import TOKEN, MilvusServer, only_one
+from embedded.processes import base_environment
+from ingest.ledger.alias import ensure_ledger
+from ingest.ledger.entries import ledger_row
+from ingest.milvus.client import connect
+from run_world import DIMENSION
+
+OBJECTS = [int(number) for number in os.environ.get("SWEEP_OBJECTS", "1000000").split(",")]
+PAGE, BATCH, DAYS = 1000, 5000, 365
+SOURCE = "s3://sweep-cost/pdfs/"
+TESTS = Path(__file__).parents[1]
+RUN = """
+import json, resource, sys
+from run_world import pipeline
+from ingest.run.flags import FlagParser
+from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.run import Run
+options = run_options_from(FlagParser("", RUN_FLAGS).parse_args(sys.argv[1:]))
+before = resource.getrusage(resource.RUSAGE_SELF)
+report = Run(pipeline(), options, lambda line: None).execute()
+after = resource.getrusage(resource.RUSAGE_SELF)
+cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+print(json.dumps({
+    "unchanged": report.unchanged, "seconds": report.seconds, "cpu": cpu,
+    "mib_before": before.ru_maxrss / 1024, "mib": after.ru_maxrss / 1024,
+}))
+"""
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
+
+
+def key(number, objects):
+    """Keys in order: the same number of objects in each day's folder."""
+    day = number * DAYS // objects
+    return f"pdfs/2026-{1 + day // 31:02}-{1 + day % 31:02}/{number:07}.pdf"
+
+
+def serve(objects):
+    """Answer ListObjectsV2 with pages of made-up objects; prints the server's port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            first, last = (
+                bisect_left(range(objects), query["prefix"] + end, key=lambda number: key(number, objects))
+                for end in ("", "~")
+            )
+            start = int(query.get("continuation-token", first))
+            end = min(start + PAGE, last)
+            entries = "".join(
+                f'<Contents><Key>{key(number, objects)}</Key><ETag>"{number:032x}"</ETag><Size>1</Size>'
+                "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+                for number in range(start, end)
+            )
+            cut = f"<NextContinuationToken>{end}</NextContinuationToken>" if end < last else ""
+            body = (
+                '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><Name>sweep-cost</Name>'
+                f"<IsTruncated>{str(bool(cut)).lower()}</IsTruncated>{cut}{entries}</ListBucketResult>"
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+@pytest.fixture(params=OBJECTS)
+def sweep(request, tmp_path, monkeypatch):
+    """Runs over the objects, all of which the ledger has as done; returns the figures of a run."""
+    objects = request.param
+    modules = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'ray_jobs'}"}
+    environment = base_environment() | modules | {"MILVUS_TOKEN": TOKEN}
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    command = [sys.executable, __file__, str(objects)]
+    with (
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as store,
+        only_one(),
+        MilvusServer(tmp_path / "milvus") as milvus,
+    ):
+        client = connect(milvus.uri)
+        ensure_ledger(client, "sources", DIMENSION)
+        vector, started = np.ones(DIMENSION, np.float32), time.monotonic()
+        for first in range(0, objects, BATCH):
+            rows = [
+                ledger_row(
+                    source=f"s3://sweep-cost/{key(number, objects)}", pipeline="pdfs", version=f"{number:032x}", size=1,
+                    fingerprint="f1", run_id="r", attempts=1, rows=1, vector=vector, metadata={"pages": 1},
+                    failure=None,
+                )
+                for number in range(first, min(first + BATCH, objects))
+            ]  # fmt: skip
+            client.upsert("sources", rows)
+        client.flush("sources")
+        print(f"\n{objects} objects: the ledger was filled in {time.monotonic() - started:.0f} s")
+        environment |= {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.stdout.readline().strip()}", "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+
+        def run(*sources):
+            flags = [f"--source={source}" for source in sources]
+            command = [sys.executable, "-c", RUN, *flags, "--milvus-uri", milvus.uri]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return {"objects": objects, **json.loads(done.stdout.splitlines()[-1])}, milvus
+
+        yield run
+        store.terminate()
+
+
+def test_runs_without_changes(sweep):
+    found, milvus = sweep(SOURCE)
+    memory = max(process.memory_info().rss for process in milvus.members()) / 2**20
+    print(
+        f"{found['objects']} objects: {found['seconds']:.1f} s, {found['cpu']:.1f} CPU s in the job; its memory grew "
+        f"from {found['mib_before']:.0f} to {found['mib']:.0f} MiB; the Milvus server has {memory:.0f} MiB"
+    )
+    assert found["unchanged"] == found["objects"]
+    for days in (1, 4, 31):
+        of_days, _ = sweep(*(f"{SOURCE}2026-01-{1 + day:02}/" for day in range(days)))
+        print(f"  {days} days, {of_days['unchanged']} objects: {of_days['seconds']:.1f} s, {of_days['cpu']:.1f} CPU s")
+    assert found["mib"] - found["mib_before"] < 200
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
