@@ -19,15 +19,13 @@ from embedded.milvus_server import TOKEN
 from embedded.object_store import ObjectStore
 from embedded.processes import base_environment, command_line
 from embedded.ray_head import RayHead
-from ingest.common.errors import ObjectError
-from ingest.common.identity import row_ids
 from ingest.ledger.entries import UNFINISHED
 from ingest.ledger.writer import INTERRUPTED
 from ingest.milvus.client import connect
 from ingest.models.text_model import find_text_model
-from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import DocumentSettings, prepare_documents, read_document
+from ingest.pdf.document import prepare_documents
 from ingest.run.report import REPORT_PREFIX
+from pdf_rows import expected_ids, stored_ids
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
 BUCKET, COLLECTION = "kill-rounds", "kill_"
@@ -96,37 +94,14 @@ class World:
         )
 
     def expected(self):
-        """The row ids by source after a clean run; an object that fails has none."""
-        ids = {}
-        for name, data in self.contents.items():
-            source = self.source + name
-            try:
-                chunks = read_document(data, DocumentSettings(ChunkSettings(TOKENS, 0), 1000)).chunks
-            except ObjectError:
-                ids[source] = []
-            else:
-                ids[source] = row_ids(source, self.versions[name], self.fingerprint, 0, len(chunks))
-        return ids
+        """The row ids by source after a clean run."""
+        contents = {self.source + name: data for name, data in self.contents.items()}
+        versions = {self.source + name: version for name, version in self.versions.items()}
+        return expected_ids(contents, versions, self.fingerprint, TOKENS)
 
     def found(self):
         """The row ids by source, and the ledger entries by source."""
-        client = connect(self.milvus.uri, retry_seconds=120)
-        for name in ("documents", "sources"):  # a server that has just started may still be loading them
-            client.load_collection(COLLECTION + name, timeout=120)
-        rows, ledger = (
-            client.query(
-                COLLECTION + name, filter=f'{key} != ""', output_fields=fields, limit=16_000,
-                consistency_level="Strong", timeout=120,
-            )
-            for name, key, fields in (
-                ("documents", "id", ["id", "source"]),
-                ("sources", "source", ["source", "version", "status", "error_type", "fingerprint", "metadata"]),
-            )
-        )  # fmt: skip
-        ids = {row["source"]: [] for row in ledger}
-        for row in rows:
-            ids.setdefault(row["source"], []).append(row["id"])
-        return ids, {row["source"]: row for row in ledger}
+        return stored_ids(connect(self.milvus.uri, retry_seconds=120), COLLECTION)
 
     def done(self):
         """The sources that the next run leaves unchanged."""
@@ -238,9 +213,7 @@ def test_after_any_kill_the_next_run_leaves_the_rows_of_a_clean_one_and_repeats_
                 assert report(output)["unchanged"] == len(done), output
         assert code == 0, output
         ids, ledger = world.found()
-        assert {source: sorted(found) for source, found in ids.items()} == {
-            source: sorted(wanted) for source, wanted in world.expected().items()
-        }, f"after round {number} ({target})"
+        assert ids == world.expected(), f"after round {number} ({target})"
         assert not [entry for entry in ledger.values() if UNFINISHED in entry["metadata"]]
     print(f"killed {dict(hits)}; the run continued and succeeded after {dict(survived)}")
     assert all(hits[target] for target in TARGETS[: int(os.environ.get("KILL_ROUNDS", ROUNDS))]), hits
