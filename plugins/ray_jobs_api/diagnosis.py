@@ -1,4 +1,4 @@
-"""Names the part of the way to a Ray cluster that is at fault: address, proxy path, TLS, token, or Jobs API.
+"""Names the part of the way to a Ray cluster that is at fault: address, proxy, its path, TLS, token, or Jobs API.
 
 Two requests tell them apart. ``/api/version`` is the dashboard's own, and a job that cannot exist is asked for at the
 Jobs API, whose answer 404 proves that it is there and that the token is right.
@@ -32,6 +32,7 @@ class Part(StrEnum):
         return part
 
     ADDRESS = "Address"
+    PROXY = "Proxy", "check HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY."
     PROXY_PATH = "Proxy path", "check that the address has the path at which the proxy serves the dashboard."
     TLS = "TLS"
     TOKEN = (
@@ -67,6 +68,8 @@ def _part(error: RayApiError, settings: ClusterSettings) -> Part | None:
     plain = settings.base_url.startswith("http://")
     if isinstance(error.__context__, aiohttp.ClientSSLError) or error.reason is FailureReason.CONFIGURATION:
         return Part.ADDRESS if error.status else Part.TLS  # a redirect; an unreadable ca_file
+    if isinstance(error.__context__, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        return Part.PROXY
     if error.status == 400 and plain:  # how servers refuse plain HTTP on a port for TLS
         return Part.TLS
     if error.reason is FailureReason.AUTHENTICATION:

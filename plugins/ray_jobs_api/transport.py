@@ -166,6 +166,10 @@ class HttpTransport:
             detail = f"its TLS certificate is not trusted ({cause}); set ca_file to the authority's PEM file"
         elif isinstance(error, aiohttp.ClientSSLError):
             detail = f"TLS failed ({error.os_error.strerror}); does this port speak it?"
+        elif isinstance(error, aiohttp.ClientHttpProxyError):
+            detail = f"the proxy of the environment refuses (HTTP {error.status})"
+        elif isinstance(error, aiohttp.ClientProxyConnectionError):
+            detail = f"the proxy of the environment cannot be reached ({error.os_error.strerror or error.os_error})"
         elif isinstance(error, aiohttp.ClientConnectorDNSError):
             detail = f"its host name cannot be resolved ({error.os_error.strerror or error.os_error})"
         elif isinstance(error, aiohttp.ClientResponseError):

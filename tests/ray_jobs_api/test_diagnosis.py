@@ -94,6 +94,19 @@ def test_a_name_that_nobody_knows():
     )
 
 
+@pytest.mark.parametrize(("scheme", "says"), [("http", "cannot be reached"), ("https", "refuses (HTTP 404)")])
+def test_a_proxy_of_the_environment(gateway, monkeypatch, scheme, says):
+    (closed,) = free_ports(1)
+    for name in ("NO_PROXY", "no_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed}")
+    monkeypatch.setenv("HTTPS_PROXY", gateway.url)
+    good, sentence = asked(f"{scheme}://ray.invalid")
+    assert not good
+    assert sentence.startswith("Proxy: Cannot reach Ray at ") and says in sentence
+    assert sentence.endswith("; check HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY.")
+
+
 def test_a_certificate_that_is_not_trusted(encrypted, certificate, tmp_path):
     good, sentence = asked(encrypted.url)
     assert not good
