@@ -168,6 +168,8 @@ async def _diagnose(server: MilvusServer) -> tuple[bool, str]:
 def _no_answer(error: Exception, where: str) -> tuple[bool, str]:
     import aiohttp
 
+    if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        return False, f"Proxy: the proxy of the environment does not let Airflow reach {where}; see NO_PROXY."
     if isinstance(error, aiohttp.ClientResponseError) and error.status == 400:
         return True, f"{where} speaks gRPC only, as Milvus Lite does; its token and its database were not tested."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

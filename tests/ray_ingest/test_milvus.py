@@ -127,6 +127,14 @@ def test_an_address_at_which_nothing_listens(monkeypatch):
     assert asked(monkeypatch, host=f"127.0.0.1:{port}") == (False, sentence)
 
 
+def test_a_proxy_of_the_environment(monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
+    good, sentence = asked(monkeypatch, host="milvus.invalid")
+    assert not good and sentence.startswith("Proxy: the proxy of the environment does not let Airflow reach")
+
+
 def test_tls_on_a_port_that_speaks_none(gateway, monkeypatch):
     good, sentence = asked(monkeypatch, host=gateway.url.replace("http://", "https://"))
     assert not good and sentence.startswith("TLS: ") and sentence.endswith("does it want http?")
