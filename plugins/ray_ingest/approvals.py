@@ -39,6 +39,7 @@ def approval_task(run_task_id: str, pipeline: str) -> ApprovalOperator:
         "*Approve* lets a second run do exactly this. *Reject* leaves everything as it is and fails this run.",
         fail_on_reject=True,
         response_timeout=ANSWER_WITHIN,
+        retries=0,  # whatever the site's default is: a rejection is an answer
         pre_execute=skip_unless_awaited(run_task_id),
     )
 
