@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.models.clip_model import clip_weights
 from ingest.models.gpu_memory import AdaptiveBatches
+from ingest.models.onnx_cache import OnnxCache
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Mean and standard deviation of the pixels that CLIP was trained on: the default of a model without its own."""
+    from ingest.models.onnx_clip import OnnxClip
+    from ingest.models.torch_clip import TorchClip
 
 
 class ClipEncoder:
@@ -25,7 +25,7 @@ class ClipEncoder:
         threads: CPU threads that it may use. They are set explicitly, since Ray sets OMP_NUM_THREADS to 1 for
             an actor that reserves a fraction of a CPU.
         batch_size: images per forward pass; halved for good when they exceed the GPU's memory.
-        device: `cuda`, `cpu`, or None to use a GPU if there is one.
+        device: `cuda` or `cpu`.
 
     Raises:
         ValueError: its vectors have another dimension.
@@ -38,35 +38,15 @@ class ClipEncoder:
         dimension: int,
         threads: int = 1,
         batch_size: int = 32,
-        device: str | None = None,
+        device: str = "cpu",
     ) -> None:
-        import open_clip
-        import torch
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        torch.set_num_threads(threads)
-        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        # Half precision is faster on a GPU; a CPU converts it to single precision first, and is slower.
-        self._half = self._device != "cpu"
-        model: Any = open_clip.create_model(
-            name, pretrained=pretrained, precision="fp16" if self._half else "fp32", device=self._device
-        )
-        self._model = model.eval()
-        self._tokenizer: Any = open_clip.get_tokenizer(name)
+        self._model = load_clip(name, pretrained, threads, device)
         self._batches = AdaptiveBatches(batch_size)
         self.dimension = dimension
-        preprocess = getattr(model.visual, "preprocess_cfg", {})
-        mean, std = preprocess.get("mean") or OPENAI_MEAN, preprocess.get("std") or OPENAI_STD
-        self._mean, self._std = (self._tensor(values) for values in (mean, std))
-        actual = self.encode_text("").shape[0]
-        if actual != dimension:
-            raise ValueError(f"CLIP model {name!r} has vectors of {actual} dimensions, but {dimension} were expected")
-
-    def _tensor(self, values: Any) -> Tensor:
-        import torch
-
-        return torch.tensor(values, device=self._device, dtype=torch.float32).view(1, 3, 1, 1)
+        if self._model.dimension != dimension:
+            raise ValueError(
+                f"CLIP model {name!r} has vectors of {self._model.dimension} dimensions, but {dimension} were expected"
+            )
 
     def encode_images(self, pixels: np.ndarray, on_done: Callable[[int], None] = lambda count: None) -> np.ndarray:
         """Embed images.
@@ -78,21 +58,10 @@ class ClipEncoder:
         Returns:
             Unit vectors: a float32 array of shape (count, dimension).
         """
-        import torch
-
         vectors = np.empty((len(pixels), self.dimension), np.float32)
-
-        def forward(batch: slice) -> np.ndarray:
-            # torch needs writable memory, hence the copy. Bytes are a quarter of the size of floats to transfer.
-            images = torch.from_numpy(pixels[batch].copy()).to(self._device)
-            images = (images.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
-            features = self._model.encode_image(images.half() if self._half else images, normalize=True)
-            return features.float().cpu().numpy()
-
-        with torch.inference_mode():
-            for batch, found in self._batches.map(forward, len(pixels)):
-                vectors[batch] = found
-                on_done(len(found))
+        for batch, found in self._batches.map(lambda batch: self._model.embed_images(pixels[batch]), len(pixels)):
+            vectors[batch] = found
+            on_done(len(found))
         return vectors
 
     def encode_text(self, text: str) -> np.ndarray:
@@ -101,8 +70,20 @@ class ClipEncoder:
         Returns:
             A unit vector: a float32 array of shape (dimension,).
         """
-        import torch
+        return self._model.embed_text(text)
 
-        tokens = self._tokenizer([text]).to(self._device)
-        with torch.inference_mode():
-            return self._model.encode_text(tokens, normalize=True).float().cpu().numpy()[0]
+
+def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> OnnxClip | TorchClip:
+    """Load a CLIP model for a device. The arguments are those of `ClipEncoder`."""
+
+    def in_torch() -> TorchClip:
+        from ingest.models.torch_clip import TorchClip
+
+        return TorchClip(name, pretrained, threads, device)
+
+    if device != "cpu":
+        return in_torch()
+    from ingest.models.onnx_clip import OnnxClip, convert
+
+    cache = OnnxCache("clip", clip_weights(name, pretrained))
+    return cache.loaded(lambda kept: OnnxClip(kept, threads, in_torch), in_torch, convert)

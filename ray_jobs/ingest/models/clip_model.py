@@ -15,7 +15,7 @@ from typing import Any
 from ingest.common.errors import ConfigurationError
 from ingest.common.square import Square
 from ingest.common.text import one_line
-from ingest.models.model_files import find_folder, folder_digest, weight_bytes
+from ingest.models.model_files import find_folder, folder_digest, weight_bytes, weights_identity
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 """Schemes of open_clip's model names, like those of URIs."""
@@ -90,6 +90,20 @@ def find_labelled_clip_model(label: str) -> ClipModel:
         return find_clip_model(label, "")
     name, _, pretrained = label.partition("/")
     return find_clip_model(name, pretrained)
+
+
+def clip_weights(name: str, pretrained: str | None) -> str:
+    """Tells the weights of a model from all others.
+
+    Args:
+        name, pretrained: as in `ClipModel`.
+
+    Raises:
+        ConfigurationError: the model does not exist, or the hub cannot be reached.
+    """
+    if pretrained is not None:
+        return f"{name}/{pretrained}"
+    return weights_identity(name.removeprefix(LOCAL).removeprefix(HUB), "--clip-model", str, [CONFIG])
 
 
 def input_square(model: ClipModel) -> Square:

@@ -50,6 +50,16 @@ def find_folder(name: str, flag: str, qualified: Callable[[str], str], patterns:
     )
 
 
+def weights_identity(name: str, flag: str, qualified: Callable[[str], str], patterns: list[str]) -> str:
+    """Tells the weights of a model from all others: a digest of its folder, or its commit on the hub.
+
+    The arguments and errors are those of `find_folder`.
+    """
+    folder, is_local = find_folder(name, flag, qualified, patterns)
+    # The folder of a model of the hub has the name of its commit, and may lack the weights as yet.
+    return folder_digest(folder) if is_local else f"{qualified(name)} {folder.name}"
+
+
 def folder_digest(folder: Path) -> str:
     """Hexadecimal SHA-256 of the model in a folder: its small files, and size and both ends of each weight file.
 

@@ -1,20 +1,22 @@
-"""Embed texts with a sentence-transformers model."""
+"""Embed texts with a sentence-transformers model: in torch, or on CPUs through ONNX where it can be converted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.models.gpu_memory import AdaptiveBatches
-from ingest.models.text_model import query_prompt
+from ingest.models.onnx_cache import OnnxCache
+from ingest.models.text_model import text_weights
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from ingest.models.onnx_texts import OnnxTexts
+    from ingest.models.torch_texts import TorchTexts
 
 BATCHES_PER_REPORT = 4
-"""Forward passes between two reports of progress."""
+"""Batches between two reports of progress."""
 
 OnDone = Callable[[Sequence[int], np.ndarray], None]
 """Called with the indices of the texts that were just embedded, and their vectors."""
@@ -28,33 +30,21 @@ class TextEncoder:
         dimension: the expected length of its vectors.
         threads: CPU threads that it may use. They are set explicitly, since Ray sets OMP_NUM_THREADS to 1 for
             an actor that reserves a fraction of a CPU.
-        batch_size: texts per forward pass; halved for good when they exceed the GPU's memory.
-        device: `cuda`, `cpu`, or None to let torch choose.
+        batch_size: texts per forward pass on a GPU, halved for good when they exceed its memory.
+        device: `cuda` or `cpu`.
 
     Raises:
         ValueError: its vectors have another dimension.
     """
 
-    def __init__(
-        self, name: str, dimension: int, threads: int = 1, batch_size: int = 32, device: str | None = None
-    ) -> None:
-        import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        torch.set_num_threads(threads)
-        self._model: SentenceTransformer = SentenceTransformer(name, device=device)
-        if self._model.device.type == "cuda":
-            self._model.half()
-        self._prompt = query_prompt(name)
+    def __init__(self, name: str, dimension: int, threads: int = 1, batch_size: int = 32, device: str = "cpu") -> None:
+        self._model = load_texts(name, threads, device)
         self._batches = AdaptiveBatches(BATCHES_PER_REPORT * batch_size)
-        self._tokens: Any = 0
-        self._model.register_forward_pre_hook(self._count_tokens)
         self.dimension = dimension
-        actual = self._model.get_embedding_dimension()
-        if actual != dimension:
-            raise ValueError(f"model {name!r} has vectors of {actual} dimensions, but {dimension} were expected")
+        if self._model.dimension != dimension:
+            raise ValueError(
+                f"model {name!r} has vectors of {self._model.dimension} dimensions, but {dimension} were expected"
+            )
 
     def encode(self, texts: Sequence[str], on_done: OnDone = lambda indices, vectors: None) -> np.ndarray:
         """Embed passages.
@@ -74,25 +64,17 @@ class TextEncoder:
 
         def forward(part: slice) -> list[int]:
             indices = order[part]
-            vectors[indices] = self._model.encode_document(
-                [texts[index] for index in indices],
-                batch_size=max(1, self._batches.size // BATCHES_PER_REPORT),
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
+            batch_size = max(1, self._batches.size // BATCHES_PER_REPORT)
+            vectors[indices] = self._model.embed([texts[index] for index in indices], "document", batch_size)
             return indices
 
         for _, indices in self._batches.map(forward, len(order)):
             on_done(indices, vectors[indices])
         return vectors
 
-    def _count_tokens(self, model: Any, arguments: tuple[Any, ...]) -> None:
-        self._tokens += arguments[0]["attention_mask"].sum()  # stays on the GPU, which nothing waits for here
-
     def take_tokens(self) -> int:
         """The number of tokens that the model has read since the last call, special ones included."""
-        count, self._tokens = int(self._tokens), 0
+        count, self._model.tokens = int(self._model.tokens), 0
         return count
 
     def encode_query(self, question: str) -> np.ndarray:
@@ -101,6 +83,19 @@ class TextEncoder:
         Returns:
             A unit vector: a float32 array of shape (dimension,).
         """
-        prompt = None if self._model.prompts.get("query") else self._prompt
-        vector = self._model.encode_query(question, prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vector, np.float32)
+        return self._model.embed([question], "query", 1)[0]
+
+
+def load_texts(name: str, threads: int, device: str) -> OnnxTexts | TorchTexts:
+    """Load a text model for a device."""
+
+    def in_torch() -> TorchTexts:
+        from ingest.models.torch_texts import TorchTexts
+
+        return TorchTexts(name, threads, device)
+
+    if device != "cpu":
+        return in_torch()
+    from ingest.models.onnx_texts import OnnxTexts, convert
+
+    return OnnxCache("text", text_weights(name)).loaded(lambda kept: OnnxTexts(kept, threads), in_torch, convert)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
-from ingest.models.model_files import find_folder, folder_digest, weight_bytes
+from ingest.models.model_files import find_folder, folder_digest, weight_bytes, weights_identity
 
 BGE_V1_5_QUERY_PROMPTS = {
     "en": "Represent this sentence for searching relevant passages: ",
@@ -23,6 +23,8 @@ BGE_V1_5_QUERY_PROMPTS = {
 
 BGE_M3_WEIGHT_BYTES = 2_300_000_000
 """568 million parameters in float32: the estimate for a model whose weights are not in a local folder."""
+
+_SMALL_FILES = ["*.json", "*/config.json"]
 
 _FALLBACK_LIMIT = 512
 """Tokens per text of a model whose files name no limit: BERT's limit, the smallest common one."""
@@ -60,7 +62,7 @@ def find_text_model(name: str) -> TextModel:
     Raises:
         ConfigurationError: the model does not exist, or its files lack its dimension or tokenizer.
     """
-    folder, is_local = find_folder(name, "--embedding-model", _qualified, ["*.json", "*/config.json"])
+    folder, is_local = find_folder(name, "--embedding-model", _qualified, _SMALL_FILES)
     try:
         dimension = _dimension(folder)
         tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
@@ -73,6 +75,15 @@ def find_text_model(name: str) -> TextModel:
     identity = folder_digest(folder) if is_local else _qualified(name)
     weights = weight_bytes(folder) if is_local else BGE_M3_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
+
+
+def text_weights(name: str) -> str:
+    """Tells the weights of a text model from all others: a digest of its folder, or its commit on the hub.
+
+    Raises:
+        ConfigurationError: the model does not exist, or the hub cannot be reached.
+    """
+    return weights_identity(name, "--embedding-model", _qualified, _SMALL_FILES)
 
 
 def query_prompt(name: str) -> str | None:

@@ -14,14 +14,14 @@ def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector
 
     encoder = TextEncoder(minilm_path, 384, batch_size=8)
     whole = encoder.encode(TEXTS)
-    forward = encoder._model.encode_document
+    embed = encoder._model.embed
 
-    def small(texts, batch_size, **options):
+    def small(texts, kind, batch_size):
         if batch_size > 2:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return forward(texts, batch_size=batch_size, **options)
+        return embed(texts, kind, batch_size)
 
-    monkeypatch.setattr(encoder._model, "encode_document", small)
+    monkeypatch.setattr(encoder._model, "embed", small)
     done = []
     halved = encoder.encode(TEXTS, lambda indices, vectors: done.extend(indices))
     assert np.abs(whole - halved).max() < 1e-5

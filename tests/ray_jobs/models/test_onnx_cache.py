@@ -1,0 +1,144 @@
+"""A model is converted once per node, used only if its vectors agree, and replaced by the model itself otherwise."""
+
+import fcntl
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, export
+from ingest.models.text_encoder import TextEncoder
+
+TEXTS = ["", "one", "The ferry leaves the harbour at half past six. " * 8, "今天的会议推迟到星期五下午三点。"]
+
+
+def write(model, path):
+    path.write_bytes(model)
+    return {"size": len(model)}
+
+
+def read(kept: KeptModel):
+    content = kept.path.read_bytes()
+    if len(content) != kept.settings["size"]:
+        raise ValueError("cut off")
+    return ("file", content)
+
+
+def never():
+    raise AssertionError("the model itself was loaded")
+
+
+def refuse(model, path):
+    path.write_bytes(model)
+    raise NotConvertibleError("for a reason")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return OnnxCache("text", "weights", tmp_path)
+
+
+def test_the_file_is_made_once_and_then_the_model_is_not_loaded(cache):
+    assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
+    assert cache.loaded(read, never, write) == ("file", b"model")
+
+
+def test_other_weights_have_another_file(cache, tmp_path):
+    cache.loaded(read, lambda: b"model", write)
+    other = OnnxCache("text", "other weights", tmp_path)
+    assert other.loaded(read, lambda: b"other", write) == ("file", b"other")
+
+
+def test_a_model_that_cannot_be_converted_is_used_itself_and_not_tried_again(cache, caplog):
+    assert cache.loaded(read, lambda: b"model", refuse) == b"model"
+    assert "for a reason" in caplog.text
+    assert cache.loaded(read, lambda: b"model", lambda model, path: never()) == b"model"
+
+
+def test_a_file_that_was_cut_off_is_made_again(cache, tmp_path):
+    cache.loaded(read, lambda: b"model", write)
+    (file,) = tmp_path.rglob("model.onnx")
+    file.write_bytes(b"mo")
+    assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
+
+
+def test_a_full_disk_is_not_held_against_the_model(cache):
+    def full(model, path):
+        raise OSError("no space left")
+
+    assert cache.loaded(read, lambda: b"model", full) == b"model"
+    assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
+
+
+def test_nobody_waits_for_the_process_that_makes_the_file(cache, tmp_path):
+    cache.loaded(read, lambda: b"model", write)
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    folder.rename(tmp_path / "gone")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cache.loaded(read, lambda: b"model", write) == b"model"
+    assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
+
+
+def test_without_a_writable_folder_the_model_is_used_itself(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = OnnxCache("text", "weights", tmp_path / "file")
+    assert cache.loaded(read, lambda: b"model", write) == b"model"
+
+
+def test_vectors_that_differ_are_refused():
+    unit = np.eye(3, dtype=np.float32)
+    check_agreement(unit, unit)
+    with pytest.raises(NotConvertibleError, match=r"their cosine is 0\.9"):
+        check_agreement(np.array([[0.9, 0.43, 0]], np.float32), unit[:1])
+    with pytest.raises(NotConvertibleError):
+        check_agreement(np.full((1, 3), np.nan, np.float32), unit[:1])
+
+
+@pytest.mark.tier("parts")
+@pytest.mark.xdist_group("models")
+def test_a_model_whose_length_was_fixed_by_the_conversion_is_refused(tmp_path):
+    import torch
+
+    class Fixed(torch.nn.Module):
+        """Its result depends on a number that tracing makes a constant."""
+
+        def forward(self, values):
+            return values.sum(dim=1, keepdim=True) * float(values.shape[1])
+
+    def convert(model, path):
+        export(model, (torch.ones(1, 3),), {"values": {0: "n", 1: "length"}, "vectors": {0: "n"}}, path)
+        session = KeptModel(path, {}).session(1)
+        values = np.ones((1, 5), np.float32)
+        check_agreement(session.run(None, {"values": values})[0] / 25, model(torch.from_numpy(values)).numpy() / 25)
+        return {}
+
+    cache = OnnxCache("text", "fixed", tmp_path)
+    assert isinstance(cache.loaded(lambda kept: kept, Fixed, convert), Fixed)
+
+
+@pytest.mark.xdist_group("models")
+def test_texts_have_the_vectors_and_tokens_of_the_model_itself(minilm_path):
+    from ingest.models.onnx_texts import OnnxTexts
+    from ingest.models.torch_texts import TorchTexts
+
+    encoder = TextEncoder(minilm_path, 384)
+    assert isinstance(encoder._model, OnnxTexts)
+    model = TorchTexts(minilm_path, 1, "cpu")
+    assert (encoder.encode(TEXTS) * model.embed(TEXTS, "document")).sum(axis=1).min() > 0.99999
+    assert encoder.encode_query("ferry") @ model.embed(["ferry"], "query")[0] > 0.99999
+    assert encoder.take_tokens() == int(model.tokens)
+
+
+def test_a_process_that_finds_the_file_does_without_torch(minilm_path):
+    code = f"""
+import sys
+from ingest.models.text_encoder import TextEncoder
+assert TextEncoder({minilm_path!r}, 384).encode(["ferry"]).shape == (1, 384)
+heavy = {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    TextEncoder(minilm_path, 384)
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True)
