@@ -4,29 +4,32 @@ A file that crashes its parser, never ends or exhausts the memory costs its own 
 the process that Ray knows survives, so that Ray has nothing to retry, and the next file gets a new child. The child is
 kept from file to file, because starting one takes a second or two.
 
-The child is spawned and not forked, since the process around it has threads that hold locks (gRPC, Ray). On Linux it
-dies with its parent. The two share a pipe and nothing else: the pools of concurrent.futures and pebble share locks with
-their children, and wait for ever when the system kills a child that holds one.
+The child is a new Python and no fork, since the process around it has threads that hold locks (gRPC, Ray); nor does
+multiprocessing spawn it, whose children import the main module of their parent, and Ray with it. On Linux it dies with
+its parent. The two share a pipe and nothing else: the pools of concurrent.futures and pebble share locks with their
+children, and wait for ever when the system kills a child that holds one.
 
 `sandbox_child` is the code that runs in the child.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 from typing import Any, ParamSpec, TypeVar
 
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
-from ingest.common.sandbox_child import PROGRESS, serve
+from ingest.common.sandbox_child import PROGRESS
 from ingest.common.text import one_line
 
 P = ParamSpec("P")
@@ -34,6 +37,9 @@ R = TypeVar("R")
 
 _FILES_PER_CHILD = 1000
 """Files after which a child is replaced, so that the leaks of C libraries do not add up."""
+
+_CODE = "import sys; sys.path[:] = {path!r}; from ingest.common.sandbox_child import serve; serve({pipe})"
+"""The child's program."""
 
 _START_SECONDS = 120
 _STARTS = 3
@@ -129,7 +135,7 @@ class Sandbox:
 
     def _living_child(self) -> _Child:
         """The child, or a new one if it has died or is worn out."""
-        if self._child is not None and self._child.files < _FILES_PER_CHILD and self._child.process.is_alive():
+        if self._child is not None and self._child.files < _FILES_PER_CHILD and self._child.process.poll() is None:
             return self._child
         reason = ""
         for _ in range(_STARTS):
@@ -165,15 +171,19 @@ class _Child:
     """The process, and the parent's end of its pipe."""
 
     def __init__(self, preparation: tuple[Any, ...]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
+        self._pipe, other = Pipe()
         self._preparation = preparation
         self.files = 0
-        # The preparation, which may be large, is sent later: while a process starts, Python writes its arguments into a
-        # pipe whose other end it holds open itself, and waits for ever if the process dies before it has read them.
-        self.process: SpawnProcess = context.Process(target=serve, args=(other,), daemon=True)
+        pipe = other.fileno()
         try:
-            self.process.start()
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _CODE.format(path=sys.path, pipe=pipe)],
+                pass_fds=[pipe],
+                stdin=subprocess.DEVNULL,
+            )
+        except BaseException:
+            self._pipe.close()
+            raise
         finally:
             other.close()
 
@@ -197,27 +207,24 @@ class _Child:
 
     def _receive(self, seconds: float) -> tuple[bool, Any]:
         while True:
-            ready = wait([self._pipe, self.process.sentinel], seconds)
-            if not ready:
+            if not wait([self._pipe], seconds):
                 return False, None
-            if self._pipe not in ready:  # a child that answered and then died has answered
-                raise self._died()
             try:
                 answer = self._pipe.recv()
-            except (EOFError, OSError):
+            except (EOFError, OSError):  # the child held the only other end
                 raise self._died() from None
             if answer != PROGRESS:
                 return True, answer
 
     def _died(self) -> _DiedError:
-        self.process.join(_START_SECONDS)
-        code = self.process.exitcode
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_START_SECONDS)
+        code = self.process.returncode
         return (_KilledError if code == -signal.SIGKILL else _DiedError)(_cause_of_death(code))
 
     def end(self) -> None:
         self.process.kill()
-        self.process.join()
-        self.process.close()
+        self.process.wait()
         self._pipe.close()
 
 

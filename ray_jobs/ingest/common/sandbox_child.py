@@ -39,11 +39,12 @@ def report_progress() -> None:
         _to_parent.send(PROGRESS)
 
 
-def serve(pipe: Connection) -> None:
-    """The main function of the child: it answers once when it is prepared and once for each call, until the pipe is
-    closed."""
+def serve(descriptor: int) -> None:
+    """The main function of the child: it answers once when it is prepared and once for each call, until the pipe with
+    this file descriptor is closed."""
     global _to_parent
-    _to_parent = pipe
+    os.set_inheritable(descriptor, False)  # a process that outlives the child must not keep the pipe open
+    pipe = _to_parent = Connection(descriptor)
     with suppress(EOFError, OSError):
         _confine(*pickle.loads(pipe.recv_bytes()))
         pipe.send(None)

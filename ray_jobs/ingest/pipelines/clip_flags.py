@@ -22,5 +22,5 @@ CLIP_FLAGS = (
         title="Weights of the image model",
         site_default=True,
     ),
-    Flag("clip-batch-size", "Images per forward pass.", COUNT, metavar="N", default=32),
+    Flag("clip-batch-size", "Images per forward pass on a GPU.", COUNT, metavar="N", default=32),
 )

@@ -42,7 +42,7 @@ FIGURE_PARTS_PER_GPU_CALL = 4
 
 FLAGS = (
     EMBEDDING_MODEL_FLAG,
-    Flag("embedding-batch-size", "Chunks per forward pass.", COUNT, metavar="N", default=32),
+    Flag("embedding-batch-size", "Chunks per forward pass on a GPU.", COUNT, metavar="N", default=32),
     Flag(
         "chunk-tokens",
         "Length of the largest chunk, in tokens of the text model.",

@@ -119,4 +119,6 @@ def owner(path):
 
 
 if __name__ == "__main__":
-    owner(sys.argv[1])
+    import misbehaviour  # the child can import its functions from a module of that name only
+
+    misbehaviour.owner(sys.argv[1])

@@ -5,7 +5,7 @@ uv run pytest -n 0 -s -m chaos tests/ray_jobs/stages/test_fuzz.py
 Each mutant has a seed of its own, so that one of them can be made again: `mutant(files, "pdf", 17)`.
 """
 
-import multiprocessing
+import contextlib
 import os
 import random
 import tempfile
@@ -227,12 +227,9 @@ def fuzz(kind: str, files: Mapping[str, bytes], count: int, workers: int, tokeni
                     outcomes.faults.append(f"{number} {name}: took {seconds:.0f} s")
                 if len(message) > 500 or not message.isprintable() or "Traceback" in message or 'File "' in message:
                     outcomes.faults.append(f"{number} {name}: {message}")
-                for pid in (os.getpid(), *(child.pid for child in multiprocessing.active_children() if child.pid)):
-                    try:
-                        size = psutil.Process(pid).memory_info().rss
-                    except psutil.NoSuchProcess:
-                        continue
-                    outcomes.memory.setdefault(pid, []).append(size)
+                for process in (psutil.Process(), *psutil.Process().children()):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        outcomes.memory.setdefault(process.pid, []).append(process.memory_info().rss)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, range(workers)))
