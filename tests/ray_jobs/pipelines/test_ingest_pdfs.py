@@ -203,7 +203,7 @@ def test_keep_missing_keeps_the_rows_of_deleted_objects(library, changes):
     left = len(library.files) - 1
     assert counts(changes.keep_missing) == {"listed": left, "unchanged": left}
     assert changes.keep_missing.report["kept"] == 1
-    assert f"{left} unchanged, 1 missing and kept" in changes.keep_missing.stdout
+    assert "1 missing and kept" in changes.keep_missing.stdout
     assert changes.after_keep_missing == library.after_first
 
 
