@@ -59,6 +59,7 @@ class LogStream:
     :param emit: gets each line.
     :param has_ended: asks Ray anew whether the job has ended.
     :param ended: set when the job has ended.
+    :param on_report: called after lines with a report, which is most often a job's last word.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class LogStream:
         emit: Callable[[str], None],
         has_ended: Callable[[], Awaitable[bool]],
         ended: asyncio.Event,
+        on_report: Callable[[], None] = lambda: None,
         position: LogPosition | None = None,
         quota: WatcherQuota | None = None,
     ) -> None:
@@ -77,6 +79,7 @@ class LogStream:
         self._emit = emit
         self._has_ended = has_ended
         self._ended = ended
+        self._on_report = on_report
         self._position = position
         self._quota = quota or WatcherQuota()
         self._lines = LineSplitter()
@@ -222,7 +225,9 @@ class LogStream:
         return lines[-1:] == ([self._lines.unfinished] if self._lines.unfinished else self._last)
 
     async def _take(self, lines: list[str]) -> None:
-        self.digest.add_all(lines)
+        before = self.digest.report
+        if self.digest.add_all(lines).report is not before:
+            self._on_report()
         self._last = lines[-1:] or self._last
         if not lines or self._muted or self._replaced:
             return

@@ -95,12 +95,14 @@ class JobWatch:
         self._finished = asyncio.Event()
         self._poll_now = asyncio.Event()
         self._still_running = asyncio.Event()
+        self._end_is_near = False
         self._log = LogStream(
             client,
             submission_id,
             emit=emit,
             has_ended=self._has_ended,
             ended=self._finished,
+            on_report=self._expect_end,
             position=position,
             quota=self._quota,
         )
@@ -177,7 +179,8 @@ class JobWatch:
                 return await self._stop_for(limit)
             self._still_running.set()
             await self._wait(delay)
-            delay = max(min(delay * 1.5, self._interval), self._quota.poll_seconds)
+            delay, self._end_is_near = _FIRST_POLL if self._end_is_near else delay * 1.5, False
+            delay = max(min(delay, self._interval), self._quota.poll_seconds)
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next poll, which the deadline or a question of the log stream may bring forward."""
@@ -215,6 +218,11 @@ class JobWatch:
 
     def _lost(self, error: RayApiError) -> JobOutcome:
         return JobOutcome(self._id, "UNKNOWN", api_error=str(error), api_reason=error.reason.value)
+
+    def _expect_end(self) -> None:
+        """Poll at once, and then as often as at first."""
+        self._end_is_near = True
+        self._poll_now.set()
 
     async def _has_ended(self) -> bool:
         """Poll at once. Returns whether the job has ended."""

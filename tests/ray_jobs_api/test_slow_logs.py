@@ -132,3 +132,35 @@ def test_a_cancel_between_two_lines_loses_none(monkeypatch):
 
     asyncio.run(story())
     assert shown[:-1] == LINES
+
+
+class EndsBehindItsReport(Finished):
+    """A job that ends when it has printed its report, and whose stream ends after somebody has seen that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status, self.seen = "RUNNING", asyncio.Event()
+
+    async def job(self, submission_id: str) -> JobInfo:
+        if self.status != "RUNNING":
+            self.seen.set()
+        return JobInfo(submission_id, self.status)
+
+    async def tail(self, submission_id: str) -> AsyncIterator[str]:
+        await asyncio.sleep(0)
+        self.status = "SUCCEEDED"
+        yield 'REPORT {"listed": 1}\n'
+        await self.seen.wait()
+
+    async def whole_log(self, submission_id: str, last_lines: int = -1) -> AsyncIterator[str]:
+        yield 'REPORT {"listed": 1}\n'
+
+
+def test_the_end_of_a_job_is_noticed_behind_its_report_and_not_with_the_next_poll(monkeypatch):
+    monkeypatch.setattr(watch, "_FIRST_POLL", 3600)
+
+    async def watched() -> JobOutcome:
+        job = JobWatch(EndsBehindItsReport(), "the-job", emit=lambda line: None, limits=JobLimits(), interval=3600)
+        return await asyncio.wait_for(job.run(), 20)
+
+    assert asyncio.run(watched()).report == {"listed": 1}
