@@ -1,6 +1,6 @@
 """Python scripts in processes of their own that begin with their libraries imported.
 
-A job script's driver spends 5 to 30 seconds of CPU on importing Ray, pymilvus, torch and their kind. Here one process
+A job script's driver spends 5 to 30 seconds of CPU on importing Ray, pymilvus and their kind. Here one process
 imports them once and forks for each script: the script has its own arguments, environment, output, signals and exit
 code, as if Python had started it. Settings that a library reads when it is imported are those of `IMPORT_SETTINGS`.
 """
@@ -20,7 +20,7 @@ from embedded.ray_head import LOOPBACK_ONLY, NO_UV_HOOK
 SERVER = Path(__file__).with_name("script_server.py")
 LIBRARIES = (
     *("av", "boto3", "numpy", "pyarrow", "pymilvus", "pymupdf", "ray", "ray.data", "semantic_text_splitter"),
-    *("onnxruntime", "tokenizers", "open_clip"),
+    *("ftfy", "onnxruntime", "tokenizers"),
 )
 
 

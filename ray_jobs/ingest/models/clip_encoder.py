@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +77,7 @@ class ClipEncoder:
 def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> OnnxClip | TorchClip:
     """Load a CLIP model for a device. The arguments are those of `ClipEncoder`."""
 
+    @cache
     def in_torch() -> TorchClip:
         from ingest.models.torch_clip import TorchClip
 
@@ -83,7 +85,14 @@ def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> O
 
     if device != "cpu":
         return in_torch()
-    from ingest.models.onnx_clip import OnnxClip, convert
+    from ingest.models import onnx_clip, onnx_clip_texts
+    from ingest.models.onnx_clip import OnnxClip
+    from ingest.models.onnx_clip_texts import OnnxClipTexts
 
-    cache = OnnxCache("clip", clip_weights(name, pretrained))
-    return cache.loaded(lambda kept: OnnxClip(kept, threads, in_torch), in_torch, convert)
+    weights = clip_weights(name, pretrained)
+
+    def texts() -> OnnxClipTexts | TorchClip:
+        kept = OnnxCache("clip-texts", weights)
+        return kept.loaded(lambda kept: OnnxClipTexts(kept, threads), in_torch, onnx_clip_texts.convert)
+
+    return OnnxCache("clip", weights).loaded(lambda kept: OnnxClip(kept, threads, texts), in_torch, onnx_clip.convert)

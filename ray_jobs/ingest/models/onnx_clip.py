@@ -13,6 +13,7 @@ from ingest.models.onnx_cache import KeptModel, check_agreement, export
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ingest.models.onnx_clip_texts import OnnxClipTexts
     from ingest.models.torch_clip import TorchClip
 
 IMAGES_PER_PASS = 4
@@ -26,13 +27,13 @@ class OnnxClip:
     Args:
         kept: what `convert` has made.
         threads: CPU threads that it may use.
-        load: loads the whole model, for texts, which only searches embed.
+        load_texts: loads the other half, for texts, which only searches embed.
     """
 
-    def __init__(self, kept: KeptModel, threads: int, load: Callable[[], TorchClip]) -> None:
+    def __init__(self, kept: KeptModel, threads: int, load_texts: Callable[[], OnnxClipTexts | TorchClip]) -> None:
         self._session = kept.session(threads)
-        self._load = load
-        self._whole: TorchClip | None = None
+        self._load_texts = load_texts
+        self._texts: OnnxClipTexts | TorchClip | None = None
         self.dimension: int = kept.settings["dimension"]
 
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:
@@ -43,8 +44,8 @@ class OnnxClip:
 
     def embed_text(self, text: str) -> np.ndarray:
         """Embed a text: as for `ClipEncoder.encode_text`."""
-        self._whole = self._whole or self._load()
-        return self._whole.embed_text(text)
+        self._texts = self._texts or self._load_texts()
+        return self._texts.embed_text(text)
 
 
 def convert(model: TorchClip, path: Path) -> dict[str, Any]:

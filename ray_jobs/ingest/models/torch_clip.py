@@ -36,7 +36,7 @@ class TorchClip:
             name, pretrained=pretrained, precision="fp16" if self._half else "fp32", device=device
         )
         self.loaded = model.eval()
-        self._tokenizer: Any = open_clip.get_tokenizer(name)
+        self.tokenizer: Any = open_clip.get_tokenizer(name)
         preprocess = getattr(model.visual, "preprocess_cfg", {})
         mean, std = preprocess.get("mean") or OPENAI_MEAN, preprocess.get("std") or OPENAI_STD
         self._mean, self._std = (
@@ -61,6 +61,6 @@ class TorchClip:
         """Embed a text: as for `ClipEncoder.encode_text`."""
         import torch
 
-        tokens = self._tokenizer([text]).to(self._device)
+        tokens = self.tokenizer([text]).to(self._device)
         with torch.inference_mode():
             return self.loaded.encode_text(tokens, normalize=True).float().cpu().numpy()[0]

@@ -1,6 +1,7 @@
 """A CLIP model is found by name or folder, embeds images and texts, and halves batches that exceed a GPU's memory."""
 
 import io
+import random
 
 import numpy as np
 import pytest
@@ -152,3 +153,27 @@ def test_other_errors_are_raised_unchanged():
 
     with pytest.raises(ValueError, match="wrong"):
         list(AdaptiveBatches(4).map(function, 4))
+
+
+def test_texts_have_the_vectors_of_open_clip(model, encoder):
+    from ingest.models.torch_clip import TorchClip
+
+    theirs = TorchClip(model.name, model.pretrained, 1, "cpu")
+    assert [encoder.encode_text(photo.text) @ theirs.embed_text(photo.text) for photo in PHOTOS] == pytest.approx(
+        [1.0] * len(PHOTOS), abs=1e-5
+    )
+
+
+def test_the_tokens_of_the_default_model_are_those_of_open_clip():
+    import open_clip
+    from tokenizers import Tokenizer
+
+    from ingest.models.onnx_clip_texts import cleaned, tokenizer_settings
+
+    theirs = open_clip.get_tokenizer("ViT-B-32")
+    settings = tokenizer_settings(theirs)
+    ours = Tokenizer.from_str(settings["tokenizer"])
+    letters = "abcdefgh KLMNO'stvell 0123456789.,!?-_\"éüß中文日本語русский🙂\t\n<>&;"
+    choice = random.Random(1)
+    texts = ["", "don't we'll", "word " * 100, *("".join(choice.choices(letters, k=60)) for _ in range(300))]
+    assert [ours.encode(cleaned(text, settings["lower"])).ids for text in texts] == theirs(texts).tolist()
