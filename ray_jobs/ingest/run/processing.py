@@ -13,9 +13,10 @@ from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
 from ingest.run.ray_session import connect_ray, original_job_error
 from ingest.stages.pipeline import Pipeline, Reuse
-from ingest.stages.progress import ProgressCounts, ProgressPrinter, ProgressReporter
+from ingest.stages.progress import ProgressPrinter, ProgressReporter
 from ingest.stages.resources import Resources, allocate, cluster_of
-from ingest.stages.vector_cache import VectorCache, VectorCacheClient
+from ingest.stages.shared import SharedState
+from ingest.stages.vector_cache import VectorCacheClient
 
 
 def process_objects(
@@ -46,27 +47,26 @@ def process_objects(
     from ingest.stages.stored_vectors import StoredVectorLoader
 
     resources = _resources(pipeline, options, work.count, single_writer, say)
-    counts = ray.remote(ProgressCounts).options(num_cpus=0).remote(pipeline.name, work.count)
-    ray.get(counts.get.remote())
-    cache_actor = ray.remote(VectorCache).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-    cache = VectorCacheClient(cache_actor.remote(pipeline.collections[0].dimension))
+    actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    shared = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
+    cache = VectorCacheClient(shared)
     load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
     # A full refresh recomputes vectors, as they may be the reason for it.
     reuse = Reuse(cache, None if options.full_refresh else load_stored)
-    connecting = time.monotonic() - started
-    observe = ProgressReporter(counts)
+    observe = ProgressReporter(shared)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
-        with ProgressPrinter(counts, work.count, list(resources.pools), pipeline.unit, say):
+        with ProgressPrinter(shared, work.count, list(resources.pools), pipeline.unit, say):
             differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
             pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
             )
-        stages, until_loaded = ray.get([counts.get.remote(), counts.first.remote("load")])
+        stages, since_loaded = ray.get([shared.get.remote(), shared.since_first.remote("load")])
     except Exception as error:
         raise original_job_error(error) from error
     # Wall time until the models are loaded, which dominates a daily run over few objects.
-    stages["start"] = {"seconds": until_loaded + connecting, "items": stages.get("load", {}).get("items", 0)}
+    until_loaded = time.monotonic() - started - since_loaded
+    stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
     return sink.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }

@@ -15,13 +15,12 @@ Observe = Callable[[str, int, float], None]
 
 
 class ProgressCounts:
-    """Items and busy seconds by stage, and the time of each stage's first report. Runs as an actor.
+    """Items and busy seconds by stage, and the time of each stage's first report. See `SharedState`.
 
     The arguments are those of `JobMetrics`.
     """
 
     def __init__(self, pipeline: str, total: int) -> None:
-        self._created = time.monotonic()
         self._metrics = JobMetrics(pipeline, total)
         self._objects = dict.fromkeys(OUTCOMES, 0)
         self._tokens = 0
@@ -30,7 +29,7 @@ class ProgressCounts:
 
     def add(self, stage: str, items: int, seconds: float, tokens: int) -> None:
         """Add to the counts of `stage`."""
-        self._first.setdefault(stage, time.monotonic() - self._created)
+        self._first.setdefault(stage, time.monotonic())
         entry = self._stages.setdefault(stage, {"seconds": 0.0, "items": 0})
         entry["items"] += items
         entry["seconds"] += seconds
@@ -41,9 +40,9 @@ class ProgressCounts:
         self._objects["ok"] += ok
         self._objects["failed"] += failed
 
-    def first(self, stage: str) -> float:
-        """Seconds from the start until the first report of `stage`; 0 if it never reported."""
-        return self._first.get(stage, 0.0)
+    def since_first(self, stage: str) -> float:
+        """Seconds since the first report of `stage`; 0 if it never reported."""
+        return time.monotonic() - self._first[stage] if stage in self._first else 0.0
 
     def get(self) -> dict[str, dict[str, float]]:
         """`items` and `seconds` by stage. As the driver asks every few seconds, they go to the metrics here."""

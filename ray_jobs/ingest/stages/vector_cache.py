@@ -54,7 +54,7 @@ class Lookup:
 
 
 class VectorCache:
-    """The vectors, and the claims of the actors that are embedding others. Runs as an actor.
+    """The vectors, and the claims of the actors that are embedding others. See `SharedState`.
 
     Args:
         dimension: the dimension of the vectors.

@@ -1,0 +1,21 @@
+"""The state that all processes of a run share, in one actor."""
+
+from __future__ import annotations
+
+from ingest.stages.progress import ProgressCounts
+from ingest.stages.vector_cache import VectorCache
+
+
+class SharedState(ProgressCounts, VectorCache):
+    """The counts and the vectors of a run. They share a process, since each takes 1.5 s of CPU to start.
+
+    If the process dies, another one starts empty: texts are embedded again, and the counts begin at zero.
+
+    Args:
+        pipeline, total: as for `ProgressCounts`.
+        dimension: as for `VectorCache`.
+    """
+
+    def __init__(self, pipeline: str, total: int, dimension: int) -> None:
+        ProgressCounts.__init__(self, pipeline, total)
+        VectorCache.__init__(self, dimension)
