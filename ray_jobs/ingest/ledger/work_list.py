@@ -27,16 +27,27 @@ BLOCKS_PER_SIZE = 64
 """Objects per block: 16 at first, so that few objects still spread over many workers. The size doubles every 64 blocks
 up to 256, so that many objects do not become too many blocks for Ray Data's scheduler."""
 
+BLOCK_BYTES = 4 << 20
+"""Bytes of objects after which a block ends, so that a few large objects spread over the workers too. It doubles every
+64 blocks without end."""
+
 
 class WorkList:
-    """An append-only list of differences in a file, which is read back as Arrow tables of `DIFFERENCE_SCHEMA`."""
+    """An append-only list of differences in a file, which is read back as Arrow tables of `DIFFERENCE_SCHEMA`.
+
+    Attributes:
+        count: the number of objects.
+        bytes: their sizes together.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._writer = pa.ipc.new_stream(file, DIFFERENCE_SCHEMA)
         self._pending: list[Difference] = []
+        self._pending_bytes = 0
         self._blocks = 0
         self.count = 0
+        self.bytes = 0
 
     @classmethod
     @contextmanager
@@ -47,14 +58,20 @@ class WorkList:
 
     def add(self, difference: Difference) -> None:
         self._pending.append(difference)
+        self._pending_bytes += difference.size
         self.count += 1
-        if len(self._pending) >= min(LAST_BLOCK, FIRST_BLOCK << (self._blocks // BLOCKS_PER_SIZE)):
+        self.bytes += difference.size
+        doublings = self._blocks // BLOCKS_PER_SIZE
+        if self._pending_bytes >= BLOCK_BYTES << doublings or len(self._pending) >= min(
+            LAST_BLOCK, FIRST_BLOCK << doublings
+        ):
             self._flush()
 
     def _flush(self) -> None:
         columns = {name: [getattr(entry, name) for entry in self._pending] for name in DIFFERENCE_SCHEMA.names}
         self._writer.write_table(pa.Table.from_pydict(columns, DIFFERENCE_SCHEMA))
         self._pending = []
+        self._pending_bytes = 0
         self._blocks += 1
 
     def blocks(self) -> Iterator[pa.Table]:

@@ -136,4 +136,5 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         models=tuple(models),
         fingerprint=fingerprint("pdfs", REVISION, shape),
         build=build,
+        bytes_per_actor=1 << 20,
     )

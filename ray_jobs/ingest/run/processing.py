@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +45,7 @@ def process_objects(
     from ingest.stages.milvus_sink import MilvusDatasink
     from ingest.stages.stored_vectors import StoredVectorLoader
 
-    resources = _resources(pipeline, options, work.count, single_writer, say)
+    resources = _resources(pipeline, options, work, single_writer, say)
     actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
     shared = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
     cache = VectorCacheClient(shared)
@@ -73,14 +72,15 @@ def process_objects(
 
 
 def _resources(
-    pipeline: Pipeline, options: RunOptions, objects: int, single_writer: bool, say: Callable[[str], None]
+    pipeline: Pipeline, options: RunOptions, work: WorkList, single_writer: bool, say: Callable[[str], None]
 ) -> Resources:
     import ray
 
-    # A small run ends before a second copy of the model would be loaded.
-    enough = math.ceil(objects / pipeline.objects_per_actor)
     cluster = cluster_of(ray.nodes(), ray.cluster_resources())
-    resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(enough)
+    # A small run ends before a second copy of the model would be loaded.
+    enough = pipeline.worthwhile_actors(work.count, work.bytes)
+    requested = {name for name, settings in options.resources.items() if "actors" in settings}
+    resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(enough, requested)
     pools = ", ".join(
         f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
         for name, pool in resources.pools.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ class Pipeline:
         block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
             wait for it, and a crash loses it. Ray Data's default, 128 MiB, would be hours of embedding; 256 KiB are
             about 400 chunks, 20 s of a small model on one core.
-        objects_per_actor: another actor of a model is worth loading only for at least so many more objects.
+        objects_per_actor: another actor of a model is worth loading only for at least so many more objects,
+        bytes_per_actor: or for so many more bytes of objects.
     """
 
     name: str
@@ -76,6 +78,11 @@ class Pipeline:
     build: Callable[[Dataset, Resources, ProgressReporter, Reuse], Dataset]
     block_bytes: int = 256 << 10
     objects_per_actor: int = 16
+    bytes_per_actor: float = math.inf
+
+    def worthwhile_actors(self, objects: int, size: int) -> int:
+        """The most actors of a model that are worth loading for so many objects of `size` bytes together."""
+        return math.ceil(max(objects / self.objects_per_actor, size / self.bytes_per_actor))
 
     @property
     def dimension(self) -> int:

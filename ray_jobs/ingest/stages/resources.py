@@ -8,7 +8,7 @@ would wait for ever.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,10 +93,12 @@ class Resources:
     write_tasks: int
     pools: Mapping[str, ActorPool]
 
-    def limited_to(self, actors: int) -> Resources:
-        """The same resources, with at most `actors` actors per pool."""
+    def limited_to(self, actors: int, requested: Collection[str]) -> Resources:
+        """The same resources, with at most `actors` actors per pool, but for the pools that the user `requested`."""
         smaller = {
-            name: replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
+            name: pool
+            if name in requested
+            else replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
             for name, pool in self.pools.items()
         }
         return replace(self, pools=smaller)

@@ -5,30 +5,31 @@ from contextlib import contextmanager
 import pytest
 
 from ingest.ledger.diff import Change, Difference
-from ingest.ledger.work_list import BLOCKS_PER_SIZE, DIFFERENCE_SCHEMA, FIRST_BLOCK, LAST_BLOCK, WorkList
+from ingest.ledger.work_list import BLOCK_BYTES, BLOCKS_PER_SIZE, DIFFERENCE_SCHEMA, FIRST_BLOCK, LAST_BLOCK, WorkList
 
 
-def differences(count):
+def differences(count, size=1):
     changes = list(Change)
     return [
-        Difference(changes[n % len(changes)], f"s3://b/{n:06}-文🙂.pdf", f"v{n}", n << 33, n % 4) for n in range(count)
+        Difference(changes[n % len(changes)], f"s3://b/{n:06}-文🙂.pdf", f"v{n}", size, n % 4) for n in range(count)
     ]
 
 
 @contextmanager
-def filled(count):
+def filled(count, size=1):
     with WorkList.temporary() as work_list:
-        for difference in differences(count):
+        for difference in differences(count, size):
             work_list.add(difference)
         yield work_list
 
 
+@pytest.mark.parametrize("size", [1, 1 << 40])
 @pytest.mark.parametrize("count", [0, 1, FIRST_BLOCK, FIRST_BLOCK + 1, 3000])
-def test_entries_come_back_in_order(count):
-    with filled(count) as work_list:
-        assert work_list.count == count
+def test_entries_come_back_in_order(count, size):
+    with filled(count, size) as work_list:
+        assert (work_list.count, work_list.bytes) == (count, count * size)
         rows = [row for block in work_list.blocks() for row in block.to_pylist()]
-    assert [Difference(Change(row.pop("change")), **row) for row in rows] == differences(count)
+    assert [Difference(Change(row.pop("change")), **row) for row in rows] == differences(count, size)
 
 
 def test_blocks_are_small_first_and_grow_to_the_last_size():
@@ -37,6 +38,16 @@ def test_blocks_are_small_first_and_grow_to_the_last_size():
     with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as work_list:
         sizes = [block.num_rows for block in work_list.blocks()]
     assert sizes == [size for size in steps for _ in range(BLOCKS_PER_SIZE)] + [LAST_BLOCK, 5]
+
+
+def test_a_few_large_objects_have_a_block_each():
+    with filled(5, BLOCK_BYTES) as work_list:
+        assert [block.num_rows for block in work_list.blocks()] == [1] * 5
+
+
+def test_many_large_objects_have_few_blocks():
+    with filled(100_000, BLOCK_BYTES) as work_list:
+        assert sum(1 for _ in work_list.blocks()) < 1000
 
 
 def test_blocks_have_the_schema_that_the_stages_expect():

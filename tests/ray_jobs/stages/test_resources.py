@@ -1,5 +1,7 @@
 """The rule that keeps a cluster from hanging: all actors, a parse task and a write task fit at the same time."""
 
+from dataclasses import replace
+
 import pytest
 
 from ingest.common.errors import ConfigurationError
@@ -15,6 +17,7 @@ from ingest.stages.resources import (
     check_resources,
     cluster_of,
 )
+from run_world import pipeline
 
 SIZES = [0.5, 1, 1.5, 1.75, *range(2, 257)]
 CLUSTERS = [(cpus, gpus) for cpus in SIZES for gpus in (0, 1, 2, 8, 300)]
@@ -112,6 +115,20 @@ def test_requested_resources_override_those_of_the_cluster():
 def test_a_number_of_actors_requests_a_pool_of_fixed_size():
     pool = allocated(16, 0, requested={"embed": {"actors": 2}}).pools["embed"]
     assert (pool.min_actors, pool.max_actors) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("objects", "size", "actors"), [(1, 10, 1), (16, 10, 1), (17, 10, 2), (3, 30 << 20, 30), (10_000, 1 << 20, 625)]
+)
+def test_the_work_and_not_only_the_number_of_files_says_how_many_models_are_worth_loading(objects, size, actors):
+    assert replace(pipeline(), bytes_per_actor=1 << 20).worthwhile_actors(objects, size) == actors
+
+
+def test_a_small_run_loads_few_models_but_for_those_that_the_user_requests():
+    resources = allocated(8, 0)
+    assert resources.pools["embed"].max_actors > 2
+    assert resources.limited_to(2, ()).pools["embed"].max_actors == 2
+    assert resources.limited_to(2, {"embed"}) == resources
 
 
 @pytest.mark.parametrize(
