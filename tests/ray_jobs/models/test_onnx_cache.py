@@ -142,3 +142,12 @@ assert not heavy, heavy
 """
     TextEncoder(minilm_path, 384)
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True)
+
+
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path):
+    """The telemetry keeps its events in the user's cache until they are sent."""
+    code = "import ingest, onnxruntime; onnxruntime.SessionOptions()"
+    environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
