@@ -19,15 +19,32 @@ from ray_ingest.approvals import approval_task, approvals_are_on, approved_flags
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
+from ray_ingest.lineage import lineage
 from ray_ingest.metrics import record_failure, record_success
 from ray_ingest.templates import check_flags, daily_flags, sweep_flags
 
 
 class ScriptOperator(RayOperator):
-    """A ``RayOperator`` that gives its flag ``source`` once for each line, and drops empty environment variables.
+    """A ``RayOperator`` for the job scripts: it may have several sources, and tells OpenLineage its datasets.
 
-    A template renders to one text, and the number of a run's sources is known only then.
+    The flag ``source`` is given once for each line of its text, and empty environment variables are dropped. A template
+    renders to one text, and the number of a run's sources is known only then.
     """
+
+    report: Mapping[str, Any] | None = None
+    """The report of the job, once it has succeeded."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.collections = [outlet.name for outlet in self.outlets if isinstance(outlet, Asset)]
+
+    def get_openlineage_facets_on_start(self) -> Any:
+        """The datasets that the job will read and write; called by the provider for OpenLineage, if there is one."""
+        return lineage(self.arguments or {}, self.collections, None)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The datasets, with the numbers of rows; also called for a task that failed, without them."""
+        return lineage(self.arguments or {}, self.collections, self.report)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
@@ -86,6 +103,7 @@ def skip_unless(pipeline: str) -> Callable[[Any], None]:
 
 def after_run(context: Any, report: Mapping[str, Any] | None) -> None:
     """A ``post_execute`` hook of the tasks that write: record the metrics, and then announce the changes."""
+    context["task"].report = report
     record_success(context, report)
     announce(context, report)
 

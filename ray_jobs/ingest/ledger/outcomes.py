@@ -22,6 +22,7 @@ class ObjectOutcomes:
         ok, failed: numbers of objects.
         empty: number of objects that are ok and have no rows.
         partly: number of objects that are ok although a part of them could not be read.
+        rows_in: number of rows written to each collection, by its number in the pipeline.
         partly_read: the first MAX_FAILURES of those, as `source, message`.
         failures: the first MAX_FAILURES failures.
         groups: number of failures and the first one, by stage and type.
@@ -34,12 +35,17 @@ class ObjectOutcomes:
     empty: int = 0
     failed: int = 0
     partly: int = 0
-    rows_written: int = 0
     rows_deleted: int = 0
+    rows_in: Counter[int] = field(default_factory=Counter)
     failures: list[dict[str, str]] = field(default_factory=list)
     partly_read: list[dict[str, str]] = field(default_factory=list)
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
     failed_under: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rows_written(self) -> int:
+        """The number of rows written to all collections."""
+        return self.rows_in.total()
 
     def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Count an object that was read completely or in part."""
@@ -81,7 +87,7 @@ class ObjectOutcomes:
         self.empty += other.empty
         self.failed += other.failed
         self.partly += other.partly
-        self.rows_written += other.rows_written
+        self.rows_in.update(other.rows_in)
         self.rows_deleted += other.rows_deleted
         self.failed_under.update(other.failed_under)
         self.failures = (self.failures + other.failures)[:MAX_FAILURES]

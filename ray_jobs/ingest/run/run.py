@@ -141,6 +141,9 @@ class Run:
                 self._report.deleted, rows_deleted = ObjectWriter(self._client, target).remove(removable)
                 outcome.rows_deleted += rows_deleted
             self._report.record(outcome)
+            self._report.rows_by_collection = {
+                collection.name: outcome.rows_in[index] for index, collection in enumerate(self._pipeline.collections)
+            }
             # Flush once per run, since flushed rows are fast to search. (A server flushes later anyway; Milvus Lite
             # answers a full-text query over 7,600 unflushed rows in 5 s, and over flushed ones in 0.1 s.)
             for collection in (*target.collections, target.ledger):
