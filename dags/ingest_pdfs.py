@@ -6,6 +6,7 @@ from datetime import datetime
 
 from airflow.sdk import DAG
 
+from ray_ingest.deadlines import daily_deadline
 from ray_ingest.documents import daily_document
 from ray_ingest.factory import daily_task
 from ray_ingest.forms import daily_form
@@ -24,6 +25,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=2,
+    deadline=daily_deadline(),
     doc_md=DOC + daily_document("pdfs"),
     tags=["ingest", "ray", "milvus"],
     user_defined_macros=MACROS,

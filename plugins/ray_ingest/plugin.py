@@ -6,11 +6,13 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_ray.links.job import RayJobLink
 from ray_ingest import listener
+from ray_ingest.deadlines import PartitionDeadline
 from ray_ingest.schedule import DayPartitionTimetable
 
 
 class RayIngestPlugin(AirflowPlugin):
-    """Registers the link from a task to its Ray job, which the UI needs to show it, the listener, and a timetable."""
+    """Registers what Airflow's components must know: the link from a task to its Ray job, which the UI shows, the listener,
+    and for the scheduler a timetable and the reference of the deadlines."""
 
     name = "ray_ingest"
 
@@ -18,3 +20,4 @@ class RayIngestPlugin(AirflowPlugin):
 RayIngestPlugin.operator_extra_links = [RayJobLink()]
 RayIngestPlugin.listeners = [listener]
 RayIngestPlugin.timetables = [DayPartitionTimetable]
+RayIngestPlugin.deadline_references = [PartitionDeadline]
