@@ -23,6 +23,8 @@ DEFAULT_PORTS = {
     "milvusdb/milvus": {19530, 9091},
     "airflow-ray-ingest-airflow api-server": {8080},
     "airflow-ray-ingest-airflow scheduler": {8974},
+    "prom/prometheus": {9090},
+    "grafana/grafana": {3000},
 }
 
 
@@ -99,7 +101,8 @@ def listening_ports(service: dict[str, Any]) -> set[int]:
     """The ports that a service listens on, according to its command and its image."""
     command = " ".join(command_of(service))
     ports = {int(port) for port in re.findall(r"port[=\s](\d+)", command)}
-    ports |= {int(port) for port in re.findall(r"--(?:address=|listen-client-urls=http://0\.0\.0\.0):(\d+)", command)}
+    listen = r"--(?:address=|listen-client-urls=http://0\.0\.0\.0|statsd\.listen-udp=|web\.listen-address=):(\d+)"
+    ports |= {int(port) for port in re.findall(listen, command)}
     label = f"{service['image']} {command}"
     for image, defaults in DEFAULT_PORTS.items():
         if all(part in label for part in image.split()):

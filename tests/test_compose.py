@@ -190,7 +190,16 @@ def test_compose_itself_accepts_the_file(tmp_path: Path, deployment: Deployment)
         pytest.skip("no docker compose plugin here: docker-compose.yaml was not parsed by compose itself")
     env = tmp_path / "env"
     env.write_text("".join(f"{name}={value or 'x'}\n" for name, value in deployment.settings.items()))
-    command = [docker, "compose", "-f", str(ROOT / "docker-compose.yaml"), "--profile", "gpu"]
+    command = [
+        docker,
+        "compose",
+        "-f",
+        str(ROOT / "docker-compose.yaml"),
+        "--profile",
+        "gpu",
+        "--profile",
+        "monitoring",
+    ]
     done = subprocess.run(
         [*command, "--env-file", str(env), "config", "--quiet"], capture_output=True, text=True, check=False
     )

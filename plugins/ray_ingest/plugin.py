@@ -11,8 +11,11 @@ from ray_ingest.schedule import DayPartitionTimetable
 
 
 class RayIngestPlugin(AirflowPlugin):
-    """Registers what Airflow's components must know: the link from a task to its Ray job, which the UI shows, the listener,
-    and for the scheduler a timetable and the reference of the deadlines."""
+    """Registers what Airflow's components must know of this platform.
+
+    These are the link from a task to its Ray job, which the UI shows, the listener, and for the scheduler a timetable
+    and the reference of the deadlines.
+    """
 
     name = "ray_ingest"
 

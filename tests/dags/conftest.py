@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,10 @@ from embedded.platform import Platform
 from embedded.ports import free_ports
 from embedded.processes import poll, send
 from embedded.progress import Progress
+from embedded.prometheus import Prometheus, installed
 from embedded.ray_head import RayHead
+from embedded.ray_metrics import RayMetrics
+from embedded.statsd_exporter import StatsdExporter
 from ray_ingest.job_scripts import COLLECTIONS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -45,6 +49,33 @@ NO_PARAMETERS = SimpleNamespace(params={})
 
 
 @dataclass
+class Metrics:
+    """The metrics of the stage: those of Airflow, those of Ray, and if it is installed, Prometheus with both.
+
+    `of_demo` are Airflow's when the demo had just ended, `demo_reports` the reports of its runs.
+    """
+
+    airflow: StatsdExporter
+    ray: RayMetrics
+    prometheus: Prometheus | None
+    began: float
+    demo_ended: float = 0.0
+    of_demo: str = ""
+    demo_reports: list[dict[str, Any]] = field(default_factory=list)
+
+    def demo_has_ended(self, airflow: AirflowStandalone) -> None:
+        """Keep what the demo has made; its runs are the only ones so far."""
+        self.of_demo = self.airflow.exposition()
+        for dag_id in (f"ingest_{pipeline}" for pipeline in COLLECTIONS):
+            self.demo_reports += [airflow.xcom(dag_id, run["dag_run_id"], "ingest") for run in airflow.runs(dag_id)]
+        if (prometheus := self.prometheus) is not None:
+            listed = sum(report["listed"] for report in self.demo_reports)
+            query = "sum(ray_ingest:objects:1d)"
+            poll(lambda: prometheus.query(query, time.time()) == [({}, listed)], 30, "Prometheus has not read all")
+        self.demo_ended = time.time()
+
+
+@dataclass
 class Stage:
     """Airflow and the Ray head that its connection ``ray_default`` names, with questions that several tests ask."""
 
@@ -52,6 +83,7 @@ class Stage:
     ray: RayHead
     gateway: Gateway
     milvus_uri: str
+    metrics: Metrics
     replacements: dict[str, AirflowComponent] = field(default_factory=dict)
     begun: dict[str, Any] = field(default_factory=dict)
     held_back: set[str] | None = None
@@ -258,6 +290,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     (dags / "ingest_asking.py").write_text(asking)
     (closed,) = free_ports(1)
+    exporter = StatsdExporter()
     platform = Platform(folder, dags, REPOSITORY / "plugins", demo.BUCKET)
     platform.ray = RayHead(
         folder / "r", environment=platform.object_store.environment(), auth_token="the-right-token-of-the-test"
@@ -265,6 +298,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     environment = {
         **QUICK_TO_NOTICE,
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        **exporter.environment(),
+        "AIRFLOW_VAR_INGEST_DEADLINE": "00:00",  # the demo's scheduled runs, of yesterday's partitions, miss it
         "AIRFLOW_CONN_RAY_NOWHERE": json.dumps({"conn_type": "ray", "host": f"http://127.0.0.1:{closed}"}),
         "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
             {"conn_type": "ray", "host": platform.ray.dashboard_url, "password": "wrong-token-of-the-test"}
@@ -277,13 +312,18 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     output = io.StringIO()
     progress = Progress(output)
     models = PackagedModels(folder / "models.log", progress)
+    ray_metrics = RayMetrics(platform.ray.metrics_address, ("ray_ingest_", "ray_node_"))
+    targets = {"airflow": exporter.address, "ray": platform.ray.metrics_address}
+    prometheus = Prometheus(folder / "prometheus", targets) if installed() else None
     stage, failed = None, True
     try:
-        with Gateway(platform.ray.dashboard_url) as gateway:
-            stage = Stage(platform.airflow, platform.ray, gateway, platform.milvus.uri)
+        with Gateway(platform.ray.dashboard_url) as gateway, exporter, ray_metrics, prometheus or nullcontext():
+            metrics = Metrics(exporter, ray_metrics, prometheus, time.time())
+            stage = Stage(platform.airflow, platform.ray, gateway, platform.milvus.uri, metrics)
             with progress:
                 demo.run(platform, models, False, False, progress, {"ingest_jobs_dir": str(REPOSITORY / "ray_jobs")})
             stage.demo_output = output.getvalue()
+            metrics.demo_has_ended(platform.airflow)
             stage.use_stand_in_jobs()
             stage.begin([item for item in request.session.items if "stage" in item.fixturenames])
             yield stage
