@@ -1,8 +1,10 @@
 """The report tells the state after the run: the newest object, and how many objects have failed permanently."""
 
 import pytest
+from pymilvus.exceptions import MilvusException
 
 from embedded.s3_stub import MODIFIED
+from ingest.run import run as run_module
 from run_world import small_world
 
 NAMES = ["a.pdf", "b.pdf"]
@@ -51,3 +53,13 @@ def test_permanent_failures_are_counted_in_the_whole_ledger(world):
     assert world.run("--dry-run").failed_in_ledger is None
     world.delete("bad.pdf")
     assert world.run().failed_in_ledger == 0
+
+
+def test_a_run_does_not_fail_because_its_failures_cannot_be_counted(world, monkeypatch):
+    def away(*arguments):
+        raise MilvusException(message="the server is away")
+
+    monkeypatch.setattr(run_module, "count_failed", away)
+    report = world.run()
+    assert (report.listed, report.failed_in_ledger) == (2, None)
+    assert any("were not counted: " in line for line in world.said)
