@@ -94,7 +94,8 @@ class _Sender:
 def _record_work(sender: _Sender, report: Mapping[str, Any]) -> None:
     """What the run has done, each object with one outcome."""
     counts = {key: int(report.get(key, 0)) for key in ("added", "changed", *_OUTCOMES, *_COUNTERS)}
-    sender.count("objects", counts["added"] + counts["changed"] - counts["failed"], outcome="ingested")
+    ingested = max(0, counts["added"] + counts["changed"] - counts["failed"])  # no counter goes down
+    sender.count("objects", ingested, outcome="ingested")
     for outcome in _OUTCOMES:
         sender.count("objects", counts[outcome], outcome=outcome)
     for key, name in _COUNTERS.items():

@@ -1,8 +1,8 @@
 """Stands in for the real job scripts where a test is about a Dag: reports the arguments that the script was given.
 
 One row of the first source changes, and one object fails. In a folder `unchanged`, no row does. A source like
-`s3://bucket/fails-once/4/a/file` ends with exit code 4 while that file is missing, and makes it; then nothing changes, as
-the rows are there. A folder `asks` leaves removals to an approval, with --ask-first.
+`s3://bucket/fails-once/4/a/file` ends with exit code 4 while that file is missing, and makes it; then nothing changes,
+as the rows are there. A folder `asks` leaves removals to an approval, with --ask-first.
 """
 
 import json
@@ -30,6 +30,7 @@ def report() -> None:
         "rows_written": changed,
         "rows_deleted": 0,
         "awaiting": {},
+        "added": 1,
         "failed": 1,
         "failure_counts": [{"stage": "parse", "error_type": "Encrypted", "count": 1, "example": {}}],
         "by_source": {source: {"changed": changed if source == sources[0] else 0} for source in sources},
