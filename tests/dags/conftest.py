@@ -34,7 +34,7 @@ from embedded.progress import Progress
 from embedded.prometheus import Prometheus, installed
 from embedded.ray_head import RayHead
 from embedded.ray_metrics import RayMetrics
-from embedded.statsd_exporter import StatsdExporter
+from embedded.statsd_exporter import Samples, StatsdExporter
 from ray_ingest.job_scripts import COLLECTIONS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,12 +60,12 @@ class Metrics:
     prometheus: Prometheus | None
     began: float
     demo_ended: float = 0.0
-    of_demo: str = ""
+    of_demo: Samples = field(default_factory=dict)
     demo_reports: list[dict[str, Any]] = field(default_factory=list)
 
     def demo_has_ended(self, airflow: AirflowStandalone) -> None:
         """Keep what the demo has made; its runs are the only ones so far."""
-        self.of_demo = self.airflow.exposition()
+        self.of_demo = self.airflow.samples()
         for dag_id in (f"ingest_{pipeline}" for pipeline in COLLECTIONS):
             self.demo_reports += [airflow.xcom(dag_id, run["dag_run_id"], "ingest") for run in airflow.runs(dag_id)]
         if (prometheus := self.prometheus) is not None:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from embedded.processes import poll
 from ray_ingest.job_scripts import COLLECTIONS
 
@@ -12,12 +10,10 @@ def test_scheduled_runs_miss_their_deadline_and_the_others_have_none(stage: Any)
     """In the demo, each Dag has one run by the schedule, and `ingest_pdfs` two others."""
 
     def missed() -> dict[str, float]:
-        families = text_string_to_metric_families(stage.metrics.airflow.exposition())
-        samples = [sample for family in families for sample in family.samples]
         return {
-            sample.labels["dag_id"]: sample.value
-            for sample in samples
-            if sample.name == "airflow_deadline_alerts_deadline_missed"
+            dict(labels)["dag_id"]: value
+            for (name, labels), value in stage.metrics.airflow.samples().items()
+            if name == "airflow_deadline_alerts_deadline_missed"
         }
 
     daily = [f"ingest_{pipeline}" for pipeline in COLLECTIONS]

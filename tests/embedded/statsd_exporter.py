@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-Labels = tuple[tuple[str, str], ...]
+Labels = frozenset[tuple[str, str]]
+Samples = dict[tuple[str, Labels], float]
 
 
 class StatsdExporter:
@@ -20,7 +21,7 @@ class StatsdExporter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[tuple[str, Labels], float] = {}
+        self._values: Samples = {}
         self._types: dict[str, str] = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -55,6 +56,11 @@ class StatsdExporter:
             thread.join()
         self._socket.close()
 
+    def samples(self) -> Samples:
+        """The value of each series so far, by its name and its labels."""
+        with self._lock:
+            return dict(self._values)
+
     def exposition(self) -> str:
         """The metrics in Prometheus's text format."""
         with self._lock:
@@ -65,7 +71,7 @@ class StatsdExporter:
             names = (f"{base}_sum", f"{base}_count") if kind == "summary" else (base,)
             for (name, labels), number in values.items():
                 if name in names:
-                    shown = ",".join(f'{key}="{value}"' for key, value in labels)
+                    shown = ",".join(f'{key}="{value}"' for key, value in sorted(labels))
                     lines.append(f"{name}{{{shown}}} {number!r}")
         return "\n".join(lines) + "\n"
 
@@ -79,7 +85,7 @@ class StatsdExporter:
         stat, _, sample = line.partition(":")
         name, *tags = stat.split(",")
         value, kind = sample.split("|")[:2]
-        labels = tuple(sorted((escaped(key), found) for key, _, found in (tag.partition("=") for tag in tags)))
+        labels = frozenset((escaped(key), found) for key, _, found in (tag.partition("=") for tag in tags))
         metric = escaped(name)
         with self._lock:
             if kind == "c":
