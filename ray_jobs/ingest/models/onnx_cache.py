@@ -87,8 +87,13 @@ class OnnxCache:
 
     def __init__(self, kind: str, weights: str, home: Path | None = None) -> None:
         key = f"{REVISION} {importlib.metadata.version('onnxruntime')} {weights}"
-        name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-        self._folder = (home or _home()) / name
+        self._name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+        self._home = home
+
+    @property
+    def _folder(self) -> Path:
+        """Raises OSError if this user has no home."""
+        return (self._home or _home()) / self._name
 
     def loaded(
         self, use: Callable[[KeptModel], T], load: Callable[[], M], convert: Callable[[M, Path], dict[str, Any]]
@@ -195,7 +200,11 @@ def check_agreement(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 def _home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airflow-ray-ingest" / "onnx"
+    cache = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(cache or Path.home() / ".cache") / "airflow-ray-ingest" / "onnx"
+    except RuntimeError:  # a user id without an entry, as some clusters give it to containers
+        raise OSError("this user has no home folder; set XDG_CACHE_HOME") from None
 
 
 def _log() -> logging.Logger:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +87,16 @@ def test_without_a_writable_folder_the_model_is_used_itself(tmp_path):
     (tmp_path / "file").write_text("")
     cache = OnnxCache("text", "weights", tmp_path / "file")
     assert cache.loaded(read, lambda: b"model", write) == b"model"
+
+
+def test_a_user_without_a_home_uses_the_model_itself_and_is_told_what_to_set(monkeypatch, caplog):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert OnnxCache("text", "weights").loaded(read, lambda: b"model", write) == b"model"
+    assert "set XDG_CACHE_HOME" in caplog.text
 
 
 def test_vectors_that_differ_are_refused():
