@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
@@ -77,6 +78,8 @@ def prepare_documents(tokenizer_json: str) -> None:
 
     The first page that needs OCR loads it.
     """
+    # PyMuPDF would import its layout analysis, which nothing here uses, and which takes longer than all of the rest.
+    cast(Any, sys.modules)["pymupdf.layout"] = None
     for name in ("pymupdf", "semantic_text_splitter", "tokenizers"):
         importlib.import_module(name)
     global _tokenizer_json
