@@ -86,7 +86,7 @@ def test_a_run_that_finds_nothing_new(world):
     client = store.client()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: client.put_object(Bucket=BUCKET, Key=key, Body=key.encode()), keys))
-    run_id = world.day(days[0], lookback_days=0, dry_run=True, limit=1)
+    run_id = world.day(days[0], lookback_days=0, dry_run=True)
     fingerprint = world.end("ingest_pdfs", run_id).report["fingerprint"]
     ledger = connect(world.platform.milvus.uri)
     ensure_ledger(ledger, "sources", DIMENSION)
