@@ -3,7 +3,7 @@
 Airflow ignores this folder (``../.airflowignore``). Copy this file and ``estimate_pi/`` to where Airflow finds its
 Dags, and make the connection ``ray_default`` and the pool:
 
-    airflow connections add ray_default --conn-type ray --conn-host http://ray-head:8265
+    airflow connections add ray_default --conn-type ray --conn-host ray-head --conn-port 8265
     airflow pools set ray 1 "Ray jobs at a time" --include-deferred
 """
 

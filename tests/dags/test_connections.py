@@ -1,6 +1,7 @@
-"""The button *Test* of the connections' forms: Airflow's API server asks a real Ray head and a real Milvus Lite."""
+"""The button *Test* of connections: Airflow's API server asks a real Ray head and a real Milvus Lite."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +21,16 @@ def test_ray_is_asked_with_the_token_of_the_form(stage: Any, token: str, good: b
     assert status is good
     assert message.startswith(begins), message
     assert token not in message
+
+
+def test_a_stored_connection_is_asked_with_its_own_token(stage: Any):
+    """As the Airflow UI does it: with every field, and a mask instead of the token."""
+    address = urlsplit(stage.ray.dashboard_url)
+    stored = {"connection_id": "stored", "conn_type": "ray", "host": address.hostname, "port": address.port}
+    stage.airflow.api("POST", "/connections", {**stored, "password": "the-right-token-of-the-test"})
+    empty = {"description": "", "login": "", "schema": "", "extra": "{}"}
+    answer = stage.airflow.api("POST", "/connections/test", {**stored, **empty, "password": "***"})
+    assert answer["status"] is True, answer
 
 
 def test_milvus_is_asked(stage: Any):
