@@ -15,6 +15,7 @@ from embedded.videos import BONJOUR, film, make_films
 TESTS = Path(__file__).parent
 
 
+@pytest.mark.nightly
 def test_the_clip_stand_in_finds_each_photo_by_its_text(clip_path):
     import open_clip
     import torch
@@ -39,6 +40,7 @@ def test_whisper_base_tells_languages_apart(whisper_base_path):
         assert (found, probability > 0.5) == (language, True)
 
 
+@pytest.mark.nightly
 def test_the_caption_stand_in_says_the_same_of_the_same_image(caption_path):
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor

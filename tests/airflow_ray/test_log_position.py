@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.comms import SetXCom, XComResult
 
-from airflow_ray.supervisor import TaskKey, XComLogPosition
+from airflow_ray.supervisor import LOG_KEY, TaskKey, XComLogPosition
 from ray_head_client import JOBS, behaving, place_attempt, watched
 from ray_jobs_api.client import RayJobsClient
 from ray_jobs_api.packages import pack
@@ -38,6 +38,8 @@ def supervisor(supervise: Any) -> Supervisor:
 
 
 def test_the_position_belongs_to_one_job_and_one_watcher(supervisor):
+    supervisor.stored[LOG_KEY] = {}  # as the operator does before it defers; without it, a watcher asks for 10 s
+
     async def story() -> None:
         first = XComLogPosition(TASK, "job-1")
         assert await first.load() == 0

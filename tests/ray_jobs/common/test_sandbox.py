@@ -239,6 +239,7 @@ def test_thirty_thousand_pages_are_too_many_and_the_error_names_the_limit(docume
     assert "30000 pages" in caught.value.message
 
 
+@pytest.mark.nightly  # 5 s; others of this module exceed each limit too
 def test_a_stream_that_inflates_a_thousandfold_costs_one_file(documents):
     text = stream(b"BT /F 1 Tf 1 0 0 1 1 1 Tm (x) Tj ET\n" * 1_000_000)
     data = raw_pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>", PAGE, text)
