@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_ray.hooks.address import Server, base_url
+from airflow_ray.hooks.address import Server, base_url, without_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -125,8 +125,7 @@ class MilvusHook(BaseHook):
         try:
             return asyncio.run(_diagnose(milvus_server(self.get_connection(self.conn_id))))
         except ValueError as error:
-            name = f"connection '{self.conn_id}'"
-            return False, str(error).replace(f"The {name}", "The connection").replace(name, "the connection")
+            return False, without_name(error, self.conn_id)
 
 
 async def _diagnose(server: MilvusServer) -> tuple[bool, str]:

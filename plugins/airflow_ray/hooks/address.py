@@ -57,6 +57,12 @@ def base_url(connection: Connection, where: str, server: Server = RAY) -> str:
     return _url(parts, connection.port or (None if "://" in text else server.port), path)
 
 
+def without_name(error: ValueError, conn_id: str) -> str:
+    """The sentence of an error without the connection's id, which is a random one behind the button *Test*."""
+    name = f"connection '{conn_id}'"
+    return str(error).replace(f"The {name}", "The connection").replace(name, "the connection")
+
+
 def _fields(connection: Connection) -> tuple[str, str, str]:
     """The scheme, the text of the host, and a path that Airflow has put into ``schema``; each may be empty."""
     text = "".join((connection.host or "").split()).rstrip("/")

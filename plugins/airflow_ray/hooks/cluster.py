@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
+from airflow_ray.hooks.address import without_name
 from airflow_ray.hooks.connection import settings_from_connection
 from airflow_ray.provider_info import DEFAULT_CONN_ID
 
@@ -59,8 +60,7 @@ class RayHook(BaseHook):
         try:
             return asyncio.run(diagnose(self.settings()))
         except ValueError as error:
-            name = f"connection '{self.conn_id}'"
-            return False, str(error).replace(f"The {name}", "The connection").replace(name, "the connection")
+            return False, without_name(error, self.conn_id)
 
 
 def stop_from_signal_handler(settings: ClusterSettings, submission_id: str, timeout: float = 4.0) -> str | None:
