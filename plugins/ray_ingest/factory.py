@@ -50,8 +50,9 @@ class ScriptOperator(RayOperator):
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
         super().render_template_fields(context, jinja_env)
         self.arguments = with_sources(self.arguments or {})
-        variables = (self.runtime_env or {}).get("env_vars", {})
-        self.runtime_env = {"env_vars": {name: value for name, value in variables.items() if value}}
+        runtime_env = self.runtime_env or {}
+        variables = {name: value for name, value in runtime_env.get("env_vars", {}).items() if value}
+        self.runtime_env = {**runtime_env, "env_vars": variables}
 
 
 def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
