@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +76,6 @@ class ClipEncoder:
 def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> OnnxClip | TorchClip:
     """Load a CLIP model for a device. The arguments are those of `ClipEncoder`."""
 
-    @cache
     def in_torch() -> TorchClip:
         from ingest.models.torch_clip import TorchClip
 
@@ -92,6 +90,7 @@ def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> O
     weights = clip_weights(name, pretrained)
 
     def texts() -> OnnxClipTexts | TorchClip:
+        # Once on a node, this loads the model a second time. An actor that kept it would hold its memory for no text.
         kept = OnnxCache("clip-texts", weights)
         return kept.loaded(lambda kept: OnnxClipTexts(kept, threads), in_torch, onnx_clip_texts.convert)
 
