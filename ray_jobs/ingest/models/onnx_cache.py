@@ -153,6 +153,7 @@ class OnnxCache:
             (partial / _MODEL).unlink(missing_ok=True)
             settings = {"refused": one_line(reason)}
         (partial / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+        shutil.rmtree(self._folder, ignore_errors=True)  # without settings: whoever removed it was interrupted
         partial.rename(self._folder)
 
     def _settings(self) -> dict[str, Any] | None:

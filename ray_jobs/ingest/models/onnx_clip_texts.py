@@ -88,6 +88,11 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
 
 
 def tokenizer_settings(tokenizer: Any) -> dict[str, Any]:
+    """A tokenizer of open_clip as settings of `OnnxClipTexts`: `tokenizer` in the form of `tokenizers`, and `lower`.
+
+    Raises:
+        NotConvertibleError: it has a form of its own.
+    """
     if getattr(tokenizer, "reduction_fn", None) or getattr(tokenizer, "tokenizer_mode", ""):
         raise NotConvertibleError("its tokenizer shortens or frames texts in a way of its own")
     if hasattr(tokenizer, "bpe_ranks"):
@@ -127,8 +132,8 @@ def _converted_bpe(tokenizer: Any) -> Tokenizer:
 
 
 def cleaned(text: str, lower: bool) -> str:
-    """As open_clip cleans a text (`get_clean_fn`)."""
+    """A text as open_clip cleans it before it divides it (`get_clean_fn`: `whitespace`, or `lower`)."""
     import ftfy
 
-    cleaned = " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
-    return cleaned.lower() if lower else cleaned
+    plain = " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+    return plain.lower() if lower else plain

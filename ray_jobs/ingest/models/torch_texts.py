@@ -20,10 +20,10 @@ class TorchTexts:
     Args:
         name: hub name or path, as in `TextModel.name`.
         threads: CPU threads that it may use.
-        device: `cuda`, `cpu`, or None to let torch choose.
+        device: `cuda` or `cpu`.
     """
 
-    def __init__(self, name: str, threads: int, device: str | None) -> None:
+    def __init__(self, name: str, threads: int, device: str) -> None:
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
@@ -57,12 +57,13 @@ class TorchTexts:
         Returns:
             Unit vectors: a float32 array of shape (len(texts), dimension).
         """
-        encode = self.loaded.encode_document if kind == "document" else self.loaded.encode_query
+        encode, prompt = self.loaded.encode_document, None  # None: the model's own, as the library resolves it
+        if kind == "query":
+            encode = self.loaded.encode_query
+            prompt = None if self.loaded.prompts.get("query") else self._own_query_prompt
         return encode(
             list(texts),
-            prompt=(self._own_query_prompt or None)
-            if kind == "query" and not self.loaded.prompts.get("query")
-            else None,
+            prompt=prompt,
             batch_size=batch_size if self.on_gpu else min(batch_size, CPU_TEXTS_PER_PASS),
             convert_to_numpy=True,
             normalize_embeddings=True,
