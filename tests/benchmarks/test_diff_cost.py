@@ -8,11 +8,11 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
+from full_ledger import fill_ledger
 from ingest.ledger.diff import Change, diff
-from ingest.ledger.entries import ledger_row, read_ledger
+from ingest.ledger.entries import read_ledger
 from ingest.milvus.schema import ensure_sources
 from ingest.store.object_store import list_objects
 
@@ -45,21 +45,7 @@ def client(object_store, milvus):
 
         client = connect(milvus.uri)
         ensure_sources(client, LEDGER, 2)
-        batch = []
-        for listed in list_objects(SOURCE, (".pdf",)):
-            batch.append(
-                ledger_row(
-                    source=listed.source, pipeline="pdfs", version=listed.version, size=listed.size,
-                    fingerprint=FINGERPRINT, run_id="r", attempts=1, rows=1, vector=np.ones(2, np.float32),
-                    metadata={"pages": 1}, failure=None,
-                )
-            )  # fmt: skip
-            if len(batch) == 5000:
-                client.upsert(LEDGER, batch)
-                batch = []
-        if batch:
-            client.upsert(LEDGER, batch)
-        client.flush(LEDGER)
+        fill_ledger(client, LEDGER, list_objects(SOURCE, (".pdf",)), FINGERPRINT, 2)
         yield client
 
 

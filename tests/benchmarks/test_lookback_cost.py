@@ -11,12 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from embedded.processes import base_environment
+from full_ledger import fill_ledger
 from ingest.ledger.alias import ensure_ledger
-from ingest.ledger.entries import ledger_row
 from ingest.milvus.client import connect
 from ingest.store.object_store import list_objects
 from store_client import store_client
@@ -54,17 +53,7 @@ def run(object_store, milvus, minilm_path):
     ensure_ledger(ledger, "lookback_sources", DIMENSION)
     with store_client(object_store.environment()):
         listed = list(list_objects(f"s3://{BUCKET}/pdfs/", (".pdf",)))
-    for first in range(0, len(listed), 2000):
-        rows = [
-            ledger_row(
-                source=each.source, pipeline="pdfs", version=each.version, size=each.size, fingerprint=fingerprint,
-                run_id="r", attempts=1, rows=1, vector=np.ones(DIMENSION, np.float32), metadata={"pages": 1},
-                failure=None,
-            )
-            for each in listed[first : first + 2000]
-        ]  # fmt: skip
-        ledger.upsert("lookback_sources", rows)
-    ledger.flush("lookback_sources")
+    fill_ledger(ledger, "lookback_sources", listed, fingerprint, DIMENSION)
     return ingest
 
 

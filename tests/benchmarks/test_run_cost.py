@@ -11,15 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from day_world import BUCKET, ROOT, day_world
 from embedded.airflow_standalone import FINAL_STATES
 from embedded.http import request_json
 from embedded.processes import poll
+from full_ledger import fill_ledger
 from ingest.ledger.alias import ensure_ledger
-from ingest.ledger.entries import ledger_row
 from ingest.milvus.client import connect
 from ingest.store.object_store import list_objects
 from store_client import store_client
@@ -92,17 +91,7 @@ def test_a_run_that_finds_nothing_new(world):
     ensure_ledger(ledger, "sources", DIMENSION)
     with store_client(store.environment()):
         listed = [each for each in list_objects(ROOT, (".pdf",)) if "/2025-" in each.source]
-    for first in range(0, len(listed), 2000):
-        rows = [
-            ledger_row(
-                source=each.source, pipeline="pdfs", version=each.version, size=each.size, fingerprint=fingerprint,
-                run_id="r", attempts=1, rows=1, vector=np.ones(DIMENSION, np.float32), metadata={"pages": 1},
-                failure=None,
-            )
-            for each in listed[first : first + 2000]
-        ]  # fmt: skip
-        ledger.upsert("sources", rows)
-    ledger.flush("sources")
+    fill_ledger(ledger, "sources", listed, fingerprint, DIMENSION)
     idle = {}
     with measured(world, idle):
         time.sleep(20)

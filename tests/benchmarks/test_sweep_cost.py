@@ -16,18 +16,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-import numpy as np
 import pytest
 
 from embedded.milvus_server import TOKEN, MilvusServer, only_one
 from embedded.processes import base_environment
+from full_ledger import fill_ledger
+from ingest.common.objects import StoredObject
 from ingest.ledger.alias import ensure_ledger
-from ingest.ledger.entries import ledger_row
 from ingest.milvus.client import connect
 from run_world import DIMENSION
 
 OBJECTS = [int(number) for number in os.environ.get("SWEEP_OBJECTS", "1000000").split(",")]
-PAGE, BATCH, DAYS = 1000, 5000, 365
+PAGE, DAYS = 1000, 365
 SOURCE = "s3://sweep-cost/pdfs/"
 TESTS = Path(__file__).parents[1]
 RUN = """
@@ -109,18 +109,11 @@ def sweep(request, tmp_path, monkeypatch):
     ):
         client = connect(milvus.uri)
         ensure_ledger(client, "sources", DIMENSION)
-        vector, started = np.ones(DIMENSION, np.float32), time.monotonic()
-        for first in range(0, objects, BATCH):
-            rows = [
-                ledger_row(
-                    source=f"s3://sweep-cost/{key(number, objects)}", pipeline="pdfs", version=f"{number:032x}", size=1,
-                    fingerprint="f1", run_id="r", attempts=1, rows=1, vector=vector, metadata={"pages": 1},
-                    failure=None,
-                )
-                for number in range(first, min(first + BATCH, objects))
-            ]  # fmt: skip
-            client.upsert("sources", rows)
-        client.flush("sources")
+        started = time.monotonic()
+        known = (
+            StoredObject(f"s3://sweep-cost/{key(number, objects)}", f"{number:032x}", 1) for number in range(objects)
+        )
+        fill_ledger(client, "sources", known, "f1", DIMENSION)
         print(f"\n{objects} objects: the ledger was filled in {time.monotonic() - started:.0f} s")
         environment |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.stdout.readline().strip()}", "AWS_ACCESS_KEY_ID": "a",
