@@ -61,6 +61,10 @@ def answer(stage: Any, run_id: str, option: str) -> dict[str, Any]:
         return any(task["task_id"] == ASK and task["state"] == "awaiting_input" for task in tasks)
 
     poll(asked, 180, f"nobody is asked about {run_id}", interval=0.5)
+    # As any person does: Airflow takes a task that goes on before the scheduler has seen the end of its first process,
+    # of the same try, for one that was killed, and fails it.
+    ended = f"TaskInstance Finished: dag_id=ingest_asking, task_id={ASK}, run_id={run_id},"
+    poll(lambda: ended in stage.airflow.log.read_text(), 60, "the scheduler sees the end of the process", interval=0.5)
     question: dict[str, Any] = stage.airflow.api("GET", path)
     stage.airflow.api("PATCH", path, {"chosen_options": [option]})
     return question
@@ -70,7 +74,6 @@ def states(stage: Any, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in stage.airflow.task_instances("ingest_asking", run_id)}
 
 
-@pytest.mark.nightly  # one of three runs failed after the answer, for a reason that is not known yet
 @begins("s3://bucket/asks/")
 def test_what_a_person_approves_is_done_by_a_second_run_and_no_more(stage: Any, begun: str):
     question = answer(stage, begun, "Approve")
