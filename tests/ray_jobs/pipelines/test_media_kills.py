@@ -58,7 +58,7 @@ class World:
         if target != "sandbox":
             return workers
         children = [child for process in workers for child in process.children()]
-        return [child for child in children if "spawn" in " ".join(command_line(child))]
+        return [child for child in children if "sandbox_child" in " ".join(command_line(child))]
 
 
 @pytest.fixture(scope="module")

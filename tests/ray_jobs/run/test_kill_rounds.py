@@ -31,7 +31,7 @@ RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
 BUCKET, COLLECTION = "kill-rounds", "kill_"
 TOKENS = 12
 LONG_PAGES = 300  # more chunks than one part of an object has
-TARGETS = ("parse", "sandbox", "embed", "write", "driver", "raylet", "milvus", "store")
+TARGETS = ("parse", "sandbox", "embed", "write", "shared", "driver", "raylet", "milvus", "store")
 ROUNDS = 7 * len(TARGETS)
 TRIES = 4
 """Runs after a kill, of which one must succeed: the first may meet a service that is still starting."""
@@ -123,14 +123,18 @@ def victims(target, world, driver):
     members = world.head.members()
     if target == "raylet":
         return [process for process in members if "raylet/raylet" in " ".join(command_line(process)[:1])]
-    titles = {"parse": "parse_documents", "sandbox": "parse_documents", "embed": "EmbedTexts", "write": "Write"}
+    titles = {
+        "parse": "parse_documents", "sandbox": "parse_documents", "embed": "EmbedTexts", "write": "Write",
+        "shared": "SharedState",
+    }  # fmt: skip
     found = [
         process
         for process in members
         if (words := command_line(process)) and words[0].startswith("ray::") and titles[target] in words[0]
     ]
     if target == "sandbox":
-        return [child for process in found for child in process.children() if "spawn" in " ".join(command_line(child))]
+        children = [child for process in found for child in process.children()]
+        return [child for child in children if "sandbox_child" in " ".join(command_line(child))]
     return found
 
 
