@@ -150,15 +150,20 @@ class LogStream:
     async def _follow(self) -> bool:
         async with self._quota.stream() as free:
             while not (free.done() or self._ended.is_set()):
-                await self._fetch()
+                await self.fetch()
                 least = max(_BATCH_SECONDS, self._quota.log_seconds)
                 delay = min(_MAX_REREAD_DELAY, least + self._lines.offset / _REREAD_CHARACTERS_PER_SECOND)
                 ended = asyncio.create_task(self._ended.wait())
                 await asyncio.wait({free, ended}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
-            return await self._stream() if free.done() else await self._fetch()
+            return await self._stream() if free.done() else await self.fetch()
 
-    async def _fetch(self) -> bool:
+    @property
+    def characters(self) -> int:
+        """The number of characters read so far, from the log's start."""
+        return self._lines.offset
+
+    async def fetch(self) -> bool:
         """Fetch the whole log with one request and show its new part. Returns whether it could be fetched."""
         self._lines.reconnected()
         try:

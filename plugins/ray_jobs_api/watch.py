@@ -21,6 +21,9 @@ from ray_jobs_api.stopping import STOP_SECONDS, stop_and_wait
 
 #: Seconds without a new line after the job's end after which the stream is given up; Ray reads its file once a second.
 _DRAIN_SECONDS = 10.0
+#: Characters up to which an ended job's log is read once more from its start: Ray ends its stream 4 s after the job, as
+#: it looks for more lines once a second (``JobManager.LOG_TAIL_SLEEP_S``).
+_SHORT_LOG = 500_000
 #: The longest time in seconds for which a job's log is shown after the job's end.
 _MAX_DRAIN_SECONDS = 300.0
 #: Seconds for the same after the deadline, so that the caller still gets the outcome.
@@ -148,7 +151,13 @@ class JobWatch:
             return False
 
     async def _drain(self, streamer: asyncio.Task[bool]) -> bool:
-        """Wait for the stream's end as long as new lines arrive. Returns whether the end was reached."""
+        """Read the rest of a short log at once; else wait for the stream's end as long as new lines arrive.
+
+        Returns whether the end was reached.
+        """
+        if not streamer.done() and self._log.characters < _SHORT_LOG:
+            await _cancel(streamer)
+            return await self._log.fetch()
         while True:
             before = self._log.lines_shown
             done, _ = await asyncio.wait({streamer}, timeout=_DRAIN_SECONDS)

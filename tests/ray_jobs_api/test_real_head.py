@@ -92,7 +92,7 @@ def test_a_superseded_job_has_stopped_before_the_new_one_starts(cluster, attempt
 
 @pytest.mark.parametrize("limit", ["deadline", pytest.param("job_timeout", marks=pytest.mark.nightly)])
 def test_a_limit_stops_the_job(cluster, attempt, limit):
-    value = time.time() + 8 if limit == "deadline" else 8
+    value = time.time() + 4 if limit == "deadline" else 4
     outcome, _ = cluster.run_job(attempt, "sleep", 120, limits=JobLimits(**{limit: value}))
     assert outcome.status == "STOPPED"
     assert outcome.limit == limit

@@ -1,4 +1,7 @@
-"""A job that prints faster than its log is shown. Ray is a stand-in: the job has ended before its log is shown."""
+"""A job that prints faster than its log is shown. Ray is a stand-in: the job has ended before its log is shown.
+
+But for one test, all logs count as too long to be read again at the job's end.
+"""
 
 import asyncio
 import itertools
@@ -56,6 +59,30 @@ def follow(client: Any, **options: Any) -> tuple[JobOutcome, list[str]]:
     lines: list[str] = []
     options = {"emit": lines.append, "limits": JobLimits(), **options}
     return asyncio.run(JobWatch(client, "the-job", **options).run()), lines
+
+
+@pytest.fixture(autouse=True)
+def _no_log_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_SHORT_LOG", 0)
+
+
+class StaysOpen(Finished):
+    """A log of which a part has streamed when the job ends, and whose stream does not end by itself."""
+
+    async def tail(self, submission_id: str) -> AsyncIterator[str]:
+        yield LOG[:1_000]
+        await asyncio.Event().wait()
+
+    async def log(self, submission_id: str) -> str:
+        return LOG
+
+
+@pytest.mark.parametrize("position", [None, Position()])
+def test_the_rest_of_a_short_log_does_not_wait_for_the_end_of_the_stream(monkeypatch, position):
+    monkeypatch.setattr(watch, "_SHORT_LOG", 10_000)
+    outcome, lines = follow(StaysOpen(readable=False), position=position)
+    assert lines[:-1] == LINES
+    assert (outcome.log_complete, outcome.report) == (True, {"listed": 200})
 
 
 @pytest.mark.parametrize("position", [None, Position()])
