@@ -30,6 +30,8 @@ STORES = {"object_store", "milvus", "milvus_server"}
 MODELS = {"minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
 TIERS = ("airflow", "parts", "lint", "unit")
 """Of the default run, in the order in which they begin: the longest first."""
+GROUPS = ("stores", "models", "ray", "milvus server")
+"""Of the tier `parts`, in their order: the first mostly waits, while the demo beside it takes all there is."""
 RAY_PARTS = pytest.StashKey[list[Part]]()
 """The parts that end with the group `ray`."""
 STAGE_SECONDS = 1200
@@ -61,8 +63,10 @@ def group_of(item: pytest.Item, tier: str) -> str:
     asked = set(item.fixturenames)
     if "stage" in asked:
         return "airflow"
-    if asked & {"ray_head", "script_runner", "milvus_server"}:
+    if asked & {"ray_head", "script_runner"}:
         return "ray"
+    if "milvus_server" in asked:
+        return "milvus server"
     if asked & STORES:
         return "stores"
     # Their libraries take ten seconds to import.
@@ -76,13 +80,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = tier_of(item)
         if not item.get_closest_marker(tier):
             item.add_marker(tier)
-        item.add_marker(pytest.mark.xdist_group(group_of(item, tier)))
+        group = group_of(item, tier)
+        item.add_marker(pytest.mark.xdist_group(group))
         if "stage" in item.fixturenames and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(STAGE_SECONDS))
         # Runs that overlap begin together; kills come last, when nothing else is left for them to hit.
         turn = 1 if item.get_closest_marker("begins") else 3 if "nothing_else_runs" in item.fixturenames else 2
         turn = turn if "stage" in item.fixturenames else 0
-        order[item] = ((*TIERS, *LONG_TIERS).index(tier), turn)
+        place = GROUPS.index(group) if group in GROUPS else len(GROUPS)
+        order[item] = ((*TIERS, *LONG_TIERS).index(tier), place, turn)
     items.sort(key=order.__getitem__)
 
 

@@ -106,6 +106,8 @@ class FaultProxy:
             client.sendall(answer[: start + (len(answer) - start) // 2])
             if fault == "stall":
                 self._released.wait(120)
+            # Closing alone would send nothing while a thread waits for more of the request.
+            client.shutdown(socket.SHUT_RDWR)
 
     def _fault(self, request: str) -> Fault | None:
         with self._lock:

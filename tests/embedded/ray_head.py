@@ -34,6 +34,7 @@ class RayHead(Part):
 
     name = "ray"
     start_timeout = 120.0
+    stop_grace = 1.0  # SIGTERM ends the workers and the dashboard, and neither `ray start` nor the raylet
 
     def __init__(
         self,

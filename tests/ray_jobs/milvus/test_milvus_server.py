@@ -21,7 +21,7 @@ from ingest.migration.generations import Names, is_staged, publish, switch
 from ingest.milvus.client import alias_target, connect, is_lite, query_pages
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources, has_full_text
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.fixture

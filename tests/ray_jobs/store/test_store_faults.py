@@ -24,7 +24,7 @@ def proxy(object_store):
     address = urlsplit(object_store.endpoint_url)
     with (
         FaultProxy(address.hostname, address.port) as proxy,
-        store_client({**object_store.environment(), "AWS_ENDPOINT_URL": proxy.url}, READ_TIMEOUT=2),
+        store_client({**object_store.environment(), "AWS_ENDPOINT_URL": proxy.url}, READ_TIMEOUT=1),
     ):
         yield proxy
 
@@ -68,7 +68,7 @@ def test_a_read_that_keeps_failing_is_blamed_on_the_object_if_another_can_be_rea
     object_store.client().delete_object(Bucket=BUCKET, Key="b.pdf")
 
 
-def test_a_listing_that_keeps_failing_is_not_an_empty_listing(proxy):
+def test_a_listing_that_keeps_failing_is_not_an_empty_listing(proxy, one_attempt):
     proxy.add("list-type=2", "503")
     with pytest.raises(UnreachableError, match="cannot be reached"):
         listed()
