@@ -40,7 +40,7 @@ def test_a_log_stream_that_ends_in_the_middle_loses_and_doubles_no_line(cluster,
                 (tmp_path / "end").touch()
 
     async def story(client: RayJobsClient) -> Any:
-        await place_attempt(client, attempt, behaving("until", tmp_path / "end"), packages=[pack(JOBS)])
+        await place_attempt(client, attempt, behaving("until", tmp_path / "end", 0.05), packages=[pack(JOBS)])
         return await watched(client, attempt.submission_id, emit=emit)
 
     outcome, _ = cluster.at(gateway.url).ask(story)
