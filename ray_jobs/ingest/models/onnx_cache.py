@@ -197,7 +197,7 @@ def check_agreement(found: np.ndarray, expected: np.ndarray) -> None:
     """
     least = float((found * expected).sum(axis=1).min())
     if not least >= MIN_COSINE:  # NaN too
-        raise NotConvertibleError(f"the vectors of its ONNX file differ from its own: their cosine is {least:.6f}")
+        raise NotConvertibleError(f"its vectors would differ: their cosine is {least:.6f}")
 
 
 def _home() -> Path:

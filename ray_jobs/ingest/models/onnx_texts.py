@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, export
+from ingest.models.text_model import sample_texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,13 +22,6 @@ at 1, 26.5 at 2, 25.4 at 4, 23.3 at 8 and 18.3 at 32: a larger batch leaves the 
 
 MAX_TOKENS = 1024
 """Models that read longer texts are not converted: the vectors of such texts would have to be compared too."""
-
-_SAMPLES = (
-    "", "a", "The ferry leaves the harbour at half past six.", "UPPER CASE, and 1,234.5 numbers!",
-    "  white   space\n\taround \n", "Der Fluß führt Hochwasser; l'été est chaud.", "今天的会议推迟到星期五下午三点。",
-    "Сегодня идёт дождь. " * 12, "مرحبا بالعالم", "🙂 emoji and <tags> &amp; entities",
-)  # fmt: skip
-"""Texts whose vectors are compared, with one that is longer than the model reads."""
 
 
 class OnnxTexts:
@@ -116,7 +110,7 @@ def convert(model: TorchTexts, path: Path) -> dict[str, Any]:
         "tokenizer": tokenizer.to_str(),
     }
     made = OnnxTexts(KeptModel(path, settings), threads=1)
-    samples = [*_SAMPLES, "one two three four " * limit]
+    samples = sample_texts(limit)
     for kind in ("document", "query"):
         check_agreement(made.embed(samples, kind), model.embed(samples, kind))
     return settings

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from ingest.models.onnx_texts import OnnxTexts
     from ingest.models.torch_texts import TorchTexts
 
-BATCHES_PER_REPORT = 4
-"""Batches between two reports of progress."""
+TEXTS_PER_PASS = 1024
+"""The most texts of a forward pass on a GPU, by default; the number of its tokens is limited too."""
+
+CPU_TEXTS_PER_CALL = 128
+"""Texts between two reports of progress on CPUs: seconds."""
+
+PASSES_PER_CALL = 2
+"""Passes between two reports of progress on a GPU."""
 
 OnDone = Callable[[Sequence[int], np.ndarray], None]
 """Called with the indices of the texts that were just embedded, and their vectors."""
@@ -30,16 +36,19 @@ class TextEncoder:
         dimension: the expected length of its vectors.
         threads: CPU threads that it may use. They are set explicitly, since Ray sets OMP_NUM_THREADS to 1 for
             an actor that reserves a fraction of a CPU.
-        batch_size: texts per forward pass on a GPU, halved for good when they exceed its memory.
+        batch_size: the most texts per forward pass on a GPU, fewer where they exceed its memory.
         device: `cuda` or `cpu`.
 
     Raises:
         ValueError: its vectors have another dimension.
     """
 
-    def __init__(self, name: str, dimension: int, threads: int = 1, batch_size: int = 32, device: str = "cpu") -> None:
+    def __init__(
+        self, name: str, dimension: int, threads: int = 1, batch_size: int = TEXTS_PER_PASS, device: str = "cpu"
+    ) -> None:
         self._model = load_texts(name, threads, device)
-        self._batches = AdaptiveBatches(BATCHES_PER_REPORT * batch_size)
+        self._batches = AdaptiveBatches(CPU_TEXTS_PER_CALL if device == "cpu" else PASSES_PER_CALL * batch_size)
+        self._batch_size = batch_size
         self.dimension = dimension
         if self._model.dimension != dimension:
             raise ValueError(
@@ -64,7 +73,7 @@ class TextEncoder:
 
         def forward(part: slice) -> list[int]:
             indices = order[part]
-            batch_size = max(1, self._batches.size // BATCHES_PER_REPORT)
+            batch_size = min(self._batch_size, self._batches.size)
             vectors[indices] = self._model.embed([texts[index] for index in indices], "document", batch_size)
             return indices
 

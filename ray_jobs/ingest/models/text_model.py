@@ -29,6 +29,12 @@ _SMALL_FILES = ["*.json", "*/config.json"]
 _FALLBACK_LIMIT = 512
 """Tokens per text of a model whose files name no limit: BERT's limit, the smallest common one."""
 
+_SAMPLES = (
+    "", "a", "The ferry leaves the harbour at half past six.", "UPPER CASE, and 1,234.5 numbers!",
+    "  white   space\n\taround \n", "Der Fluß führt Hochwasser; l'été est chaud.", "今天的会议推迟到星期五下午三点。",
+    "Сегодня идёт дождь. " * 12, "مرحبا بالعالم", "🙂 emoji and <tags> &amp; entities",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
@@ -145,3 +151,8 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
 
     special = Tokenizer.from_str(tokenizer_json).num_special_tokens_to_add(False)
     return min(limits, default=_FALLBACK_LIMIT) - special
+
+
+def sample_texts(max_tokens: int) -> list[str]:
+    """Texts by whose vectors two ways of running a model are compared; one is longer than the model reads."""
+    return [*_SAMPLES, "one two three four " * max_tokens]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ingest.models.text_model import query_prompt
+from ingest.models.onnx_cache import check_agreement
+from ingest.models.text_model import query_prompt, sample_texts
+from ingest.models.token_passes import TokenPasses
 
 CPU_TEXTS_PER_PASS = 8
 """The most texts per forward pass on CPUs: one core embeds with MiniLM 18.3 texts of 181 tokens a second at 4 or 8,
 and 15.0 at 32, whose matrices leave the core's cache."""
+
+LONGEST_SAMPLE = 512
+"""Tokens of the longest text by which two ways of running a model are compared."""
 
 
 class TorchTexts:
@@ -34,10 +40,14 @@ class TorchTexts:
         self.on_gpu = self.loaded.device.type == "cuda"
         if self.on_gpu:
             self.loaded.half()
+            self.loaded.eval()
         self._own_query_prompt = query_prompt(name)
         self.tokens: Any = 0
         self.loaded.register_forward_pre_hook(self._count_tokens)
         self.dimension: int = self.loaded.get_embedding_dimension()
+        self._passes: TokenPasses | None = None
+        if self.on_gpu:
+            self._passes = self._token_passes()
 
     def prompt(self, kind: str) -> str:
         """The text that the model puts before a `document` or a `query`."""
@@ -52,11 +62,15 @@ class TorchTexts:
 
         Args:
             kind: `document` or `query`, which may have different prompts.
-            batch_size: texts per forward pass; on CPUs at most CPU_TEXTS_PER_PASS.
+            batch_size: texts per forward pass; on CPUs at most CPU_TEXTS_PER_PASS, on a GPU of at most TOKENS_PER_PASS
+                tokens.
 
         Returns:
             Unit vectors: a float32 array of shape (len(texts), dimension).
         """
+        if self._passes:
+            prefix = self.prompt(kind)
+            return self._passes.embed([prefix + text for text in texts], batch_size)
         encode, prompt = self.loaded.encode_document, None  # None: the model's own, as the library resolves it
         if kind == "query":
             encode = self.loaded.encode_query
@@ -70,5 +84,22 @@ class TorchTexts:
             show_progress_bar=False,
         ).astype(np.float32, copy=False)
 
+    def _token_passes(self) -> TokenPasses | None:
+        """None for a model that does more to its texts than to tokenize them: its vectors would differ."""
+        samples = sample_texts(min(self.loaded.max_seq_length or LONGEST_SAMPLE, LONGEST_SAMPLE))
+        try:
+            passes = TokenPasses(self.loaded)
+            for kind in ("document", "query"):
+                found = passes.embed([self.prompt(kind) + text for text in samples], len(samples))
+                check_agreement(found, self.embed(samples, kind))
+        except Exception as error:  # whatever a model's own code raises when it is used in another way
+            _log().warning("The model is run by sentence-transformers, in passes of a number of texts: %s", error)
+            return None
+        return passes
+
     def _count_tokens(self, model: Any, arguments: tuple[Any, ...]) -> None:
         self.tokens += arguments[0]["attention_mask"].sum()  # stays on the GPU, which nothing waits for here
+
+
+def _log() -> logging.Logger:
+    return logging.getLogger(__name__)

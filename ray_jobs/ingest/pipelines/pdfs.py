@@ -9,6 +9,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.common.identity import fingerprint
 from ingest.milvus.schema import DOCUMENTS
 from ingest.models.caption_model import PROMPT, find_caption_model
+from ingest.models.text_encoder import TEXTS_PER_PASS
 from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
@@ -42,7 +43,13 @@ FIGURE_PARTS_PER_GPU_CALL = 4
 
 FLAGS = (
     EMBEDDING_MODEL_FLAG,
-    Flag("embedding-batch-size", "Chunks per forward pass on a GPU.", COUNT, metavar="N", default=32),
+    Flag(
+        "embedding-batch-size",
+        "The most chunks per forward pass on a GPU, which has at most 65,536 tokens too.",
+        COUNT,
+        metavar="N",
+        default=TEXTS_PER_PASS,
+    ),
     Flag(
         "chunk-tokens",
         "Length of the largest chunk, in tokens of the text model.",

@@ -10,6 +10,7 @@ from ingest.common.identity import fingerprint
 from ingest.milvus.schema import VIDEO_FRAMES, VIDEO_SEGMENTS
 from ingest.models.clip_model import check_weights, find_clip_model, input_square
 from ingest.models.speech_model import find_speech_model
+from ingest.models.text_encoder import TEXTS_PER_PASS
 from ingest.models.text_model import find_text_model
 from ingest.pipelines.clip_flags import CLIP_FLAGS
 from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
@@ -154,7 +155,11 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         "seconds": passages.seconds,
         "media": {name: value for name, value in asdict(media).items() if name not in ("image_size", "max_seconds")},
     }
-    batches = {"frames": arguments.clip_batch_size, "transcribe": arguments.whisper_batch_size, "embed": 32}
+    batches = {
+        "frames": arguments.clip_batch_size,
+        "transcribe": arguments.whisper_batch_size,
+        "embed": TEXTS_PER_PASS,
+    }
     sizes = {"frames": clip.weight_bytes, "transcribe": speech.weight_bytes, "embed": text.weight_bytes}
     return Pipeline(
         name="videos",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ingest.models.text_encoder import BATCHES_PER_REPORT, TextEncoder
+from ingest.models.text_encoder import TextEncoder
 
 TEXTS = [f"text number {number} " * (number % 9 + 1) for number in range(40)]
 
@@ -17,7 +17,7 @@ def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector
     embed = encoder._model.embed
 
     def small(texts, kind, batch_size):
-        if batch_size > 2:
+        if len(texts) > 10:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return embed(texts, kind, batch_size)
 
@@ -26,7 +26,7 @@ def test_a_batch_that_exceeds_the_memory_is_halved_and_every_text_has_its_vector
     halved = encoder.encode(TEXTS, lambda indices, vectors: done.extend(indices))
     assert np.abs(whole - halved).max() < 1e-5
     assert sorted(done) == list(range(len(TEXTS)))
-    assert encoder._batches.size == 2 * BATCHES_PER_REPORT
+    assert encoder._batches.size == 10
 
 
 @pytest.mark.nightly
