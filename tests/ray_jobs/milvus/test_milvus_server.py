@@ -134,6 +134,7 @@ def test_the_error_for_a_wrong_token_suspects_the_token(milvus_server, monkeypat
     assert "wrong-token-value" not in str(caught.value)
 
 
+@pytest.mark.nightly
 def test_a_wrong_token_ends_the_script_with_one_line_without_the_secret(milvus_server, plain_jobs):
     flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     result = plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN=WRONG)
@@ -142,6 +143,7 @@ def test_a_wrong_token_ends_the_script_with_one_line_without_the_secret(milvus_s
     assert "wrong-token-value" not in result.stdout + result.stderr
 
 
+@pytest.mark.nightly
 def test_a_missing_token_is_refused_too(milvus_server, plain_jobs):
     flags = ["--source", "s3://ray-jobs-ingest/x/", "--milvus-uri", milvus_server.uri]
     assert plain_jobs.run("ingest_pdfs.py", *flags, MILVUS_TOKEN="").code == 4
