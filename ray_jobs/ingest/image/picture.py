@@ -78,7 +78,10 @@ def to_rgb(image: Image) -> Image:
         values = np.asarray(image)
         if image.mode == "I" and form == (UNSIGNED,):
             values = values.view(np.uint32)
+        transparent = image.info.get("transparency")  # of a PNG: the one value of its pixels that are
         image = images.fromarray(eight_bits(values, tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO))
+        if isinstance(transparent, int):
+            image.putalpha(images.fromarray(values != transparent).convert("L"))
     elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
         image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
     image = _in_srgb(image)

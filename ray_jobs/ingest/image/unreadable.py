@@ -31,6 +31,7 @@ _OTHER_FORMATS = (
     (rb"gimp xcf", "a GIMP file"),
     (rb"SIMPLE  =", "a FITS file"),
     (rb"AT&TFORM", "a DjVu file"),
+    (rb"\x89PNG\r\n\x1a\n....CgBI", "a PNG in a form of Apple's (CgBI)"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "in PostScript"),
     (rb"\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE svg[^>]*>|\s)*<svg", "an SVG drawing"),
 )

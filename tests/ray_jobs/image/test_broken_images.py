@@ -262,6 +262,11 @@ def test_the_boxes_of_a_jpeg_2000_do_not_matter(name):
     [
         (b"II*\0\x10\0\0\0CR\2\0" + bytes(99), "UnsupportedImage", "in a camera's raw format"),
         (b"\xff\x0a" + bytes(99), "UnsupportedImage", "JPEG XL"),
+        (
+            saved("PNG")[:8] + chunk(b"CgBI", long(6)) + saved("PNG")[8:33] + chunk(b"IDAT", zlib.compress(b"")[2:-4]),
+            "UnsupportedImage",
+            "a PNG in a form of Apple's",
+        ),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "UnsupportedImage", "an SVG drawing"),
         (b"8BPS\0\2" + bytes(99), "UnsupportedImage", "this variant of its format"),
         (

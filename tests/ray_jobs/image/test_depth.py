@@ -98,6 +98,13 @@ def test_pixels_without_data_do_not_count(mark):
     assert shown(data)[20:].max() > 200
 
 
+def test_the_transparent_value_of_a_grey_png_of_sixteen_bits_shows_white():
+    values = np.maximum(GREY, 9).astype(np.uint16) * 257
+    values[:40] = 0
+    assert shown(saved(values, "PNG", transparency=0))[:20].min() > 250
+    assert shown(saved(values, "PNG"))[:20].max() < 5
+
+
 REAL = GREY / np.float32(255)
 
 
