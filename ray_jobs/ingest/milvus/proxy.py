@@ -5,19 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 
+from ingest.common.loopback import is_loopback
+
 PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 """Environment variables of a proxy in the order in which gRPC reads them, for any scheme and only in small letters."""
 
 EXCEPTION_VARIABLES = ("no_grpc_proxy", "no_proxy")
 """Environment variables of hosts without a proxy, of which gRPC reads the first one that is set."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, which no proxy can reach."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def proxy_variable(host: str) -> str:

@@ -1,0 +1,31 @@
+"""Tells a server that does not speak what its URI says, with TLS or without, from one that is away: gRPC does not."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+_SECONDS = 3.0
+
+
+def wrong_scheme(uri: str) -> str:
+    """The end of a sentence about a server whose URI has the other scheme of http and https; "" if it is right.
+
+    A server that does not answer within seconds counts as right.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    address = parts.hostname, parts.port or (443 if parts.scheme == "https" else 19530)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(address, timeout=_SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname=parts.hostname),
+        ):
+            return "" if parts.scheme == "https" else "speaks TLS; write https:// in --milvus-uri"
+    except OSError as error:
+        is_plain = getattr(error, "reason", "") == "WRONG_VERSION_NUMBER"  # of a message that is none of TLS
+        return "does not speak TLS; write http:// in --milvus-uri" if is_plain and parts.scheme == "https" else ""
