@@ -20,6 +20,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ray.hooks.address import Server, base_url, without_name
+from ray_jobs_api.settings import is_loopback
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -141,7 +142,9 @@ async def _diagnose(server: MilvusServer) -> tuple[bool, str]:
     try:
         async with (
             aiohttp.ClientSession(
-                headers=headers, timeout=aiohttp.ClientTimeout(total=_TIMEOUT), trust_env=True
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
+                trust_env=not is_loopback(server.address),  # HTTP(S)_PROXY and NO_PROXY
             ) as session,
             session.post(server.address + _LIST_COLLECTIONS, json=body, allow_redirects=False) as response,
         ):

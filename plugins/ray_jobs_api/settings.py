@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 #: ray/_private/ray_constants.py, DEFAULT_DASHBOARD_PORT
 DEFAULT_PORT = 8265
 #: In seconds.
 DEFAULT_REQUEST_TIMEOUT = 30.0
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is on this machine, which no proxy of the environment can reach."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True)

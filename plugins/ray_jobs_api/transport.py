@@ -23,7 +23,7 @@ import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
-from ray_jobs_api.settings import DEFAULT_PORT, ClusterSettings
+from ray_jobs_api.settings import DEFAULT_PORT, ClusterSettings, is_loopback
 from ray_jobs_api.storable import storable_text
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class HttpTransport:
             headers=headers,
             connector=aiohttp.TCPConnector(ssl=_tls(self.settings)),
             timeout=aiohttp.ClientTimeout(total=self.settings.request_timeout),
-            trust_env=True,  # HTTP(S)_PROXY and NO_PROXY
+            trust_env=not is_loopback(self.settings.base_url),  # HTTP(S)_PROXY and NO_PROXY
             trace_configs=[_no_redirects()],
         )
         return self
@@ -155,6 +155,10 @@ class HttpTransport:
             raise RuntimeError("The client is used outside of 'async with'.")
         return self._open_session
 
+    @property
+    def _proxy(self) -> str:
+        return f"the proxy of {urlsplit(self.settings.base_url).scheme.upper()}_PROXY"
+
     def _delay(self, state: RetryCallState) -> float:
         return self._retry_delay * 2 ** (state.attempt_number - 1) * random.uniform(0.7, 1.3)
 
@@ -167,9 +171,9 @@ class HttpTransport:
         elif isinstance(error, aiohttp.ClientSSLError):
             detail = f"TLS failed ({error.os_error.strerror}); does this port speak it?"
         elif isinstance(error, aiohttp.ClientHttpProxyError):
-            detail = f"the proxy of the environment refuses (HTTP {error.status})"
+            detail = f"{self._proxy} refuses (HTTP {error.status})"
         elif isinstance(error, aiohttp.ClientProxyConnectionError):
-            detail = f"the proxy of the environment cannot be reached ({error.os_error.strerror or error.os_error})"
+            detail = f"{self._proxy} cannot be reached ({error.os_error.strerror or error.os_error})"
         elif isinstance(error, aiohttp.ClientConnectorDNSError):
             detail = f"its host name cannot be resolved ({error.os_error.strerror or error.os_error})"
         elif isinstance(error, aiohttp.ClientResponseError):

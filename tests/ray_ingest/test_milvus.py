@@ -93,6 +93,14 @@ def asked(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> tuple[bool, str]:
     return MilvusHook("milvus_default").test_connection()
 
 
+def test_a_server_on_this_machine_is_asked_without_the_proxy_of_the_environment(gateway, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with gateway.answers("POST /v2/vectordb/collections/list", 200, '{"code": 0, "data": ["documents"]}'):
+        assert asked(monkeypatch, host=gateway.url) == (True, f"Milvus at {gateway.url} has 1 collections.")
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "says"),
     [

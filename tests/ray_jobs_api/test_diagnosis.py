@@ -107,6 +107,14 @@ def test_a_proxy_of_the_environment(gateway, monkeypatch, scheme, says):
     assert sentence.endswith("; check HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY.")
 
 
+def test_a_cluster_on_this_machine_is_reached_without_the_proxy_of_the_environment(gateway, monkeypatch):
+    (closed,) = free_ports(1)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed}")
+    assert asked(gateway.url, VERSION, NO_JOB, gateway=gateway)[0]
+
+
 def test_a_certificate_that_is_not_trusted(encrypted, certificate, tmp_path):
     good, sentence = asked(encrypted.url)
     assert not good
