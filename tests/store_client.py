@@ -26,8 +26,10 @@ def store_client(environment: Mapping[str, str], **settings: Any) -> Iterator[No
         for name, value in settings.items():
             patch.setattr(object_store, name, value)
         _forget()
-        yield
-        _forget()
+        try:
+            yield
+        finally:
+            _forget()
 
 
 def _forget() -> None:

@@ -43,6 +43,7 @@ class S3Stub:
         etag: what becomes of an ETag in listings and answers; an empty one is left out.
         if_match: what GetObject takes for the header If-Match.
         listing_fault: `(status, code, message)` of every listing.
+        region: the region that answers with a fault name as the bucket's.
         listing_page: a page of HTML that answers every listing with status 200, instead of it.
         before_page: called with the number of a page's first key; returns a fault for that page, or None.
         written_key: how the key is written in listings by a store that ignores the request's encoding type.
@@ -75,6 +76,7 @@ class S3Stub:
         self.etag: Callable[[str], str] = str
         self.if_match: Callable[[str | None], str | None] = lambda value: value
         self.listing_fault: tuple[int, str, str] | None = None
+        self.region = ""
         self.listing_page = ""
         self.written_key: Callable[[str], bytes] | None = None
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
@@ -121,11 +123,11 @@ class S3Stub:
         self.before_get(key)
         found = self.objects.get(key)
         if found is None:
-            _fail(request, (404, "NoSuchKey", "The specified key does not exist."))
+            self._fail(request, (404, "NoSuchKey", "The specified key does not exist."))
         elif isinstance(found.fault, tuple):
-            _fail(request, found.fault)
+            self._fail(request, found.fault)
         elif self.if_match(request.headers.get("If-Match")) not in (None, self.etag(found.etag)):
-            _fail(request, (412, "PreconditionFailed", "no match"))
+            self._fail(request, (412, "PreconditionFailed", "no match"))
         else:
             self._send(request, found)
 
@@ -151,7 +153,7 @@ class S3Stub:
             return
         start = int(values.get("continuation-token", "0").partition(" ")[0])
         if fault := self.listing_fault or self.before_page(start):
-            _fail(request, fault)
+            self._fail(request, fault)
             return
         keys = sorted(key for key in self.objects if key.startswith(values.get("prefix", "")))
         shown = keys[start : start + self.page]
@@ -173,18 +175,18 @@ class S3Stub:
             parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
         _send_xml(request, 200, f"<ListBucketResult>{''.join(parts)}</ListBucketResult>")
 
+    def _fail(self, request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
+        status, code, message = fault
+        if code == "html":
+            _send_text(request, status, "text/html; charset=utf-8", f"<html><p>{escape(message)}<br></html>")
+            return
+        region = f"<Region>{self.region}</Region>" if self.region else ""
+        _send_xml(request, status, f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{region}</Error>")
+
     def _written(self, key: str) -> str:
         if self.written_key is None:
             return escape(urllib.parse.quote(key, safe="/", errors="surrogateescape"))
         return self.written_key(key).decode(errors="surrogateescape")
-
-
-def _fail(request: BaseHTTPRequestHandler, fault: tuple[int, str, str]) -> None:
-    status, code, message = fault
-    if code == "html":
-        _send_text(request, status, "text/html; charset=utf-8", f"<html><p>{escape(message)}<br></html>")
-        return
-    _send_xml(request, status, f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>")
 
 
 def _send_xml(request: BaseHTTPRequestHandler, status: int, text: str) -> None:

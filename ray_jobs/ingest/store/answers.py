@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
+"""S3 error codes of a store that does not have the bucket in the region of the request."""
+
 
 def status(error: Exception) -> int:
     """The HTTP status of an error of boto3's; 0 if there was no answer."""
@@ -18,6 +21,12 @@ def is_fault(error: Exception) -> bool:
 def is_web_page(error: Exception) -> bool:
     """Whether an answer is a page of HTML, which a proxy or a firewall sends and no object store does."""
     return str(_metadata(error).get("HTTPHeaders", {}).get("content-type", "")).lower().startswith("text/html")
+
+
+def bucket_region(error: Any) -> str | None:
+    """The region of the bucket that an answer with a code of ELSEWHERE names; None if it is about something else."""
+    named = error.response["Error"].get("Region") or _metadata(error).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return str(named) if named else "" if status(error) == 301 else None
 
 
 def _metadata(error: Any) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, UnreachableError
+from ingest.common.loopback import is_loopback
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
-from ingest.store.answers import is_web_page, status
+from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
@@ -145,6 +146,7 @@ def s3_client() -> Any:
                 retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
                 # S3-compatible servers rarely have a wildcard DNS name for their buckets.
                 s3={"addressing_style": "path" if named else "auto"},
+                proxies={} if named and is_loopback(urlsplit(values[named]).hostname or "") else None,
             ),
         )
     except PartialCredentialsError:
@@ -193,6 +195,12 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
         if is_web_page(error):
             return _no_store(status(error))
         code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in ELSEWHERE and (region := bucket_region(error)) is not None:
+            return ConfigurationError(
+                f"bucket {bucket!r} is in {region or 'another region'}, and not where {_store_name()} looks for it "
+                f"({code}); set AWS_DEFAULT_REGION to the bucket's region, and AWS_ENDPOINT_URL, if it is set, to the "
+                "endpoint there"
+            )
         if code == "NoSuchBucket":
             return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
         if code in REFUSED:

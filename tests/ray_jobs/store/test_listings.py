@@ -5,6 +5,7 @@ import pytest
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.store.listing import Circle, Ignored
 from ingest.store.object_store import check_listing, list_objects
+from store_client import store_client
 
 ROOT = "s3://bucket/day/"
 
@@ -41,6 +42,27 @@ def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whol
     stub.page, stub.continues = 2, False
     with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
         listed()
+
+
+@pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")])
+def test_a_bucket_in_another_region_is_said_to_be_there(stub, status, code):
+    stub.region, stub.listing_fault = "eu-west-1", (status, code, "Send it elsewhere")
+    with pytest.raises(ConfigurationError, match=r"bucket 'bucket' is in eu-west-1, .* set AWS_DEFAULT_REGION"):
+        listed()
+
+
+def test_malformed_credentials_are_no_other_region(stub):
+    stub.listing_fault = (400, "AuthorizationHeaderMalformed", "The Credential is mal-formed")
+    with pytest.raises(ConfigurationError, match="check AWS_ACCESS_KEY_ID"):
+        listed()
+
+
+def test_a_store_on_this_machine_is_reached_without_the_proxy_of_the_environment(stub, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with store_client(stub.environment(), REQUEST_ATTEMPTS=1):
+        assert len(listed()) == 3
 
 
 @pytest.mark.parametrize("pages", [1, 2, 3, 5, 8])
