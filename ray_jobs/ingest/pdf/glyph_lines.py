@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
 _Corners = tuple[float, float, float, float]
-_PAINTED = 16 | 32
+PAINTED = 16 | 32
 """MuPDF's flags FZ_STEXT_FILLED and FZ_STEXT_STROKED: text with neither is invisible, as that of an OCR layer."""
+
+UNSEEN = "unseen"
+"""The key of a span of `page.get_text("dict")` that is no more than a gap."""
 
 
 class Word(NamedTuple):
@@ -80,14 +83,20 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any]) -> list[Gly
     for number, (block, of_glyphs) in enumerate(zip(content["blocks"], raw["blocks"], strict=True)):
         for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
             spans = with_glyphs["spans"]
+            unseen = [UNSEEN in span for span in line["spans"]]
             glyphs = [
-                Glyph(c["c"], *cast(_Corners, c["bbox"]), c["origin"][1], span["size"], c["synthetic"])
-                for span in spans
+                Glyph(text, *cast(_Corners, c["bbox"]), c["origin"][1], span["size"], c["synthetic"])
+                for span, is_gap in zip(spans, unseen, strict=True)
                 for c in span["chars"]
+                for text in [" " if is_gap else c["c"]]
             ]
-            visible = any(span["char_flags"] & _PAINTED for span in spans)
+            if any(unseen) and all(glyph.text.isspace() for glyph in glyphs):
+                glyphs = []
+            visible = any(span["char_flags"] & PAINTED for span in spans)
             horizontal = line["dir"] == (1.0, 0.0) and line["wmode"] == 0
-            found.append(GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible))
+            found.append(
+                GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible, any(unseen))
+            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Repairs the text of a page with the positions of its glyphs: text drawn twice, accents, and spaced letters.
+"""Repairs the text of a page with the positions of its glyphs: text drawn twice or unseen, accents, spaced letters.
 
 Reading the glyphs takes three times as long as reading the text. Only pages whose text looks like it are read so.
 """
@@ -13,6 +13,7 @@ from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
+from ingest.pdf.unseen import mark_unseen
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -33,8 +34,9 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     lines = [line for paragraph in paragraphs for line in paragraph.lines]
     characters = "\n".join([line.text for line in lines])
     doubled = has_doubled_lines(lines)
+    unseen = mark_unseen(page, content)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
-    if not (doubled or accents or spaced):
+    if not (doubled or accents or spaced or unseen):
         return None
     found = glyph_lines(page, text, content)
     if doubled:
