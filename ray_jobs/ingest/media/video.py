@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -51,6 +51,10 @@ _FAST = 20
 """Frames per second from which non-reference frames are not decoded: enough others remain."""
 _MAX_GOP_SECONDS = 15.0
 """Seconds of a GOP that are buffered to assess it; a longer one is decoded completely."""
+_REORDERED = 0.5
+"""Seconds by which a frame may precede the one before it; if by more, the time of that one is wrong."""
+_CHANGES = (PictureType.P, PictureType.B, PictureType.S)
+"""Types of frames that consist of changes to others."""
 _MAX_GOP_BYTES = 64_000_000
 """Bytes of a GOP that are buffered."""
 
@@ -183,8 +187,10 @@ class _KeyFrameReader:
         self._interval = sampling.min_interval
         self._detector = SceneDetector(sampling.threshold, self._interval, sampling.max_interval)
         self._reformatter = VideoReformatter()
-        self._last = -STEP
+        self._last = self._latest = -STEP
         self._fed = 0.0
+        self._began: float | None = None
+        self._held: tuple[float, VideoFrame, bool, bool] | None = None
 
     def run(self, frames: _FrameFile, stop: Event) -> None:
         goes_on = False
@@ -198,14 +204,14 @@ class _KeyFrameReader:
             uniform = change < _NEW_PICTURE and seconds_long <= self._sampling.max_interval
             whole = incomplete or not (short or uniform)
             goes_on = gop.goes_on
-            if not whole and gop.end - self._last < STEP:
+            if not whole and 0 <= gop.end - self._latest < STEP:
                 continue  # every packet is a key packet, as in MJPEG: a few per second are enough
             steady = not whole and change < _STILL and seconds_long >= 2 * STEP
             chosen = gop.packets if whole else gop.packets[:1]
             for frame in self._decode(chosen, finish=not goes_on):
-                for key_frame in self._examine(frame, steady, every=not whole):
+                for key_frame in self._hold(frame, steady, every=not whole):
                     self._keep(frames, key_frame)
-        for key_frame in self._detector.finish():
+        for key_frame in [*self._release(), *self._detector.finish()]:
             self._keep(frames, key_frame)
 
     def _keep(self, frames: _FrameFile, frame: KeyFrame) -> None:
@@ -232,13 +238,36 @@ class _KeyFrameReader:
             yield from decode_packet(self._codec.decode, None, damage)
             self._codec.flush_buffers()
 
-    def _examine(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
+    def _hold(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
+        """Examine the frame before, unless this one shows that its time was wrong: it would hide all that follow."""
         self._result.decoded += 1
         # Not frame.time_base: PyAV does not set it for frames that the decoder returns when it is flushed.
         time = seconds(frame.pts if frame.pts is not None else frame.dts, self._stream.time_base)
         if time is None:  # a raw stream, whose frames have no time stamps
             time = self._fed
-        if frame.is_corrupt or time <= self._last or (not every and time - self._last < STEP * 0.99):
+        if frame.is_corrupt or self._is_unfinished(frame, time):
+            return
+        if self._held is not None and self._held[0] - time > _REORDERED:
+            self._held = None
+        yield from self._release()
+        self._held, self._latest = (time, frame, steady, every), time
+
+    def _is_unfinished(self, frame: VideoFrame, time: float) -> bool:
+        """Whether a frame consists of changes to pictures that are missing, since the file begins within a GOP."""
+        if self._began is None:
+            self._began = time
+        if frame.pict_type in _CHANGES and not frame.key_frame and time - self._began < _MAX_GOP_SECONDS:
+            return True
+        self._began = float("-inf")
+        return False
+
+    def _release(self) -> Iterator[KeyFrame]:
+        held, self._held = self._held, None
+        if held is not None:
+            yield from self._examine(*held)
+
+    def _examine(self, time: float, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
+        if time <= self._last or (not every and time - self._last < STEP * 0.99):
             return
         self._last = time
         if not self._result.facts:

@@ -111,6 +111,20 @@ def test_few_frames_of_still_scenes_are_decoded(tmp_path):
     assert pictures.decoded < 10
 
 
+def test_a_recording_that_begins_within_a_gop_has_key_frames_from_its_first_whole_picture_on(tmp_path):
+    whole, cut = tmp_path / "whole.avi", tmp_path / "cut.avi"
+    spans = write(whole, [Scene(4, pan(photo(seed))) for seed in (1, 2)], Video("mpeg4", 10, {"g": "30"}))
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if number > 10 and packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    found = key_frames(cut)  # FFmpeg gives the last packet before the first key packet the time of the end of the file
+    assert_each_scene_has_one([(3.0, spans[0][1]), spans[1]], found.times)
+    assert len(found.times) == 2
+
+
 def test_a_repeated_scene_has_another_key_frame(tmp_path):
     path = tmp_path / "video.mp4"
     first, second = still(photo(1)), still(photo(2))
