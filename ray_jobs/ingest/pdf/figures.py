@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
 from ingest.pdf.memory import check_memory
+from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage
 
 if TYPE_CHECKING:
@@ -61,84 +63,110 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """The place of a figure. `page` counts from 0; `digest` is that of the image or drawing, which equal ones share."""
+
     page: int
+    digest: bytes
     bbox: Box
     drawn: bool
 
 
 class FigureCollector:
-    """Collects the positions of images and drawings page by page, and renders the selected ones at the end."""
+    """Finds the places of images and drawings page by page; `segments` were examined on the pages before."""
 
-    def __init__(self, document: pymupdf.Document) -> None:
-        self._document = document
-        self._pages: Counter[bytes] = Counter()
-        self._places: dict[bytes, _Place] = {}
-        self._segments = 0
+    def __init__(self, segments: int = 0) -> None:
+        self._segments = segments
 
-    def add(self, page: pymupdf.Page, read: RawPage) -> None:
-        """Add the figures of a page; the image of a scanned page is none, but a photo on which OCR reads letters is."""
+    def of_page(self, page: pymupdf.Page, read: RawPage) -> list[Place]:
+        """Return the places on a page; the image of a scanned page is none, but a photo with letters on it is one."""
+        segments = _segments_of(page)
+        examined = self._segments + segments <= MAX_DOCUMENT_SEGMENTS
+        self._segments += segments if examined else 0
         if read.kind == "ocr" and image_coverage(page) >= MIN_SCAN_COVERAGE:
-            return
+            return []
         found: dict[bytes, tuple[Box, bool]] = {}
         extent = (0, 0, page.rect.width, page.rect.height)
         for image in page.get_image_info(hashes=True) if page.get_images() else []:
             bbox = intersection(image["bbox"], extent)
             if min(bbox[2] - bbox[0], bbox[3] - bbox[1], image["width"], image["height"]) >= MIN_SIDE:
                 found.setdefault(image["digest"], (bbox, False))
-        for region in self._vector_figures(page, read):
+        for region in _vector_figures(page, read, segments) if examined else []:
             found.setdefault(region.digest, (region.bbox, True))
+        places = []
         for digest, (bbox, drawn) in found.items():
             width, height = bbox[2] - bbox[0], bbox[3] - bbox[1]
             if max(width, height) <= MAX_FIGURE_ASPECT * min(width, height):
-                self._pages[digest] += 1
-                self._places.setdefault(digest, _Place(page.number, bbox, drawn))
+                places.append(Place(page.number, digest, bbox, drawn))
+        return places
 
-    def _vector_figures(self, page: pymupdf.Page, read: RawPage) -> list[Region]:
-        """Return the vector figures; none if MuPDF fails on the drawings, since the text is read anyway."""
+
+def examined_before(document: pymupdf.Document) -> list[int]:
+    """For each page, the number of segments that are examined on the pages before it."""
+    found = [0]
+    for number in range(document.page_count):
+        segments = 0
+        with suppress(RuntimeError, ValueError):  # the page is damaged
+            segments = _segments_of(document[number])
+        found.append(found[-1] + (segments if found[-1] + segments <= MAX_DOCUMENT_SEGMENTS else 0))
+    return found[:-1]
+
+
+def _segments_of(page: pymupdf.Page) -> int:
+    try:
+        return count_segments(page)
+    except Exception as error:
+        check_memory(error)
+        return 0
+
+
+def _vector_figures(page: pymupdf.Page, read: RawPage, segments: int) -> list[Region]:
+    """Return the vector figures; none if MuPDF fails on the drawings, since the text is read anyway."""
+    try:
+        return vector_figures(page, read.paragraphs, segments)
+    except Exception as error:
+        check_memory(error)
+        return []
+
+
+def render_figures(document: pymupdf.Document, found: Sequence[Place]) -> list[Figure]:
+    """Render the figures of a document in page order, from its places in that order, except those that fail."""
+    pages = Counter(place.digest for place in found)
+    first: dict[bytes, Place] = {}
+    for place in found:
+        first.setdefault(place.digest, place)
+    seen = sorted(
+        (place for digest, place in first.items() if pages[digest] <= MAX_REPEATS),
+        key=lambda place: (place.page, -area(place.bbox)),
+    )
+    places = [place for _, others in groupby(seen, lambda place: place.page) for place in _merged(others)]
+    places = sorted(places, key=lambda place: -area(place.bbox))[:MAX_FIGURES]
+    figures: dict[bytes, Figure] = {}
+    for place in sorted(places, key=lambda place: (place.page, place.bbox[1], place.bbox[0])):
         try:
-            segments = count_segments(page)
-            if self._segments + segments > MAX_DOCUMENT_SEGMENTS:
-                return []
-            self._segments += segments
-            return vector_figures(page, read.paragraphs, segments)
+            figure = _rendered(document, place)
         except Exception as error:
             check_memory(error)
-            return []
-
-    def render(self) -> list[Figure]:
-        """Render the figures in page order, except those that fail."""
-        seen = sorted(
-            (place for digest, place in self._places.items() if self._pages[digest] <= MAX_REPEATS),
-            key=lambda place: (place.page, -area(place.bbox)),
-        )
-        places = [place for _, others in groupby(seen, lambda place: place.page) for place in _merged(others)]
-        places = sorted(places, key=lambda place: -area(place.bbox))[:MAX_FIGURES]
-        figures: dict[bytes, Figure] = {}
-        for place in sorted(places, key=lambda place: (place.page, place.bbox[1], place.bbox[0])):
-            try:
-                figure = self._render(place)
-            except Exception as error:
-                check_memory(error)
-                continue
-            figures.setdefault(hashlib.sha256(figure.image).digest(), figure)
-        return list(figures.values())
-
-    def _render(self, place: _Place) -> Figure:
-        """Render a figure from its page: with its mask, colours, rotation, and the text over it."""
-        import pymupdf
-
-        page = self._document[place.page]
-        clip = pymupdf.Rect(place.bbox)
-        scale = (MAX_FIGURE_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
-        picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
-        bbox = [round(value, 1) for value in place.bbox]
-        return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, {"bbox": bbox})
+            continue
+        figures.setdefault(hashlib.sha256(figure.image).digest(), figure)
+    return list(figures.values())
 
 
-def _merged(places: Iterable[_Place]) -> list[_Place]:
+def _rendered(document: pymupdf.Document, place: Place) -> Figure:
+    """Render a figure from its page: with its mask, colours, rotation, and the text over it."""
+    import pymupdf
+
+    page = as_displayed(document[place.page])
+    clip = pymupdf.Rect(place.bbox)
+    scale = (MAX_FIGURE_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
+    picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
+    bbox = [round(value, 1) for value in place.bbox]
+    return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, {"bbox": bbox})
+
+
+def _merged(places: Iterable[Place]) -> list[Place]:
     """Merge each image on a page with a drawing over it."""
-    merged: list[_Place] = []
+    merged: list[Place] = []
     for place in places:
         bbox, drawn = place.bbox, place.drawn
         others = []
@@ -149,5 +177,5 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
                 drawn = True
             else:
                 others.append(other)
-        merged = [*others, _Place(place.page, bbox, drawn)]
+        merged = [*others, Place(place.page, place.digest, bbox, drawn)]
     return merged

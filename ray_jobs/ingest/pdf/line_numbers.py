@@ -7,7 +7,7 @@ distances beside prose, whose lines are full and often begin within a sentence, 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,7 +54,7 @@ _NUMBER = re.compile(r"\s*\d{1,5}\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
     """Numbers below each other in a margin. `prose`: the text beside them is prose."""
 
     lines: Sequence[Line]
@@ -74,11 +74,25 @@ class _Column:
 
 
 class LineNumbers:
-    """Finds the line numbers of a document, page by page."""
+    """Finds the line numbers of a document, page by page.
 
-    def __init__(self, document: Document) -> None:
+    Args:
+        document: the document.
+        first: the first page of which `without` is called, from 1.
+        text_before: returns the horizontal paragraphs of a page before `first`.
+        columns: the columns of the pages that were read already.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        first: int = 1,
+        text_before: Callable[[int], list[Paragraph]] | None = None,
+        columns: Mapping[int, Column | None] | None = None,
+    ) -> None:
         self._document = document
-        self._columns: dict[int, _Column | None] = {}
+        self._first, self._text_before = first, text_before
+        self._columns = dict(columns or {})
 
     def without(self, number: int, paragraphs: list[Paragraph]) -> list[Paragraph]:
         """Return the paragraphs of a page without its line numbers.
@@ -111,9 +125,9 @@ class LineNumbers:
                 kept.append(paragraph_of(lines))
         return kept
 
-    def _comes_again(self, number: int, column: _Column) -> bool:
+    def _comes_again(self, number: int, column: Column) -> bool:
         for distance in NEIGHBOURS:
-            other = self._of_page(number + distance)
+            other = self.of_page(number + distance)
             if other is None or other.step != column.step or not (column.prose or other.prose):
                 continue
             before, after = (column, other) if distance > 0 else (other, column)
@@ -122,17 +136,23 @@ class LineNumbers:
                 return True
         return False
 
-    def _of_page(self, number: int) -> _Column | None:
+    def of_page(self, number: int) -> Column | None:
+        """Return the column of a page, at which this looks if it has not been read; None if there is no such page."""
         if number not in self._columns and 1 <= number <= self._document.page_count:
             self._columns[number] = None
-            with suppress(Exception):  # a damaged page
-                page = self._document[number - 1]
-                if not page.rotation:
-                    self._columns[number] = _column(paragraphs_of(page.get_text("dict", flags=0))[0])
+            before = self._text_before if number < self._first else None
+            for read in filter(None, (before, self._glance)):
+                with suppress(Exception):  # a damaged page
+                    self._columns[number] = _column(read(number))
+                    break
         return self._columns.get(number)
 
+    def _glance(self, number: int) -> list[Paragraph]:
+        page = self._document[number - 1]
+        return [] if page.rotation else paragraphs_of(page.get_text("dict", flags=0))[0]
 
-def _column(paragraphs: Sequence[Paragraph]) -> _Column | None:
+
+def _column(paragraphs: Sequence[Paragraph]) -> Column | None:
     """Return the longest column of numbers in a margin."""
     lines = [line for paragraph in paragraphs for line in paragraph.lines]
     numbers = [line for line in lines if _NUMBER.fullmatch(line.text)]
@@ -150,7 +170,7 @@ def _column(paragraphs: Sequence[Paragraph]) -> _Column | None:
     if len(run) < 2:
         return None
     first, last = int(run[0].text), int(run[-1].text)
-    return _Column(run, first, last, int(run[1].text) - first, _is_prose(texts, run, left, right))
+    return Column(run, first, last, int(run[1].text) - first, _is_prose(texts, run, left, right))
 
 
 def _run(numbers: Sequence[Line]) -> list[Line]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _OBJECT = re.compile(rb"\b(\d{1,7})\s+\d{1,5}\s+obj\b")
 
 
-def mend_page_tree(document: Document, data: bytes) -> str:
+def mend_page_tree(document: Document, data: bytes | memoryview) -> str:
     """Give a document the pages that its tree has, in one flat tree if the original one is wrong.
 
     Returns:
@@ -33,7 +33,7 @@ def mend_page_tree(document: Document, data: bytes) -> str:
         return ""
 
 
-def _mend(mupdf: Any, pdf: Any, data: bytes) -> str:
+def _mend(mupdf: Any, pdf: Any, data: bytes | memoryview) -> str:
     root = mupdf.pdf_dict_gets(mupdf.pdf_dict_gets(mupdf.pdf_trailer(pdf), "Root"), "Pages")
     stated = mupdf.pdf_to_int(mupdf.pdf_dict_gets(root, "Count"))
     entries = _leaves(mupdf, root)
@@ -90,7 +90,7 @@ def _is_page(mupdf: Any, node: Any) -> bool:
     return False
 
 
-def _stray_pages(mupdf: Any, pdf: Any, data: bytes) -> list[Any]:
+def _stray_pages(mupdf: Any, pdf: Any, data: bytes | memoryview) -> list[Any]:
     """Return the pages among all objects in the order of the file; those in object streams, by number, come last."""
     places = {int(match[1]): match.start() for match in _OBJECT.finditer(data)}
     found: list[tuple[int, int, Any]] = []

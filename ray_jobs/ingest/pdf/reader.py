@@ -34,7 +34,7 @@ _JOINED = re.compile(rb"%%EOF\s{0,8}%PDF-\d")
 
 
 @contextmanager
-def open_pdf(data: bytes, max_pages: int | None, losses: list[str]) -> Iterator[Document]:
+def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str]) -> Iterator[Document]:
     """Open a PDF that has pages, and add a clause to `losses` if some of its pages cannot be found.
 
     Raises:
@@ -53,10 +53,10 @@ def open_pdf(data: bytes, max_pages: int | None, losses: list[str]) -> Iterator[
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors have no narrower common base class
         check_memory(error)
-        raise not_opened(data, error) from None
+        raise not_opened(bytes(data), error) from None
     with document:
         if not document.is_pdf:  # MuPDF goes by content and opens other formats too, such as an HTML error page
-            raise not_opened(data, None)
+            raise not_opened(bytes(data), None)
         if document.needs_pass and not _is_open_without_attachments(document):
             raise ObjectError(Failure.ENCRYPTED, "the PDF needs a password")
         try:

@@ -87,10 +87,16 @@ class Missing:
 
 
 class TextLayers:
-    """Judges the text layers of a document page by page."""
+    """Judges the text layers of a document page by page; `right` of them were found to be right before."""
 
-    def __init__(self) -> None:
-        self._checks = 0
+    def __init__(self, right: int = 0) -> None:
+        self._right = right
+        self._checks: list[bool] = []
+
+    def take_checks(self) -> list[bool]:
+        """For each comparison of a layer with its page since the last call, whether the layer was right."""
+        checks, self._checks = self._checks, []
+        return checks
 
     def missing(self, page: Page, content: dict[str, Any]) -> Missing | None:
         """Return the part of a page that only OCR can read, if there is any.
@@ -127,15 +133,16 @@ class TextLayers:
         wrong = []
         for font, of_lines in of_font.items():
             texts = ["".join(span["text"] for span in line["spans"]) for line in of_lines]
-            if self._checks >= MAX_CHECKS or not is_suspect(" ".join(texts)):
+            if self._right >= MAX_CHECKS or not is_suspect(" ".join(texts)):
                 continue
             longest = sorted(zip(texts, of_lines, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
             alike = [_similarity(shown, read_line(page, line["bbox"])) for shown, line in longest]
             report_progress()
-            if float(np.median(alike)) < MIN_SIMILARITY:
-                wrong.append(font)
+            self._checks.append(float(np.median(alike)) >= MIN_SIMILARITY)
+            if self._checks[-1]:
+                self._right += 1
             else:
-                self._checks += 1
+                wrong.append(font)
         return frozenset(wrong)
 
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,11 +18,14 @@ from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
+from ingest.pdf.shared_document import Begun, begin_document, finish_document
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
+from ingest.stages.page_ranges import NodeReaders, read_remaining, reader_slots
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 from ingest.store.object_reading import ReadSettings
+from ingest.store.temporary_folder import temporary_folder
 
 PART_CHUNKS = 256
 PART_FIGURES = 16
@@ -46,6 +49,29 @@ class ParseSettings:
 def _sandbox(tokenizer_json: str, limits: Limits) -> Sandbox:
     """One child for each of Ray's processes, kept from task to task."""
     return Sandbox(prepare_documents, limits, tokenizer_json)
+
+
+def _parsed(content: bytes, sandbox: Sandbox, settings: ParseSettings, observe: Observe) -> Document:
+    """Parse a file in the sandbox, and its pages also in others if that is worth it."""
+    started = time.perf_counter()
+    document = sandbox.run(begin_document, content, settings.document)
+    if isinstance(document, Begun):
+        document = _shared(document, content, sandbox, settings)
+    observe("parse", 1, time.perf_counter() - started)
+    return document
+
+
+def _shared(begun: Begun, content: bytes, sandbox: Sandbox, settings: ParseSettings) -> Document:
+    """Read the other pages of a document in several processes."""
+    with temporary_folder() as folder:
+        path = folder / "document.pdf"
+        try:
+            path.write_bytes(content)
+        except OSError:  # the disk is full, and this sandbox needs no file
+            return sandbox.run(read_document, content, settings.document)
+        readers = NodeReaders(path, settings.document, settings.limits, reader_slots())
+        ranges = read_remaining(begun, partial(readers.read, sandbox), readers)
+        return sandbox.run(finish_document, str(path), ranges, settings.document)
 
 
 def _parts(entry: Mapping[str, Any], document: Document) -> Iterator[dict[str, Any]]:
@@ -97,10 +123,7 @@ def parse_documents(
     chunk_count = 0
     for entry, data in prefetch(block.to_pylist(), settings.reading, observe):
         try:
-            content = data()
-            started = time.perf_counter()
-            document = _sandbox(tokenizer_json, settings.limits).run(read_document, content, settings.document)
-            observe("parse", 1, time.perf_counter() - started)
+            document = _parsed(data(), _sandbox(tokenizer_json, settings.limits), settings, observe)
         except ObjectError as error:
             rows.append({**failed_part(entry, failure_of(error)), "pictures": []})
             continue

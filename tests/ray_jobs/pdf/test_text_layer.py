@@ -3,7 +3,7 @@
 import pymupdf
 import pytest
 
-from ingest.pdf import document as reader
+from ingest.pdf import page_ranges as reader
 from ingest.pdf import text_layer
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.layout import Line, paragraph_of

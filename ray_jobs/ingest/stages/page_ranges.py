@@ -1,0 +1,194 @@
+"""Share the pages of a long document among several processes, on cores that are idle.
+
+The parse task reads a document in its own child process. If the rest is likely to take long, it gives ranges of pages
+to other children of this node, too. They need no CPU of Ray's, which the actors of idle models hold as well as those of
+busy ones; instead, each takes a slot of the node, which has one less than CPUs, and gives way to the models (`nice`).
+Nothing ever waits for a slot: without one, the task reads all pages by itself.
+
+The limits on time and memory count for each range. A range that fails, fails the document; a reader that cannot start
+or go on leaves its range to the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from math import ceil
+from pathlib import Path
+from threading import Condition
+from typing import IO
+
+from ingest.common.errors import JobError
+from ingest.common.limits import Limits
+from ingest.common.sandbox import Sandbox
+from ingest.common.slots import take_slot
+from ingest.pdf.document import DocumentSettings
+from ingest.pdf.page_ranges import SHARED_SECONDS, PageRange
+from ingest.pdf.shared_document import Begun, prepare_reader, read_pages
+
+LEAST_SECONDS = 2.0
+"""A range is at least so long, as each reader opens the document anew: half a second for 5,000 pages."""
+
+RANGES_PER_READER = 2
+"""Each reader's share of the remaining pages is at least so many ranges: all readers end at about the same time."""
+
+MAX_READERS = 256
+"""Maximum number of readers of one document, beside the task's own."""
+
+READER_BYTES = 1_000_000_000
+"""Memory of a reader: 0.4 GB with the models of OCR, and the page that it reads."""
+
+Read = Callable[[PageRange], tuple[int, bytes]]
+"""Reads the first pages of a range, and returns their number and themselves. See `read_pages`."""
+
+Reader = AbstractContextManager[Read]
+"""A reader, which is there as long as the context."""
+
+Recruit = Callable[[int], Iterable[Reader]]
+"""Returns readers that can start now, at most as many as its argument says."""
+
+
+class RemainingPages:
+    """The pages of a document that nobody has read. Thread-safe.
+
+    Args:
+        first, last: the first and the last of them.
+        least: the least number of pages of a range.
+
+    Attributes:
+        found: the ranges that were read, by their first page.
+    """
+
+    def __init__(self, first: int, last: int, least: int) -> None:
+        self._least = least
+        self.found: dict[int, bytes] = {}
+        self._changed = Condition()
+        self._waiting = deque([(first, last)])
+        self._busy = 0
+        self._stopped = False
+
+    def __len__(self) -> int:
+        """The number of pages that wait for a reader."""
+        with self._changed:
+            return sum(last - first + 1 for first, last in self._waiting)
+
+    def take(self, readers: int) -> tuple[int, int] | None:
+        """Take the first and the last page of a range; None if all pages are read, or a reader has failed.
+
+        While no page waits, it waits for the other readers, which may give a part of their range back.
+
+        Args:
+            readers: the number of readers among which the pages are divided.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._busy or self._stopped)
+            if self._stopped or not self._waiting:
+                return None
+            pages = sum(last - first + 1 for first, last in self._waiting)
+            first, last = self._waiting.popleft()
+            end = min(last, first + max(self._least, ceil(pages / (RANGES_PER_READER * readers))) - 1)
+            if end < last:
+                self._waiting.appendleft((end + 1, last))
+            self._busy += 1
+            return first, end
+
+    def put(self, first: int, last: int, count: int, pages: bytes) -> None:
+        """Keep the first `count` pages of a range that was taken, and give the others back."""
+        with self._changed:
+            if count:
+                self.found[first] = pages
+            if first + count <= last:
+                self._waiting.appendleft((first + count, last))
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let no reader take another range."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+def reader_slots() -> int:
+    """The most readers on this node beside the tasks' own: one less than it has CPUs, as far as its memory allows."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == here)
+    return max(0, min(int(resources.get("CPU", 0)) - 1, int(resources.get("memory", 0) // READER_BYTES)))
+
+
+def read_remaining(begun: Begun, own: Read, recruit: Recruit) -> list[bytes]:
+    """Read the pages that `begun` has left, and return the ranges of all pages in order.
+
+    Raises:
+        ObjectError: a range failed.
+    """
+    remaining = RemainingPages(begun.read + 1, begun.count, ceil(LEAST_SECONDS / begun.page_seconds))
+    others: list[Future[None]] = []
+    with ThreadPoolExecutor(MAX_READERS, "page-reader") as threads:
+        try:
+            while True:
+                working = sum(not other.done() for other in others)
+                worthwhile = int(len(remaining) * begun.page_seconds / SHARED_SECONDS)
+                for reader in recruit(min(worthwhile, MAX_READERS) - working):
+                    others.append(threads.submit(_help, remaining, begun, reader, others))
+                if not _read_one(remaining, begun, own, len(others) + 1):
+                    break
+        finally:
+            remaining.stop()
+    for other in others:
+        other.result()
+    return [begun.pages, *(pages for _, pages in sorted(remaining.found.items()))]
+
+
+def _read_one(remaining: RemainingPages, begun: Begun, read: Read, readers: int) -> bool:
+    """Read a range; False if there is none."""
+    taken = remaining.take(readers)
+    if taken is None:
+        return False
+    count, pages = 0, b""
+    try:
+        count, pages = read(begun.range(*taken))
+    except BaseException as error:
+        if not isinstance(error, JobError):
+            remaining.stop()
+        raise
+    finally:
+        remaining.put(*taken, count, pages)
+    return True
+
+
+def _help(remaining: RemainingPages, begun: Begun, reader: Reader, others: Sequence[Future[None]]) -> None:
+    try:
+        with reader as read:
+            while _read_one(remaining, begun, read, len(others) + 1):
+                pass
+    except JobError:
+        return  # its child cannot start, or not again; the others read its pages
+
+
+class NodeReaders:
+    """Readers of the file `path` in children on this node, of which all tasks together have at most `slots`."""
+
+    def __init__(self, path: Path, settings: DocumentSettings, limits: Limits, slots: int) -> None:
+        self._path, self._settings, self._limits, self._slots = path, settings, limits, slots
+
+    def __call__(self, wanted: int) -> Iterator[Reader]:
+        for _ in range(wanted):
+            slot = take_slot("page-reader", self._slots)
+            if slot is None:
+                return
+            yield self._reader(slot)
+
+    @contextmanager
+    def _reader(self, slot: IO[bytes]) -> Iterator[Read]:
+        with slot, Sandbox(prepare_reader, self._limits) as sandbox:
+            yield partial(self.read, sandbox)
+
+    def read(self, sandbox: Sandbox, pages: PageRange) -> tuple[int, bytes]:
+        """Read a range in a sandbox."""
+        return sandbox.run(read_pages, str(self._path), pages, self._settings)
