@@ -1,9 +1,9 @@
 """Share the pages of a long document among several processes, on cores that are idle.
 
 The parse task reads a document in its own child process. If the rest is likely to take long, it gives ranges of pages
-to other children of this node, too. They need no CPU of Ray's, which the actors of idle models hold as well as those of
-busy ones; instead, each takes a slot of the node, which has one less than CPUs, and gives way to the models (`nice`).
-Nothing ever waits for a slot: without one, the task reads all pages by itself.
+to other children of this node, and of the other nodes (`remote_readers`). They need no CPU of Ray's, which the actors
+of idle models hold as well as those of busy ones; instead, each takes a slot of its node, which has one less than CPUs,
+and gives way to the models (`nice`). Nothing ever waits for a slot: without one, the task reads all pages by itself.
 
 The limits on time and memory count for each range. A range that fails, fails the document; a reader that cannot start
 or go on leaves its range to the others.
@@ -12,7 +12,7 @@ or go on leaves its range to the others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -38,6 +38,9 @@ RANGES_PER_READER = 2
 MAX_READERS = 256
 """Maximum number of readers of one document, beside the task's own."""
 
+SLOT = "page-reader"
+"""The name of the slots of the readers on a machine."""
+
 READER_BYTES = 1_000_000_000
 """Memory of a reader: 0.4 GB with the models of OCR, and the page that it reads."""
 
@@ -59,11 +62,13 @@ class RemainingPages:
         least: the least number of pages of a range.
 
     Attributes:
+        readers: the number of readers among which they are divided.
         found: the ranges that were read, by their first page.
     """
 
     def __init__(self, first: int, last: int, least: int) -> None:
         self._least = least
+        self.readers = 1
         self.found: dict[int, bytes] = {}
         self._changed = Condition()
         self._waiting = deque([(first, last)])
@@ -75,13 +80,10 @@ class RemainingPages:
         with self._changed:
             return sum(last - first + 1 for first, last in self._waiting)
 
-    def take(self, readers: int) -> tuple[int, int] | None:
+    def take(self) -> tuple[int, int] | None:
         """Take the first and the last page of a range; None if all pages are read, or a reader has failed.
 
         While no page waits, it waits for the other readers, which may give a part of their range back.
-
-        Args:
-            readers: the number of readers among which the pages are divided.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._busy or self._stopped)
@@ -89,7 +91,7 @@ class RemainingPages:
                 return None
             pages = sum(last - first + 1 for first, last in self._waiting)
             first, last = self._waiting.popleft()
-            end = min(last, first + max(self._least, ceil(pages / (RANGES_PER_READER * readers))) - 1)
+            end = min(last, first + max(self._least, ceil(pages / (RANGES_PER_READER * self.readers))) - 1)
             if end < last:
                 self._waiting.appendleft((end + 1, last))
             self._busy += 1
@@ -112,13 +114,20 @@ class RemainingPages:
             self._changed.notify_all()
 
 
-def reader_slots() -> int:
-    """The most readers on this node beside the tasks' own: one less than it has CPUs, as far as its memory allows."""
+def reader_slots() -> tuple[int, dict[str, int]]:
+    """The most readers beside the tasks' own: on this node, and on each other node by its id.
+
+    It is one less than a node has CPUs, as far as its memory allows. A node without CPUs has none for Ray's tasks.
+    """
     import ray
 
     here = ray.get_runtime_context().get_node_id()
-    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == here)
-    return max(0, min(int(resources.get("CPU", 0)) - 1, int(resources.get("memory", 0) // READER_BYTES)))
+    slots = {
+        node["NodeID"]: max(0, min(int(resources.get("CPU", 0)) - 1, int(resources.get("memory", 0) // READER_BYTES)))
+        for node in ray.nodes()
+        if node["Alive"] and (resources := node["Resources"])
+    }
+    return slots.pop(here, 0), {node: count for node, count in slots.items() if count}
 
 
 def read_remaining(begun: Begun, own: Read, recruit: Recruit) -> list[bytes]:
@@ -132,11 +141,14 @@ def read_remaining(begun: Begun, own: Read, recruit: Recruit) -> list[bytes]:
     with ThreadPoolExecutor(MAX_READERS, "page-reader") as threads:
         try:
             while True:
-                working = sum(not other.done() for other in others)
+                for other in [other for other in others if other.done()]:
+                    other.result()
+                    others.remove(other)
                 worthwhile = int(len(remaining) * begun.page_seconds / SHARED_SECONDS)
-                for reader in recruit(min(worthwhile, MAX_READERS) - working):
-                    others.append(threads.submit(_help, remaining, begun, reader, others))
-                if not _read_one(remaining, begun, own, len(others) + 1):
+                for reader in recruit(min(worthwhile, MAX_READERS) - len(others)):
+                    others.append(threads.submit(_help, remaining, begun, reader))
+                remaining.readers = len(others) + 1
+                if not _read_one(remaining, begun, own):
                     break
         finally:
             remaining.stop()
@@ -145,9 +157,9 @@ def read_remaining(begun: Begun, own: Read, recruit: Recruit) -> list[bytes]:
     return [begun.pages, *(pages for _, pages in sorted(remaining.found.items()))]
 
 
-def _read_one(remaining: RemainingPages, begun: Begun, read: Read, readers: int) -> bool:
+def _read_one(remaining: RemainingPages, begun: Begun, read: Read) -> bool:
     """Read a range; False if there is none."""
-    taken = remaining.take(readers)
+    taken = remaining.take()
     if taken is None:
         return False
     count, pages = 0, b""
@@ -162,10 +174,10 @@ def _read_one(remaining: RemainingPages, begun: Begun, read: Read, readers: int)
     return True
 
 
-def _help(remaining: RemainingPages, begun: Begun, reader: Reader, others: Sequence[Future[None]]) -> None:
+def _help(remaining: RemainingPages, begun: Begun, reader: Reader) -> None:
     try:
         with reader as read:
-            while _read_one(remaining, begun, read, len(others) + 1):
+            while _read_one(remaining, begun, read):
                 pass
     except JobError:
         return  # its child cannot start, or not again; the others read its pages
@@ -179,7 +191,7 @@ class NodeReaders:
 
     def __call__(self, wanted: int) -> Iterator[Reader]:
         for _ in range(wanted):
-            slot = take_slot("page-reader", self._slots)
+            slot = take_slot(SLOT, self._slots)
             if slot is None:
                 return
             yield self._reader(slot)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -21,9 +22,10 @@ from ingest.pdf.document import Document, DocumentSettings, prepare_documents, r
 from ingest.pdf.shared_document import Begun, begin_document, finish_document
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
-from ingest.stages.page_ranges import NodeReaders, read_remaining, reader_slots
+from ingest.stages.page_ranges import NodeReaders, Reader, read_remaining, reader_slots
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
+from ingest.stages.remote_readers import RemoteReaders
 from ingest.store.object_reading import ReadSettings
 from ingest.store.temporary_folder import temporary_folder
 
@@ -63,14 +65,21 @@ def _parsed(content: bytes, sandbox: Sandbox, settings: ParseSettings, observe: 
 
 def _shared(begun: Begun, content: bytes, sandbox: Sandbox, settings: ParseSettings) -> Document:
     """Read the other pages of a document in several processes."""
-    with temporary_folder() as folder:
-        path = folder / "document.pdf"
+    with ExitStack() as stack:
         try:
+            path = stack.enter_context(temporary_folder()) / "document.pdf"
             path.write_bytes(content)
         except OSError:  # the disk is full, and this sandbox needs no file
             return sandbox.run(read_document, content, settings.document)
-        readers = NodeReaders(path, settings.document, settings.limits, reader_slots())
-        ranges = read_remaining(begun, partial(readers.read, sandbox), readers)
+        here, elsewhere = reader_slots()
+        readers = NodeReaders(path, settings.document, settings.limits, here)
+        others = RemoteReaders(content, settings.document, settings.limits, elsewhere)
+
+        def recruit(wanted: int) -> list[Reader]:
+            found = list(readers(wanted))
+            return found + list(others(wanted - len(found)))
+
+        ranges = read_remaining(begun, partial(readers.read, sandbox), recruit)
         return sandbox.run(finish_document, str(path), ranges, settings.document)
 
 

@@ -189,7 +189,7 @@ def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, mon
 
     whole = parsed()
     monkeypatch.setattr(pdfs, "begin_document", partial(begin_document, cut=Every(1)))
-    monkeypatch.setattr(pdfs, "reader_slots", lambda: slots)
+    monkeypatch.setattr(pdfs, "reader_slots", lambda: (slots, {}))
     for name in ("SHARED_SECONDS", "LEAST_SECONDS"):
         monkeypatch.setattr(f"ingest.stages.page_ranges.{name}", 1e-6)
     used = []
