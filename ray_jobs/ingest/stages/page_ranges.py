@@ -42,7 +42,7 @@ SLOT = "page-reader"
 """The name of the slots of the readers on a machine."""
 
 READER_BYTES = 1_000_000_000
-"""Memory of a reader: 0.4 GB with the models of OCR, and the page that it reads."""
+"""Memory of a reader: 0.6 GB with the models of OCR (measured), and the page that it reads."""
 
 Read = Callable[[PageRange], tuple[int, bytes]]
 """Reads the first pages of a range, and returns their number and themselves. See `read_pages`."""
