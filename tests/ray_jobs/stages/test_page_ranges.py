@@ -170,8 +170,16 @@ def test_a_range_is_no_shorter_than_its_opening_is_worth():
     assert min(taken[:-1]) == 200
 
 
+@pytest.fixture
+def parse_child():
+    """Ends the child that the parse stage keeps from task to task."""
+    yield
+    pdfs._sandbox(tokenizer_json(), LIMITS).close()
+    pdfs._sandbox.cache_clear()
+
+
 @pytest.mark.parametrize("slots", [0, 2])
-def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, monkeypatch, slots):
+def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, monkeypatch, parse_child, slots):
     path = tmp_path / "long.pdf"
     path.write_bytes(long_pdf())
     block = pa.Table.from_pylist(
