@@ -208,9 +208,13 @@ class _KeyFrameReader:
                 continue  # every packet is a key packet, as in MJPEG: a few per second are enough
             steady = not whole and change < _STILL and seconds_long >= 2 * STEP
             chosen = gop.packets if whole else gop.packets[:1]
+            shown = whole
             for frame in self._decode(chosen, finish=not goes_on):
+                shown = shown or not frame.is_corrupt
                 for key_frame in self._hold(frame, steady, every=not whole):
                     self._keep(frames, key_frame)
+            if not shown:  # without their key packet, the others show grey
+                self._result.damage.skipped += len(gop.packets) - 1
         for key_frame in [*self._release(), *self._detector.finish()]:
             self._keep(frames, key_frame)
 

@@ -125,6 +125,22 @@ def test_a_recording_that_begins_within_a_gop_has_key_frames_from_its_first_whol
     assert len(found.times) == 2
 
 
+def test_a_scene_whose_key_packet_is_damaged_is_a_loss(tmp_path):
+    path = tmp_path / "video.ts"
+    scenes = [Scene(3, still(photo(seed))) for seed in (1, 2, 3)]
+    first, _, last = write(path, scenes, Video("libx264", 10, {"x264-params": "bframes=0"}))
+    with av.open(str(path)) as container:
+        second = [packet for packet in container.demux(video=0) if packet.is_keyframe][1]
+    data = bytearray(path.read_bytes())
+    for place in range(second.pos + 188, second.pos + second.size, 188):  # in each packet of the transport stream
+        data[place + 20 : place + 60] = bytes(40)
+    path.write_bytes(data)
+    found = key_frames(path)
+    assert_each_scene_has_one([first, last], found.times)
+    assert len(found.times) == 2
+    assert found.damage.skipped > 25
+
+
 def test_a_repeated_scene_has_another_key_frame(tmp_path):
     path = tmp_path / "video.mp4"
     first, second = still(photo(1)), still(photo(2))
