@@ -5,6 +5,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.tier("lint")
+
 REPOSITORY = Path(__file__).parents[2]
 BLOCKED = "ray torch pandas pymilvus sentence_transformers numpy pyarrow"
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.tier("lint")
+
 RAY_JOBS = Path(__file__).parents[2] / "ray_jobs"
 MODULES = sorted(
     ".".join(path.relative_to(RAY_JOBS).with_suffix("").parts)

@@ -89,7 +89,7 @@ def test_the_rest_of_a_short_log_does_not_wait_for_the_end_of_the_stream(monkeyp
 def test_a_stream_that_still_moves_is_shown_to_its_end(monkeypatch, position):
     monkeypatch.setattr(watch, "_DRAIN_SECONDS", 0.5)
     monkeypatch.setattr(log_stream, "_BATCH_SECONDS", 0.05)
-    outcome, lines = follow(Finished(pause=0.01), position=position)
+    outcome, lines = follow(Finished(pause=0.005), position=position)
     assert lines[:-1] == LINES
     assert (outcome.log_complete, outcome.report) == (True, {"listed": 200})
     assert position is None or position.saved == len(LOG)

@@ -22,6 +22,8 @@ from ingest.common.sandbox import Sandbox
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
 
+pytestmark = pytest.mark.tier("parts")  # each parser is a process, and some end at a time limit
+
 HERE = Path(__file__).parent
 MEGABYTE = 1_000_000
 CHUNKS = ChunkSettings(200, 0)

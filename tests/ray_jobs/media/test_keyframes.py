@@ -68,7 +68,9 @@ def single_colour(*colour):
     ],
     ids=["still", "zoom", "pan", "grainy", "flash", "talking", "slide"],
 )
-@pytest.mark.parametrize("video", [NO_SCENE_CUTS, MPEG2], ids=["h264 without scene cuts", "mpeg2"])
+@pytest.mark.parametrize(
+    "video", [NO_SCENE_CUTS, pytest.param(MPEG2, marks=pytest.mark.nightly)], ids=["h264 without scene cuts", "mpeg2"]
+)
 def test_each_scene_of_at_least_a_second_has_a_key_frame(paint, video, tmp_path):
     path = tmp_path / "video.mkv"
     spans = write(path, [Scene(seconds, paint(seed)) for seed, seconds in enumerate((1.4, 1.0, 2.6, 1.0))], video)

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, parse_pdf, prepare_documents, read_document
-from ingest.pdf.figures import MAX_FIGURE_SIDE, MAX_FIGURES
+from ingest.pdf.figures import MAX_FIGURE_SIDE
 
 PROSE = (
     "The keeper climbs the tower at dusk and trims the wick before the lamp is lit. He writes the hour into the log, "
@@ -307,11 +307,12 @@ def test_logos_icons_and_banners_are_no_figures():
         assert figures_of(document) == []
 
 
-def test_the_number_of_figures_is_limited():
+def test_the_number_of_figures_is_limited(monkeypatch):
+    monkeypatch.setattr("ingest.pdf.figures.MAX_FIGURES", 5)
     with pymupdf.open() as document:
-        for number in range(MAX_FIGURES + 1):
+        for number in range(6):
             document.new_page().insert_image((60, 100, 160, 180), pixmap=picture(number + 2, 80, 64))
-        assert len(figures_of(document)) == MAX_FIGURES
+        assert len(figures_of(document)) == 5
 
 
 @reads

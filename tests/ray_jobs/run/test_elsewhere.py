@@ -16,6 +16,8 @@ from ingest.run.options import RUN_FLAGS
 from ingest.run.script import guarded, say
 from ingest.run.script_process import ScriptProcess
 
+pytestmark = pytest.mark.tier("parts")  # scripts in processes of their own, and a server for them
+
 ALL_FLAGS = (*RUN_FLAGS, *pdfs.FLAGS, *images.FLAGS, *videos.FLAGS)
 PATHS = {flag.name.replace("-", "_") for flag in ALL_FLAGS if flag.may_be_path}
 LOG = 'a line\nERROR: too many failed\nREPORT {"listed": 3}\n'

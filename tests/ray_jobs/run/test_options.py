@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import ingest_pdfs
 from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
 from ingest.run.options import RUN_FLAGS, run_options_from
@@ -36,15 +37,25 @@ def options(*flags):
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
 )
-def test_a_bad_flag_is_one_line_and_exit_code_2(flags, names):
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 2, result.stderr
-    (line,) = result.stderr.splitlines()
+def test_a_bad_flag_is_one_line_and_exit_code_2(flags, names, capfd):
+    try:
+        code = ingest_pdfs.main(flags)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    printed = capfd.readouterr()
+    (line,) = printed.err.splitlines()
     assert line.startswith("ERROR: ")
     assert names in line
-    assert result.stdout == ""
+    assert printed.out == ""
+
+
+def test_a_bad_flag_ends_the_process_like_the_function():
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), "--nonsense"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
