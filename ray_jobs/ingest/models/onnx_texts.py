@@ -46,7 +46,7 @@ class OnnxTexts:
         self.tokens = 0
 
     def embed(self, texts: Sequence[str], kind: str, batch_size: int = TEXTS_PER_PASS) -> np.ndarray:
-        """Embed texts, best in order of their length.
+        """Embed texts, whose passes are made by their numbers of tokens.
 
         Args:
             kind: `document` or `query`, which may have different prompts.
@@ -57,14 +57,18 @@ class OnnxTexts:
         """
         vectors = np.empty((len(texts), self.dimension), np.float32)
         encodings = self._tokenizer.encode_batch_fast([self._prompts[kind] + text for text in texts])
+        tokens = [encoding.ids for encoding in encodings]
+        # Of pairs of neighbours by characters, an eighth was padding (the corpus' clean PDFs).
+        order = sorted(range(len(texts)), key=lambda index: -len(tokens[index]))
         step = min(batch_size, TEXTS_PER_PASS)
-        for start in range(0, len(encodings), step):
-            rows = [encoding.ids for encoding in encodings[start : start + step]]
-            ids = np.full((len(rows), max(map(len, rows))), self._padding, np.int64)
+        for start in range(0, len(order), step):
+            indices = order[start : start + step]
+            ids = np.full((len(indices), len(tokens[indices[0]])), self._padding, np.int64)
             mask = np.zeros_like(ids)
-            for row, tokens in enumerate(rows):
-                ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
-            vectors[start : start + len(rows)] = self._session.run(None, {"ids": ids, "mask": mask})[0]
+            for row, index in enumerate(indices):
+                count = len(tokens[index])
+                ids[row, :count], mask[row, :count] = tokens[index], 1
+            vectors[indices] = self._session.run(None, {"ids": ids, "mask": mask})[0]
             self.tokens += int(mask.sum())
         return vectors
 
