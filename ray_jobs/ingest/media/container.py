@@ -21,7 +21,7 @@ from av.stream import Disposition, Stream
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
-from ingest.media.timeline import Timeline, has_flag
+from ingest.media.timeline import Strays, Timeline, has_flag
 
 T = TypeVar("T")
 
@@ -212,18 +212,24 @@ def packets(
     """
     timeline = timeline or Timeline(container)
     beside = decodable_streams(container, "audio" if stream.type == "video" else "video")[:1]
+    strays = Strays()
+    for packet in strays.corrected(_demuxed(container, [stream, *beside], damage), last=stream.index):
+        timeline.place(packet)
+        if packet.stream_index == stream.index:
+            damage.packets += 1
+            yield packet
+
+
+def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDamage) -> Iterator[Packet]:
     errors, corrupt = 0, False
     while errors < _MAX_READ_ERRORS:
         try:
-            for packet in container.demux(stream, *beside):
+            for packet in container.demux(*streams):
                 errors = 0
                 if not packet.size:  # PyAV ends with an empty packet, which flushes a decoder
                     continue
-                timeline.place(packet)
                 corrupt = packet.is_corrupt
-                if packet.stream_index == stream.index:
-                    damage.packets += 1
-                    yield packet
+                yield packet
             damage.cut_off = corrupt and container.format.name == "flv"  # the last packet is incomplete
             return
         except av.FFmpegError as error:

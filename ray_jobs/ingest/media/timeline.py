@@ -11,6 +11,7 @@ demuxer returns the time stamps as they are stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -45,6 +46,45 @@ class _Clock:
     base: float
     offset: float
     next: float | None = None
+
+
+class Strays:
+    """Corrects a time stamp that lies ahead of both its neighbours, as after bit rot; the next packet shows that.
+
+    A timeline could only take it for a pause, and the step back after it for a jump that moves the rest of the file.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, Packet] = {}
+        self._expected: dict[int, int] = {}
+
+    def corrected(self, packets: Iterable[Packet], last: int) -> Iterator[Packet]:
+        """Yield the packets of a file, each when the next one of its stream has come, and of `last` the very last."""
+        for packet in packets:
+            held = self._held.pop(packet.stream_index, None)
+            if held is not None and self._jumps(held, packet):  # those of other streams belong before the jump
+                yield from self._held.values()
+                self._held.clear()
+            if held is not None:
+                yield held
+            self._held[packet.stream_index] = packet
+        yield from sorted(self._held.values(), key=lambda packet: packet.stream_index == last)
+
+    def _jumps(self, packet: Packet, following: Packet) -> bool:
+        """Correct a packet's time stamp, and return whether that of the following one is far from it nevertheless."""
+        stamp, after, length = _stamp(packet), _stamp(following), packet.duration or 0
+        expected = self._expected.pop(packet.stream_index, None)
+        if stamp is None or after is None or not packet.time_base:
+            return False
+        steady = _STEADY / float(packet.time_base)
+        if expected is not None and stamp - expected > steady and abs(after - expected - length) <= steady:
+            packet.dts = packet.pts = stamp = expected
+        self._expected[packet.stream_index] = stamp + length
+        return abs(after - stamp - length) > steady
+
+
+def _stamp(packet: Packet) -> int | None:
+    return packet.pts if packet.dts is None else packet.dts
 
 
 class Timeline:

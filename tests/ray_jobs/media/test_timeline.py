@@ -153,6 +153,24 @@ def test_a_packet_that_is_stored_too_late_moves_no_others():
     assert end == pytest.approx(4.0)
 
 
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_a_single_time_ahead_of_its_neighbours_moves_no_others(kind, recording, tmp_path):
+    whole, bent = tmp_path / "whole.mkv", tmp_path / "bent.mkv"
+    whole.write_bytes(recording)
+    with av.open(str(whole)) as source, av.open(str(bent), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        count = 0
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            count += packet.stream.type == kind
+            if packet.stream.type == kind and count == 15:
+                packet.pts += round(8 / packet.time_base)
+            packet.stream = streams[packet.stream_index]
+            target.mux(packet)
+    assert_one_timeline(bent, tmp_path, 1)
+
+
 def assert_one_timeline(path, folder, segments):
     media = extract(str(path), str(folder), SETTINGS)
     starts = [4.1 * number for number in range(segments)]
