@@ -34,6 +34,9 @@ CONNECT_TIMEOUT = 10.0
 PAGE = 5000
 """Rows per request: without vectors and texts they have well under 1 kB each, and Milvus returns at most 16,384."""
 
+LITE_PAGE = 16_384
+"""Rows per request to Milvus Lite, which looks at all rows of the collection for each page, and accepts 256 MiB."""
+
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
 _DATABASE = re.compile(r"/?|/[A-Za-z_][A-Za-z0-9_]{0,254}/?")
 _NO_DATABASE = re.compile(r"database.*(not found|not exist)|no such database", re.I)
@@ -206,18 +209,19 @@ def alias_target(client: MilvusClient, name: str) -> str | None:
 def query_pages(
     client: MilvusClient, collection: str, condition: str, fields: list[str], key: str = "id", size: int | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of a loaded collection in pages of at most `size` (by default PAGE), in ascending order of the primary key.
+    """Rows of a loaded collection in pages of `size` (by default PAGE or LITE_PAGE), in order of the primary key.
 
     `key` is the name of the primary key and must be one of `fields`. The consistency level is the collection's default:
     the iterator ignores any level that it is given (pymilvus 3.0.2).
     """
+    size = size or (LITE_PAGE if is_lite(client) else PAGE)
     last: str | None = None
     while True:
         iterator = client.query_iterator(
             collection,
             filter=condition if last is None else f"{key} > {literal(last)} and ({condition})",
             output_fields=fields,
-            batch_size=size or PAGE,
+            batch_size=size,
             timeout=TIMEOUT,
         )
         try:

@@ -8,7 +8,6 @@ import pytest
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.ledger.entries import UNFINISHED, count_failed, ledger_row, read_ledger
-from ingest.milvus.client import PAGE
 from ingest.milvus.expressions import literal, prefix_filter
 from ingest.milvus.schema import ensure_sources
 
@@ -69,10 +68,11 @@ def test_a_ledger_that_does_not_exist_is_empty(client):
     assert list(read_ledger(client, "no_such_ledger", "s3://b/", "pdfs")) == []
 
 
-def test_more_entries_than_a_page_are_complete_and_in_order(client):
+def test_more_entries_than_a_page_are_complete_and_in_order(client, monkeypatch):
+    monkeypatch.setattr("ingest.milvus.client.LITE_PAGE", 500)
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
-    keys = [f"s3://b/{number:05}" for number in range(2 * PAGE + 1)]
+    keys = [f"s3://b/{number:05}" for number in range(1001)]
     for start in range(0, len(keys), 1000):
         client.upsert(name, [row(key) for key in reversed(keys[start : start + 1000])])
     found = [entry.source for entry in read_ledger(client, name, "s3://b/", "pdfs")]
@@ -81,7 +81,7 @@ def test_more_entries_than_a_page_are_complete_and_in_order(client):
 
 
 def test_any_key_may_be_the_last_of_a_page(client, monkeypatch):
-    monkeypatch.setattr("ingest.milvus.client.PAGE", 2)
+    monkeypatch.setattr("ingest.milvus.client.LITE_PAGE", 2)
     name = f"ledger_{uuid.uuid4().hex}"
     ensure_sources(client, name, 4)
     odd = ['double"quote', "back\\slash", "back\\nslash", "new\nline", "tab\t", "trail\\", '\\"', "'", "plain", "文🙂"]

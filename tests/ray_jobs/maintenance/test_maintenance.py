@@ -130,7 +130,7 @@ EXPECTED = {Orphan.SUPERSEDED: 3, Orphan.FAILED: 1}
 
 @pytest.mark.parametrize("page", [1, 2, 5000])
 def test_every_kind_of_orphan_is_deleted_and_nothing_else(site, monkeypatch, page):
-    monkeypatch.setattr("ingest.milvus.client.PAGE", page)
+    monkeypatch.setattr("ingest.milvus.client.LITE_PAGE", page)
     monkeypatch.setattr("ingest.maintenance.ledger_check.PAGE", page)
     monkeypatch.setattr("ingest.maintenance.ledger_check.BATCH_ROWS", min(page, 2))
     expected = orphans_of_each_kind(site)
@@ -237,7 +237,7 @@ def unknown_objects(site):
 
 @pytest.mark.parametrize("page", [1, 5000])
 def test_rows_of_objects_that_are_not_in_the_ledger_stay_and_are_reported_with_exit_code_3(site, monkeypatch, page):
-    monkeypatch.setattr("ingest.milvus.client.PAGE", page)
+    monkeypatch.setattr("ingest.milvus.client.LITE_PAGE", page)
     unknown_objects(site)
     before = site.rows()
     with pytest.raises(TooManyFailedError) as caught:
@@ -252,7 +252,7 @@ def test_rows_of_objects_that_are_not_in_the_ledger_stay_and_are_reported_with_e
 
 @pytest.mark.parametrize("page", [1, 5000])
 def test_mended_unknown_objects_are_processed_or_removed_by_the_next_run(site, monkeypatch, page):
-    monkeypatch.setattr("ingest.milvus.client.PAGE", page)
+    monkeypatch.setattr("ingest.milvus.client.LITE_PAGE", page)
     unknown_objects(site)
     before = site.rows()
     assert site.maintain(mend=True, dry_run=True).changed == 3

@@ -13,7 +13,16 @@ from pymilvus.exceptions import MilvusException
 from embedded.milvus_lite import MilvusLite
 from embedded.processes import base_environment
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
-from ingest.milvus.client import check_prefix, connect, errors_as_sentences, is_lite, refuses_rows
+from ingest.milvus.client import (
+    LITE_PAGE,
+    PAGE,
+    check_prefix,
+    connect,
+    errors_as_sentences,
+    is_lite,
+    query_pages,
+    refuses_rows,
+)
 from ingest.milvus.expressions import literal, literal_list
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
@@ -31,6 +40,13 @@ def refusal(kind, uri):
 
 def test_connect_reaches_milvus_lite_and_recognises_it(milvus):
     assert is_lite(connect(milvus.uri))
+
+
+@pytest.mark.parametrize(("version", "size"), [("milvus-lite 3.2.2", LITE_PAGE), ("2.3.5-lite", PAGE), ("3.0", PAGE)])
+def test_milvus_lite_is_asked_for_larger_pages(version, size):
+    client = MagicMock(**{"get_server_version.return_value": version, "query_iterator.return_value.next": list})
+    assert list(query_pages(client, "sources", 'source != ""', ["source"], key="source")) == []
+    assert client.query_iterator.call_args.kwargs["batch_size"] == size
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
