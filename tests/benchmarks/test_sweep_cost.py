@@ -3,7 +3,7 @@
     uv run pytest -n 0 -m benchmark -s tests/benchmarks/test_sweep_cost.py
 
 SWEEP_OBJECTS are other numbers of objects, with commas between them. The store is a process that makes up its listing.
-Milvus Lite is not measured: it looks at all rows for each page of 5,000 (15 s for 100,000 objects, 81 s for 300,000).
+Milvus Lite is not measured: it looks at all rows for each page (24 s to read the entries of 150,000 objects).
 """
 
 import json
