@@ -1,0 +1,36 @@
+"""The sets of objects that test_peers.py compares programs on."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from embedded.pdfs import LIBRARY, make_pdf
+
+SETS = {
+    "clean": (
+        "pdfs",
+        "pdf/clean/*.pdf",
+        "30 PDFs of the corpus, 380 pages; MiniLM, chunks of 200 tokens.",
+    ),
+    "big": ("pdfs", "pdf/big/*.pdf", "3 books of the corpus as PDFs, 1,256 pages; MiniLM, chunks of 200 tokens."),
+    "many": ("pdfs", "", "300 PDFs of one page, made by the benchmark; MiniLM, chunks of 200 tokens."),
+    "photos": ("images", "image/coco/*.*", "101 photos of the corpus; the tests' stand-in for CLIP."),
+    "speech": ("audio", "audio/*/*.*", "44 recordings of the corpus; Whisper tiny.en with int8, MiniLM."),
+}
+"""By name, the kind of the files, their place in the corpus (`many` are made here), and a sentence for people."""
+
+
+def corpus_files(corpus: Path, pattern: str) -> dict[str, bytes]:
+    """The files of the corpus in a place, by names of one level."""
+    files = [file for file in sorted(corpus.glob(pattern)) if file.is_file()]
+    return {f"{file.parent.name}-{file.name}": file.read_bytes() for file in files}
+
+
+def one_page_pdfs(count: int) -> Iterator[tuple[str, bytes]]:
+    """PDFs of 60 to 400 words of the demo's texts, in another order in each: about 1.3 chunks each."""
+    texts = [file.read_text("utf-8") for file in sorted(LIBRARY.rglob("*.txt"))]
+    words = [word for text in texts if text.isascii() for word in text.split()]
+    chance = random.Random(1)
+    for number in range(count):
+        page = f"Report {number}. " + " ".join(chance.choices(words, k=chance.randint(60, 400)))
+        yield f"{number:05}.pdf", make_pdf(page)
