@@ -1,7 +1,10 @@
 """LlamaIndex's IngestionPipeline with a document store and its Milvus store: it skips documents without changes."""
 
+import os
+import shutil
 from pathlib import Path
 
+import llama_index.core
 import pymupdf
 from job import BATCH, CHUNK_TOKENS, COLLECTION, HNSW, Job
 from llama_index.core import Document
@@ -24,6 +27,9 @@ def documents(job: Job) -> list[Document]:
 
 def main() -> None:
     job = Job.from_command_line()
+    # A copy, since NLTK refuses files with several hard links, which uv makes.
+    bundled = Path(llama_index.core.__file__).parent / "_static" / "nltk_cache"
+    os.environ["NLTK_DATA"] = shutil.copytree(bundled, f"{job.state}/nltk", dirs_exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(job.text_model)
     index = {"index_type": HNSW["index_type"], **HNSW["params"]}
     store = MilvusVectorStore(
