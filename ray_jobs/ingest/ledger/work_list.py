@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,12 +76,13 @@ class WorkList:
         self._blocks += 1
 
     def blocks(self) -> Iterator[pa.Table]:
-        """Read everything back, once; nothing can be added afterwards."""
+        """Read everything back; nothing can be added afterwards. The tables are views of the file, not copies."""
         if self._pending:
             self._flush()
         self._writer.close()
-        self._file.seek(0)
-        for batch in pa.ipc.open_stream(self._file):
+        self._file.flush()
+        mapped = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        for batch in pa.ipc.open_stream(mapped):
             yield pa.Table.from_batches([batch])
 
     def sources(self) -> Iterator[str]:

@@ -56,7 +56,8 @@ def process_objects(
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
         with ProgressPrinter(shared, work.count, list(resources.pools), pipeline.unit, say):
-            differences = ray.data.from_arrow_refs([ray.put(block) for block in work.blocks()])
+            # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
+            differences = ray.data.from_blocks(list(work.blocks()))
             pipeline.build(differences, resources, observe, reuse).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
             )
