@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M")
 
-REVISION = 1
+REVISION = 2
 """Increase it when the conversion changes; nodes then convert their models again."""
 
 MAX_WEIGHT_BYTES = 500_000_000

@@ -11,6 +11,7 @@ import pytest
 
 from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, export
 from ingest.models.text_encoder import TextEncoder
+from ingest.models.text_model import text_weights
 
 TEXTS = ["", "one", "The ferry leaves the harbour at half past six. " * 8, "今天的会议推迟到星期五下午三点。"]
 
@@ -141,6 +142,15 @@ def test_texts_have_the_vectors_and_tokens_of_the_model_itself(minilm_path):
     assert (encoder.encode(TEXTS) * model.embed(TEXTS, "document")).sum(axis=1).min() > 0.99999
     assert encoder.encode_query("ferry") @ model.embed(["ferry"], "query")[0] > 0.99999
     assert encoder.take_tokens() == int(model.tokens)
+
+
+@pytest.mark.xdist_group("models")
+def test_attention_has_no_guards_against_nan(minilm_path):
+    import onnx
+
+    TextEncoder(minilm_path, 384)
+    graph = onnx.load(OnnxCache("text", text_weights(minilm_path))._folder / "model.onnx").graph
+    assert "IsNaN" not in {node.op_type for node in graph.node}
 
 
 def test_a_process_that_finds_the_file_does_without_torch(minilm_path):
