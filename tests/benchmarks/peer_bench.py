@@ -24,7 +24,9 @@ from embedded.ray_head import RayHead
 REPOSITORY = Path(__file__).parents[2]
 BUCKET = "peers"
 CORES = 2
-MIN_COSINE = 0.9999
+MIN_COSINE = {"pdfs": 0.9999, "images": 0.97, "audio": 0.9999}
+"""By kind: least cosine of the vectors of equal texts, or of the same photo, whose pixels this project makes in another
+way than open_clip does (0.974 at the least of 101 photos)."""
 SHARE = 0.05
 """Of the objects, changed and deleted before the reruns."""
 
@@ -93,7 +95,7 @@ class Bench:
             same = f"{len(rows)} rows, {len(pairs)} with the same text, cosine {least:.6f}"
             print(f"\n{self._name:8} {program.name}: {same}", end="")
             assert pairs, f"{program.name} has no text that this project has too"
-            assert least >= MIN_COSINE
+            assert least >= MIN_COSINE[self._kind]
 
     def _put(self, prefix: str, file: str, content: bytes) -> None:
         self._store.client().put_object(Bucket=BUCKET, Key=prefix + file, Body=content)
