@@ -231,8 +231,16 @@ class AirflowStandalone(Part):
     ) -> dict[str, Any]:
         """Start a backfill over the days `from_date` to `to_date` (YYYY-MM-DD, both included); returns it.
 
+        A Dag has one backfill at a time, and the scheduler notices only twice a minute that one has ended: wait for it.
+
         options: other fields of Airflow's request, such as `reprocess_behavior` or `max_active_runs`.
         """
+
+        def others_ended() -> bool:
+            known = self.api("GET", f"/backfills?dag_id={_quoted(dag_id)}&limit=100")["backfills"]
+            return all(each["completed_at"] for each in known)
+
+        poll(others_ended, 120, f"a backfill of {dag_id} goes on", interval=1)
         body = {
             "dag_id": dag_id,
             "from_date": f"{from_date}T00:00:00Z",
