@@ -57,7 +57,7 @@ def test_a_failure_that_may_pass_is_retried(stage: Any, begun: str):
     assert (task["state"], task["try_number"]) == ("success", 2)
 
 
-REAL_SCRIPT = ("--source", "/no/such", "--milvus-uri", "http://127.0.0.1:1", "--embedding-model", "/no/such/model")
+REAL_SCRIPT = ("--source", "/tmp", "--milvus-uri", "http://127.0.0.1:1", "--embedding-model", "/no/such/model")
 
 
 @pytest.mark.nightly
