@@ -165,25 +165,28 @@ class AirflowStandalone(Part):
 
     # -- the REST API --
 
-    def api(self, method: str, path: str, body: object = None) -> Any:
+    def api(self, method: str, path: str, body: object = None, *, once: bool = False) -> Any:
         """One request to `/api/v2` + `path`, signed in as admin; returns the parsed answer. Raises HttpError.
 
         A write that met SQLite's lock is rolled back whole and answered by a 500: it is sent again. So is a request
-        without an answer, unless it would make something twice: a route that waits in the event loop of the API server
-        for a writer that needs the loop ends only with SQLite's timeout.
+        without an answer, unless it would make something twice, as every POST does and what is to happen `once`: a
+        route that waits in the event loop of the API server for a writer that needs the loop ends only with SQLite's
+        timeout.
         """
+        once = once or method == "POST"
+        timeout = SQLITE_TIMEOUT + 30 if once else 30
         renew = False
         for attempt in range(1, API_ATTEMPTS + 1):
             try:
                 headers = {"Authorization": f"Bearer {self._bearer(renew)}"}
-                return request_json(method, f"{self.url}/api/v2{path}", body, headers)
+                return request_json(method, f"{self.url}/api/v2{path}", body, headers, timeout)
             except HttpError as error:
                 expired, locked = error.status == 401, error.status == 500 and "Database error" in str(error)
                 if attempt == API_ATTEMPTS or not (expired or locked) or (expired and renew):
                     raise
                 renew = expired
             except TimeoutError:
-                if attempt == API_ATTEMPTS or method == "POST":
+                if attempt == API_ATTEMPTS or once:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
