@@ -48,6 +48,7 @@ class TorchTexts:
         self._passes: TokenPasses | None = None
         if self.on_gpu:
             self._passes = self._token_passes()
+            self.tokens = 0  # those of the samples are no work of the run
 
     def prompt(self, kind: str) -> str:
         """The text that the model puts before a `document` or a `query`."""
