@@ -7,6 +7,7 @@ import ssl
 from urllib.parse import urlsplit
 
 _SECONDS = 3.0
+"""For the connection, and for each answer of the handshake: a server that cannot be reached was waited for already."""
 
 
 def wrong_scheme(uri: str) -> str:
