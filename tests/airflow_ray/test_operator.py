@@ -88,7 +88,8 @@ def test_a_job_is_submitted_watched_and_its_report_returned(dashboard, superviso
     assert supervisor.stored["submission_id"] == submission_id
 
 
-def test_a_deferred_task_resumes_with_its_triggers_outcome(dashboard, supervisor):
+def test_a_deferred_task_resumes_with_its_triggers_outcome_and_not_at_once(dashboard, supervisor, monkeypatch):
+    monkeypatch.setattr("airflow_ray.triggers.job.EARLIEST_EVENT", 1.0)
     task, its_context = operator(), context(supervisor, Store())
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(its_context)
@@ -97,8 +98,11 @@ def test_a_deferred_task_resumes_with_its_triggers_outcome(dashboard, supervisor
         async for event in deferred.value.trigger.run():
             return event.payload
 
+    began = time.monotonic()
+    event = asyncio.run(fire())
+    assert time.monotonic() - began >= 1.0
     resumed = getattr(task, deferred.value.method_name)
-    assert resumed(its_context, asyncio.run(fire()), **deferred.value.kwargs) == {"listed": 3}
+    assert resumed(its_context, event, **deferred.value.kwargs) == {"listed": 3}
 
 
 @pytest.mark.parametrize(

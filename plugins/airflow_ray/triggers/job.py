@@ -9,6 +9,7 @@ is deferred, another watcher has the job.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,6 +32,10 @@ _throttle = ClusterThrottle()
 _stops: set[asyncio.Task[None]] = set()
 #: Delays in seconds between attempts to read the connection.
 _CONNECTION_DELAYS = (1, 5, 15)
+#: Seconds from the trigger's start to the earliest event. Up to 5 s after a task has deferred, its process reports its
+#: end to the scheduler. Airflow 3.3 takes that for the end of the resumed task, where the task has resumed by then, and
+#: fails the try (apache/airflow#67287, apache/airflow#72716).
+EARLIEST_EVENT = 10.0
 
 
 class RayJobTrigger(BaseTrigger):
@@ -80,6 +85,7 @@ class RayJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the job and fire its outcome, also when the connection is wrong: the worker raises the error."""
+        earliest = time.monotonic() + EARLIEST_EVENT
         try:
             settings = await self._settings()
             async with RayJobsClient(settings) as client:
@@ -99,6 +105,7 @@ class RayJobTrigger(BaseTrigger):
             outcome = self._not_watched(str(error), FailureReason.CONFIGURATION)
         except RayApiError as error:
             outcome = self._not_watched(str(error), error.reason)
+        await asyncio.sleep(earliest - time.monotonic())
         yield TriggerEvent(outcome.to_event())
 
     async def _settings(self) -> ClusterSettings:
