@@ -40,7 +40,9 @@ LITE_PAGE = 16_384
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
 _DATABASE = re.compile(r"/?|/[A-Za-z_][A-Za-z0-9_]{0,254}/?")
 _NO_DATABASE = re.compile(r"database.*(not found|not exist)|no such database", re.I)
-_REFUSED = re.compile(r"auth check failure|unauthenticated|permission[ _]?denied|invalid credential", re.I)
+_REFUSED = re.compile(
+    r"auth check failure|unauthenticated|permission[ _]?deny|permission[ _]?denied|invalid credential", re.I
+)
 # The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"

@@ -25,7 +25,7 @@ _CONTROLS = bytes(range(9)) + bytes(range(0x0B, 0x20))
 
 def escape_keys(response_dict: dict[str, Any], **_: Any) -> None:
     """Escape the body of a listing, for botocore's event `before-parse`."""
-    body = response_dict["body"]
+    body = response_dict["body"] = response_dict["body"].lstrip()  # an XML declaration stands first, or is an error
     if body.isascii() and b"&#" not in body and len(body.translate(None, _CONTROLS)) == len(body):
         return  # nearly every listing, at a cost of microseconds
     text = _KEY.sub(_keep_carriage_returns, body.decode(errors="replace"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
@@ -14,6 +16,21 @@ from ingest.store.listing import Ignored
 
 UNREADABLE = "unreadable"
 """Version of a listed file that cannot be opened by its name: a dangling link, or a name that is not valid text."""
+
+
+def local_path(source: str) -> Path:
+    """The absolute path that a source names: a path, or a `file://` URI, whose escapes and `~` need not be undone.
+
+    Raises:
+        ConfigurationError: it cannot be looked at.
+    """
+    text = re.sub("^file://(localhost(?=/))?", "", source)
+    try:
+        undone = (str, os.path.expanduser, *([unquote] if text != source else []))
+        return next((path for undo in undone if (path := Path(undo(text))).exists()), Path(text)).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError is a loop of links
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"--source {source[:200]!r} cannot be opened: {reason}; give another one") from None
 
 
 def _unlisted(error: OSError) -> None:

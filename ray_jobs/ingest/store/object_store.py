@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +21,9 @@ from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
-from ingest.store.local_files import list_files
+from ingest.store.local_files import list_files, local_path
+from ingest.store.refusals import SKEWED, refusal
+from ingest.store.timestamps import timestamp
 from ingest.store.versions import listed_version
 
 READ_TIMEOUT = 60
@@ -71,18 +70,14 @@ def normalise_sources(sources: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: a scheme is not supported, or none of the sources exists.
     """
-    some_exist = any(is_s3(source) or _path(source).exists() for source in sources)
+    some_exist = any(is_s3(source) or local_path(source).exists() for source in sources)
     found = list(dict.fromkeys(normalise_source(source, must_exist=not some_exist) for source in sources))
     return tuple(one for one in found if not any(one != other and is_under(one, other) for other in found))
 
 
-def _path(source: str) -> Path:
-    return Path(source.removeprefix("file://")).resolve()
-
-
 def is_absent(source: str) -> bool:
     """Whether a source, as returned by `normalise_source`, is a folder that does not exist."""
-    return not is_s3(source) and not _path(source).exists()
+    return not is_s3(source) and not local_path(source).exists()
 
 
 def normalise_source(source: str, must_exist: bool = True) -> str:
@@ -104,7 +99,7 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
         raise ConfigurationError(
             f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
         )
-    path = _path(source)
+    path = local_path(source)
     if path.is_dir() or not (must_exist or path.exists()):
         return f"file://{path.as_posix().rstrip('/')}/"
     if path.is_file():
@@ -120,6 +115,8 @@ _VARIABLES = (
 
 
 _ENDPOINT = re.compile(r"https?://[^/?#]", re.I)
+_VIRTUAL_HOSTS = (".aliyuncs.com", ".myqcloud.com", ".volces.com")
+"""Clouds that refuse the bucket in the path. Other S3-compatible servers rarely have a DNS name for each bucket."""
 
 
 @lru_cache(maxsize=1)
@@ -131,7 +128,7 @@ def s3_client() -> Any:
     from botocore.exceptions import BotoCoreError, PartialCredentialsError
 
     session = botocore.session.get_session()
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     values = {name: variable(name) for name in _VARIABLES}
     named = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if values[name]), "")
     if named and not _ENDPOINT.match(values[named]):
@@ -144,8 +141,7 @@ def s3_client() -> Any:
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
                 retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
-                # S3-compatible servers rarely have a wildcard DNS name for their buckets.
-                s3={"addressing_style": "path" if named else "auto"},
+                s3={"addressing_style": _addressing(values[named]) if named else "auto"},
                 proxies={} if named and is_loopback(urlsplit(values[named]).hostname or "") else None,
             ),
         )
@@ -154,7 +150,7 @@ def s3_client() -> Any:
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"the object store's client cannot be set up: {one_line(error)}; "
-            "check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
+            "check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE"
         ) from None
     # The asterisk puts it before botocore's own handler, which takes an answer that it cannot parse for an error.
     client.meta.events.register("before-parse.*.ListObjectsV2", escape_keys)
@@ -162,14 +158,8 @@ def s3_client() -> Any:
     return client
 
 
-def _timestamp(value: Any) -> datetime:
-    """Parse a time in a response. botocore uses dateutil for it, which is more than half of the work of a listing."""
-    from botocore.utils import parse_timestamp
-
-    with suppress(TypeError, ValueError):
-        if (read := datetime.fromisoformat(value)).tzinfo is not None:
-            return read
-    return parse_timestamp(value)
+def _addressing(endpoint: str) -> str:
+    return "virtual" if (urlsplit(endpoint).hostname or "").endswith(_VIRTUAL_HOSTS) else "path"
 
 
 def _store_name() -> str:
@@ -203,11 +193,13 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
             )
         if code == "NoSuchBucket":
             return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
-        if code in REFUSED:
+        if code in REFUSED - SKEWED:
             return ConfigurationError(
                 f"the object store {_store_name()} refuses these credentials for bucket {bucket!r} ({code}); "
-                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
             )
+    if sentence := refusal(error, _store_name(), bucket):
+        return ConfigurationError(sentence)
     return UnreachableError(
         f"the object store {_store_name()} cannot be reached ({one_line(error)}); "
         "check that it runs and that AWS_ENDPOINT_URL is right"
@@ -256,9 +248,16 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     "itself, or lists nothing; update it, or ingest smaller prefixes one by one"
                 )
             for item in items:
-                modified = item["LastModified"].timestamp() if "LastModified" in item else 0.0
+                if not item["Key"].startswith(prefix):  # some gateways ignore the prefix
+                    continue
+                modified = time.timestamp() if (time := item.get("LastModified")) else 0.0
                 yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0), modified)
             count += len(items)
+            if page.get("CommonPrefixes"):
+                raise ConfigurationError(
+                    f"the object store {_store_name()} lists folders instead of the objects in them; ingest its "
+                    "folders one by one, or update it"
+                )
             if page.get("IsTruncated") and not page.get("NextContinuationToken"):
                 raise ConfigurationError(
                     f"the object store {_store_name()} lists only the first {count} objects of {source}, because it "
@@ -266,6 +265,11 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                 )
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
+    except (ValueError, OSError) as error:  # a number that is none, or the file of AWS_WEB_IDENTITY_TOKEN_FILE
+        raise ConfigurationError(
+            f"the objects of {source} cannot be listed ({one_line(error, 160)}); check the files that AWS_* variables "
+            "name, and that AWS_ENDPOINT_URL is an object store"
+        ) from None
 
 
 def first_page(bucket: str, prefix: str) -> list[Mapping[str, Any]]:

@@ -113,6 +113,9 @@ class S3Object:
                 Failure.UNREADABLE,
                 f"its content does not arrive whole, although the store answers ({one_line(error, 160)})",
             ) from None
+        except ValueError as error:  # a header that is no number
+            probe.assert_accepts()
+            raise ObjectError(Failure.UNREADABLE, f"the answer makes no sense ({one_line(error, 160)})") from None
         probe.has_read(self.key)
         return encoding
 
@@ -146,6 +149,8 @@ class S3Object:
         arguments = condition(self.version) if checked else {}
         answer = s3_client().get_object(Bucket=self.bucket, Key=self.key, **arguments)
         with closing(answer["Body"]) as body:
+            if answer["ResponseMetadata"]["HTTPStatusCode"] == 206:  # a cache holds no more of it
+                raise _BrokenBodyError("only a part of it")
             if checked and not is_version(self.version, answer):
                 raise _OtherVersionError
             length = consume(body)

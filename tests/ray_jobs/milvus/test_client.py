@@ -135,6 +135,7 @@ def test_collection_prefixes_are_checked_as_milvus_would(prefix):
     [
         (MilvusException(code=65535, message="auth check failure, please check"), ConfigurationError),
         (MilvusException(code=1, message="PERMISSION_DENIED: no"), ConfigurationError),
+        (MilvusException(code=65535, message="PrivilegeInsert: permission deny to reader"), ConfigurationError),
         (MilvusException(code=2, message="whatever"), UnreachableError),
         (MilvusException(code=101, message="collection not loaded"), UnreachableError),
         (MilvusException(code=1, message="Collection 'x' is in state 'released'; call load()"), UnreachableError),

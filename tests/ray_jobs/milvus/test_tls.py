@@ -45,7 +45,7 @@ def server(tmp_path):
     [
         ("http", "TLS", "speaks TLS; write https://"),
         ("https", "HTTP", "does not speak TLS; write http://"),
-        ("https", "TLS", ""),
+        ("https", "TLS", "has a certificate that is not trusted (self"),
         ("http", "HTTP", ""),
         ("https", "", ""),
         ("http", "", ""),
@@ -56,6 +56,12 @@ def test_the_scheme_is_compared_with_what_the_server_speaks(server, scheme, answ
     speaks[:] = [answers]
     found = wrong_scheme(f"{scheme}://{address}")
     assert found.startswith(says) if says else not found
+
+
+def test_a_certificate_of_the_file_that_grpc_reads_is_trusted(server, monkeypatch, tmp_path):
+    address, _ = server
+    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "server.pem"))
+    assert not wrong_scheme(f"https://{address}")
 
 
 def test_a_server_that_is_away_has_no_wrong_scheme(server):

@@ -1,0 +1,52 @@
+"""Sentences about a store that refuses every request, whose remedy lies in its client's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingest.common.text import one_line
+from ingest.store.answers import status
+
+SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
+"""S3 error codes of a request whose time is wrong by more than 15 minutes."""
+
+_PERMANENT = {*range(400, 500), 501} - {408, 429}
+"""HTTP statuses that the same request gets again."""
+
+
+def refusal(error: Any, store: str, bucket: str) -> str:
+    """The sentence for an exception of boto3 that no retry can mend; "" if one may help."""
+    from botocore.exceptions import ClientError, CredentialRetrievalError, SSLError, SSOError, TokenRetrievalError
+
+    if isinstance(error, (CredentialRetrievalError, SSOError, TokenRetrievalError)):
+        return (
+            f"the credentials for the object store cannot be retrieved ({one_line(error, 160)}); check AWS_PROFILE and "
+            "the login behind it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if isinstance(error, SSLError):
+        return _tls(str(error), store)
+    if not isinstance(error, ClientError):
+        return ""
+    code, message = (str(error.response.get("Error", {}).get(name, "")) for name in ("Code", "Message"))
+    if code in SKEWED:
+        return f"the clock of this node is wrong, says the object store {store} ({code}); set it, for example by NTP"
+    # A bare number comes from something that is no object store, such as a gateway that has not found it yet.
+    if not code.isdigit() and (
+        (400 <= status(error) < 500 and status(error) not in (408, 429)) or status(error) == 501
+    ):
+        return (
+            f"the object store {store} refuses to list bucket {bucket!r} ({code}: {one_line(message, 160)}); check "
+            "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, which must be its S3 API, without the bucket"
+        )
+    return ""
+
+
+def _tls(problem: str, store: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in problem:
+        reason = one_line(problem.partition("CERTIFICATE_VERIFY_FAILED] ")[2] or problem, 160)
+        return (
+            f"the certificate of the object store {store} is not trusted ({reason}); set AWS_CA_BUNDLE to its CA's file"
+        )
+    if "WRONG_VERSION_NUMBER" in problem:
+        return f"the object store {store} does not speak TLS; write http:// in AWS_ENDPOINT_URL"
+    return "AWS_CA_BUNDLE names a file that does not exist" if "No such file" in problem else ""

@@ -1,0 +1,143 @@
+"""A store that refuses every request, or whose answers are odd, and sources that are written in odd ways."""
+
+import pytest
+from botocore.exceptions import SSLError
+
+from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
+from ingest.store.object_reading import ReadSettings, read_object
+from ingest.store.object_store import list_objects, normalise_source, s3_client
+from ingest.store.refusals import refusal
+from ingest.store.timestamps import timestamp
+
+ROOT = "s3://bucket/day/"
+
+
+def sources():
+    return [entry.source for entry in list_objects(ROOT, (".pdf",))]
+
+
+def page(inside):
+    return f"\n<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated>{inside}</ListBucketResult>"
+
+
+def item(key, inside=""):
+    return f"<Contents><Key>{key}</Key><ETag>&quot;1&quot;</ETag>{inside}</Contents>"
+
+
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ((403, "RequestTimeTooSkewed", "no"), "the clock of this node"),
+        ((400, "ExpiredToken", "no"), "AWS_SESSION_TOKEN"),
+        ((403, "SecondLevelDomainForbidden", "Please use virtual hosted style"), "virtual hosted style"),
+        ((404, "NoSuchKey", "no"), "without the bucket"),
+        ((400, "InvalidRegionName", "no"), "AWS_DEFAULT_REGION"),
+        ((501, "NotImplemented", "no"), "NotImplemented"),
+    ],
+)
+def test_a_refusal_of_the_listing_is_a_configuration_error_that_names_the_remedy(stub, fault, names):
+    stub.listing_fault = fault
+    with pytest.raises(ConfigurationError, match=names):
+        sources()
+
+
+@pytest.mark.parametrize("fault", [(404, "404", "no route"), (429, "SlowDown", "no")])
+def test_an_answer_that_may_pass_is_no_configuration_error(stub, fault, monkeypatch):
+    monkeypatch.setattr("ingest.store.object_store.REQUEST_ATTEMPTS", 1)
+    s3_client.cache_clear()
+    stub.listing_fault = fault
+    with pytest.raises(UnreachableError):
+        sources()
+    s3_client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("problem", "names"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", "AWS_CA_BUNDLE"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "http://"),
+        ("[Errno 2] No such file or directory", "AWS_CA_BUNDLE"),
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING]", ""),
+    ],
+)
+def test_an_error_of_tls_names_the_variable(problem, names):
+    found = refusal(SSLError(endpoint_url="https://store", error=problem), "https://store", "bucket")
+    assert names in found if names else not found
+
+
+def test_a_listing_after_white_space_keeps_to_the_prefix(stub):
+    stub.listing_page = page(item("day/a.pdf") + item("other/b.pdf") + item("day/c.pdf", "<LastModified/>"))
+    assert sources() == [f"{ROOT}a.pdf", f"{ROOT}c.pdf"]
+
+
+@pytest.mark.parametrize(
+    "inside", ["<CommonPrefixes><Prefix>day/sub/</Prefix></CommonPrefixes>", item("day/a.pdf", "<Size>many</Size>")]
+)
+def test_a_listing_that_is_no_list_of_objects_is_not_taken_for_an_empty_one(stub, inside):
+    stub.listing_page = page(inside)
+    with pytest.raises(ConfigurationError):
+        sources()
+
+
+def test_the_file_of_a_web_identity_is_named_if_it_is_missing(stub, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")
+    s3_client.cache_clear()
+    with pytest.raises(ConfigurationError, match="/no/such/token"):
+        sources()
+    s3_client.cache_clear()
+
+
+def test_times_that_are_none_are_no_times():
+    assert timestamp("2025-10-09T08:53:20Z") == timestamp("Thu, 09 Oct 2025 08:53:20 GMT")
+    for text in ("", "garbage", "0000-00-00T00:00:00Z", "1760000000000", "Do, 09 Okt 2025 08:53:20 GMT", None):
+        assert timestamp(text) is None
+
+
+def test_an_object_with_a_time_that_is_none_is_read(stub):
+    stub.put("day/t.pdf", b"t", Last_Modified="Do, 09 Okt 2025 08:53:20 GMT, Thu, 01 Jan 1970 00:00:00 GMT")
+    (entry,) = list_objects(f"{ROOT}t.pdf", ())
+    assert read_object(entry.source, entry.version, entry.size) == b"t"
+
+
+def test_an_object_with_a_number_that_is_none_fails_alone(stub):
+    stub.put("day/n.pdf", b"n", x_amz_missing_meta="x")
+    (entry,) = list_objects(f"{ROOT}n.pdf", ())
+    with pytest.raises(ObjectError, match="makes no sense"):
+        read_object(entry.source, entry.version, entry.size, ReadSettings((ROOT,)))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("https://oss-cn-hangzhou.aliyuncs.com", "https://bucket.oss-cn-hangzhou.aliyuncs.com/a.pdf"),
+        ("https://store.example.com", "https://store.example.com/bucket/a.pdf"),
+    ],
+)
+def test_a_cloud_that_wants_the_bucket_in_the_host_gets_it_there(stub, monkeypatch, endpoint, address):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    s3_client.cache_clear()
+    url = s3_client().generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "a.pdf"})
+    s3_client.cache_clear()
+    assert url.partition("?")[0] == address
+
+
+def test_a_local_source_may_be_a_uri_with_escapes_or_begin_with_a_tilde(tmp_path, monkeypatch):
+    folder = tmp_path / "my files"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = f"file://{folder}/"
+    for source in (folder.as_uri(), f"file://localhost{folder}", "~/my files"):
+        assert normalise_source(source) == expected
+    (tmp_path / "my%20files").mkdir()
+    assert normalise_source(folder.as_uri()) == f"file://{tmp_path}/my%20files/"
+
+
+def test_a_local_source_that_cannot_be_looked_at_is_a_configuration_error(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for source in (str(loop), "a" * 300):
+        with pytest.raises(ConfigurationError, match="cannot be opened"):
+            normalise_source(source)
