@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -26,7 +26,7 @@ def local_path(source: str) -> Path:
     """
     text = re.sub("^file://(localhost(?=/))?", "", source)
     try:
-        undone = (str, os.path.expanduser, *([unquote] if text != source else []))
+        undone: tuple[Callable[[str], str], ...] = (str, os.path.expanduser, *([unquote] if text != source else []))
         return next((path for undo in undone if (path := Path(undo(text))).exists()), Path(text)).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError is a loop of links
         reason = getattr(error, "strerror", None) or str(error)
