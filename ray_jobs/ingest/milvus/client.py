@@ -46,7 +46,7 @@ _REFUSED = re.compile(
 # The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
-    r"connection (refused|reset)|not loaded|state 'released'|channel closed",
+    r"connection (refused|reset)|not loaded|state 'released'|channel closed|shard leaders?|in any replica",
     re.I,
 )
 

@@ -139,6 +139,7 @@ def test_collection_prefixes_are_checked_as_milvus_would(prefix):
         (MilvusException(code=2, message="whatever"), UnreachableError),
         (MilvusException(code=101, message="collection not loaded"), UnreachableError),
         (MilvusException(code=1, message="Collection 'x' is in state 'released'; call load()"), UnreachableError),
+        (MilvusException(code=1, message="channel c is not available in any replica"), UnreachableError),
         (ConnectionResetError("reset by peer"), UnreachableError),
     ],
     ids=lambda value: str(value)[:30],
