@@ -25,9 +25,10 @@ SUFFIXES = (
 )  # fmt: skip
 """Suffixes, in lower case, of the objects that are ingested: the image formats that Pillow decodes by itself."""
 
-DRAFT_FACTOR = 2
-"""A large JPEG is decoded at the smallest scale that is still this many times as large as the square. libjpeg scales in
-eighths while it decodes, which takes a third of the time; resizing does the rest."""
+DRAFT_FACTOR = 4
+"""A large JPEG is decoded at the smallest scale that is still this many times as large as the square, and resizing does
+the rest. That halves the time of a photo of 7 megapixels, and its vector has a cosine of at least 0.999 with that of
+open_clip's own preprocessing (November 2026, 40 files, stand-in for CLIP); a factor of 2 has 0.9986."""
 
 MAX_IMAGE_ASPECT = 64
 """Aspect ratio up to which a whole image is resized before it is cropped."""
@@ -57,7 +58,7 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
         MemoryError: there is not enough memory for it.
     """
     picture = open_picture(data, max_pixels, DRAFT_FACTOR * square.size)
-    pixels = crop_to_square(picture.image, square).tobytes()
+    pixels = crop_to_square(picture.image, square, (picture.width, picture.height)).tobytes()
     return DecodedImage(pixels, picture.width, picture.height, picture.metadata)
 
 
@@ -76,22 +77,29 @@ def pixels_of_file(path: Path, square: Square) -> np.ndarray:
     return pixels.reshape(1, square.size, square.size, 3)
 
 
-def crop_to_square(image: Image, square: Square) -> Image:
+def crop_to_square(image: Image, square: Square, full: tuple[int, int] | None = None) -> Image:
     """Crop an RGB image to a model's square as open_clip's inference transforms do it: torchvision's Resize and
-    CenterCrop on a Pillow image."""
+    CenterCrop on a Pillow image.
+
+    Args:
+        full: width and height of the image in its file, if it was decoded at a smaller scale.
+    """
     from PIL.Image import Resampling
 
     size = square.size
     filter_ = Resampling.BILINEAR if square.bilinear else Resampling.BICUBIC
-    width, height = image.size
+    width, height = full or image.size
+    reduction = round(width / image.width)
+    # libjpeg rounds its smaller sizes up: the last column and row may hold a part of a pixel.
+    right, bottom = min(image.width, width / reduction), min(image.height, height / reduction)
     if square.squash:
-        return image.resize((size, size), filter_)
+        return image.resize((size, size), filter_, (0, 0, right, bottom))
     short = min(width, height)
     width, height = size * width // short, size * height // short
     left, top = round((width - size) / 2), round((height - size) / 2)
     if max(width, height) > MAX_IMAGE_ASPECT * size:
         # Resize only the part of a strip that remains: a line of a million pixels would otherwise become gigabytes.
-        scale = short / size
+        scale = short / size / reduction
         box = (left * scale, top * scale, (left + size) * scale, (top + size) * scale)
         return image.resize((size, size), filter_, box)
-    return image.resize((width, height), filter_).crop((left, top, left + size, top + size))
+    return image.resize((width, height), filter_, (0, 0, right, bottom)).crop((left, top, left + size, top + size))

@@ -16,7 +16,7 @@ from ingest.image.tiff_pages import picture_page
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "TIFF", b"MM": "TIFF"}
+FORMATS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "TIFF", b"MM": "TIFF", b"PF": "PFM"}
 """Formats, by their first bytes, that are tried."""
 
 DARK = 64

@@ -19,6 +19,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
+from ingest.image.frames import ANIMATIONS, count_pages, seek_content
 from ingest.image.metadata import (
     SIDEWAYS,
     declared,
@@ -45,9 +46,6 @@ whatever its name."""
 
 MAX_LOST = 0.9
 """Share of the pixels that may be missing. An image that misses more is damaged: it shows nothing to search for."""
-
-MAX_PAGES = 1000
-"""Pages that are counted in a file that was cut off between them."""
 
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
@@ -150,7 +148,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     except MemoryError:
         raise
     except Exception:
-        frames = _pages(image)
+        frames = count_pages(image)
         losses.append(f"only the first {f'{frames} of its pages' if frames > 1 else 'of its pages'} can be read")
         image = _opened(data, broken)  # the search for pages has left it between them
     check_planes(getattr(image, "tag_v2", {}))
@@ -161,6 +159,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         _load(image, cut)
     metadata = declared(image, frames)
     turn = orientation(exif_of(image))
+    if frames > 1 and image.format in ANIMATIONS and not cut:
+        seek_content(image, frames)
     image.draft("RGB", (side, side))  # affects JPEG only
     _load(image, cut)
     if cut and (loss := _loss(image, data, side)):
@@ -250,16 +250,6 @@ def _load(image: ImageFile, cut: bool) -> None:
     """Decode the pixels, of an animation those of the first frame."""
     with _forgiving(cut):
         image.load()
-
-
-def _pages(image: ImageFile) -> int:
-    """Count the pages of a file that is cut off between them."""
-    try:
-        for page in range(1, MAX_PAGES):
-            image.seek(page)
-    except Exception:
-        return page
-    return MAX_PAGES
 
 
 def _loss(image: ImageFile, data: bytes, side: int) -> str:

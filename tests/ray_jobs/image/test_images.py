@@ -74,6 +74,27 @@ def test_the_first_frame_of_an_animation_is_used():
     assert picture.metadata["frames"] == 2
 
 
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_that_begins_with_a_transparent_frame_shows_the_next_one(kind):
+    empty, red = Image.new("RGBA", (80, 80)), Image.new("RGBA", (80, 80), "red")
+    data = saved(empty, kind, save_all=True, append_images=[red], duration=100)
+    assert np.abs(pixels(read_image(data, SQUARE, MAX_PIXELS))[32, 32].astype(int) - [255, 0, 0]).max() < 8
+
+
+def test_an_animation_without_any_content_is_white():
+    empty = Image.new("RGBA", (80, 80))
+    mark = Image.new("RGBA", (80, 80), (255, 0, 0, 0))
+    data = saved(empty, "PNG", save_all=True, append_images=[mark], duration=100)
+    assert (pixels(read_image(data, SQUARE, MAX_PIXELS)) == 255).all()
+
+
+def test_a_float_map_in_colour_is_decoded():
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[None, :, None].repeat(64, 0).repeat(3, 2) * [1, 0, 0]
+    shown = pixels(read_image(b"PF\n64 64\n-1.0\n" + ramp.astype("<f4").tobytes(), SQUARE, MAX_PIXELS))[32]
+    assert shown[0].tolist() == [0, 0, 0]
+    assert shown[63].tolist() == [255, 0, 0]
+
+
 def test_metadata_includes_camera_and_time():
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker", "Model 1"
@@ -145,3 +166,10 @@ def test_a_large_photo_decoded_at_a_small_scale_looks_the_same():
     photo = Image.open(io.BytesIO(make_photos()["palace.jpg"])).resize((2400, 1600))
     drafted = pixels(read_image(saved(photo, "JPEG", quality=95), SQUARE, MAX_PIXELS)).astype(int)
     assert np.abs(drafted - np.asarray(crop_to_square(photo, SQUARE))).mean() < 2
+
+
+def test_a_photo_whose_size_no_scale_divides_is_not_stretched():
+    photo = Image.open(io.BytesIO(make_photos()["palace.jpg"])).resize((2401, 1603))
+    data = saved(photo, "JPEG", quality=95)
+    whole = np.asarray(crop_to_square(Image.open(io.BytesIO(data)), SQUARE), int)
+    assert np.abs(pixels(read_image(data, SQUARE, MAX_PIXELS)) - whole).mean() < 0.6
