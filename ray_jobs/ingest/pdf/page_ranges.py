@@ -33,6 +33,7 @@ from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.reader import lost_contents, take_warnings
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import RawPage
+from ingest.pdf.symbol_fonts import name_symbols
 from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
 from ingest.pdf.text_layer import MAX_CHECKS, TextLayers, without_fonts
 
@@ -258,7 +259,9 @@ def _text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
     # order; and give U+FFFD for an unknown glyph, for which MuPDF otherwise gives its number in the font.
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
     text = page.get_textpage(flags=flags)
-    return text, page.get_text("dict", textpage=text)
+    content = page.get_text("dict", textpage=text)
+    name_symbols(content)
+    return text, content
 
 
 def _repaired(
