@@ -19,6 +19,8 @@ import pytest
 
 from deployment import ROOT, Deployment, Mutation, Rule, command_of, dockerfile_lines, mutation_ids, rules
 
+pytestmark = pytest.mark.tier("parts")  # the commands are asked for their flags
+
 # `airflow users` comes with the FAB provider of the official image; version 3.10.2 has these flags.
 FAB_USERS_CREATE = {"--role", "--username", "--password", "--firstname", "--lastname", "--email"}
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from airflow.sdk.execution_time.comms import TaskStatesResult
 
-from airflow_ray.triggers.job import RayJobTrigger
+from airflow_ray.triggers import job
 
 
 class Supervisor:
@@ -44,13 +44,15 @@ async def kill(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     monkeypatch.setenv("AIRFLOW_CONN_RAY_KILL", f"ray://127.0.0.1:{port}")
-    trigger = RayJobTrigger(conn_id="ray_kill", submission_id="the-job", task_key=["dag", "run", "task", -1], limits={})
+    trigger = job.RayJobTrigger(
+        conn_id="ray_kill", submission_id="the-job", task_key=["dag", "run", "task", -1], limits={}
+    )
     killing = asyncio.create_task(trigger.on_kill())
     if cancel_after is not None:
         await asyncio.sleep(cancel_after)
         killing.cancel()
     await asyncio.gather(killing, return_exceptions=True)
-    await asyncio.sleep(supervisor.pause + 1)
+    await asyncio.gather(*job._stops)
     await runner.cleanup()
     return stopped
 

@@ -26,6 +26,7 @@ from long_pdf import Every, KillOnce, long_pdf, tokenizer_json
 
 SETTINGS = DocumentSettings(ChunkSettings(60, 0), 100, ocr=False)
 LIMITS = Limits(seconds=60)
+children = pytest.mark.tier("parts")  # each reader is a process
 
 
 def begun(count, page_seconds=1000.0):
@@ -147,6 +148,7 @@ def test_a_slot_is_held_once_and_given_back():
 # --- with real readers
 
 
+@children
 def test_a_range_whose_child_is_killed_is_read_again(tmp_path):
     path = tmp_path / "long.pdf"
     path.write_bytes(long_pdf())
@@ -178,6 +180,7 @@ def parse_child():
     pdfs._sandbox.cache_clear()
 
 
+@children
 @pytest.mark.parametrize("slots", [0, 2])
 def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, monkeypatch, parse_child, slots):
     path = tmp_path / "long.pdf"
