@@ -2,7 +2,8 @@
 
 One row of the first source changes, and one object fails. In a folder `unchanged`, no row does. A source like
 `s3://bucket/fails-once/4/a/file` ends with exit code 4 while that file is missing, and makes it; then nothing changes,
-as the rows are there. A folder `asks` leaves removals to an approval, with --ask-first.
+as the rows are there. A folder `too-many-fail` ends with exit code 3, after the report. A folder `asks` leaves removals
+to an approval, with --ask-first.
 """
 
 import json
@@ -38,3 +39,6 @@ def report() -> None:
     if "/asks/" in sources[0] and "--ask-first" in sys.argv:
         found |= {"awaiting": {"removals": "75 of 100 objects are missing"}, "needed_deleted_fraction": 0.75}
     print("REPORT " + json.dumps(found))
+    if "/too-many-fail/" in sources[0]:
+        print("ERROR: 1 of 1 objects failed")
+        sys.exit(3)
