@@ -68,7 +68,7 @@ def missing(stage: Any) -> list[str]:
 
 
 def failing_run(stage: Any) -> None:
-    """A run that fails with a report, for the metrics that no run of the demo makes; one is enough for several tests."""
+    """A run that fails with a report, for the metrics that no run of the demo makes; several tests share one."""
     form = {"source": "s3://bucket/too-many-fail/"}
     if not any(run["conf"] == form for run in stage.airflow.runs("ingest_images")):
         stage.trigger("ingest_images", form)
