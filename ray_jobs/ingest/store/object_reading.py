@@ -16,6 +16,7 @@ from typing import Any
 from ingest.common.errors import JobError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.common.objects import is_under
+from ingest.store.chunk_frames import remove_frames
 from ingest.store.content_encoding import decode, encodings
 from ingest.store.local_files import UNREADABLE, file_version
 from ingest.store.object_store import is_s3
@@ -87,10 +88,12 @@ def read_object(
         return len(content)
 
     encoding = S3Object(source, version, size, settings.others(source), sleep).read(keep)
+    body = io.BytesIO(content)
+    remove_frames(body)
     if not encodings(encoding):
-        return content
+        return body.getvalue()
     target = io.BytesIO()
-    decode(io.BytesIO(content), target, encoding, settings.max_bytes)
+    decode(body, target, encoding, settings.max_bytes)
     return target.getvalue()
 
 
@@ -129,6 +132,8 @@ def object_file(
 
     try:
         encoding = S3Object(source, version, size, settings.others(source), sleep).read(save)
+        with target.open("r+b") as saved:
+            remove_frames(saved)
         if encodings(encoding):
             encoded = target.rename(folder / "encoded")
             with encoded.open("rb") as content, target.open("wb") as file:

@@ -325,6 +325,35 @@ def test_a_content_encoding_is_undone(stub, tmp_path, stored, encoding):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def framed(data, sign=True, end=b"\r\n", size=4000):
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    mark = b";chunk-signature=" + b"0a" * 32 if sign else b""
+    return b"".join(b"%x%b\r\n%b\r\n" % (len(piece), mark, piece) for piece in pieces) + b"0%b\r\n%b" % (mark, end)
+
+
+@pytest.mark.parametrize(
+    ("stored", "encoding"),
+    [
+        (framed(PLAIN), ""),
+        (framed(PLAIN, size=3_000_000), "aws-chunked"),
+        (framed(PLAIN, sign=False, end=b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n"), ""),
+        (framed(PLAIN, end=b"x-amz-checksum-crc32:AAAAAA==\n\r\nx-amz-trailer-signature:0a\r\n\r\n"), ""),
+        (framed(PLAIN, end=b""), ""),
+        (framed(gzip.compress(PLAIN)), "aws-chunked,gzip"),
+    ],
+    ids=["signed", "one", "trailers", "signed trailers", "no last line", "gzip"],
+)
+def test_chunk_frames_that_a_store_kept_in_the_body_are_undone(stub, tmp_path, stored, encoding):
+    test_a_content_encoding_is_undone(stub, tmp_path, stored, encoding)
+
+
+@pytest.mark.parametrize("change", [lambda body: body[:-4], lambda body: body + b"x", lambda body: b" " + body])
+def test_what_only_resembles_chunk_frames_is_left_alone(stub, change):
+    body = change(framed(PLAIN))
+    stub.put("day/b.pdf", body)
+    assert read("b.pdf") == body
+
+
 @pytest.mark.parametrize(
     ("stored", "encoding", "failure"),
     [
