@@ -4,7 +4,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +14,8 @@ from embedded.airflow_standalone import FINAL_STATES, QUICK_TO_NOTICE, AirflowCo
 from embedded.pdfs import make_pdf
 from embedded.platform import Platform
 from embedded.processes import command_line, poll, send
+from embedded.prometheus import Prometheus, installed
+from embedded.statsd_exporter import StatsdExporter
 from ingest.milvus.client import connect
 from ingest.models.text_model import find_text_model
 from ingest.pdf.document import prepare_documents
@@ -42,9 +44,10 @@ class Ended:
 class DayWorld:
     """Objects named like `2026-03-01/a.pdf` below ROOT, and the runs of the Dags over them."""
 
-    def __init__(self, platform: Platform, model: str) -> None:
+    def __init__(self, platform: Platform, model: str, prometheus: Prometheus | None = None) -> None:
         self.platform = platform
         self.airflow = platform.airflow
+        self.prometheus = prometheus
         self.contents: dict[str, bytes] = {}
         self.versions: dict[str, str] = {}
         self.fingerprint = ""
@@ -90,6 +93,15 @@ class DayWorld:
         """Run the sweep of the PDFs to its end."""
         run_id = self.airflow.trigger("sweep", {"pipelines": ["pdfs"], **form})["dag_run_id"]
         return self.end("sweep", run_id, "sweep_pdfs")
+
+    def quiet(self, dag_id: str) -> None:
+        """Wait until the Dag has runs and all of them have ended: unpaused, it makes up for its last scheduled one."""
+
+        def ended() -> bool:
+            runs = self.airflow.runs(dag_id)
+            return bool(runs) and all(run["state"] in FINAL_STATES for run in runs)
+
+        poll(ended, 300, f"runs of {dag_id} go on", interval=1)
 
     def end(self, dag_id: str, run_id: str, task_id: str = "ingest", timeout: float = 900) -> Ended:
         """Wait for the run's end. Its log is that of the last try; the report stands there too if the job failed."""
@@ -163,29 +175,39 @@ def assert_adds_up(report: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def day_world(model: str, pools: int = 2, **environment: str) -> Iterator[DayWorld]:
-    """The platform of the demo, without its runs, with the project's Dags unpaused.
+def day_world(model: str, pools: int = 2, is_monitored: bool = False, **environment: str) -> Iterator[DayWorld]:
+    """The platform of the demo, without its runs and with the project's Dags.
 
     pools: slots of the pool `ray`.
+    is_monitored: whether Prometheus, if it is installed, reads the metrics of Airflow and of Ray.
     environment: of Airflow.
     """
     folder = Path(mkdtemp(prefix="days-", dir="/tmp"))  # short, because unix sockets of Ray live below it
     platform = Platform(folder, REPOSITORY / "dags", REPOSITORY / "plugins", BUCKET)
+    monitors = ExitStack()
+    if is_monitored:
+        exporter = monitors.enter_context(StatsdExporter())
+        environment |= exporter.environment()
     platform.airflow = AirflowStandalone(
         folder / "airflow", platform.airflow.dags_folder, REPOSITORY / "plugins", {**QUICK_TO_NOTICE, **environment},
         {"ray": pools},
     )  # fmt: skip
     kept = True
     try:
+        prometheus = None
+        if is_monitored and installed():
+            targets = {"airflow": exporter.address, "ray": platform.ray.metrics_address}
+            prometheus = monitors.enter_context(Prometheus(folder / "prometheus", targets))
         platform.start()
         platform.configure({"ingest_embedding_model": model, "ingest_resources_pdfs": RESOURCES})
         for dag_id in ("ingest_pdfs", "sweep"):
             platform.airflow.wait_dag(dag_id)
-        world = DayWorld(platform, model)
+        world = DayWorld(platform, model, prometheus)
         yield world
         kept = world.failed()
     finally:
         platform.stop()
+        monitors.close()
         if kept:
             print(f"the logs are kept in {folder}")
         else:

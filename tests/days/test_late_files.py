@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from day_world import ROOT, DayWorld, Ended, day_world
-from embedded.airflow_standalone import FINAL_STATES
 from embedded.processes import poll
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1200)]
@@ -31,16 +30,6 @@ def next_scheduled(world: DayWorld, after: datetime) -> Ended:
     return world.end("ingest_pdfs", poll(started, 180, "no scheduled run starts", interval=1))
 
 
-def quiet(world: DayWorld, dag_id: str) -> None:
-    """Wait until the Dag has runs and all of them have ended."""
-
-    def ended() -> bool:
-        runs = world.airflow.runs(dag_id)
-        return bool(runs) and all(run["state"] in FINAL_STATES for run in runs)
-
-    poll(ended, 300, f"runs of {dag_id} go on", interval=1)
-
-
 def test_runs_of_every_minute_take_the_current_day_and_the_days_before_it(world: DayWorld):
     today, yesterday = (str(datetime.now(UTC).date() - timedelta(days=days)) for days in (0, 1))
     for name in ("a", "replaced", "deleted"):
@@ -56,7 +45,7 @@ def test_runs_of_every_minute_take_the_current_day_and_the_days_before_it(world:
         world.delete(f"{day}/deleted.pdf")
     second = next_scheduled(world, datetime.now(UTC))
     world.airflow.api("PATCH", "/dags/ingest_pdfs", {"is_paused": True})
-    quiet(world, "ingest_pdfs")
+    world.quiet("ingest_pdfs")
     world.assert_equal_to_the_store()
     reports = [
         world.airflow.xcom("ingest_pdfs", run["dag_run_id"], "ingest") for run in world.airflow.runs("ingest_pdfs")
@@ -69,7 +58,7 @@ def test_runs_of_every_minute_take_the_current_day_and_the_days_before_it(world:
 
 def test_a_sweep_makes_an_old_day_equal_to_the_store_and_its_dry_run_only_prints(world: DayWorld):
     world.airflow.unpause("sweep")
-    quiet(world, "sweep")  # unpaused, it makes up for the run of last Saturday
+    world.quiet("sweep")
     for name in ("a", "replaced", "deleted"):
         world.put(f"{OLD}/{name}.pdf")
     assert world.sweep().report["added"] == 3

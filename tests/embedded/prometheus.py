@@ -72,7 +72,12 @@ class Prometheus(Part):
 
     def has_ever_a_value(self, expression: str, start: float, end: float) -> bool:
         """Whether a query had a value between two times."""
-        return bool(self._ask("query_range", query=expression, start=start, end=end, step=5))
+        return bool(self.history(expression, start, end))
+
+    def history(self, expression: str, start: float, end: float) -> list[list[float]]:
+        """The values of each series between two times, every five seconds."""
+        found = self._ask("query_range", query=expression, start=start, end=end, step=5)
+        return [[float(value) for _, value in series["values"]] for series in found]
 
     def _ask(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         asked = urllib.parse.urlencode(parameters)
