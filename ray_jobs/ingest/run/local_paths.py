@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from ingest.run.flags import Flag
+from ingest.store.local_files import found_path
 
 
 def with_absolute_paths(
@@ -29,7 +29,13 @@ def with_absolute_paths(
 def _absolute(value: str) -> str:
     """The value with an absolute path if it names something on this machine, or else an empty string."""
     schema, path = ("local-dir:", value[10:]) if value.startswith("local-dir:") else ("", value)
-    return f"{schema}{Path(path).absolute()}" if path and "://" not in path and Path(path).exists() else ""
+    if not path or ("://" in path and not path.startswith("file://")):
+        return ""
+    try:
+        found = found_path(path)
+        return f"{schema}{found.absolute()}" if found.exists() else ""
+    except OSError:  # such as a name that is too long for a path
+        return ""
 
 
 def _without(words: Sequence[str], flag: Flag) -> list[str]:

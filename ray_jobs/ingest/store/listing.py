@@ -3,11 +3,13 @@ sorted on disk."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from ingest.common.errors import ConfigurationError
 from ingest.common.objects import StoredObject
 
 MAX_EMPTY_PAGES = 10_000
@@ -54,6 +56,15 @@ class Circle:
             self.seen, self.pages = first, 0
         self.pages += 1
         return False
+
+
+def assert_no_pattern(bucket: str, prefix: str) -> None:
+    """Raise ConfigurationError if a prefix under which there is no key looks like a pattern."""
+    if re.search("[*?]", prefix):
+        raise ConfigurationError(
+            f"no key in bucket {bucket!r} begins with {prefix!r}; a --source is a prefix of keys and no pattern, so give "
+            "s3://bucket/prefix/, from which a pipeline takes the files of its own formats"
+        )
 
 
 def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:

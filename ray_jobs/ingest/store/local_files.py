@@ -18,16 +18,30 @@ UNREADABLE = "unreadable"
 """Version of a listed file that cannot be opened by its name: a dangling link, or a name that is not valid text."""
 
 
+def with_scheme(source: str) -> str:
+    """The source with its scheme as this package writes it: also those of Hadoop are S3's."""
+    return re.sub("^(s3)[an]?(?=://)|^(file)(?=:/)", lambda found: found[1] and "s3" or "file", source, flags=re.I)
+
+
+def found_path(source: str) -> Path:
+    """The path that a source names: a path, or a `file:` URI, whose escapes and `~` need not be undone.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    text = re.sub("^file:(//(localhost(?=/))?|(?=/))", "", source)
+    undone: tuple[Callable[[str], str], ...] = (str, os.path.expanduser, *([unquote] if text != source else []))
+    return next((path for undo in undone if (path := Path(undo(text))).exists()), Path(text))
+
+
 def local_path(source: str) -> Path:
-    """The absolute path that a source names: a path, or a `file://` URI, whose escapes and `~` need not be undone.
+    """The absolute path that `found_path` finds, with links resolved.
 
     Raises:
         ConfigurationError: it cannot be looked at.
     """
-    text = re.sub("^file://(localhost(?=/))?", "", source)
     try:
-        undone: tuple[Callable[[str], str], ...] = (str, os.path.expanduser, *([unquote] if text != source else []))
-        return next((path for undo in undone if (path := Path(undo(text))).exists()), Path(text)).resolve()
+        return found_path(source).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError is a loop of links
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"--source {source[:200]!r} cannot be opened: {reason}; give another one") from None

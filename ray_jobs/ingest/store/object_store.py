@@ -19,9 +19,9 @@ from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Circle, Ignored, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, assert_no_pattern, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
-from ingest.store.local_files import list_files, local_path
+from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.refusals import SKEWED, refusal
 from ingest.store.timestamps import timestamp
 from ingest.store.versions import listed_version
@@ -70,6 +70,7 @@ def normalise_sources(sources: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: a scheme is not supported, or none of the sources exists.
     """
+    sources = [with_scheme(source) for source in sources]
     some_exist = any(is_s3(source) or local_path(source).exists() for source in sources)
     found = list(dict.fromkeys(normalise_source(source, must_exist=not some_exist) for source in sources))
     return tuple(one for one in found if not any(one != other and is_under(one, other) for other in found))
@@ -89,6 +90,7 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
     Raises:
         ConfigurationError: the scheme is not supported, or the folder does not exist.
     """
+    source = with_scheme(source)
     if not source:
         raise ConfigurationError("--source is empty; give s3://bucket/prefix/ or a folder")
     if is_s3(source):
@@ -263,6 +265,8 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     f"the object store {_store_name()} lists only the first {count} objects of {source}, because it "
                     "does not know version 2 of the S3 listing; update it, or ingest smaller prefixes one by one"
                 )
+        if not count:
+            assert_no_pattern(bucket, prefix)
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
     except (ValueError, OSError) as error:  # a number that is none, or the file of AWS_WEB_IDENTITY_TOKEN_FILE

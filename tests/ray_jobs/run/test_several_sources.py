@@ -195,6 +195,17 @@ def test_local_sources_become_absolute_for_a_run_elsewhere_and_the_others_stay(t
     assert local == [f"{tmp_path}/papers"]
 
 
+def test_a_source_for_a_run_elsewhere_may_be_a_uri_or_begin_with_a_tilde(tmp_path, monkeypatch):
+    folder = tmp_path / "my papers"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sources = [folder.as_uri(), "~/my papers", "/" + "x" * 5000]
+    argv = [*(f"--source={source}" for source in sources), "--milvus-uri=u"]
+    words, local = with_absolute_paths(argv, FlagParser("", RUN_FLAGS).parse_args(argv), RUN_FLAGS)
+    assert words == ["--milvus-uri=u", f"--source={folder}", f"--source={folder}", f"--source={sources[2]}"]
+    assert local == [str(folder)] * 2
+
+
 def test_a_summary_has_the_state_of_each_source_and_no_line_for_each_difference(world):
     world.stub.put("pdfs/02/new.pdf")
     world.stub.put("pdfs/02/bad.pdf")

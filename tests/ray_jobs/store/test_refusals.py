@@ -5,7 +5,7 @@ from botocore.exceptions import SSLError
 
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.store.object_reading import ReadSettings, read_object
-from ingest.store.object_store import list_objects, normalise_source, s3_client
+from ingest.store.object_store import list_objects, normalise_source, normalise_sources, s3_client
 from ingest.store.refusals import refusal
 from ingest.store.timestamps import timestamp
 
@@ -129,7 +129,7 @@ def test_a_local_source_may_be_a_uri_with_escapes_or_begin_with_a_tilde(tmp_path
     folder.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = f"file://{folder}/"
-    for source in (folder.as_uri(), f"file://localhost{folder}", "~/my files"):
+    for source in (folder.as_uri(), f"file://localhost{folder}", "~/my files", f"file:{folder}", f"FILE://{folder}"):
         assert normalise_source(source) == expected
     (tmp_path / "my%20files").mkdir()
     assert normalise_source(folder.as_uri()) == f"file://{tmp_path}/my%20files/"
@@ -141,3 +141,18 @@ def test_a_local_source_that_cannot_be_looked_at_is_a_configuration_error(tmp_pa
     for source in (str(loop), "a" * 300):
         with pytest.raises(ConfigurationError, match="cannot be opened"):
             normalise_source(source)
+
+
+def test_other_ways_to_write_the_scheme_of_s3_are_understood():
+    given = ["S3://bucket/A/", "s3a://bucket/B/", "s3n://bucket/a/s3a://x/"]
+    assert list(normalise_sources(given)) == ["s3://bucket/A/", "s3://bucket/B/", "s3://bucket/a/s3a://x/"]
+    with pytest.raises(ConfigurationError, match="not supported"):
+        normalise_source("s3x://bucket/")
+
+
+def test_a_pattern_is_no_source_unless_keys_begin_with_it(stub):
+    with pytest.raises(ConfigurationError, match="no pattern"):
+        list(list_objects("s3://bucket/day/*.pdf", (".pdf",)))
+    stub.put("day/*.pdf", b"x")
+    assert [entry.source for entry in list_objects("s3://bucket/day/*.pdf", (".pdf",))] == ["s3://bucket/day/*.pdf"]
+    assert list(list_objects("s3://bucket/none/", (".pdf",))) == []
