@@ -62,8 +62,8 @@ def assert_no_pattern(bucket: str, prefix: str) -> None:
     """Raise ConfigurationError if a prefix under which there is no key looks like a pattern."""
     if re.search("[*?]", prefix):
         raise ConfigurationError(
-            f"no key in bucket {bucket!r} begins with {prefix!r}; a --source is a prefix of keys and no pattern, so give "
-            "s3://bucket/prefix/, from which a pipeline takes the files of its own formats"
+            f"no key in bucket {bucket!r} begins with {prefix!r}; a --source is a prefix of keys and no pattern, so "
+            "give s3://bucket/prefix/, from which a pipeline takes the files of its own formats"
         )
 
 

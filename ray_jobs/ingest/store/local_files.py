@@ -20,7 +20,7 @@ UNREADABLE = "unreadable"
 
 def with_scheme(source: str) -> str:
     """The source with its scheme as this package writes it: also those of Hadoop are S3's."""
-    return re.sub("^(s3)[an]?(?=://)|^(file)(?=:/)", lambda found: found[1] and "s3" or "file", source, flags=re.I)
+    return re.sub("^(s3)[an]?(?=://)|^(file)(?=:/)", lambda found: "s3" if found[1] else "file", source, flags=re.I)
 
 
 def found_path(source: str) -> Path:
