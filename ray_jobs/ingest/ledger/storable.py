@@ -18,7 +18,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
 from ingest.ledger.parts import ObjectPart
-from ingest.milvus.client import refuses_rows
+from ingest.milvus.client import refuses_rows, refuses_size
 from ingest.milvus.schema import JSON_LENGTH, SOURCE_LENGTH, TEXT_LENGTH, VERSION_LENGTH
 
 REFUSALS = (Failure.NOT_STORABLE, Failure.INVALID_VECTOR)
@@ -74,15 +74,21 @@ def upsert_by_object(
     """Upsert rows of several objects; returns the failures of the objects whose rows are refused, by source.
 
     Raises:
-        pymilvus.exceptions.MilvusException: Milvus failed, or refuses the rows of every one of several objects.
+        pymilvus.exceptions.MilvusException, grpc.RpcError: Milvus failed, or refuses the rows of every one of several
+            objects.
     """
+    from grpc import RpcError
     from pymilvus.exceptions import MilvusException
 
     try:
         upsert(rows)
-    except MilvusException as error:
+    except (MilvusException, RpcError) as error:
         sources = list(dict.fromkeys(row["source"] for row in rows))
-        if not refuses_rows(error):
+        if is_large := refuses_size(error):
+            middle = len(rows) // 2
+            if middle:
+                return upsert_by_object(upsert, rows[:middle]) | upsert_by_object(upsert, rows[middle:])
+        if not is_large and (isinstance(error, RpcError) or not refuses_rows(error)):
             raise
         if len(sources) == 1:
             return {sources[0]: ObjectError(Failure.NOT_STORABLE, f"Milvus refuses its rows ({one_line(error, 200)})")}

@@ -53,9 +53,14 @@ _AWAY = re.compile(
 # A used-up quota (codes 3, 7, 9, 12: memory, disk, "quota exceeded[reason=...]", resources), or a full disk.
 _FULL = re.compile(
     r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?den|no space left|disk (is )?full|"
-    r"resource.?insufficient",
+    r"resource.?insufficient|limit number of collections|collection (number )?limit|general capacity|"
+    r"number of collections .*(limit|max)",
     re.I,
 )
+_STOPPED = re.compile(
+    r"cluster (status|is) \W*(stop|suspend|delet|paus)|(cluster|instance).* (suspend|stopp|paus)", re.I
+)
+_LARGE = re.compile(r"message larger than max|status: 413", re.I)
 _RATE = re.compile(r"rate limit|too many requests", re.I)
 # Words of Milvus and pymilvus about a value that a field cannot hold. Newer servers also answer with _INVALID.
 _UNSTORABLE = re.compile(
@@ -71,6 +76,11 @@ def refuses_rows(error: MilvusException) -> bool:
     text = str(error.message)
     own = error.code == 2 or any(pattern.search(text) for pattern in (_AWAY, _REFUSED, _FULL, _RATE))
     return not own and (error.code == _INVALID or error.is_input_error or _UNSTORABLE.search(text) is not None)
+
+
+def refuses_size(error: Exception) -> bool:
+    """Whether a request has more bytes than Milvus, or a proxy before it, accepts at once."""
+    return _LARGE.search(str(error)) is not None
 
 
 def check_prefix(prefix: str) -> None:
@@ -124,6 +134,7 @@ def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:
         UnreachableError: no answer within `CONNECT_TIMEOUT`. Up to 2.3, servers do not answer to a wrong token either.
     """
     token = variable(token_variable())
+    uri = re.sub("^[A-Za-z]+(?=://)", lambda scheme: scheme[0].lower(), uri)
     hide_credentials(uri)
     shown = without_credentials(uri)
     # On import, pymilvus connects to the server that this variable names, and fails if it names none.
@@ -179,6 +190,8 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             ) from None
         if _NO_DATABASE.search(text):
             raise ConfigurationError(f"{server} does not have this database ({text}); check --milvus-uri") from None
+        if _STOPPED.search(text):
+            raise UnreachableError(f"{server} is stopped or suspended ({text}); resume it where it is hosted") from None
         if _FULL.search(text):
             raise UnreachableError(
                 f"{server} takes no more writes ({text}); give it the memory or disk that it lacks, or raise its quota"

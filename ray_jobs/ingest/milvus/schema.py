@@ -12,6 +12,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
 from ingest.milvus.analyzers import analyzer_candidates
 from ingest.milvus.client import TIMEOUT, is_lite, server_version
+from ingest.milvus.own_collection import assert_own
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -220,6 +221,7 @@ def ensure_rows(
         indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
         candidates = [*analyzer_candidates(analyzer, is_lite(client))]
     if exists:
+        assert_own(client, name, _rows_schema(client, collection, dimension, None), "embedding")
         _load(client, name, indexes)
         return
     from pymilvus.exceptions import MilvusException
@@ -252,6 +254,7 @@ def ensure_sources(client: MilvusClient, name: str, dimension: int) -> int:
         existing = dimension_of(client, name, "vector")
         if existing < dimension:
             raise _mismatch(name, existing, dimension)
+        assert_own(client, name, _sources_schema(client, dimension), "vector")
         _load(client, name, indexes)
         return existing
     _create(client, name, _sources_schema(client, dimension), indexes)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from grpc import RpcError
 from pymilvus.exceptions import MilvusException
 
 from ingest.common.errors import UnreachableError
 from ingest.ledger.diff import Change
-from ingest.ledger.storable import refusal
+from ingest.ledger.storable import refusal, upsert_by_object
 from ingest.milvus.client import errors_as_sentences
 from writer_tables import A, B, C, Calls, many, part
 
@@ -169,3 +170,22 @@ def test_wherever_a_refusal_is_interrupted_the_next_run_gives_the_result_of_a_cl
     tables.run(contents)
     clean.run(contents)
     assert tables.settled() == clean.settled()
+
+
+def test_a_request_that_is_too_large_is_sent_in_parts_and_only_a_row_that_is_too_large_fails():
+    stored = []
+
+    class TooLargeError(RpcError):
+        def __str__(self):
+            return "StatusCode.RESOURCE_EXHAUSTED: grpc: received message larger than max (99 vs. 64)"
+
+    def upsert(rows):
+        if sum(row["bytes"] for row in rows) > 64:
+            raise TooLargeError
+        stored.extend(row["bytes"] for row in rows)
+
+    rows = [{"source": A, "bytes": size} for size in (40, 41, 42)] + [{"source": B, "bytes": 65}]
+    failures = upsert_by_object(upsert, rows)
+    assert stored == [40, 41, 42]
+    assert list(failures) == [B]
+    assert failures[B].failure == "NotStorable"

@@ -137,6 +137,7 @@ def test_collection_prefixes_are_checked_as_milvus_would(prefix):
         (MilvusException(code=1, message="PERMISSION_DENIED: no"), ConfigurationError),
         (MilvusException(code=65535, message="PrivilegeInsert: permission deny to reader"), ConfigurationError),
         (MilvusException(code=2, message="whatever"), UnreachableError),
+        (MilvusException(code=1, message="The cluster is suspended"), UnreachableError),
         (MilvusException(code=101, message="collection not loaded"), UnreachableError),
         (MilvusException(code=1, message="Collection 'x' is in state 'released'; call load()"), UnreachableError),
         (MilvusException(code=1, message="channel c is not available in any replica"), UnreachableError),
@@ -157,6 +158,8 @@ def test_each_error_of_pymilvus_becomes_the_sentence_for_its_cause(error, kind):
         (3, "memory limit exceeded[predict=9][limit=8]"),
         (65535, "deny to write the message to mq: disk quota exhausted"),
         (1, "[Errno 28] No space left on device"),
+        (1, "exceeded the limit number of collections[limit=65536]"),
+        (65535, "failed checking general capacity: exceeded max general capacity"),
         (8, "Retry timeout: 120.0s, message=request is rejected by grpc RateLimiter: rate limit exceeded[rate=1]"),
     ],
 )
@@ -195,3 +198,12 @@ def test_other_exceptions_pass_unchanged():
 def test_literals_escape_special_characters():
     assert literal('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
     assert literal_list(["a", '"']) == '["a", "\\""]'
+
+
+def test_a_stopped_cluster_is_to_be_resumed():
+    with pytest.raises(UnreachableError, match="resume it"), errors_as_sentences("http://h:1"):
+        raise MilvusException(code=1, message="The action is unavailable under current cluster status STOPPED.")
+
+
+def test_the_scheme_of_the_uri_may_be_in_capitals(milvus):
+    connect(milvus.uri.replace("http", "HTTP"))

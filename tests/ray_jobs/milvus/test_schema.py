@@ -160,3 +160,28 @@ def test_missing_indexes_of_an_interrupted_creation_are_added(client, name, ensu
     assert {"documents": {"embedding", "sparse", "source"}, "sources": {"vector"}}[
         ensure.__name__.removeprefix("ensure_")
     ] == set(client.list_indexes(name))
+
+
+@pytest.mark.parametrize(
+    ("key", "more", "metric", "problem"),
+    [
+        (DataType.INT64, (), "COSINE", "lacks the field 'id'"),
+        (DataType.VARCHAR, ("page", "kind"), "COSINE", "lacks the field 'ordinal'"),
+        (DataType.VARCHAR, ("ordinal", "page", "kind", "title"), "COSINE", "has a field 'title'"),
+        (DataType.VARCHAR, ("ordinal", "page", "kind"), "L2", "metric L2"),
+    ],
+    ids=["key", "missing", "more", "metric"],
+)
+def test_a_collection_with_other_fields_or_another_metric_is_refused(client, name, key, more, metric, problem):
+    schema = client.create_schema()
+    schema.add_field("id", key, is_primary=True, max_length=64)
+    for field in ("source", "version", "text", *more):
+        kind = DataType.INT64 if field in ("ordinal", "page") else DataType.VARCHAR
+        schema.add_field(field, kind, max_length=64)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=DIMENSION)
+    schema.add_field("metadata", DataType.JSON)
+    indexes = client.prepare_index_params()
+    indexes.add_index("embedding", index_type="FLAT", metric_type=metric)
+    client.create_collection(name, schema=schema, index_params=indexes)
+    with pytest.raises(ConfigurationError, match=problem):
+        ensure_rows(client, DOCUMENTS, name, DIMENSION)
