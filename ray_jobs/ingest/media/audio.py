@@ -28,6 +28,8 @@ from ingest.media.timeline import Timeline
 from ingest.media.voice import speech_seconds
 
 _BYTES_PER_SAMPLE = 2
+_UNCLOCKED = ("aac", "ac3", "dts", "eac3", "mlp", "truehd")
+"""Formats without time stamps: those that FFmpeg counts are wrong behind a change of the sample rate."""
 _MIN_GAP = 0.1
 """Seconds between two packets from which the gap is filled with silence; less is rounding of time stamps."""
 
@@ -105,16 +107,18 @@ def _extract_stream(path: str, index: int, target: str, max_seconds: float, stop
         stream = cast(AudioStream, container.streams[index])
         stream.codec_context.thread_count = 1
         writer, damage, timeline = _PcmWriter(file, max_seconds), StreamDamage(), Timeline(container)
+        clock = None if container.format.name in _UNCLOCKED else stream.time_base
         for packet in packets(container, stream, damage, timeline):
             if stop.is_set():
                 break
             for frame in decode_packet(stream.codec_context.decode, packet, damage):
-                writer.add(frame, seconds(frame.pts, stream.time_base))
+                writer.add(frame, seconds(frame.pts, clock))
         for frame in decode_packet(stream.codec_context.decode, None, damage):
-            writer.add(frame, seconds(frame.pts, stream.time_base))
+            writer.add(frame, seconds(frame.pts, clock))
         writer.finish()
+        end = timeline.end if clock else writer.samples / SAMPLE_RATE
         track = 1 + [other.index for other in container.streams if other.type == "audio"].index(index)
-        return ExtractedAudio(writer.samples, writer.start, timeline.end, stream.codec_context.name, track, damage)
+        return ExtractedAudio(writer.samples, writer.start, end, stream.codec_context.name, track, damage)
 
 
 class _PcmWriter:

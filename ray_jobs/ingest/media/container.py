@@ -21,16 +21,18 @@ from av.stream import Disposition, Stream
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
+from ingest.media import riff
 from ingest.media.timeline import Strays, Timeline, has_flag
 
 T = TypeVar("T")
 
-# Only formats that contain their own media. A playlist or concatenation list is text that names other files, on this
-# machine or the network, and FFmpeg would open them. Images and subtitles do not count as media here.
+# Only formats that contain their own media. FFmpeg would open the files that a playlist or concatenation list names, on
+# this machine or the network. Images and subtitles do not count as media here.
 _FORMATS = (
-    "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,caf,dts,dv,eac3,f4v,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,m4a,m4v,"
-    "matroska,mj2,mjpeg,mlp,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,oga,ogg,ogv,oma,rm,truehd,tta,"
-    "vc1,voc,w64,wav,webm,wtv,wv,y4m,yuv4mpegpipe"
+    "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,avs,bink,caf,cavsvideo,dhav,dirac,dsf,dss,dts,dv,eac3,f4v,flac,flic,"
+    "flv,g729,gif,gxf,h261,h263,h264,hevc,iamf,ifv,iff,ircam,ivf,lvf,m4a,m4v,matroska,mj2,mjpeg,mlp,mmf,mov,mp3,mp4,mpc,"
+    "mpc8,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nistsphere,nsv,nut,nuv,obu,oga,ogg,ogv,oma,pva,qcp,rm,rso,shn,smjpeg,sox,swf,"
+    "tak,truehd,tta,vc1,vivo,voc,vvc,w64,wav,webm,wsaud,wtv,wv,xwma,y4m,yuv4mpegpipe"
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
@@ -52,11 +54,14 @@ _SECONDARY = (
 
 _ESTIMATE = 0.01
 """A declared duration that the bit rate gives, too, within this share, may be an estimate by it."""
-
 _EBML_HEAD = 4096
 """Bytes in which the segment of a Matroska file begins."""
 _SEGMENT = bytes.fromhex("18538067")
 """The id of a segment (RFC 9559, section 5.1)."""
+
+_STILLS = ("bmp", "gif", "jpeg2000", "mjpeg", "png", "tiff", "webp")
+"""Codecs of pictures: beside a stream of another codec, theirs is a cover or a preview, even if nothing says so."""
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"styp", b"sidx", b"moof")
 
 _PROTECTED_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
 """Codec tags of protected streams in MP4 files that do not declare the actual codec."""
@@ -100,7 +105,8 @@ def open_media(path: str) -> Iterator[InputContainer]:
     # By default, FFmpeg reports damaged files on stderr, bypassing any logger.
     av.logging.set_level(None)
     try:
-        container = av.open(path, options=dict(_OPTIONS), metadata_errors="replace")
+        options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
+        container = av.open(path, options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         _check_memory(error)
         raise _open_error(path, error) from None
@@ -111,7 +117,8 @@ def open_media(path: str) -> Iterator[InputContainer]:
 def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
     with Path(path).open("rb") as file:
         head = file.read(16)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC"):
+    known = head[4:8] in _MP4_BOXES or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC")
+    if known and head[8:12] != b"WEBP":
         return ObjectError(
             Failure.DAMAGED,
             "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
@@ -148,6 +155,8 @@ def declared_duration(container: InputContainer) -> float | None:
         duration = max(lengths, default=0.0)
     rates = [stream.codec_context.bit_rate or 0 for stream in container.streams if stream.codec_context is not None]
     estimated = 8 * container.size / sum(rates) if any(rates) else float("inf")
+    if container.format.name == "mp3" and estimated > duration:  # tags that FFmpeg takes for sound, for example
+        return None
     return duration if duration > 0 and abs(duration - estimated) > _ESTIMATE * duration else None
 
 
@@ -181,8 +190,8 @@ def is_whole(container: InputContainer) -> bool:
 
 
 def decodable_streams(container: InputContainer, kind: str) -> list[Stream]:
-    """Return the audio or video streams that FFmpeg has a decoder for, without covers: default streams first, and last
-    those that accompany another, such as a commentary."""
+    """Return the streams of a kind that FFmpeg has a decoder for, without covers: default streams first, and last those
+    that accompany another, such as a commentary or a picture beside a film."""
     streams = [
         stream
         for stream in container.streams
@@ -190,7 +199,11 @@ def decodable_streams(container: InputContainer, kind: str) -> list[Stream]:
     ]
     return sorted(
         streams,
-        key=lambda stream: (bool(stream.disposition & _SECONDARY), not stream.disposition & Disposition.default),
+        key=lambda stream: (
+            stream.codec_context.name in _STILLS,
+            bool(stream.disposition & _SECONDARY),
+            not stream.disposition & Disposition.default,
+        ),
     )
 
 
@@ -230,7 +243,7 @@ def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDam
                     continue
                 corrupt = packet.is_corrupt
                 yield packet
-            damage.cut_off = corrupt and container.format.name == "flv"  # the last packet is incomplete
+            damage.cut_off = corrupt and container.format.name.startswith(("flv", "mov"))  # an incomplete last packet
             return
         except av.FFmpegError as error:
             _check_memory(error)

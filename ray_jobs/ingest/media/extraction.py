@@ -17,6 +17,7 @@ from typing import Any
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.objects import PARTLY_READ
+from ingest.media import riff
 from ingest.media.audio import ExtractedAudio, extract_audio, too_long_error
 from ingest.media.container import (
     declared_duration,
@@ -126,6 +127,8 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     if not audio.samples and not frames.times:
         with open_media(path) as container:
             raise undecodable_error(container, [audio.damage, frames.damage])
+    if riff.is_cut_off(path):
+        audio.damage.cut_off = True
     return _media(length, whole, audio, frames, metadata, present)
 
 

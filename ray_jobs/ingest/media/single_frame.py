@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import suppress
+from itertools import chain, product
 from typing import TYPE_CHECKING, cast
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from ingest.common.hdr import as_shown
 from ingest.media.container import StreamDamage, decodable_streams, decode_packet, open_media, packets, seconds
+from ingest.media.opaque import decoder, pixels
 from ingest.media.timeline import container_start, has_flag
 from ingest.media.upright import upright
 
@@ -27,18 +28,21 @@ _ROUNDING = 0.02
 
 
 def frame_at(path: str, time: float) -> Image | None:
-    """Return the first frame of a file's first video stream at or after `time` (in seconds), or None.
+    """Return the first frame of a file's video at or after `time` (in seconds), or None.
 
     Raises:
         ObjectError: the file cannot be read.
     """
     with open_media(path) as container:
-        for stream in cast(list[VideoStream], decodable_streams(container, "video")[:1]):
-            # A place in a file whose time stamps jump, or that has none, is found only by reading all before it.
-            jumps = container.format.name == "flv" or any(
-                has_flag(container, flag) for flag in (Flags.ts_discont, Flags.no_timestamps)
-            )
-            for frame, at in _read(container, stream, time) if jumps else _sought(container, stream, time):
+        indices = [stream.index for stream in decodable_streams(container, "video")]
+        # A place in a file whose time stamps jump, or that has none, is found only by reading all before it.
+        jumps = container.format.name == "flv" or any(
+            has_flag(container, flag) for flag in (Flags.ts_discont, Flags.no_timestamps)
+        )
+    # Other files that were joined, or begin before 0, cannot be searched either.
+    for index, find in product(indices, [_read] if jumps else [_sought, _read]):
+        with open_media(path) as container, suppress(av.FFmpegError):
+            for frame, at in find(container, cast(VideoStream, container.streams[index]), time):
                 if at is None or at >= time - _ROUNDING:
                     return upright(_shown(frame), frame)
     return None
@@ -47,22 +51,23 @@ def frame_at(path: str, time: float) -> Image | None:
 def _shown(frame: VideoFrame) -> Image:
     from PIL import Image as images
 
-    return images.fromarray(as_shown(np.asarray(frame.to_image()), int(frame.color_trc)))
+    return images.fromarray(as_shown(pixels(frame), int(frame.color_trc)))
 
 
 def _sought(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:
     """Yield frames with their times in seconds, from the last key frame before `time`."""
     start = container_start(container)
     container.seek(int(max(time + start, 0) * av.time_base))
-    for frame in container.decode(stream):
-        if isinstance(frame, VideoFrame):
-            at = seconds(frame.pts, frame.time_base)
+    codec = decoder(stream)
+    for packet in container.demux(stream):
+        for frame in codec.decode(packet):
+            at = seconds(frame.pts, stream.time_base)
             yield frame, None if at is None else at - start
 
 
 def _read(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:
     """The same for a file that is read from its beginning; only the frames that are needed are decoded."""
-    damage = StreamDamage()
+    damage, codec = StreamDamage(), decoder(stream)
     group: list[Packet | None] = []
     for packet in chain(packets(container, stream, damage), [None]):
         if packet is not None:
@@ -72,6 +77,6 @@ def _read(container: InputContainer, stream: VideoStream, time: float) -> Iterat
         group.append(packet)
         if packet is None or at >= time:
             for waiting in group:
-                for frame in decode_packet(stream.codec_context.decode, waiting, damage):
+                for frame in decode_packet(codec.decode, waiting, damage):
                     yield frame, seconds(frame.dts if frame.pts is None else frame.pts, stream.time_base)
             group = []

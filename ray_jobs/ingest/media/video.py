@@ -34,6 +34,7 @@ from ingest.media.container import (
     seconds,
 )
 from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
+from ingest.media.opaque import decoder, pixels
 from ingest.media.timeline import Timeline
 from ingest.media.upright import upright
 
@@ -177,7 +178,7 @@ class _KeyFrameReader:
     ) -> None:
         self._container = container
         self._stream = stream
-        self._codec = stream.codec_context
+        self._codec = decoder(stream)
         self._codec.thread_count = 1
         if (stream.average_rate or 0) >= _FAST:
             self._codec.skip_frame = "NONREF"
@@ -276,8 +277,7 @@ class _KeyFrameReader:
         self._last = time
         if not self._result.facts:
             self._result.facts = self._facts(frame)
-        small = self._reformatter.reformat(frame, THUMBNAIL, THUMBNAIL, "rgb24", interpolation="AREA")
-        thumbnail = small.to_ndarray()
+        thumbnail = pixels(frame, self._reformatter, THUMBNAIL)
         yield from self._detector.add_frame(max(time, 0.0), thumbnail, steady, lambda: self._center_crop(frame))
 
     def _facts(self, frame: VideoFrame) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class _KeyFrameReader:
             "height": frame.height,
             "fps": round(float(rate), 3) if rate else None,
             "rotation": frame.rotation % 360,
-            "video_codec": self._codec.name,
+            "video_codec": self._stream.codec_context.name,
         }
 
     def _center_crop(self, frame: VideoFrame) -> np.ndarray:
@@ -325,7 +325,7 @@ def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.nd
     """
     from PIL import Image
 
-    image = frame.to_image()
+    image = Image.fromarray(pixels(frame))
     width, height = image.size
     if 0.2 < pixel_ratio < 5:
         width = max(1, round(width * pixel_ratio))

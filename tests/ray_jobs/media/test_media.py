@@ -225,10 +225,12 @@ def test_a_file_with_only_subtitles_has_no_media(tmp_path):
         (b"<html><body>Not found</body></html>", "NotMedia"),
         (b"\x00" * 5000, "NotMedia"),
         (b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + b"\x00\x00\x10\x00mdat" + b"x" * 900, "Damaged"),
+        (b"\x00\x00\x00\x18stypmsdh\x00\x00\x00\x00msdhmsix" + b"\x00\x00\x00\x10moof" + b"x" * 900, "Damaged"),
+        (b"RIFF\x84\x03\x00\x00WEBPVP8 " + b"x" * 900, "NotMedia"),
         (b"#EXTM3U\n#EXTINF:10,\nsecret.mp4\n#EXT-X-ENDLIST\n", "NotMedia"),
         (b"ffconcat version 1.0\nfile secret.wav\n", "NotMedia"),
     ],
-    ids=["empty", "text", "html", "nulls", "no index", "playlist", "list of files"],
+    ids=["empty", "text", "html", "nulls", "no index", "segment", "picture", "playlist", "list of files"],
 )
 def test_a_file_that_is_no_media_is_refused(data, error_type, tmp_path):
     make(tmp_path / "secret.wav", sounds=[beeps(1, 16_000)], sound_codec="pcm_s16le")

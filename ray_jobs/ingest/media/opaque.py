@@ -1,0 +1,42 @@
+"""Shows transparent frames on white paper, as the pictures of documents and of the pipeline for images are shown."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that know the second picture of a packet, which is the alpha channel in WebM; FFmpeg's own do not."""
+
+
+def decoder(stream: VideoStream) -> VideoCodecContext:
+    """Return the decoder of a stream that also decodes its alpha channel."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode") != "1" or own.name not in _WITH_ALPHA:
+        return own
+    return cast(VideoCodecContext, CodecContext.create(_WITH_ALPHA[own.name], "r"))
+
+
+def pixels(frame: VideoFrame, reformatter: VideoReformatter | None = None, side: int | None = None) -> np.ndarray:
+    """Return a frame as uint8 RGB of shape (height, width, 3), scaled to a square of `side` pixels if that is given.
+
+    A frame that is transparent everywhere is one whose writer left its alpha channel empty: it is shown as it is.
+    """
+    transparent = any(component.is_alpha for component in frame.format.components)
+    shown = (
+        (reformatter or VideoReformatter())
+        .reformat(frame, side, side, "rgba" if transparent else "rgb24", interpolation="AREA" if side else None)
+        .to_ndarray()
+    )
+    if not transparent:
+        return shown
+    alpha = shown[..., 3:].astype(np.uint16)
+    if not alpha.any():
+        return shown[..., :3]
+    return ((shown[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -1,0 +1,148 @@
+"""Files whose header, streams or joints are unusual are read as players show them."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedded.recordings import beeps, make, onsets
+from ingest.media.container import declared_duration
+from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
+from ingest.media.single_frame import frame_at
+
+SETTINGS = MediaSettings(image_size=32)
+RATE = 16_000
+RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
+
+
+def recording(folder, name, codec, rate=RATE):
+    """The bytes of four seconds of sound, with tones at 0.5 s and 2.5 s."""
+    return Path(make(folder / name, sounds=[beeps(4, rate, [0.5, 2.5])], sound_codec=codec, rate=rate)).read_bytes()
+
+
+def pictures(colour, number=10, size=(64, 48)):
+    return [Image.new("RGB", size, colour)] * number
+
+
+def read(folder, name, data):
+    """The result for a file of these bytes, and when its tones begin."""
+    (folder / name).write_bytes(data)
+    media = extract(str(folder / name), str(folder), SETTINGS)
+    sound = folder / AUDIO_FILE
+    return media, onsets(sound) if sound.exists() else []
+
+
+def centre(folder):
+    """The colour in the middle of the first key frame."""
+    return np.fromfile(folder / FRAMES_FILE, np.uint8).reshape(-1, 32, 32, 3)[0, 16, 16]
+
+
+def test_a_cut_off_wav_file_is_read_in_part(tmp_path):
+    whole = recording(tmp_path, "a.wav", "pcm_s16le")
+    media, tones = read(tmp_path, "cut.wav", whole[: len(whole) // 2])
+    assert media.metadata["partly_read"].startswith("it is cut off at 2 s; ")
+    assert tones == pytest.approx([0.5], abs=0.03)
+    assert "partly_read" not in read(tmp_path, "whole.wav", whole)[0].metadata
+
+
+@pytest.mark.parametrize("length", [0, 32_000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wav_file_that_declares_a_wrong_length_is_read_to_its_end(length, tmp_path):
+    whole = recording(tmp_path, "a.wav", "pcm_s16le")
+    at = whole.index(b"data") + 4
+    media, tones = read(tmp_path, "b.wav", whole[:at] + length.to_bytes(4, "little") + whole[at + 4 :])
+    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
+    assert media.duration == pytest.approx(4, abs=0.01)
+    assert "partly_read" not in media.metadata
+
+
+def test_chunks_behind_the_samples_of_a_wav_file_are_no_sound(tmp_path):
+    whole = recording(tmp_path, "a.wav", "pcm_s16le")
+    media, _ = read(tmp_path, "b.wav", whole + b"LIST" + (9000).to_bytes(4, "little") + b"x" * 9000)
+    assert media.duration == pytest.approx(4, abs=0.01)
+
+
+def test_the_sample_rate_of_raw_aac_may_rise(tmp_path):
+    joined = recording(tmp_path, "a.aac", "aac") + recording(tmp_path, "b.aac", "aac", rate=44_100)
+    media, tones = read(tmp_path, "c.aac", joined)
+    assert tones == pytest.approx([0.55, 2.55, 4.6, 6.6], abs=0.1)
+    assert media.duration == pytest.approx(8.1, abs=0.1)
+
+
+@pytest.mark.parametrize(("size", "believed"), [(8710, None), (4300, 5.6)])
+def test_a_duration_that_the_bytes_of_an_mp3_file_last_for_may_be_an_estimate(size, believed):
+    """The first is one of 4 s with a tag at its end, the second one that was cut off."""
+    stream = SimpleNamespace(codec_context=SimpleNamespace(bit_rate=12_000))
+    container = SimpleNamespace(
+        format=SimpleNamespace(name="mp3", flags=0), duration=5_600_000, size=size, streams=[stream]
+    )
+    assert declared_duration(container) == believed
+
+
+def test_a_cut_off_segment_of_an_mp4_file_is_noticed(tmp_path):
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    noise = [Image.effect_noise((64, 48), 90).convert("RGB") for _ in range(30)]
+    whole = Path(make(tmp_path / "a.mp4", pictures=[noise], options=options)).read_bytes()
+    assert "partly_read" in read(tmp_path, "cut.mp4", whole[: len(whole) // 2])[0].metadata
+    assert "partly_read" not in read(tmp_path, "whole.mp4", whole)[0].metadata
+
+
+def write(path, codec, pixel_format, images, still=None):
+    """A video of these images, behind a still picture that nothing marks as one."""
+    with av.open(str(path), "w") as container:
+        streams = [(container.add_stream("mjpeg", rate=10), "yuvj420p", [still])] if still else []
+        streams.append((container.add_stream(codec, rate=10), pixel_format, images))
+        for stream, name, shown in streams:
+            (stream.width, stream.height), stream.pix_fmt = shown[0].size, name
+        for stream, _, shown in streams:
+            for number, image in enumerate(shown):
+                frame = av.VideoFrame.from_ndarray(np.asarray(image), "rgba" if image.mode == "RGBA" else "rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+def test_a_still_picture_before_the_film_is_not_the_film(tmp_path):
+    cover = Image.new("RGB", (64, 48), RED)
+    path = write(tmp_path / "a.mkv", "mpeg4", "yuv420p", pictures(BLUE), cover)
+    read(tmp_path, "a.mkv", path.read_bytes())
+    assert centre(tmp_path) == pytest.approx(BLUE, abs=20)
+    assert frame_at(str(path), 0.3).getpixel((32, 24)) == pytest.approx(BLUE, abs=20)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"), [("a.mov", "qtrle", "argb"), ("a.webm", "libvpx-vp9", "yuva420p")]
+)
+def test_transparent_frames_are_shown_on_white(name, codec, pixel_format, tmp_path):
+    image = Image.new("RGBA", (64, 48), (*RED, 0))
+    image.paste((*BLUE, 255), (0, 0, 16, 48))
+    path = write(tmp_path / name, codec, pixel_format, [image] * 10)
+    read(tmp_path, name, path.read_bytes())
+    shown = frame_at(str(path), 0.3)
+    for colour in (centre(tmp_path), shown.getpixel((40, 24))):
+        assert colour == pytest.approx(WHITE, abs=8)
+    assert shown.getpixel((4, 24)) == pytest.approx(BLUE, abs=20)
+
+
+def test_a_frame_of_joined_files_is_found(tmp_path):
+    first, second = (Path(make(tmp_path / f"{c}.mkv", pictures=[pictures(c, 20)])).read_bytes() for c in (RED, BLUE))
+    path = tmp_path / "joined.mkv"
+    path.write_bytes(first + second)
+    assert frame_at(str(path), 3.0).getpixel((32, 24)) == pytest.approx(BLUE, abs=20)
+
+
+def test_pictures_that_a_camera_sends_over_http_are_a_video(tmp_path):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), BLUE).save(out, "JPEG")
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (
+        len(out.getvalue()),
+        out.getvalue(),
+    )
+    media, _ = read(tmp_path, "a.mjpeg", part * 10)
+    assert media.frame_times
+    assert centre(tmp_path) == pytest.approx(BLUE, abs=20)
