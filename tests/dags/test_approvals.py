@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from embedded.processes import poll
 from ray_ingest.approvals import approvals_are_on
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -53,21 +52,7 @@ def begins(source: str) -> pytest.MarkDecorator:
 
 
 def answer(stage: Any, run_id: str, option: str) -> dict[str, Any]:
-    """Answer the question of a run as a person does in the Airflow UI; returns the question."""
-    path = f"/dags/ingest_asking/dagRuns/{run_id}/taskInstances/{ASK}/-1/hitlDetails"
-
-    def asked() -> bool:
-        tasks = stage.airflow.task_instances("ingest_asking", run_id)
-        return any(task["task_id"] == ASK and task["state"] == "awaiting_input" for task in tasks)
-
-    poll(asked, 180, f"nobody is asked about {run_id}", interval=0.5)
-    # As any person does: Airflow takes a task that goes on before the scheduler has seen the end of its first process,
-    # of the same try, for one that was killed, and fails it.
-    ended = f"TaskInstance Finished: dag_id=ingest_asking, task_id={ASK}, run_id={run_id},"
-    poll(lambda: ended in stage.airflow.log.read_text(), 60, "the scheduler sees the end of the process", interval=0.5)
-    question: dict[str, Any] = stage.airflow.api("GET", path)
-    # Twice, the answer would resume the task twice, of which Airflow takes one for killed.
-    stage.airflow.api("PATCH", path, {"chosen_options": [option]}, once=True)
+    question: dict[str, Any] = stage.airflow.answer("ingest_asking", run_id, ASK, option)
     return question
 
 

@@ -295,6 +295,24 @@ class AirflowStandalone(Part):
         entries = [{"event": line} if isinstance(line, str) else line for line in content]
         return [entry["event"] for entry in entries if logger in (entry.get("logger") or "")]
 
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> dict[str, Any]:
+        """Answer the question of a run as a person does in the UI, once it is asked; returns the question."""
+
+        def asked() -> bool:
+            tasks = self.task_instances(dag_id, run_id)
+            return any(task["task_id"] == task_id and task["state"] == "awaiting_input" for task in tasks)
+
+        poll(asked, 300, f"nobody is asked about {run_id}", interval=0.5)
+        # As any person does: Airflow takes a task that goes on before the scheduler has seen the end of its first
+        # process, of the same try, for one that was killed, and fails it.
+        ended = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id},"
+        poll(lambda: ended in self.log.read_text(), 60, "the scheduler sees the end of the process", interval=0.5)
+        path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/-1/hitlDetails"
+        question: dict[str, Any] = self.api("GET", path)
+        # Twice, the answer would resume the task twice, of which Airflow takes one for killed.
+        self.api("PATCH", path, {"chosen_options": [option]}, once=True)
+        return question
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """The value that the task left under `key`. Raises HttpError 404 when there is none."""
         path = f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
