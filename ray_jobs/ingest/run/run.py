@@ -106,10 +106,13 @@ class Run:
             if processed_all:
                 self._planner.withhold(found.under)
             if self._options.ask_first and (self._planner.withheld or not found.count):
-                searched = model_of(self._client, self._names.public[0])
+                switches = " and ".join(
+                    f"{name} from the model {model_of(self._client, name)} to {collection.model}"
+                    for name, collection in zip(self._names.public, self._pipeline.collections, strict=True)
+                )
                 self._report.awaiting["switch"] = (
-                    f"searches are switched from the model {searched} to {self._pipeline.model} as soon as "
-                    f"{self._names} holds everything that the ledger knows"
+                    f"searches are switched in {switches} as soon as {self._names} holds everything "
+                    "that the ledger knows"
                 )
 
     def _lease_of(self, pipeline: str, source: str) -> AbstractContextManager[Lease]:
