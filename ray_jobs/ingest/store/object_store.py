@@ -17,6 +17,7 @@ from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.loopback import is_loopback
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
+from ingest.store.access import signature, split_s3, widen
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, assert_no_pattern, sorted_on_disk
@@ -44,22 +45,6 @@ REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHead
 
 def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
-
-
-# botocore accepts more bucket names than S3 does today (botocore.handlers.VALID_BUCKET).
-_BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{3,255}")
-
-
-def split_s3(uri: str) -> tuple[str, str]:
-    """Bucket and key (or key prefix) of an `s3://` URI. The key is literal: it is not percent-decoded.
-
-    Raises:
-        ConfigurationError: the URI names no bucket.
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not _BUCKET.fullmatch(bucket):
-        raise ConfigurationError(f"--source {uri!r} names no bucket; write s3://bucket/prefix/, without credentials")
-    return bucket, key
 
 
 def normalise_sources(sources: Sequence[str]) -> tuple[str, ...]:
@@ -139,6 +124,7 @@ def s3_client() -> Any:
         client = boto3.Session(botocore_session=session).client(
             "s3",
             config=Config(
+                signature_version=signature(),
                 connect_timeout=5,
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
@@ -154,6 +140,7 @@ def s3_client() -> Any:
             f"the object store's client cannot be set up: {one_line(error)}; "
             "check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE"
         ) from None
+    widen(client)
     # The asterisk puts it before botocore's own handler, which takes an answer that it cannot parse for an error.
     client.meta.events.register("before-parse.*.ListObjectsV2", escape_keys)
     client.meta.events.register("after-call.s3.ListObjectsV2", unescape_keys)
@@ -173,7 +160,7 @@ def _store_name() -> str:
 def _no_credentials() -> ConfigurationError:
     return ConfigurationError(
         "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "in the environment of the Ray nodes"
+        "in the environment of the Ray nodes, or AWS_NO_SIGN_REQUEST=YES for a public bucket"
     )
 
 

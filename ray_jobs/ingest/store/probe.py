@@ -14,8 +14,9 @@ import threading
 import time
 from functools import lru_cache
 
+from ingest.store.access import split_s3
 from ingest.store.answers import is_fault
-from ingest.store.object_store import explain, first_page, s3_client, split_s3
+from ingest.store.object_store import explain, first_page, s3_client
 
 PROBED_OBJECTS = 5
 """Objects of which none can be read before the store counts as away."""

@@ -14,9 +14,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line, printable
+from ingest.store.access import split_s3
 from ingest.store.answers import is_fault, is_web_page, status
 from ingest.store.content_encoding import encodings
-from ingest.store.object_store import EXPIRED, explain, first_page, s3_client, split_s3
+from ingest.store.object_store import EXPIRED, explain, first_page, s3_client
 from ingest.store.probe import StoreProbe, probe_of
 from ingest.store.versions import condition, is_version, listed_version
 
