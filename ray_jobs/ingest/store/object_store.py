@@ -23,7 +23,7 @@ from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, assert_no_pattern, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
-from ingest.store.refusals import SKEWED, refusal
+from ingest.store.refusals import SKEWED, is_spent, refusal
 from ingest.store.timestamps import timestamp
 from ingest.store.versions import listed_version
 
@@ -173,6 +173,11 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
     if isinstance(error, ClientError):
         if is_web_page(error):
             return _no_store(status(error))
+        if is_spent(error):
+            return UnreachableError(
+                f"the object store {_store_name()} delivers no more for this account ({one_line(error, 200)}); raise "
+                "its cap, pay its bill, or wait until the cap counts anew"
+            )
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in ELSEWHERE and (region := bucket_region(error)) is not None:
             return ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ingest.common.text import one_line
@@ -10,8 +11,19 @@ from ingest.store.answers import status
 SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 """S3 error codes of a request whose time is wrong by more than 15 minutes."""
 
+_SPENT = re.compile(
+    r"\bcaps?[ _]exceeded|(download|bandwidth|transfer|daily|egress).{0,20} quota|UserDisable|arrears", re.I
+)
+"""In a code or message: Backblaze's caps of a day, Google's quotas of downloads, Alibaba's accounts that owe money."""
+
 _PERMANENT = {*range(400, 500), 501} - {408, 429}
 """HTTP statuses that the same request gets again."""
+
+
+def is_spent(error: Any) -> bool:
+    """Whether an answer says that the account may read no more for now, whichever object it asks for."""
+    found = error.response.get("Error", {})
+    return status(error) == 403 and _SPENT.search(f"{found.get('Code')} {found.get('Message')}") is not None
 
 
 def refusal(error: Any, store: str, bucket: str) -> str:

@@ -156,3 +156,21 @@ def test_a_pattern_is_no_source_unless_keys_begin_with_it(stub):
     stub.put("day/*.pdf", b"x")
     assert [entry.source for entry in list_objects("s3://bucket/day/*.pdf", (".pdf",))] == ["s3://bucket/day/*.pdf"]
     assert list(list_objects("s3://bucket/none/", (".pdf",))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("AccessDenied", "Cannot download file, download bandwidth or transaction (Class B) cap exceeded."),
+        ("UserDisable", "UserDisable"),
+        ("Forbidden", "You have exceeded your current daily download quota."),
+    ],
+)
+def test_a_cap_that_is_used_up_is_an_outage_of_the_store_and_no_fault_of_an_object(stub, code, message):
+    stub.put("day/n.pdf", b"n", (403, code, message))
+    (entry,) = list_objects(f"{ROOT}n.pdf", ())
+    with pytest.raises(UnreachableError, match="raise its cap"):
+        read_object(entry.source, entry.version, entry.size, ReadSettings((ROOT,)))
+    stub.listing_fault = (403, code, message)
+    with pytest.raises(UnreachableError, match="raise its cap"):
+        sources()
