@@ -21,7 +21,7 @@ from av.stream import Disposition, Stream
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
-from ingest.media import riff
+from ingest.media import prefix, riff
 from ingest.media.timeline import Strays, Timeline, has_flag
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 # this machine or the network. Images and subtitles do not count as media here.
 _FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,avs,bink,caf,cavsvideo,dhav,dirac,dsf,dss,dts,dv,eac3,f4v,flac,flic,"
-    "flv,g729,gif,gxf,h261,h263,h264,hevc,iamf,ifv,iff,ircam,ivf,lvf,m4a,m4v,matroska,mj2,mjpeg,mlp,mmf,mov,mp3,mp4,mpc,"
+    "flv,g729,gif,gxf,h261,h263,h264,hevc,iamf,ifv,iff,ircam,ivf,loas,lvf,m4a,m4v,matroska,mj2,mjpeg,mlp,mmf,mov,mp3,mp4,mpc,"
     "mpc8,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nistsphere,nsv,nut,nuv,obu,oga,ogg,ogv,oma,pva,qcp,rm,rso,shn,smjpeg,sox,swf,"
     "tak,truehd,tta,vc1,vivo,voc,vvc,w64,wav,webm,wsaud,wtv,wv,xwma,y4m,yuv4mpegpipe"
 )
@@ -99,14 +99,19 @@ def open_media(path: str) -> Iterator[InputContainer]:
         ObjectError: of types `Empty`, `NotMedia` or `Damaged`.
         MemoryError: there is not enough memory for it.
     """
-    size = Path(path).stat().st_size
-    if size == 0:
+    if Path(path).stat().st_size == 0:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
-    # By default, FFmpeg reports damaged files on stderr, bypassing any logger.
-    av.logging.set_level(None)
+    av.logging.set_level(None)  # by default, FFmpeg reports damaged files on stderr, bypassing any logger
     try:
         options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
-        container = av.open(path, options=options, metadata_errors="replace")
+        try:
+            container = av.open(path, options=options, metadata_errors="replace")
+        except av.FFmpegError:
+            skipped, name = prefix.find(path)
+            if not skipped:
+                raise
+            options["skip_initial_bytes"] = str(skipped)
+            container = av.open(path, format=name, options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         _check_memory(error)
         raise _open_error(path, error) from None
@@ -124,15 +129,10 @@ def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
             "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
             "file that was cut off",
         )
+    reason = one_line(error.strerror or type(error).__name__, 80)  # not the path of the temporary copy
     return ObjectError(
-        Failure.NOT_MEDIA,
-        f"this is no audio or video file of a known kind, or it is damaged beyond repair ({_reason(error)})",
+        Failure.NOT_MEDIA, f"this is no audio or video file of a known kind, or it is damaged beyond repair ({reason})"
     )
-
-
-def _reason(error: av.FFmpegError) -> str:
-    # Leaves out the path of the temporary copy, which means nothing to the file's owner.
-    return one_line(error.strerror or type(error).__name__, 80)
 
 
 def _check_memory(error: av.FFmpegError) -> None:

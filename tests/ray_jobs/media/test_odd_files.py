@@ -50,6 +50,13 @@ def test_a_cut_off_wav_file_is_read_in_part(tmp_path):
     assert "partly_read" not in read(tmp_path, "whole.wav", whole)[0].metadata
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.mkv", "flac")])
+@pytest.mark.parametrize("before", [b"ID3\3\0\0\0\0\x08\0" + bytes(1024), b"\r\n" * 10], ids=["tag", "lines"])
+def test_media_behind_something_else_is_found(name, codec, before, tmp_path):
+    _, tones = read(tmp_path, name, before + recording(tmp_path, f"b{name}", codec))
+    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
+
+
 @pytest.mark.parametrize("length", [0, 32_000, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_a_wav_file_that_declares_a_wrong_length_is_read_to_its_end(length, tmp_path):
     whole = recording(tmp_path, "a.wav", "pcm_s16le")
