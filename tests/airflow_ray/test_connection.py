@@ -12,7 +12,7 @@ from airflow_ray.provider_info import get_provider_info
 def read(**fields):
     if isinstance(fields.get("extra"), dict):
         fields["extra"] = json.dumps(fields["extra"])
-    return settings_from_connection(Connection(conn_id="c", conn_type="ray", **fields))
+    return settings_from_connection(Connection(**{"conn_id": "c", "conn_type": "ray", **fields}))
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ def read(**fields):
         ({"host": "https://ray.example.com"}, "https://ray.example.com"),
         ({"host": "https://ray.example.com/proxy/"}, "https://ray.example.com/proxy"),
         ({"host": "ray"}, "http://ray:8265"),
+        ({"conn_type": "http", "host": "ray", "port": 443, "schema": "https"}, "https://ray:443"),
         ({"host": "ray", "port": 80, "schema": "https"}, "https://ray:80"),
         ({"host": "http://ray", "port": 8265}, "http://ray:8265"),
         ({"host": "https://gw.example.com/ray", "port": 443}, "https://gw.example.com:443/ray"),

@@ -69,7 +69,9 @@ def _fields(connection: Connection) -> tuple[str, str, str]:
     schema = (connection.schema or "").strip().strip("/")
     scheme = schema.lower().removesuffix("://").removesuffix(":")
     if connection.conn_type in _SCHEMES:  # AIRFLOW_CONN_RAY_DEFAULT='https://ray.example.com/path'
-        return "", f"{connection.conn_type}://{text}" if text else "", schema
+        # Airflow's own notation for TLS: AIRFLOW_CONN_HTTP_DEFAULT='http://host:443/https'.
+        own, path = (scheme, "") if scheme in _SCHEMES else (connection.conn_type, schema)
+        return "", f"{own}://{text}" if text else "", path
     # AIRFLOW_CONN_RAY_DEFAULT='ray://https://ray.example.com/path'; Airflow takes the brackets off an IPv6 address.
     if "://" in text and scheme not in ("", *_SCHEMES):
         return "", text, schema
