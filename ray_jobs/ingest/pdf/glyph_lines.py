@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from ingest.pdf.covered_text import CoveredGlyphs
+
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
@@ -76,26 +78,35 @@ class GlyphLine:
                 yield list(word)
 
 
-def glyph_lines(page: Page, text: TextPage, content: dict[str, Any]) -> list[GlyphLine]:
-    """Return the lines of `content`, which is `page.get_text("dict", textpage=text)`, with their glyphs."""
+def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: CoveredGlyphs) -> list[GlyphLine]:
+    """Return the lines of `content`, which is `page.get_text("dict", textpage=text)`, with their glyphs.
+
+    Glyphs that are covered or in unseen spans become gaps.
+    """
+    hidden = covered.copy()
     raw = page.get_text("rawdict", textpage=text)
     found: list[GlyphLine] = []
     for number, (block, of_glyphs) in enumerate(zip(content["blocks"], raw["blocks"], strict=True)):
         for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
             spans = with_glyphs["spans"]
-            unseen = [UNSEEN in span for span in line["spans"]]
-            glyphs = [
-                Glyph(text, *cast(_Corners, c["bbox"]), c["origin"][1], span["size"], c["synthetic"])
-                for span, is_gap in zip(spans, unseen, strict=True)
-                for c in span["chars"]
-                for text in [" " if is_gap else c["c"]]
-            ]
-            if any(unseen) and all(glyph.text.isspace() for glyph in glyphs):
+            changed = any(UNSEEN in span for span in line["spans"])
+            glyphs = []
+            for span, is_gap in zip(spans, [UNSEEN in span for span in line["spans"]], strict=True):
+                for c in span["chars"]:
+                    x, y = c["origin"]
+                    place = (c["c"], round(x, 1), round(y, 1))
+                    is_covered = hidden[place] > 0
+                    if is_covered:
+                        hidden[place] -= 1
+                    changed = changed or is_covered
+                    shown = " " if is_gap or is_covered else c["c"]
+                    glyphs.append(Glyph(shown, *cast(_Corners, c["bbox"]), y, span["size"], c["synthetic"]))
+            if changed and all(glyph.text.isspace() for glyph in glyphs):
                 glyphs = []
             visible = any(span["char_flags"] & PAINTED for span in spans)
             horizontal = line["dir"] == (1.0, 0.0) and line["wmode"] == 0
             found.append(
-                GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible, any(unseen))
+                GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible, changed)
             )
     return found
 

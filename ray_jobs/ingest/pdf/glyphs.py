@@ -1,4 +1,4 @@
-"""Repairs the text of a page with the positions of its glyphs: text drawn twice or unseen, accents, spaced letters.
+"""Repairs the text of a page with the positions of its glyphs: text drawn twice or hidden, accents, spaced letters.
 
 Reading the glyphs takes three times as long as reading the text. Only pages whose text looks like it are read so.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.accents import ACCENTS, join_accents
+from ingest.pdf.covered_text import covered_glyphs
 from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
 from ingest.pdf.layout import Paragraph
@@ -34,11 +35,11 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     lines = [line for paragraph in paragraphs for line in paragraph.lines]
     characters = "\n".join([line.text for line in lines])
     doubled = has_doubled_lines(lines)
-    unseen = mark_unseen(page, content)
+    unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
-    if not (doubled or accents or spaced or unseen):
+    if not (doubled or accents or spaced or unseen or covered):
         return None
-    found = glyph_lines(page, text, content)
+    found = glyph_lines(page, text, content, covered)
     if doubled:
         remove_doubled(found)
     if accents:

@@ -1,0 +1,119 @@
+"""Finds text that a box hides which is painted over it: a redaction, or the ground of text that replaces it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingest.pdf.geometry import Box, intersection, shorter_side
+
+if TYPE_CHECKING:
+    from pymupdf import Page
+
+MIN_BOX = 4.0
+"""Shorter side in points of the smallest box that hides text: less is a rule."""
+
+MARGIN = 0.3
+"""Share of the height and width of a glyph by which its box may be larger than its ink, at each side."""
+
+MAX_COVERED = 0.5
+"""Share of the glyphs of a page up to which they are hidden: more are the text layer of a page painted as a picture."""
+
+_NOWHERE: Box = (0, 0, -1, -1)
+# A box after its width and height, in units that the contents may scale; and the operators that paint or drop a path.
+_BOX = re.compile(rb" re\s+(?![W\d.-])")
+_PAINT = re.compile(rb"\b[fFBbSsn]\b")
+_SIDE = re.compile(rb"-?(?:\d{2,}|[4-9])(?:\.\d*)?")
+
+CoveredGlyphs = Counter[tuple[str, float, float]]
+"""Character and origin in points, to one decimal, and the number of covered glyphs there."""
+
+
+def covered_glyphs(page: Page) -> CoveredGlyphs:
+    """Return the glyphs of a page that an opaque box hides which is painted after them."""
+    if not _may_cover(page):
+        return Counter()
+    boxes = list(_opaque_boxes(page))
+    if not boxes:
+        return Counter()
+    covered: CoveredGlyphs = Counter()
+    count = 0
+    order, places = np.array([seqno for seqno, _ in boxes]), np.array([box for _, box in boxes])
+    for span in page.get_texttrace():
+        later = (order > span["seqno"]) & _meets(span["bbox"], places.T)
+        over = [boxes[index][1] for index in np.flatnonzero(later)]
+        count += len(span["chars"])
+        for code, _, origin, bbox in span["chars"] if over else ():
+            if any(_hides(box, bbox) for box in over):
+                covered[chr(code), round(origin[0], 1), round(origin[1], 1)] += 1
+    return covered if covered.total() <= MAX_COVERED * count else Counter()
+
+
+def _may_cover(page: Page) -> bool:
+    """Whether a box may be painted over a text: looks for boxes after a text first, since few pages have any."""
+    content = page.read_contents()
+    if not (page.first_annot or _has_box(content, max(content.find(b"ET"), 0)) or _has_box_in_form(page, content)):
+        return False
+    painted = page.get_bboxlog()
+    texts = np.array([bbox if kind == "fill-text" else _NOWHERE for kind, bbox in painted])
+    return any(
+        kind == "fill-path" and shorter_side(bbox) >= MIN_BOX and bool(_meets(bbox, texts[:index].T).any())
+        for index, (kind, bbox) in enumerate(painted)
+    )
+
+
+def _has_box(content: bytes, start: int = 0) -> bool:
+    """Whether the contents of a page or form fill a box from a place on, with sides of at least 4 units (MIN_BOX)."""
+    for box in _BOX.finditer(content, start):
+        sides = content[max(box.start() - 40, 0) : box.start()].split()[-2:]
+        if all(_SIDE.fullmatch(side) for side in sides):
+            painted = _PAINT.search(content, box.end())
+            if painted and painted[0] in b"fFBb":
+                return True
+    return False
+
+
+def _has_box_in_form(page: Page, content: bytes) -> bool:
+    document = page.parent
+    return b"Do" in content and any(_has_box(document.xref_stream(form[0]) or b"") for form in page.get_xobjects())
+
+
+def _opaque_boxes(page: Page) -> Iterator[tuple[int, Box]]:
+    """Yield the boxes that are filled with one opaque colour, cut by their clips, and their places in the order."""
+    around: list[tuple[int, Box | None]] = []  # the clips and groups around a path; None: it may be seen through
+    everything: Box = (-1e9, -1e9, 1e9, 1e9)
+    for drawing in page.get_cdrawings(extended=True):
+        level = drawing["level"]
+        while around and around[-1][0] >= level:
+            around.pop()
+        box = around[-1][1] if around else everything
+        if drawing["type"] == "group":
+            plain = drawing["blendmode"] == "Normal" and drawing["opacity"] == 1
+            around.append((level, box if plain else None))
+        elif drawing["type"] == "clip":
+            inside = intersection(box, drawing["scissor"]) if box and _is_box(drawing) else None
+            around.append((level, inside))
+        elif box and "f" in drawing["type"] and drawing["fill_opacity"] == 1 and _is_box(drawing):
+            shown = intersection(box, drawing["rect"])
+            if shorter_side(shown) >= MIN_BOX:
+                yield drawing["seqno"], shown
+
+
+def _is_box(drawing: dict[str, Any]) -> bool:
+    return len(drawing["items"]) == 1 and drawing["items"][0][0] == "re"
+
+
+def _meets(box: Box, others: Any) -> Any:
+    """Whether a box has an area in common with other boxes, which are an array with a row for each side."""
+    x0, y0, x1, y1 = others
+    return (np.minimum(box[2], x1) - np.maximum(box[0], x0) > 1) & (np.minimum(box[3], y1) - np.maximum(box[1], y0) > 1)
+
+
+def _hides(box: Box, glyph: Box) -> bool:
+    x0, y0, x1, y1 = glyph
+    across, down = MARGIN * (x1 - x0), MARGIN * (y1 - y0)
+    return box[0] <= x0 + across and box[2] >= x1 - across and box[1] <= y0 + down and box[3] >= y1 - down
