@@ -1,4 +1,4 @@
-"""Repairs the text of a page with the positions of its glyphs: text drawn twice or hidden, accents, spaced letters.
+"""Repairs the text of a page with the positions of its glyphs: drawn twice, hidden or out of order, accents, spacing.
 
 Reading the glyphs takes three times as long as reading the text. Only pages whose text looks like it are read so.
 """
@@ -14,6 +14,7 @@ from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
+from ingest.pdf.row_order import goes_back, put_in_order
 from ingest.pdf.unseen import mark_unseen
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     doubled = has_doubled_lines(lines)
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
-    if not (doubled or accents or spaced or unseen or covered):
+    shuffled = goes_back(lines)
+    if not (doubled or accents or spaced or unseen or covered or shuffled):
         return None
     found = glyph_lines(page, text, content, covered)
     if doubled:
         remove_doubled(found)
+    if shuffled:
+        put_in_order(found)
     if accents:
         join_accents(found)
     if spaced:

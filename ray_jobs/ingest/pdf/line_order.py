@@ -1,4 +1,4 @@
-"""Mends the order of lines that are not drawn as they are read: from the bottom up, large initials, and furigana."""
+"""Mends the order of lines that are not drawn as they are read: upwards, in any order, large initials, and furigana."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ MIN_STEPS_UP = 2
 
 MAX_LEADING = 1.5
 """Largest distance, in font sizes, between the baselines of two lines of a paragraph."""
+
+MAX_INTERLACED = 0.4
+"""Height in font sizes that two lines below each other may share, since their boxes hold the highest letters."""
 
 MIN_INITIAL = 1.8
 """Size of a large initial relative to the text beside it."""
@@ -45,6 +48,8 @@ def in_line_order(paragraphs: list[Paragraph], content: dict[str, Any]) -> tuple
     """
     if _is_drawn_upwards(paragraphs) and not _is_mirrored(content):
         paragraphs = _from_top_to_bottom([line for paragraph in paragraphs for line in paragraph.lines])
+    elif (below := sorted(paragraphs, key=lambda paragraph: paragraph.y0)) != paragraphs and _none_beside(below):
+        paragraphs = below
     short = [line for paragraph in paragraphs for line in paragraph.lines if len(line.text) < 4]
     if short and (initials := _initials(paragraphs, short)):
         paragraphs = _with_initials(paragraphs, initials)
@@ -60,6 +65,14 @@ def _is_drawn_upwards(paragraphs: Sequence[Paragraph]) -> bool:
     tops = [line.y1 for paragraph in paragraphs for line in paragraph.lines]
     up = sum([after < before - 4 for before, after in pairwise(tops)])
     return up >= MIN_STEPS_UP and up > 2 * sum([after > before + 4 for before, after in pairwise(tops)])
+
+
+def _none_beside(paragraphs: Sequence[Paragraph]) -> bool:
+    """Whether each paragraph begins below the one before it: on such a page, one order alone is possible."""
+    return all(
+        after.y0 > before.y1 - MAX_INTERLACED * min(before.lines[-1].size, after.lines[0].size)
+        for before, after in pairwise(paragraphs)
+    )
 
 
 def _is_mirrored(content: dict[str, Any]) -> bool:
