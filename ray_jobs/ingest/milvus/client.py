@@ -19,7 +19,7 @@ from ingest.common.redaction import TOKEN_NAME_VARIABLE, hide_credentials
 from ingest.common.text import one_line
 from ingest.milvus.expressions import literal
 from ingest.milvus.proxy import proxy_variable
-from ingest.milvus.tls import wrong_scheme
+from ingest.milvus.tls import tls_problem
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -206,8 +206,8 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             wrong = f"; a wrong {name} can look the same" if os.environ.get(name) else ""
             proxy = proxy_variable(urlsplit(uri).hostname or "") if uri.startswith(("http", "tcp")) else ""
             through = f", or add its host to no_proxy if it is not behind the proxy of {proxy}" if proxy else ""
-            if not proxy and (scheme := wrong_scheme(uri)):
-                raise ConfigurationError(f"{server} {scheme}") from None
+            if not proxy and (problem := tls_problem(uri)):
+                raise ConfigurationError(f"{server} {problem}") from None
             raise UnreachableError(
                 f"{server} cannot be reached ({text}); check --milvus-uri and that it runs{through}{wrong}"
             ) from None

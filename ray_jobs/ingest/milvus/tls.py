@@ -1,4 +1,4 @@
-"""Tells a server that does not speak what its URI says, with TLS or without, from one that is away: gRPC does not."""
+"""Tells a server whose URI or certificate is wrong for TLS from one that is away: gRPC does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SECONDS = 3.0
 """For the connection, and for each answer of the handshake: a server that cannot be reached was waited for already."""
 
 
-def wrong_scheme(uri: str) -> str:
+def tls_problem(uri: str) -> str:
     """The end of a sentence about a server whose URI has the other scheme of http and https, or whose certificate gRPC
     does not trust; "" if all is right.
 

@@ -43,9 +43,7 @@ def refusal(error: Any, store: str, bucket: str) -> str:
     if code in SKEWED:
         return f"the clock of this node is wrong, says the object store {store} ({code}); set it, for example by NTP"
     # A bare number comes from something that is no object store, such as a gateway that has not found it yet.
-    if not code.isdigit() and (
-        (400 <= status(error) < 500 and status(error) not in (408, 429)) or status(error) == 501
-    ):
+    if not code.isdigit() and status(error) in _PERMANENT:
         return (
             f"the object store {store} refuses to list bucket {bucket!r} ({code}: {one_line(message, 160)}); check "
             "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, which must be its S3 API, without the bucket"

@@ -11,7 +11,7 @@ from embedded.certificates import self_signed
 from ingest.common.errors import ConfigurationError
 from ingest.milvus import client
 from ingest.milvus.client import connect
-from ingest.milvus.tls import wrong_scheme
+from ingest.milvus.tls import tls_problem
 
 
 @pytest.fixture
@@ -54,20 +54,20 @@ def server(tmp_path):
 def test_the_scheme_is_compared_with_what_the_server_speaks(server, scheme, answers, says):
     address, speaks = server
     speaks[:] = [answers]
-    found = wrong_scheme(f"{scheme}://{address}")
+    found = tls_problem(f"{scheme}://{address}")
     assert found.startswith(says) if says else not found
 
 
 def test_a_certificate_of_the_file_that_grpc_reads_is_trusted(server, monkeypatch, tmp_path):
     address, _ = server
     monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "server.pem"))
-    assert not wrong_scheme(f"https://{address}")
+    assert not tls_problem(f"https://{address}")
 
 
-def test_a_server_that_is_away_has_no_wrong_scheme(server):
+def test_a_server_that_is_away_has_no_problem_with_tls(server):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    assert not wrong_scheme(f"https://127.0.0.1:{port}")
+    assert not tls_problem(f"https://127.0.0.1:{port}")
 
 
 def test_a_uri_with_the_other_scheme_is_an_error_of_configuration(server, monkeypatch):
