@@ -11,8 +11,9 @@ from threading import Event
 import numpy as np
 import pytest
 
-from ingest.media.container import decodable_streams, open_media
+from ingest.media.container import decodable_streams
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.media.opening import open_media
 from ingest.media.video import Sampling, extract_frames
 from ingest.models.transcriber import Transcriber
 

@@ -19,11 +19,11 @@ from ingest.media.container import (
     StreamDamage,
     decodable_streams,
     decode_packet,
-    open_media,
     packets,
     seconds,
 )
 from ingest.media.downmix import downmix
+from ingest.media.opening import open_media
 from ingest.media.timeline import Timeline
 from ingest.media.voice import speech_seconds
 

@@ -1,13 +1,11 @@
-"""Media containers: opens audio and video files safely with PyAV (FFmpeg), selects streams, and explains errors.
+"""Media containers: selects the streams of a file that PyAV (FFmpeg) has opened, reads them, and explains errors.
 
 Times are seconds on the file's timeline, as players show them: a file whose first time stamp is 1.07 begins at 0.
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,21 +18,10 @@ from av.stream import Disposition, Stream
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.text import one_line
-from ingest.media import prefix, riff
+from ingest.media.opening import check_memory, open_media
 from ingest.media.timeline import Strays, Timeline, has_flag
 
 T = TypeVar("T")
-
-# Only formats that contain their own media. FFmpeg would open the files that a playlist or concatenation list names, on
-# this machine or the network. Images and subtitles do not count as media here.
-_FORMATS = (
-    "3g2,3gp,aac,ac3,aiff,amr,ape,asf,au,avi,av1,avs,bink,caf,cavsvideo,dhav,dirac,dsf,dss,dts,dv,eac3,f4v,flac,flic,"
-    "flv,g729,gif,gxf,h261,h263,h264,hevc,iamf,ifv,iff,ircam,ivf,loas,lvf,m4a,m4v,matroska,mj2,mjpeg,mlp,mmf,mov,mp3,mp4,mpc,"
-    "mpc8,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nistsphere,nsv,nut,nuv,obu,oga,ogg,ogv,oma,pva,qcp,rm,rso,shn,smjpeg,sox,swf,"
-    "tak,truehd,tta,vc1,vivo,voc,vvc,w64,wav,webm,wsaud,wtv,wv,xwma,y4m,yuv4mpegpipe"
-)
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 _PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 """Dispositions of a video stream that is a cover or a preview."""
@@ -54,14 +41,15 @@ _SECONDARY = (
 
 _ESTIMATE = 0.01
 """A declared duration that the bit rate gives, too, within this share, may be an estimate by it."""
+
 _EBML_HEAD = 4096
 """Bytes in which the segment of a Matroska file begins."""
+
 _SEGMENT = bytes.fromhex("18538067")
 """The id of a segment (RFC 9559, section 5.1)."""
 
 _STILLS = ("bmp", "gif", "jpeg2000", "mjpeg", "png", "tiff", "webp")
 """Codecs of pictures: beside a stream of another codec, theirs is a cover or a preview, even if nothing says so."""
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"styp", b"sidx", b"moof")
 
 _PROTECTED_TAGS = ("drms", "drmi", "enca", "encv", "sinf")
 """Codec tags of protected streams in MP4 files that do not declare the actual codec."""
@@ -89,55 +77,6 @@ class StreamDamage:
         self.skipped += other.skipped
         self.encrypted |= other.encrypted
         self.cut_off |= other.cut_off
-
-
-@contextmanager
-def open_media(path: str) -> Iterator[InputContainer]:
-    """Open an audio or video file for reading.
-
-    Raises:
-        ObjectError: of types `Empty`, `NotMedia` or `Damaged`.
-        MemoryError: there is not enough memory for it.
-    """
-    if Path(path).stat().st_size == 0:
-        raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
-    av.logging.set_level(None)  # by default, FFmpeg reports damaged files on stderr, bypassing any logger
-    try:
-        options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
-        try:
-            container = av.open(path, options=options, metadata_errors="replace")
-        except av.FFmpegError:
-            skipped, name = prefix.find(path)
-            if not skipped:
-                raise
-            options["skip_initial_bytes"] = str(skipped)
-            container = av.open(path, format=name, options=options, metadata_errors="replace")
-    except av.FFmpegError as error:
-        _check_memory(error)
-        raise _open_error(path, error) from None
-    with container:
-        yield container
-
-
-def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
-    with Path(path).open("rb") as file:
-        head = file.read(16)
-    known = head[4:8] in _MP4_BOXES or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC")
-    if known and head[8:12] != b"WEBP":
-        return ObjectError(
-            Failure.DAMAGED,
-            "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
-            "file that was cut off",
-        )
-    reason = one_line(error.strerror or type(error).__name__, 80)  # not the path of the temporary copy
-    return ObjectError(
-        Failure.NOT_MEDIA, f"this is no audio or video file of a known kind, or it is damaged beyond repair ({reason})"
-    )
-
-
-def _check_memory(error: av.FFmpegError) -> None:
-    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
-        raise MemoryError(str(error)) from None
 
 
 def declared_duration(container: InputContainer) -> float | None:
@@ -246,7 +185,7 @@ def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDam
             damage.cut_off = corrupt and container.format.name.startswith(("flv", "mov"))  # an incomplete last packet
             return
         except av.FFmpegError as error:
-            _check_memory(error)
+            check_memory(error)
             errors += 1
     damage.cut_off = True
 
@@ -256,7 +195,7 @@ def decode_packet(decode: Callable[[Packet | None], list[T]], packet: Packet | N
     try:
         return decode(packet)
     except av.FFmpegError as error:
-        _check_memory(error)
+        check_memory(error)
         damage.skipped += 1
         if packet is not None and packet.has_sidedata("encryption_info"):
             damage.encrypted = True

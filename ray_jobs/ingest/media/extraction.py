@@ -26,9 +26,9 @@ from ingest.media.container import (
     header_metadata,
     is_whole,
     measured_duration,
-    open_media,
     undecodable_error,
 )
+from ingest.media.opening import open_media
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"

@@ -15,8 +15,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ingest.common.hdr import as_shown
-from ingest.media.container import StreamDamage, decodable_streams, decode_packet, open_media, packets, seconds
+from ingest.media.container import StreamDamage, decodable_streams, decode_packet, packets, seconds
 from ingest.media.opaque import decoder, pixels
+from ingest.media.opening import open_media
 from ingest.media.timeline import container_start, has_flag
 from ingest.media.upright import upright
 

@@ -29,12 +29,12 @@ from ingest.media.container import (
     StreamDamage,
     decodable_streams,
     decode_packet,
-    open_media,
     packets,
     seconds,
 )
 from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
 from ingest.media.opaque import decoder, pixels
+from ingest.media.opening import open_media
 from ingest.media.timeline import Timeline
 from ingest.media.upright import upright
 

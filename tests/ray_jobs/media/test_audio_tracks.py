@@ -7,8 +7,9 @@ from av.stream import Disposition
 
 from embedded import speech
 from embedded.recordings import beeps
-from ingest.media.container import decodable_streams, open_media
+from ingest.media.container import decodable_streams
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.media.opening import open_media
 
 RATE = 16_000
 
