@@ -108,11 +108,15 @@ def run_elsewhere(
 
 def _through_client(address: str, script: str, words: list[str], output: Output) -> int:
     import ray
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
     check_head(address)
+    # The head starts a process for each client, and aborts if that does not serve within 30 s: another one may.
+    attempts = Retrying(stop=stop_after_attempt(2), retry=retry_if_exception_type(ConnectionAbortedError), reraise=True)
     try:
         with announce_wait(f"connecting to {address}", output.line):
-            ray.init(
+            attempts(
+                ray.init,
                 address,
                 runtime_env={"working_dir": str(FOLDER)},
                 logging_level=logging.ERROR,
@@ -121,7 +125,9 @@ def _through_client(address: str, script: str, words: list[str], output: Output)
             gcs = ray.get(ray.remote(num_cpus=0)(_gcs_address).remote())
     except (Exception, SystemExit) as error:
         kind = ConfigurationError if "version" in str(error).lower() else UnreachableError
-        raise kind(f"no connection to Ray at {address} ({one_line(error)}); check RAY_ADDRESS") from None
+        # The message may hold a traceback of the server, whose last line says what was wrong.
+        reason = str(error).strip().rpartition("\n")[2] if "Traceback" in str(error) else error
+        raise kind(f"no connection to Ray at {address} ({one_line(reason)}); check RAY_ADDRESS") from None
     interrupted = 0
     try:
         process = ray.remote(num_cpus=0)(ScriptProcess).remote(script, words, gcs)

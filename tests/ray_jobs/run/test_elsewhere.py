@@ -82,6 +82,25 @@ def test_another_version_of_ray_is_a_matter_of_configuration(error, code, monkey
     assert f"({error}); check RAY_ADDRESS" in capfd.readouterr().err
 
 
+def test_a_head_that_cannot_serve_a_client_is_asked_again_and_its_reason_is_named(monkeypatch, capfd):
+    import ray
+
+    asked = []
+
+    def abort(address, **_):
+        asked.append(address)
+        raise ConnectionAbortedError(
+            "Initialization failure from server:\nTraceback (most recent call last):\n  File 'x', line 1\n"
+            "RuntimeError: Starting Ray client server failed."
+        )
+
+    monkeypatch.setattr(elsewhere, "check_head", lambda address: None)
+    monkeypatch.setattr(ray, "init", abort)
+    assert run("ray://head:10001") == 4
+    assert asked == ["ray://head:10001"] * 2
+    assert "(RuntimeError: Starting Ray client server failed.); check RAY_ADDRESS" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_job(signum):
     with Dashboard(LOG) as dashboard:
