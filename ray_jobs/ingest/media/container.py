@@ -18,6 +18,7 @@ from av.stream import Disposition, Stream
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.media.filler import Filler
 from ingest.media.opening import check_memory, open_media
 from ingest.media.timeline import Strays, Timeline, has_flag
 
@@ -64,12 +65,14 @@ class StreamDamage:
         skipped: number of packets that could not be decoded.
         encrypted: the stream is protected, and its key is not available.
         cut_off: reading ended with an error instead of the end of the file.
+        filler: share of the file that was filled up instead of being written.
     """
 
     packets: int = 0
     skipped: int = 0
     encrypted: bool = False
     cut_off: bool = False
+    filler: float = 0.0
 
     def add(self, other: StreamDamage) -> None:
         """Add the defects of another stream."""
@@ -77,6 +80,7 @@ class StreamDamage:
         self.skipped += other.skipped
         self.encrypted |= other.encrypted
         self.cut_off |= other.cut_off
+        self.filler = max(self.filler, other.filler)
 
 
 def declared_duration(container: InputContainer) -> float | None:
@@ -109,14 +113,14 @@ def measured_duration(path: str) -> float:
         return timeline.end
 
 
-def is_whole(container: InputContainer) -> bool:
+def is_whole(container: InputContainer, path: str) -> bool:
     """Whether this is a Matroska file whose segment, which all of its media is in, ends where the file does or before.
 
     Such a file is not cut off, whatever duration it declares.
     """
     if container.format.name != "matroska,webm":
         return False
-    with Path(container.name).open("rb") as file:
+    with Path(path).open("rb") as file:
         head = file.read(_EBML_HEAD)
     at = head.find(_SEGMENT)
     if at < 0 or at + 12 > len(head):
@@ -174,6 +178,9 @@ def packets(
 
 def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDamage) -> Iterator[Packet]:
     errors, corrupt = 0, False
+    # An MP4 file has an index, in any order, and packets that lack their bytes are corrupt.
+    ordered = not container.format.name.startswith("mov") and Path(container.name).is_file()
+    filler = Filler(container.name, has_flag(container, Flags.ts_discont)) if ordered else None
     while errors < _MAX_READ_ERRORS:
         try:
             for packet in container.demux(*streams):
@@ -181,13 +188,20 @@ def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDam
                 if not packet.size:  # PyAV ends with an empty packet, which flushes a decoder
                     continue
                 corrupt = packet.is_corrupt
+                if filler is not None:
+                    filler.add(packet)
                 yield packet
             damage.cut_off = corrupt and container.format.name.startswith(("flv", "mov"))  # an incomplete last packet
-            return
+            break
+        except IndexError:  # PyAV flushes streams that appeared on the way, and does not know them
+            break
         except av.FFmpegError as error:
             check_memory(error)
             errors += 1
-    damage.cut_off = True
+    else:
+        damage.cut_off = True
+    if filler is not None:
+        damage.filler = filler.share()
 
 
 def decode_packet(decode: Callable[[Packet | None], list[T]], packet: Packet | None, damage: StreamDamage) -> list[T]:

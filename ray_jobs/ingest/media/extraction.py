@@ -29,6 +29,7 @@ from ingest.media.container import (
     undecodable_error,
 )
 from ingest.media.opening import open_media
+from ingest.media.splices import is_joined_mp4
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
@@ -96,7 +97,7 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     """
     with open_media(path) as container:
         metadata = header_metadata(container)
-        length, whole = declared_duration(container), is_whole(container)
+        length, whole = declared_duration(container), is_whole(container, path)
         present = {kind: has_stream(container, kind) for kind in ("audio", "video")}
         if not decodable_streams(container, "audio") and not decodable_streams(container, "video"):
             raise undecodable_error(container, [])
@@ -129,7 +130,7 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
             raise undecodable_error(container, [audio.damage, frames.damage])
     if riff.is_cut_off(path):
         audio.damage.cut_off = True
-    return _media(length, whole, audio, frames, metadata, present)
+    return _media(length, whole, audio, frames, metadata, present, is_joined_mp4(path))
 
 
 def _media(
@@ -139,6 +140,7 @@ def _media(
     frames: ExtractedFrames,
     metadata: dict[str, Any],
     present: dict[str, bool],
+    joined: bool,
 ) -> Media:
     duration = max(audio.end, audio.start + audio.seconds if audio.samples else 0.0, frames.end)
     metadata |= frames.facts
@@ -161,13 +163,18 @@ def _media(
         metadata["truncated"] = True
     cut_at = duration if "truncated" in metadata else None
     lost = any(damage.skipped > _MAX_MISSING * damage.packets for _, damage in read.values())
-    if losses := _describe_losses(missing, skipped if lost else 0, cut_at, length if short else None):
-        metadata[PARTLY_READ] = f"{losses}; the rest is kept, and the whole file should be uploaded again"
+    losses = _describe_losses(missing, skipped if lost else 0, cut_at, length if short else None)
+    if filler := max(audio.damage.filler, frames.damage.filler):
+        losses.append(f"{filler:.0%} of its bytes were never written, and are zeros or repeated blocks")
+    if losses:
+        metadata[PARTLY_READ] = f"{' and '.join(losses)}; the rest is kept, and the whole file should be uploaded again"
+    elif joined:
+        metadata[PARTLY_READ] = "another recording is joined behind its end, which players do not show; split the file"
     return Media(duration, audio.seconds, audio.start, frames.times, metadata)
 
 
-def _describe_losses(missing: list[str], skipped: int, cut_at: float | None, length: float | None) -> str:
-    """Describe the parts of a file that could not be read; "" if there are none.
+def _describe_losses(missing: list[str], skipped: int, cut_at: float | None, length: float | None) -> list[str]:
+    """Describe the parts of a file that could not be read; an empty list if there are none.
 
     Args:
         missing: kinds of streams of which nothing could be decoded.
@@ -180,4 +187,4 @@ def _describe_losses(missing: list[str], skipped: int, cut_at: float | None, len
         parts.append(f"{skipped} of its packets are corrupt")
     if cut_at is not None:
         parts.append(f"it is cut off at {cut_at:.0f} s" + (f" of {length:.0f} s" if length is not None else ""))
-    return " and ".join(parts)
+    return parts

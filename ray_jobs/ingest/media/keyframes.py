@@ -45,7 +45,7 @@ _SETTLE_TIMEOUT = 1.5
 """Seconds after which a scene gets its key frame even if it has not settled."""
 _DRIFT = 0.08
 """Histogram distance from the last key frame above which a gradual change counts as a new scene."""
-_BLACK = 24
+BLACK = 24
 """Brightness (of 255) that no pixel of a black frame reaches."""
 _BLANK = 8
 """Difference in brightness above which a dark frame shows something: grey type on black, in a thumbnail."""
@@ -78,7 +78,7 @@ class FrameSignature:
     @property
     def black(self) -> bool:
         """Whether the whole frame is black and shows nothing."""
-        return self.brightest < _BLACK and self.brightest - int(self.ordered[0].min()) < _BLANK
+        return self.brightest < BLACK and self.brightest - int(self.ordered[0].min()) < _BLANK
 
     @property
     def dark(self) -> bool:
@@ -133,6 +133,11 @@ class SceneDetector:
         self._since: float | None = None
         self._changes: list[float] = []
         self._candidate: tuple[KeyFrame, FrameSignature] | None = None
+
+    @property
+    def has_seen_light(self) -> bool:
+        """Whether a key frame that is not black has been chosen."""
+        return self._last_key is not None
 
     def add_frame(
         self, time: float, thumbnail: np.ndarray, steady: bool, picture: Callable[[], np.ndarray]

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -13,7 +14,8 @@ from av.container import InputContainer
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
-from ingest.media import prefix, riff
+from ingest.media import riff
+from ingest.media.splices import Spliced, pieces
 
 # Only formats that contain their own media. FFmpeg would open the files that a playlist or concatenation list names, on
 # this machine or the network. Images and subtitles do not count as media here.
@@ -40,20 +42,24 @@ def open_media(path: str) -> Iterator[InputContainer]:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     av.logging.set_level(None)  # by default, FFmpeg reports damaged files on stderr, bypassing any logger
     try:
-        options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
         try:
-            container = av.open(path, options=options, metadata_errors="replace")
+            container = _opened(path, pieces(path))
         except av.FFmpegError:
-            skipped, name = prefix.find(path)
-            if not skipped:
+            parts = pieces(path, anywhere=True)
+            if not parts:
                 raise
-            options["skip_initial_bytes"] = str(skipped)
-            container = av.open(path, format=name, options=options, metadata_errors="replace")
+            container = _opened(path, parts)
     except av.FFmpegError as error:
         check_memory(error)
         raise _open_error(path, error) from None
     with container:
         yield container
+
+
+def _opened(path: str, parts: list[tuple[int, int]]) -> InputContainer:
+    options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
+    content: Any = Spliced(path, parts) if parts else path
+    return av.open(content, options=options, metadata_errors="replace")
 
 
 def _open_error(path: str, error: av.FFmpegError) -> ObjectError:

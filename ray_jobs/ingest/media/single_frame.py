@@ -8,6 +8,7 @@ from itertools import chain, product
 from typing import TYPE_CHECKING, cast
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 
 from ingest.common.hdr import as_shown
 from ingest.media.container import StreamDamage, decodable_streams, decode_packet, packets, seconds
+from ingest.media.keyframes import BLACK
 from ingest.media.opaque import decoder, pixels
 from ingest.media.opening import open_media
 from ingest.media.timeline import container_start, has_flag
@@ -31,6 +33,8 @@ _ROUNDING = 0.02
 def frame_at(path: str, time: float) -> Image | None:
     """Return the first frame of a file's video at or after `time` (in seconds), or None.
 
+    Of several streams, it is the first one's that is not black, as `extract_frames` chooses them.
+
     Raises:
         ObjectError: the file cannot be read.
     """
@@ -41,12 +45,17 @@ def frame_at(path: str, time: float) -> Image | None:
             has_flag(container, flag) for flag in (Flags.ts_discont, Flags.no_timestamps)
         )
     # Other files that were joined, or begin before 0, cannot be searched either.
+    black: Image | None = None
     for index, find in product(indices, [_read] if jumps else [_sought, _read]):
         with open_media(path) as container, suppress(av.FFmpegError):
             for frame, at in find(container, cast(VideoStream, container.streams[index]), time):
                 if at is None or at >= time - _ROUNDING:
-                    return upright(_shown(frame), frame)
-    return None
+                    shown = upright(_shown(frame), frame)
+                    if np.asarray(shown).max() >= BLACK:
+                        return shown
+                    black = black or shown
+                    break
+    return black
 
 
 def _shown(frame: VideoFrame) -> Image:
@@ -73,7 +82,7 @@ def _read(container: InputContainer, stream: VideoStream, time: float) -> Iterat
     for packet in chain(packets(container, stream, damage), [None]):
         if packet is not None:
             at = seconds(packet.dts if packet.pts is None else packet.pts, stream.time_base) or 0.0
-            if packet.is_keyframe and at <= time:
+            if packet.is_keyframe and at <= time and codec.name != "gif":  # its first packet has the colours
                 group = []
         group.append(packet)
         if packet is None or at >= time:

@@ -70,6 +70,7 @@ class ExtractedFrames:
         facts: width, height, frames per second, rotation, codec.
         damage: defects of the stream, and the number of its packets: the frames that complete decoding would decode.
         decoded: number of decoded frames.
+        is_film: the stream shows more than black frames, or a single picture.
     """
 
     times: list[float] = field(default_factory=list)
@@ -77,6 +78,7 @@ class ExtractedFrames:
     facts: dict[str, Any] = field(default_factory=dict)
     damage: StreamDamage = field(default_factory=StreamDamage)
     decoded: int = 0
+    is_film: bool = False
 
 
 @dataclass(slots=True)
@@ -118,9 +120,11 @@ class Sampling:
 
 
 def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> ExtractedFrames:
-    """Write the key frames of the first decodable video stream to `target`: uint8 RGB of shape (N, size, size, 3).
+    """Write the key frames of a video stream to `target`: uint8 RGB of shape (N, size, size, 3).
 
-    Whenever there are more than `max_frames`, every second one is dropped and the minimum interval is doubled.
+    It is the first stream that shows a film and not only black, or a single picture; if none does, the first one that
+    can be decoded. Whenever there are more than `max_frames`, every second one is dropped and the minimum interval is
+    doubled.
 
     Args:
         path: the media file.
@@ -131,18 +135,31 @@ def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> E
     Raises:
         ObjectError: `TooLong`, and as in `open_media`.
     """
-    result = ExtractedFrames()
     with open_media(path) as container:
         indices = [stream.index for stream in decodable_streams(container, "video")]
+    best, lost = ExtractedFrames(), StreamDamage()
     for index in indices:
-        with open_media(path) as container, Path(target).open("w+b") as file:
+        written = Path(f"{target}.{index}" if best.times else target)
+        result = ExtractedFrames()
+        with open_media(path) as container, written.open("w+b") as file:
             frames = _FrameFile(file, sampling)
             stream = cast(VideoStream, container.streams[index])
             _KeyFrameReader(container, stream, result, sampling).run(frames, stop)
             result.times = frames.times
-            if frames.times:
-                return result
-    return result
+        if stop.is_set():
+            break
+        if not result.times:
+            lost.add(result.damage)
+            continue
+        if not best.times or result.is_film:
+            best = result
+            written.replace(target)
+        else:
+            written.unlink()
+        if result.is_film:
+            break
+    best.damage.add(lost)
+    return best
 
 
 class _FrameFile:
@@ -218,6 +235,7 @@ class _KeyFrameReader:
                 self._result.damage.skipped += len(gop.packets) - 1
         for key_frame in [*self._release(), *self._detector.finish()]:
             self._keep(frames, key_frame)
+        self._result.is_film = self._detector.has_seen_light and self._result.damage.packets > 1
 
     def _keep(self, frames: _FrameFile, frame: KeyFrame) -> None:
         if frames.add(frame):

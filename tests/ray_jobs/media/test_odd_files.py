@@ -153,3 +153,84 @@ def test_pictures_that_a_camera_sends_over_http_are_a_video(tmp_path):
     media, _ = read(tmp_path, "a.mjpeg", part * 10)
     assert media.frame_times
     assert centre(tmp_path) == pytest.approx(BLUE, abs=20)
+
+
+def made(folder, name):
+    """The bytes of six seconds of film, a picture each two seconds, with tones at 1 s and 5 s."""
+    noise = np.random.default_rng(1).integers(0, 256, (3, 48, 64, 3), np.uint8)
+    film = [Image.fromarray(picture) for picture in noise for _ in range(20)]
+    codec, sound = ("mpeg2video", "mp2") if name.endswith("mpg") else ("libx264", "aac")
+    path = make(
+        folder / name, pictures=[film], sounds=[beeps(6, 44_100, [1, 5])], rate=44_100, codec=codec, sound_codec=sound
+    )
+    return Path(path).read_bytes()
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"], ids=["zeros", "ones"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.flv", "a.mpg"])
+def test_a_file_that_was_given_its_size_before_its_content_is_read_in_part(name, filling, tmp_path):
+    whole = made(tmp_path, name)
+    half = len(whole) // 2
+    media, tones = read(tmp_path, f"cut.{name}", whole[:half] + filling * (len(whole) - half))
+    assert "of its bytes were never written" in media.metadata["partly_read"]
+    assert tones == pytest.approx([1], abs=0.05)
+    assert "partly_read" not in read(tmp_path, f"whole.{name}", whole)[0].metadata
+
+
+def test_a_hole_in_a_file_is_named(tmp_path):
+    whole = made(tmp_path, "a.ts")
+    third = len(whole) // 3
+    media, tones = read(tmp_path, "b.ts", whole[:third] + bytes(third) + whole[2 * third :])
+    assert "of its bytes were never written" in media.metadata["partly_read"]
+    assert tones == pytest.approx([1, 5], abs=0.05)
+
+
+def test_a_hole_in_mp3_is_named_and_silence_in_pcm_is_not(tmp_path):
+    whole = recording(tmp_path, "a.mp3", "libmp3lame")
+    media, _ = read(tmp_path, "b.mp3", whole[: len(whole) // 2] + bytes(len(whole) // 2))
+    assert "of its bytes were never written" in media.metadata["partly_read"]
+    assert "partly_read" not in read(tmp_path, "c.wav", recording(tmp_path, "a.wav", "pcm_s16le"))[0].metadata
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.flac", "flac"), ("a.wav", "pcm_s16le"), ("a.m4a", "aac")])
+def test_media_behind_the_headers_of_a_download_is_found(name, codec, tmp_path):
+    media, tones = read(tmp_path, f"b{name}", HEAD + recording(tmp_path, name, codec))
+    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
+    assert media.duration == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize(("name", "codec", "rate"), [("a.amr", "libopencore_amrnb", 8000), ("a.flv", "aac", 44_100)])
+def test_recordings_that_were_joined_are_read_to_the_end(name, codec, rate, tmp_path):
+    media, tones = read(tmp_path, f"b{name}", 2 * recording(tmp_path, name, codec, rate))
+    assert tones == pytest.approx([0.5, 2.5, 4.5, 6.5], abs=0.15)
+    assert "skipped_packets" not in media.metadata
+
+
+def test_an_mp4_file_joined_behind_another_is_named(tmp_path):
+    whole = recording(tmp_path, "a.m4a", "aac")
+    media, tones = read(tmp_path, "b.m4a", 2 * whole)
+    assert media.metadata["partly_read"].startswith("another recording is joined behind its end")
+    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
+    assert "partly_read" not in read(tmp_path, "c.m4a", whole)[0].metadata
+
+
+@pytest.mark.parametrize("first", [pictures((0, 0, 0), 20), pictures(RED, 1)], ids=["black", "picture"])
+def test_the_film_is_found_behind_a_track_that_shows_nothing(first, tmp_path):
+    path = Path(make(tmp_path / "a.mkv", pictures=[first, pictures(BLUE, 20)]))
+    extract(str(path), str(tmp_path), SETTINGS)
+    assert centre(tmp_path) == pytest.approx(BLUE, abs=20)
+
+
+def test_a_black_first_track_is_not_shown(tmp_path):
+    path = make(tmp_path / "a.mkv", pictures=[pictures((0, 0, 0), 20), pictures(BLUE, 20)])
+    assert frame_at(path, 0.3).getpixel((32, 24)) == pytest.approx(BLUE, abs=20)
+
+
+def test_a_frame_of_joined_animations_is_found(tmp_path):
+    images = [Image.new("RGB", (64, 48), colour) for colour in (BLUE, RED)]
+    images[0].save(content := io.BytesIO(), "GIF", save_all=True, append_images=images[1:], duration=1000)
+    (tmp_path / "a.gif").write_bytes(2 * content.getvalue())
+    assert frame_at(str(tmp_path / "a.gif"), 2.0).getpixel((32, 24)) == pytest.approx(BLUE, abs=20)

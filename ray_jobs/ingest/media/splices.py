@@ -1,0 +1,123 @@
+"""Reads media files that have something else in front of them, or that were joined byte by byte.
+
+A download may begin with the headers of its answer or a script's warning, a recorder may put blank lines in front.
+Programs also join recordings as `cat` does. FFmpeg takes what is foreign for media, ends there, or finds no media.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+
+_SEARCHED = 1 << 20
+"""Bytes in which the media begins; the picture in a tag may be large."""
+
+_MEDIA = (
+    rb"RIFF....(?:WAVE|AVI )|\x1aE\xdf\xa3|OggS\0\x02|fLaC\0\0\0\x22|FLV\x01[\x01-\x05]\0\0\0\x09|FORM....AIF[FC]"
+    rb"|\0\0\0[\x08-\x40]ftyp"
+)
+"""How files begin that can be told from any place."""
+
+_ANYWHERE = re.compile(_MEDIA, re.DOTALL)
+_BEHIND_TEXT = re.compile(rb"\A(?:\xef\xbb\xbf)?[\t\n\r -~]{0,4096}?(?=(%b))" % _MEDIA, re.DOTALL)
+"""Media behind headers of HTTP, a script's warning or blank lines."""
+
+_JOINTS = {
+    b"#!AMR\n": re.compile(rb"#!AMR\n"),
+    b"#!AMR-": re.compile(rb"#!AMR-WB\n"),
+    b"FLV\x01": re.compile(rb"FLV\x01[\x01-\x05]\0\0\0\x09\0\0\0\0"),
+}
+"""The headers, by their first bytes, that FFmpeg does not expect within a file."""
+
+_MAX_BOXES = 10_000
+
+
+def pieces(path: str, anywhere: bool = False) -> list[tuple[int, int]]:
+    """Return the beginnings and ends of the parts of a file that are media; empty if that is the whole file.
+
+    Args:
+        anywhere: whether the media may also begin behind something that is no text.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(_SEARCHED)
+        size = file.seek(0, io.SEEK_END)
+        found = _BEHIND_TEXT.match(head) or (_ANYWHERE.search(head) if anywhere else None)
+        start = (found.end() if found.re is _BEHIND_TEXT else found.start()) if found else 0
+        joint = next((joint for first, joint in _JOINTS.items() if head.startswith(first, start)), None)
+        joints: list[tuple[int, int]] = []
+        if joint is not None:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                joints = [header.span() for header in joint.finditer(content, start)][1:]
+    ends = [start, *(place for header in joints for place in header), size]
+    return list(zip(ends[::2], ends[1::2], strict=True)) if start or joints else []
+
+
+def is_joined_mp4(path: str) -> bool:
+    """Whether another recording is joined behind an MP4 file, which players do not show."""
+    with Path(path).open("rb") as file:
+        kinds = list(_boxes(file))
+    return kinds[:1] == [b"ftyp"] and kinds.count(b"moov") > 1 and kinds.count(b"ftyp") > 1 and b"moof" not in kinds
+
+
+def _boxes(file: io.BufferedReader) -> Iterator[bytes]:
+    """Yield the types of the boxes of an MP4 file (ISO/IEC 14496-12, 4.2)."""
+    size, at = file.seek(0, io.SEEK_END), 0
+    for _ in range(_MAX_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        yield head[4:8]
+        if length < 8 or at + length >= size:
+            return
+        at += length
+
+
+class Spliced(io.RawIOBase):
+    """Parts of a file as one file.
+
+    Args:
+        path: the file.
+        parts: the beginning and the end of each part, in bytes.
+    """
+
+    def __init__(self, path: str, parts: list[tuple[int, int]]) -> None:
+        self._file = Path(path).open("rb")  # noqa: SIM115 (closed below)
+        self._parts = parts
+        self._starts = [0, *accumulate(end - start for start, end in parts)]
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._starts[-1])[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        part = bisect_right(self._starts, self._at) - 1
+        if part >= len(self._parts):
+            return 0
+        start, end = self._parts[part]
+        place = start + self._at - self._starts[part]
+        self._file.seek(place)
+        data = self._file.read(min(len(buffer), end - place))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
