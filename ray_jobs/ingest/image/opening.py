@@ -33,6 +33,7 @@ from ingest.image.metadata import (
 from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
+from ingest.image.repairs import CODESTREAM, END, MAX_LOST, has_merged_alpha, mended, padded
 from ingest.image.tiff_pages import show_picture
 from ingest.image.unreadable import unreadable
 
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
 whatever its name."""
-
-MAX_LOST = 0.9
-"""Share of the pixels that may be missing. An image that misses more is damaged: it shows nothing to search for."""
 
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
@@ -62,9 +60,6 @@ _TEXT_BEFORE = re.compile(
 
 _CIELAB = re.compile(rb"colr\x01..\0\0\0\x0e", re.DOTALL)
 """A box of JPEG 2000 (ISO/IEC 15444-2, M.11.7.3) with a colour space that Pillow takes for RGB."""
-
-_CODESTREAM, _TILE, _END = b"\xff\x4f\xff\x51", b"\xff\x90\0\x0a", b"\xff\xd9"
-"""The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken; of a tile; and the last."""
 
 
 def prepare_images() -> None:
@@ -105,6 +100,9 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
             return None
 
     picture = tried(_decoded, data, side)
+    if picture is None and (correct := mended(data)):
+        data = correct
+        picture = tried(_decoded, data, side)
     previews = find_previews(data)
     for pixels, content in previews.contents if picture or previews.is_raw else ():
         if picture is not None and pixels < picture.width * picture.height:
@@ -115,12 +113,12 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     if picture is not None and (loss := previews.loss(picture.width, picture.height, side)):
         picture.metadata[PARTLY_READ] = loss
     picture = picture or tried(_decoded, data, side, True) or tried(_decoded, data, side, True, True)
-    if picture is None and (pixels := data.find(_CODESTREAM)) > 0:
+    if picture is None and (pixels := data.find(CODESTREAM)) > 0:
         picture = tried(_decoded, data[pixels:], side)
-    if picture is None and (padded := _padded(data)):
-        picture = tried(_decoded, padded, side)
-        if picture is not None and len(data) < len(padded) - len(_END):
-            picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(padded))} of the file is missing")
+    if picture is None and (whole := padded(data)):
+        picture = tried(_decoded, whole, side)
+        if picture is not None and len(data) < len(whole) - len(END):
+            picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(whole))} of the file is missing")
     if picture is None and data[:2] in FORMATS:
         picture = tried(decode_with_opencv, data)
     if picture is None and previews.is_raw:
@@ -152,7 +150,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         losses.append(f"only the first {f'{frames} of its pages' if frames > 1 else 'of its pages'} can be read")
         image = _opened(data, broken)  # the search for pages has left it between them
     check_planes(getattr(image, "tag_v2", {}))
-    if image.format == "JPEG2000" and _CIELAB.search(data, 0, max(data.find(_CODESTREAM), 0)):
+    if image.format == "JPEG2000" and _CIELAB.search(data, 0, max(data.find(CODESTREAM), 0)):
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the colours of the JPEG 2000 are CIELAB, which is not supported")
     deep = len(image.getbands()) > 1 and re.search(r";16|\b65535\b", str(image.tile)) is not None
     if image.format == "PNG":  # its Exif may follow the pixels, and to look for it would hide that these are broken
@@ -168,6 +166,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     shown = deep_colours(image, data) if deep else None
+    if image.format == "PSD" and image.mode == "RGBA" and not has_merged_alpha(data):
+        shown = image.convert("RGB")
     if image.format == "TIFF":  # Pillow turns it by itself
         return Picture(turned(shown, turn) if shown else to_rgb(image), width, height, metadata)
     if turn in SIDEWAYS:
@@ -231,19 +231,6 @@ def _forgiving(forgiving: bool) -> Iterator[None]:
         yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-def _padded(data: bytes) -> bytes | None:
-    """Fill the end of a WebP or a JPEG 2000, whose decoders demand it, with zeros; None if nearly all is missing."""
-    tile = data.rfind(_TILE)
-    if data.startswith(b"RIFF"):
-        size = 8 + int.from_bytes(data[4:8], "little")
-    elif _CODESTREAM in data and tile > 0:
-        size = tile + int.from_bytes(data[tile + 6 : tile + 10], "big")
-    else:
-        return None
-    end = b"" if data.startswith(b"RIFF") else _END
-    return data[:size].ljust(size, b"\0") + end if size * (1 - MAX_LOST) < len(data) else None
 
 
 def _load(image: ImageFile, cut: bool) -> None:

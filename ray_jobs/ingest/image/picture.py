@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.image.colours import in_srgb
 from ingest.image.depth import eight_bits
 
 if TYPE_CHECKING:
@@ -51,28 +51,11 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _in_srgb(image: Image) -> Image:
-    """The image with its colours in sRGB, where it has another ICC profile that can be read."""
-    from PIL import ImageCms
-
-    data = image.info.get("icc_profile")
-    if not data or image.mode not in ("RGB", "RGBA"):
-        return image
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        if "sRGB" in ImageCms.getProfileDescription(profile):
-            return image
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=image.mode)
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return image
-    return image if converted is None else converted
-
-
 def to_rgb(image: Image) -> Image:
     """Convert an image to RGB on a white background; values of more than eight bits are scaled, not clipped."""
     from PIL import Image as images
 
-    tags = getattr(image, "tag_v2", {})
+    file, tags = image, getattr(image, "tag_v2", {})
     form = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image)
@@ -84,9 +67,9 @@ def to_rgb(image: Image) -> Image:
             image.putalpha(images.fromarray(values != transparent).convert("L"))
     elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
         image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
-    image = _in_srgb(image)
+    image = in_srgb(image, file)
     if image.has_transparency_data:
-        may_be_unset = image.format in ("BMP", "DIB", "TGA")
+        may_be_unset = file.format in ("BMP", "DIB", "TGA")
         image = image.convert("RGBA")
         if may_be_unset and image.getchannel("A").getextrema() == (0, 0):  # viewers show the colours
             return image.convert("RGB")

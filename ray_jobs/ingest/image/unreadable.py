@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.file_kinds import kind_of
 from ingest.common.text import one_line
 
 _UNSUPPORTED = re.compile(
@@ -33,22 +34,14 @@ _OTHER_FORMATS = (
     (rb"AT&TFORM", "a DjVu file"),
     (rb"\x89PNG\r\n\x1a\n....CgBI", "a PNG in a form of Apple's (CgBI)"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "in PostScript"),
+    (rb"\xd7\xcd\xc6\x9a|\x01\0\x09\0\0[\x01\x03]|\x01\0\0\0.{36} EMF", "a Windows metafile"),
+    (rb"BPG\xfb", "a BPG"),
+    (rb"FLIF", "a FLIF"),
+    (rb"\xabKTX |farbfeld", "in a format of specialists"),
+    (rb"8BPS\0\x02", "a large document of Photoshop (PSB)"),
     (rb"\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE svg[^>]*>|\s)*<svg", "an SVG drawing"),
 )
 """First bytes of pictures in formats that are not supported."""
-
-_NO_IMAGES = (
-    (rb"(?i)\s*(?:<!doctype html|<html)", "a web page, perhaps of a login or an error"),
-    (rb"\s*(?:<\?xml|<)", "a text in XML or HTML, perhaps an error message"),
-    (rb"\s*[{\[]", "a text in JSON, perhaps an error message"),
-    (rb"version https://git-lfs", "a pointer of Git LFS to the image"),
-    (rb"%PDF-", "a PDF"),
-    (rb"PK\x03\x04|7z\xbc\xaf|\x1f\x8b|Rar!", "an archive"),
-    (rb"\0\x05\x16[\0\x07]", "metadata of macOS (AppleDouble)"),
-    (rb"....ftyp(?!hei|hev|mif1|msf1|avi)|\x1aE\xdf\xa3", "a video"),
-    (rb"data:image/|/9j/4|iVBORw0KGgo", "an image in Base64"),
-)
-"""First bytes of other files."""
 
 
 def unreadable(data: bytes, errors: Sequence[Exception]) -> ObjectError:
@@ -67,9 +60,9 @@ def unreadable(data: bytes, errors: Sequence[Exception]) -> ObjectError:
     for pattern, name in _OTHER_FORMATS:
         if re.match(pattern, start, re.DOTALL):
             return ObjectError(Failure.UNSUPPORTED_IMAGE, f"the image is {name}, which is not supported")
-    for pattern, name in _NO_IMAGES:
-        if re.match(pattern, start, re.DOTALL):
-            return ObjectError(Failure.NOT_AN_IMAGE, f"this is not an image but {name}")
+    kind = kind_of(data)
+    if kind is not None and kind != "an image":
+        return ObjectError(Failure.NOT_AN_IMAGE, f"this is not an image but {kind}")
     if isinstance(errors[0], UnidentifiedImageError):
         return ObjectError(Failure.NOT_AN_IMAGE, "this is not an image, or its format is not supported")
     reasons = [one_line(error, 80) for error in errors]

@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.file_kinds import kind_of
 from ingest.common.text import one_line
 from ingest.media import riff
 from ingest.media.splices import Spliced, pieces
@@ -64,7 +65,7 @@ def _opened(path: str, parts: list[tuple[int, int]]) -> InputContainer:
 
 def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
     with Path(path).open("rb") as file:
-        head = file.read(16)
+        head = file.read(8192)
     known = head[4:8] in _MP4_BOXES or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC")
     if known and head[8:12] != b"WEBP":
         return ObjectError(
@@ -72,6 +73,8 @@ def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
             "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
             "file that was cut off",
         )
+    if not head.startswith(b"RIFF") and (kind := kind_of(head)) not in (None, "a video", "a sound"):
+        return ObjectError(Failure.NOT_MEDIA, f"this is no audio or video file but {kind}")
     reason = one_line(error.strerror or type(error).__name__, 80)  # not the path of the temporary copy
     return ObjectError(
         Failure.NOT_MEDIA, f"this is no audio or video file of a known kind, or it is damaged beyond repair ({reason})"

@@ -1,0 +1,64 @@
+"""Mends the headers and ends of images whose pixels are there, and that decoders refuse for the sake of a number."""
+
+from __future__ import annotations
+
+import re
+
+MAX_LOST = 0.9
+"""Share of the pixels that may be missing. An image that misses more is damaged: it shows nothing to search for."""
+
+CODESTREAM = b"\xff\x4f\xff\x51"
+"""The first bytes of the pixels in a JPEG 2000 file, behind boxes that may be broken."""
+
+END = b"\xff\xd9"
+"""The last bytes of a JPEG or of the pixels in a JPEG 2000 file."""
+
+_TILE = b"\xff\x90\0\x0a"
+_FRAME = re.compile(rb"\xff[\xc0-\xc2]\0.\x08\0\0", re.DOTALL)
+_LINES = re.compile(rb"\xff\xdc\0\x04(..)", re.DOTALL)
+"""The frame of a JPEG that does not know its height yet, and the segment that tells it (ITU-T T.81, B.2.5)."""
+
+
+def padded(data: bytes) -> bytes | None:
+    """Fill the end of a WebP or a JPEG 2000, whose decoders demand it, with zeros; None if nearly all is missing."""
+    tile = data.rfind(_TILE)
+    if data.startswith(b"RIFF"):
+        size = 8 + int.from_bytes(data[4:8], "little")
+    elif CODESTREAM in data and tile > 0:
+        size = tile + int.from_bytes(data[tile + 6 : tile + 10], "big")
+    else:
+        return None
+    end = b"" if data.startswith(b"RIFF") else END
+    return data[:size].ljust(size, b"\0") + end if size * (1 - MAX_LOST) < len(data) else None
+
+
+def mended(data: bytes) -> bytes | None:
+    """Correct the length that a WebP declares for itself, or the height of a JPEG; None if neither is wrong."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        size = _end_of_chunks(data) - 8
+        return data[:4] + size.to_bytes(4, "little") + data[8:] if data[4:8] != size.to_bytes(4, "little") else None
+    if data[:2] == b"\xff\xd8" and (frame := _FRAME.search(data)) and (lines := _LINES.search(data, frame.end())):
+        return data[: frame.end() - 2] + lines[1] + data[frame.end() :]
+    return None
+
+
+def _end_of_chunks(data: bytes) -> int:
+    """The place where the last chunk of a RIFF file ends, or would end if the file were whole."""
+    at = 12
+    while at + 8 <= len(data) and data[at : at + 4].isascii() and data[at : at + 4].strip().isalnum():
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    return at
+
+
+def has_merged_alpha(data: bytes) -> bool:
+    """Whether the fourth channel of a Photoshop file is the transparency of its picture, and not a saved selection.
+
+    The number of layers is negative then (Adobe Photoshop File Formats Specification, "Layer info").
+    """
+    at = 26
+    for _ in range(2):  # colours and resources
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return (
+        int.from_bytes(data[at : at + 4], "big") > 6 and int.from_bytes(data[at + 8 : at + 10], "big", signed=True) < 0
+    )
