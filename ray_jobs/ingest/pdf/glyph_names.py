@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ingest.pdf.character_tables import set_characters
 from ingest.pdf.memory import check_memory
 
 if TYPE_CHECKING:
@@ -18,11 +19,7 @@ UNKNOWN = 0xFFFD
 
 _NUMBER_OR_NAME = re.compile(r"(\d+)(?=[\s/\]])|/([^\s/\[\]<>()]+)")
 _ESCAPED = re.compile("#([0-9A-Fa-f]{2})")
-_UNI = re.compile("uni((?:[0-9A-F]{4})+)")
-_TABLE = (
-    "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
-    "1 begincodespacerange <00> <ff> endcodespacerange\n{} beginbfchar\n{}\nendbfchar endcmap end end"
-)
+_UNI = re.compile("uni((?:[0-9A-F]{4})+)|u([0-9A-F]{4,6})")
 
 
 def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
@@ -45,11 +42,7 @@ def _spell_out(document: pymupdf.Document, font: int) -> None:
     if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
         return
     if document.xref_get_key(font, "ToUnicode")[0] == "null" and (found := _ligatures(differences)):
-        codes = "\n".join(f"<{code:02x}> <{text.encode('utf-16-be').hex()}>" for code, text in found.items())
-        table = document.get_new_xref()
-        document.update_object(table, "<<>>")
-        document.update_stream(table, _TABLE.format(len(found), codes).encode())
-        document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+        set_characters(document, font, found)
 
 
 def _ligatures(differences: str) -> dict[int, str]:
@@ -60,14 +53,14 @@ def _ligatures(differences: str) -> dict[int, str]:
         if number:
             code = int(number)
             continue
-        text = _characters(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name))
+        text = characters_of_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name))
         if len(text) > 1 and code < 256:
             found[code] = text
         code += 1
     return found
 
 
-def _characters(name: str) -> str:
+def characters_of_name(name: str) -> str:
     """Return the characters of a glyph's name by the rules of Adobe's glyph list; "" if a part is unknown.
 
     A suffix such as `.smcp` is only a form of the glyph.
@@ -77,7 +70,7 @@ def _characters(name: str) -> str:
     text = ""
     for part in name.split(".")[0].split("_"):
         if codes := _UNI.fullmatch(part):
-            text += bytes.fromhex(codes[1]).decode("utf-16-be", "replace")
+            text += bytes.fromhex(codes[1]).decode("utf-16-be", "replace") if codes[1] else chr(int(codes[2], 16))
         else:  # MuPDF takes a number for a code
             character = mupdf.fz_unicode_from_glyph_name(part) if part.isalpha() else UNKNOWN
             if character == UNKNOWN:

@@ -36,6 +36,7 @@ from ingest.pdf.structure import RawPage
 from ingest.pdf.symbol_fonts import name_symbols
 from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
 from ingest.pdf.text_layer import MAX_CHECKS, TextLayers, without_fonts
+from ingest.pdf.unknown_letters import add_letters_of_fonts, letters_as_shown, lost_letters
 
 if TYPE_CHECKING:
     import pymupdf
@@ -91,6 +92,7 @@ class ReadPage:
         column: the line numbers of its text layer.
         damage: the reason why the page is not read, or not all of it; None if it is.
         checks: for each comparison of its text layer with what it shows, whether the layer was right.
+        lost: number of letters of its words that have no Unicode value.
         places: its figures.
         repaired: whether MuPDF had repaired the file before this page, and after it.
         seconds: how long it took.
@@ -100,6 +102,7 @@ class ReadPage:
     column: Column | None
     damage: str | None
     checks: list[bool]
+    lost: int
     places: list[Place]
     repaired: tuple[bool, bool]
     seconds: float
@@ -153,6 +156,11 @@ def join_pages(
         shown = ", ".join(map(str, damaged[:MAX_NAMED])) + (", ..." if len(damaged) > MAX_NAMED else "")
         count = f"{len(damaged)} of its {len(raw)} pages {'is' if len(damaged) == 1 else 'are'} damaged"
         losses.append(f"{count if len(raw) > 1 else 'its page is damaged'} ({shown}: {reason})")
+    if lost := sum(page.lost for page in pages):
+        losses.append(
+            f"{lost} of its letters {'has' if lost == 1 else 'have'} no Unicode value"
+            + ("" if ocr else ", and OCR is off")
+        )
     return raw, [place for page in pages for place in page.places]
 
 
@@ -194,10 +202,13 @@ class _PageReader:
         self._line_numbers = LineNumbers(document, pages.first, self._text_before)
         self._figures = FigureCollector(pages.segments) if figures else None
         self._fonts: set[int] = set()
+        self._cleaned: set[int] = set()
+        self._lost = 0
         self._warnings = ""
 
     def read(self, number: int) -> ReadPage:
         """Read a page; if it is damaged, as far as it can be read."""
+        self._lost = 0
         started, repaired = time.perf_counter(), self._document.is_repaired
         raw, damage, places = RawPage(number, 0, "text", []), None, []
         try:
@@ -214,7 +225,7 @@ class _PageReader:
         damage = (damage or lost) if damage is not None else (lost or None)
         checks = self._layers.take_checks() if self._layers is not None else []
         repairs = repaired, self._document.is_repaired
-        return ReadPage(raw, column, damage, checks, places, repairs, time.perf_counter() - started)
+        return ReadPage(raw, column, damage, checks, self._lost, places, repairs, time.perf_counter() - started)
 
     def _opened(self, number: int) -> pymupdf.Page:
         page = as_displayed(self._document[number - 1])
@@ -226,15 +237,23 @@ class _PageReader:
         self._warnings += f"\n{take_warnings()}"
         try:
             page = self._opened(number)
-            text, content = _text_of(page)
+            text, content = self._text_of(page)
             return _repaired(page, text, content)[0]
         finally:
             take_warnings()
 
+    def _text_of(self, page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
+        """Return the text page and the result of `page.get_text("dict")`, with the letters that the fonts know."""
+        text, content = _text_of(page)
+        return _text_of(page) if add_letters_of_fonts(page, content, self._cleaned) else (text, content)
+
     def _read(self, page: pymupdf.Page, number: int) -> RawPage:
         """Read a page, by OCR too if its text layer does not have all of its text."""
-        text, content = _text_of(page)
+        text, content = self._text_of(page)
         missing = self._layers.missing(page, content) if self._layers is not None else None
+        if self._layers is not None and missing is None and lost_letters(content):
+            with letters_as_shown(page):
+                text, content = _text_of(page)
         horizontal, others, words = _repaired(page, text, content)
         if missing is not None:
             read, turned = ocr_page(page, missing.known)
@@ -243,6 +262,7 @@ class _PageReader:
                 if missing.fonts:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
                 return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
+        self._lost = lost_letters(content)
         horizontal, readings = in_line_order(self._line_numbers.without(number, horizontal), content)
         paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
         paragraphs = join_split_paragraphs(paragraphs) + others + readings

@@ -5,6 +5,7 @@ from pathlib import Path
 import pymupdf
 import pytest
 
+from ingest.pdf import unknown_letters
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, parse_pdf, prepare_documents, read_document
 from ingest.pdf.figures import MAX_FIGURE_SIDE
@@ -74,7 +75,8 @@ def test_without_ocr_a_scanned_page_has_no_text():
 
 
 @reads
-def test_of_a_broken_text_layer_only_the_lines_in_the_broken_font_are_read_by_ocr():
+def test_of_a_broken_text_layer_only_the_lines_in_the_broken_font_are_read_by_ocr(monkeypatch):
+    monkeypatch.setattr(unknown_letters, "_program", lambda document, font: {})
     with pymupdf.open() as document:
         page = document.new_page(width=420, height=200)
         page.insert_font(fontname="F", fontbuffer=pymupdf.Font("helv").buffer)
