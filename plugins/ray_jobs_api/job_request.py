@@ -19,7 +19,7 @@ MAX_ARGUMENT_BYTES = 131_072
 _MAX_ARGUMENTS_BYTES = 1_900_000
 
 
-def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] | None = None) -> str:
+def command_line(entrypoint: str | Sequence[Any] | None, arguments: Mapping[str, Any] | None = None) -> str:
     """The shell command for Ray, which runs entrypoints through a shell (``job_supervisor.py``).
 
     A string is passed on unchanged; a list is quoted item by item. ``arguments`` become quoted flags behind it:
@@ -33,6 +33,8 @@ def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] |
     """
     if isinstance(entrypoint, str):
         command = entrypoint.strip()
+    elif entrypoint is None:  # a template of a missing value, rendered natively
+        command = ""
     else:
         command = shlex.join(_checked("entrypoint", _text("entrypoint", item)) for item in entrypoint)
     if not command:
@@ -41,6 +43,8 @@ def command_line(entrypoint: str | Sequence[Any], arguments: Mapping[str, Any] |
         raise ValueError(f"arguments must be a mapping of flags to values, not a {type(arguments).__name__}.")
     flags = []
     for name, value in (arguments or {}).items():
+        if not str(name).strip("-") or any(character.isspace() or character == "=" for character in str(name)):
+            raise ValueError(f"arguments has {str(name)[:80]!r}, which cannot be the name of a flag.")
         role, flag = f"arguments['{name}']", str(name) if str(name).startswith("-") else f"--{name}"
         for item in _items(value):
             text = _text(role, item)

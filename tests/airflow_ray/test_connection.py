@@ -28,6 +28,8 @@ def read(**fields):
         ({"host": "https://gw.example.com/ray", "port": 443}, "https://gw.example.com:443/ray"),
         ({"host": "gw.example.com/ray/", "port": 443, "schema": "https"}, "https://gw.example.com:443/ray"),
         ({"host": "gw.example.com/ray"}, "http://gw.example.com:8265/ray"),
+        ({"host": "https://gw.example.com/my team/ray"}, "https://gw.example.com/my%20team/ray"),
+        ({"host": "https://gw.example.com/my%20team"}, "https://gw.example.com/my%20team"),
         ({"host": "ray-head:8265"}, "http://ray-head:8265"),
         ({"host": "ray-head:8265", "port": 8265, "schema": "HTTPS://"}, "https://ray-head:8265"),
         ({"host": " HTTPS://Ray.Example.com// ", "port": 0}, "https://ray.example.com"),

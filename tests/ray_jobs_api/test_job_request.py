@@ -145,3 +145,14 @@ def test_arguments_that_are_no_mapping_are_refused():
 def test_an_environment_variable_that_no_process_can_take_is_refused(variables):
     with pytest.raises(ValueError, match=r"runtime_env\['env_vars'\]"):
         job_request(entrypoint="x", runtime_env={"env_vars": variables}, metadata={})
+
+
+def test_a_template_that_renders_to_none_is_no_entrypoint():
+    with pytest.raises(ValueError, match="The entrypoint is empty"):
+        command_line(None)
+
+
+@pytest.mark.parametrize("name", ["", "--", "a b", "a="])
+def test_a_name_that_no_flag_can_have_is_refused(name):
+    with pytest.raises(ValueError, match="cannot be the name of a flag"):
+        command_line("run", {name: 1})

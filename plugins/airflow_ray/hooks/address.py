@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from ray_jobs_api.settings import DEFAULT_PORT
 
@@ -65,7 +65,7 @@ def without_name(error: ValueError, conn_id: str) -> str:
 
 def _fields(connection: Connection) -> tuple[str, str, str]:
     """The scheme, the text of the host, and a path that Airflow has put into ``schema``; each may be empty."""
-    text = "".join((connection.host or "").split()).rstrip("/")
+    text = _without_spaces(connection.host or "").rstrip("/")
     schema = (connection.schema or "").strip().strip("/")
     scheme = schema.lower().removesuffix("://").removesuffix(":")
     if connection.conn_type in _SCHEMES:  # AIRFLOW_CONN_RAY_DEFAULT='https://ray.example.com/path'
@@ -76,6 +76,13 @@ def _fields(connection: Connection) -> tuple[str, str, str]:
     if "://" in text and scheme not in ("", *_SCHEMES):
         return "", text, schema
     return scheme, text, ""
+
+
+def _without_spaces(text: str) -> str:
+    """The address without the white space that copying has left in it; one within its path is a part of it."""
+    scheme, separator, rest = text.strip().rpartition("://")
+    host, slash, path = rest.partition("/")
+    return "".join(f"{scheme}{separator}{host}".split()) + slash + quote(" ".join(path.split()), "/%:@!$&'()*+,;=~?#")
 
 
 def _split(text: str, scheme: str, where: str, server: Server) -> SplitResult:

@@ -12,9 +12,10 @@ from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError
 
 # botocore accepts more bucket names than S3 does today (botocore.handlers.VALID_BUCKET). An access point stands in for
-# a bucket. Ceph puts a tenant before it.
+# a bucket; one of several regions names none. Ceph puts a tenant before it.
 _URI = re.compile(
-    r"s3://(arn:aws[\w-]*:s3[\w-]*:[\w-]+:\d{12}:accesspoint[/:][\w.-]{3,255}|(?:\w*:)?[\w.-]{3,255})(?:/(.*))?",
+    r"s3://(arn:aws[\w-]*:s3[\w-]*:[\w-]*:\d{12}:(?:outpost[/:][\w-]+[/:])?accesspoint[/:][\w.-]{3,255}"
+    r"|(?:\w*:)?[\w.-]{3,255})(?:/(.*))?",
     re.ASCII | re.DOTALL,
 )
 

@@ -39,6 +39,9 @@ EXPIRED = {
 }  # fmt: skip
 """S3 error codes of credentials that the store accepts for no request at all."""
 
+OTHER_STORES = {"gs", "gcs", "b2", "r2", "oss", "cos", "cosn", "obs", "tos", "minio", "swift", "http", "https"}
+"""Schemes that other programs write for buckets of stores that have an S3 API, such as Google's."""
+
 REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "403", "401"}
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
 
@@ -83,14 +86,17 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
         return "s3://{}/{}".format(*split_s3(source))
     scheme = source.partition("://")[0] if "://" in source else ""
     if scheme not in ("", "file"):
+        other = " and set AWS_ENDPOINT_URL to the S3 API of that store," if scheme in OTHER_STORES else ""
         raise ConfigurationError(
-            f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/ or a folder"
+            f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/{other} or a folder"
         )
     path = local_path(source)
     if path.is_dir() or not (must_exist or path.exists()):
         return f"file://{path.as_posix().rstrip('/')}/"
     if path.is_file():
         return f"file://{path.as_posix()}"
+    if source.startswith("s3:"):
+        raise ConfigurationError(f"--source {source!r} lacks slashes; write s3://bucket/prefix/")
     raise ConfigurationError(f"--source {source!r}: there is no such folder")
 
 

@@ -28,7 +28,19 @@ def is_spent(error: Any) -> bool:
 
 def refusal(error: Any, store: str, bucket: str) -> str:
     """The sentence for an exception of boto3 that no retry can mend; "" if one may help."""
-    from botocore.exceptions import ClientError, CredentialRetrievalError, SSLError, SSOError, TokenRetrievalError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectionError,
+        CredentialRetrievalError,
+        HTTPClientError,
+        IncompleteReadError,
+        MetadataRetrievalError,
+        MissingDependencyException,
+        SSLError,
+        SSOError,
+        TokenRetrievalError,
+    )
 
     if isinstance(error, (CredentialRetrievalError, SSOError, TokenRetrievalError)):
         return (
@@ -37,6 +49,18 @@ def refusal(error: Any, store: str, bucket: str) -> str:
         )
     if isinstance(error, SSLError):
         return _tls(str(error), store)
+    if isinstance(error, MissingDependencyException):
+        return (
+            f"bucket {bucket!r} can be read only with a package that is missing, as access points of several regions "
+            "need it for their signatures; install botocore[crt] on the Ray nodes, or give the bucket of one region"
+        )
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError)):
+        return ""
+    if isinstance(error, BotoCoreError):  # it has sent nothing
+        return (
+            f"the client of the object store {store} refuses bucket {bucket!r} ({one_line(error, 160)}); check "
+            "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
+        )
     if not isinstance(error, ClientError):
         return ""
     code, message = (str(error.response.get("Error", {}).get(name, "")) for name in ("Code", "Message"))

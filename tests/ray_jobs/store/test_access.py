@@ -3,6 +3,7 @@
 import pytest
 
 from ingest.common.errors import ConfigurationError
+from ingest.store.access import split_s3
 from ingest.store.object_reading import ReadSettings, read_object
 from ingest.store.object_store import list_objects, normalise_source, s3_client
 
@@ -66,3 +67,35 @@ def test_credentials_in_a_source_are_refused_and_not_shown():
     with pytest.raises(ConfigurationError, match="without credentials") as caught:
         normalise_source("s3://key:secret@bucket/x")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+        "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/reports",
+        "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/mine",
+    ],
+)
+def test_every_kind_of_access_point_is_a_bucket(arn):
+    assert split_s3(f"s3://{arn}/day/a.pdf") == (arn, "day/a.pdf")
+
+
+def test_a_package_that_an_access_point_needs_is_named(stub):
+    source = "s3://arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap/"
+    with pytest.raises(ConfigurationError, match=r"botocore\[crt\]"):
+        list(list_objects(source, (".pdf",)))
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("gs://bucket/day/", "AWS_ENDPOINT_URL"),
+        ("https://bucket.s3.amazonaws.com/day/", "AWS_ENDPOINT_URL"),
+        ("s3:/bucket/day/", "lacks slashes"),
+        ("s3:bucket/day/", "lacks slashes"),
+    ],
+)
+def test_a_bucket_in_the_notation_of_another_program_gets_a_hint(source, names):
+    with pytest.raises(ConfigurationError, match=names):
+        normalise_source(source)
