@@ -19,6 +19,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
+from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.glyph_names import spell_out_ligatures
@@ -267,7 +268,7 @@ class _PageReader:
         paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
         paragraphs = join_split_paragraphs(paragraphs) + others + readings
         if side_by_side >= MIN_SIDE_BY_SIDE:
-            paragraphs = with_tables(page, text, paragraphs, words)
+            paragraphs = rows_of_columns(with_tables(page, text, paragraphs, words))
         return RawPage(number, content["height"], "text", paragraphs)
 
 
