@@ -79,6 +79,16 @@ def pack(
     return replace(package, skipped=tuple(walk.skipped))
 
 
+def pack_zip(path: Path, limit: int = MAX_PACKAGE_BYTES) -> Package:
+    """A zip that somebody made of a ``working_dir``, as Ray's own client takes it. Raises ``ValueError``."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"working_dir {path} is not a zip, although its name says so.")
+    if path.stat().st_size > limit:
+        raise ValueError(_too_large("working_dir", path, limit))
+    content = path.read_bytes()
+    return Package(f"_ray_pkg_{hashlib.sha256(content).hexdigest()[:40]}.zip", content)
+
+
 def pack_text(name: str, text: str) -> Package:
     """A package with one text file."""
     return _zip("file", Path(name), [(name, io.BytesIO(text.encode()), 0o644)], MAX_PACKAGE_BYTES)

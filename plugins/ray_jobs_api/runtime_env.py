@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_jobs_api.job_request import MAX_ARGUMENT_BYTES
-from ray_jobs_api.packages import Package, pack, pack_module, pack_text
+from ray_jobs_api.packages import Package, pack, pack_module, pack_text, pack_zip
 from ray_jobs_api.requirement_files import with_requirements
 
 
@@ -16,10 +16,10 @@ def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tup
     """The packages to upload, and the ``runtime_env`` that names them.
 
     ``working_dir`` (the argument or the entry of ``runtime_env``) and the entries of ``py_modules`` may be local
-    folders; the latter also ``.py`` files and wheels. Remote addresses such as ``s3://bucket/code.zip`` pass through,
-    because Ray fetches them itself. Where something is packed, ``excludes`` apply here and are not sent to Ray. The
-    files that ``pip``, ``uv`` and ``conda`` name are read; a relative path counts from a local ``working_dir``, or else
-    from the current folder. Raises ``ValueError`` with one sentence.
+    folders; the former also a zip of one, the latter also ``.py`` files and wheels. Remote addresses such as
+    ``s3://bucket/code.zip`` pass through, because Ray fetches them itself. Where something is packed, ``excludes``
+    apply here and are not sent to Ray. The files that ``pip``, ``uv`` and ``conda`` name are read; a relative path
+    counts from a local ``working_dir``, or else from the current folder. Raises ``ValueError`` with one sentence.
     """
     if not isinstance(runtime_env, Mapping):
         raise ValueError(f"runtime_env must be a mapping, not a {type(runtime_env).__name__}.")
@@ -32,8 +32,10 @@ def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tup
     if working_dir := working_dir or runtime_env.get("working_dir"):
         working_dir = str(working_dir)
         if "://" not in working_dir:
-            packages.append(pack(working_dir, excludes))
-            folders.insert(0, Path(working_dir))
+            path = Path(working_dir)
+            is_zip = path.suffix.lower() == ".zip" and path.is_file()
+            packages.append(pack_zip(path) if is_zip else pack(path, excludes))
+            folders.insert(0, path.parent if is_zip else path)
             working_dir = packages[-1].uri
         resolved["working_dir"] = working_dir
     if modules := _strings("py_modules", runtime_env.get("py_modules")):

@@ -152,3 +152,15 @@ def test_a_command_over_the_limit_of_the_shell_runs_from_a_package(tmp_path):
 
 def test_a_short_command_is_passed_on_as_it_is():
     assert carry_command(shlex.join(["python", "x.py"]), [], {}) == ("python x.py", [], {})
+
+
+def test_a_zip_of_a_folder_is_uploaded_as_it_is(tmp_path):
+    code = tmp_path / "code.zip"
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("main.py", "print(1)")
+    (package,), environment = resolve_code(str(code), {})
+    assert environment == {"working_dir": package.uri}
+    assert package.content == code.read_bytes()
+    code.write_text("no zip")
+    with pytest.raises(ValueError, match="is not a zip"):
+        resolve_code(str(code), {})

@@ -42,7 +42,7 @@ class RayOperator(RayBaseOperator):
     :param entrypoint: shell command, or a list of words that is quoted for the shell.
     :param arguments: flags behind the entrypoint, quoted; a value that renders to an empty string, ``None`` or
         ``False`` omits its flag and ``True`` gives a bare flag.
-    :param working_dir: a local folder, zipped and uploaded once per content, or a remote address for Ray.
+    :param working_dir: a local folder or a zip of one, uploaded once per content, or a remote address for Ray.
     :param runtime_env: Ray's runtime environment. Every client of the cluster can read it: no secrets.
     :param conn_id: connection of type ``ray``.
     :param deferrable: wait in the triggerer (the default) or in the worker.

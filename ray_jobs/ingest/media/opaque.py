@@ -14,6 +14,10 @@ from av.video.stream import VideoStream
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that know the second picture of a packet, which is the alpha channel in WebM; FFmpeg's own do not."""
 
+_BY_AREA = "AREA"
+_UNSPECIFIED = 2
+"""The number of the matrix coefficients (ITU-T H.273, table 4) for which FFmpeg takes those of most videos."""
+
 
 def decoder(stream: VideoStream) -> VideoCodecContext:
     """Return the decoder of a stream that also decodes its alpha channel."""
@@ -29,11 +33,12 @@ def pixels(frame: VideoFrame, reformatter: VideoReformatter | None = None, side:
     A frame that is transparent everywhere is one whose writer left its alpha channel empty: it is shown as it is.
     """
     transparent = any(component.is_alpha for component in frame.format.components)
-    shown = (
-        (reformatter or VideoReformatter())
-        .reformat(frame, side, side, "rgba" if transparent else "rgb24", interpolation="AREA" if side else None)
-        .to_ndarray()
-    )
+    reformatter, format_ = reformatter or VideoReformatter(), "rgba" if transparent else "rgb24"
+    try:
+        shown = reformatter.reformat(frame, side, side, format_, interpolation=_BY_AREA if side else None).to_ndarray()
+    except OSError:  # FFmpeg converts from no such colours; players guess, and the picture is there
+        frame.colorspace = _UNSPECIFIED
+        shown = reformatter.reformat(frame, side, side, format_, interpolation=_BY_AREA if side else None).to_ndarray()
     if not transparent:
         return shown
     alpha = shown[..., 3:].astype(np.uint16)

@@ -22,6 +22,8 @@ from av.packet import Packet
 
 _STEADY = 0.5
 """Seconds between two packets that are nothing unusual; a step backward by less is rounding or reordering."""
+_BACK = 0.25
+"""Seconds of a step backward of decoding times that is rounding; the shortest part of a joined file is longer."""
 _REORDERED = 16
 """Frames by which a packet may precede the one before if only presentation times are known: H.264's longest delay."""
 _JUMP = 10.0
@@ -119,7 +121,7 @@ class Timeline:
             shown = decoded
         else:
             decoded = stamp * base + clock.offset
-            back = _STEADY if dts is not None else max(_STEADY, _REORDERED * length)
+            back = _BACK if dts is not None else max(_STEADY, _REORDERED * length)
             if clock.next is None or not -back <= decoded - clock.next <= _STEADY:
                 clock.offset = self._offset(stamp * base, (stamp if pts is None else pts) * base, clock, back)
                 decoded = stamp * base + clock.offset

@@ -46,22 +46,28 @@ _REFUSED = re.compile(
 # The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
-    r"connection (refused|reset)|not loaded|state 'released'|channel closed|shard leaders?|in any replica",
+    r"connection (refused|reset)|not loaded|state 'released'|channel closed|shard leaders?|in any replica|"
+    r"on recovering|node (not found|offline)|timestamp lag",
     re.I,
 )
 
 # A used-up quota (codes 3, 7, 9, 12: memory, disk, "quota exceeded[reason=...]", resources), or a full disk.
 _FULL = re.compile(
-    r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?den|no space left|disk (is )?full|"
+    r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?(to )?den|deny to write|no space left|"
+    r"disk (is )?full|"
     r"resource.?insufficient|limit number of collections|collection (number )?limit|general capacity|"
     r"number of collections .*(limit|max)",
     re.I,
+)
+# Milvus Lite passes on what its operating system says about its data folder.
+_FOLDER = re.compile(
+    r"\[Errno \d+\] (permission denied|read-only file system|input/output error|structure needs)", re.I
 )
 _STOPPED = re.compile(
     r"cluster (status|is) \W*(stop|suspend|delet|paus)|(cluster|instance).* (suspend|stopp|paus)", re.I
 )
 _LARGE = re.compile(r"message larger than max|status: 413", re.I)
-_RATE = re.compile(r"rate limit|too many requests", re.I)
+_RATE = re.compile(r"rate ?limit|too many requests", re.I)
 # Words of Milvus and pymilvus about a value that a field cannot hold. Newer servers also answer with _INVALID.
 _UNSTORABLE = re.compile(
     r"exceeds? (the )?max|invalid (parameter|input)|illegal|not a number|nan\b|infinit|out of range|expects .*input|"
@@ -74,7 +80,7 @@ _INVALID = 1100
 def refuses_rows(error: MilvusException) -> bool:
     """Whether Milvus refuses a request because of the values of its rows, and not for a reason of its own."""
     text = str(error.message)
-    own = error.code == 2 or any(pattern.search(text) for pattern in (_AWAY, _REFUSED, _FULL, _RATE))
+    own = error.code == 2 or any(pattern.search(text) for pattern in (_AWAY, _REFUSED, _FULL, _RATE, _FOLDER))
     return not own and (error.code == _INVALID or error.is_input_error or _UNSTORABLE.search(text) is not None)
 
 
@@ -184,6 +190,10 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
         yield
     except (MilvusException, RpcError, ConnectionError) as error:
         server, text = f"Milvus at {without_credentials(uri)}", one_line(getattr(error, "message", None) or error)
+        if _FOLDER.search(text):
+            raise UnreachableError(
+                f"{server} cannot use its own folder ({text}); check the disk and the permissions there"
+            ) from None
         if _REFUSED.search(text):
             raise ConfigurationError(
                 f"{server} refuses the credentials ({text}); check {token_variable()} on the Ray nodes"

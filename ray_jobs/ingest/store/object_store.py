@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError, UnreachableError
@@ -248,10 +248,13 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     "itself, or lists nothing; update it, or ingest smaller prefixes one by one"
                 )
             for item in items:
-                if not item["Key"].startswith(prefix):  # some gateways ignore the prefix
+                key = item["Key"]
+                if "EncodingType" not in page and not key.startswith(prefix):  # encoded by a store that does not say so
+                    key = unquote(key)
+                if not key.startswith(prefix):  # some gateways ignore the prefix
                     continue
                 modified = time.timestamp() if (time := item.get("LastModified")) else 0.0
-                yield StoredObject(f"s3://{bucket}/{item['Key']}", listed_version(item), item.get("Size", 0), modified)
+                yield StoredObject(f"s3://{bucket}/{key}", listed_version(item), item.get("Size", 0), modified)
             count += len(items)
             if page.get("CommonPrefixes"):
                 raise ConfigurationError(

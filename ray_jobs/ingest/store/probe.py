@@ -58,7 +58,7 @@ class StoreProbe:
         Raises:
             UnreachableError, ConfigurationError: it does not.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError
         from urllib3.exceptions import HTTPError
 
         with self._lock:
@@ -73,6 +73,9 @@ class StoreProbe:
                 except ClientError as answer:
                     # An answer about that object alone proves nothing.
                     failed += is_fault(answer)
+                except FlexibleChecksumError:  # the checksum may be that of the whole object, and not of this byte
+                    self.has_read(other)
+                    return
                 except (BotoCoreError, HTTPError, ConnectionError):
                     failed += 1
                 else:

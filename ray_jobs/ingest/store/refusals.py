@@ -33,6 +33,7 @@ def refusal(error: Any, store: str, bucket: str) -> str:
         ClientError,
         ConnectionError,
         CredentialRetrievalError,
+        FlexibleChecksumError,
         HTTPClientError,
         IncompleteReadError,
         MetadataRetrievalError,
@@ -54,7 +55,8 @@ def refusal(error: Any, store: str, bucket: str) -> str:
             f"bucket {bucket!r} can be read only with a package that is missing, as access points of several regions "
             "need it for their signatures; install botocore[crt] on the Ray nodes, or give the bucket of one region"
         )
-    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError)):
+    passing = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteReadError, MetadataRetrievalError)
+    if isinstance(error, passing):
         return ""
     if isinstance(error, BotoCoreError):  # it has sent nothing
         return (

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
@@ -72,6 +73,7 @@ class S3Object:
         under: an `s3://` URI under which other objects show whether the store answers.
         sleep: waits between attempts.
         began: time of the last attempt to read the object, of `time.monotonic`.
+        asked_for: its key in requests, if that is not the listed one.
     """
 
     source: str
@@ -80,6 +82,7 @@ class S3Object:
     under: str
     sleep: Callable[[float], None]
     began: float = 0.0
+    asked_for: str = ""
 
     @property
     def bucket(self) -> str:
@@ -104,7 +107,7 @@ class S3Object:
 
         probe = probe_of(self.under)
         try:
-            encoding = self._read_version(consume)
+            encoding = self._read_by_name(consume)
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise explain(error, self.bucket) from None
         except ClientError as error:
@@ -120,6 +123,21 @@ class S3Object:
             raise ObjectError(Failure.UNREADABLE, f"the answer makes no sense ({one_line(error, 160)})") from None
         probe.has_read(self.key)
         return encoding
+
+    def _read_by_name(self, consume: Callable[[Any], int]) -> str:
+        """Read the object; a store that does not say so, such as older Ceph, has percent-encoded its listed key."""
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._read_version(consume)
+        except ClientError as error:
+            self.asked_for = unquote(self.key)
+            if status(error) != 404 or self.asked_for == self.key:
+                raise
+            try:
+                return self._read_version(consume)
+            except ClientError:
+                raise error from None
 
     def _read_version(self, consume: Callable[[Any], int]) -> str:
         from botocore.exceptions import ClientError
@@ -149,7 +167,7 @@ class S3Object:
     def _attempt(self, consume: Callable[[Any], int], checked: bool) -> str:
         self.began = time.monotonic()
         arguments = condition(self.version) if checked else {}
-        answer = s3_client().get_object(Bucket=self.bucket, Key=self.key, **arguments)
+        answer = s3_client().get_object(Bucket=self.bucket, Key=self.asked_for or self.key, **arguments)
         with closing(answer["Body"]) as body:
             if answer["ResponseMetadata"]["HTTPStatusCode"] == 206:  # a cache holds no more of it
                 raise _BrokenBodyError("only a part of it")

@@ -234,3 +234,24 @@ def test_a_frame_of_joined_animations_is_found(tmp_path):
     images[0].save(content := io.BytesIO(), "GIF", save_all=True, append_images=images[1:], duration=1000)
     (tmp_path / "a.gif").write_bytes(2 * content.getvalue())
     assert frame_at(str(tmp_path / "a.gif"), 2.0).getpixel((32, 24)) == pytest.approx(BLUE, abs=20)
+
+
+@pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c", "ICtCp"])
+def test_frames_of_colours_that_ffmpeg_does_not_convert_are_shown(matrix, tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"x264-params": f"bframes=0:colormatrix={matrix}"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for image in pictures(RED):
+            container.mux(stream.encode(av.VideoFrame.from_image(image)))
+        container.mux(stream.encode(None))
+    extract(str(path), str(tmp_path), SETTINGS)
+    assert centre(tmp_path) == pytest.approx(RED, abs=20)
+    assert frame_at(str(path), 0.0).getpixel((32, 24)) == pytest.approx(RED, abs=20)
+
+
+def test_a_part_of_five_frames_is_not_lost_where_files_were_joined(tmp_path):
+    first = Path(make(tmp_path / "a.ts", pictures=[pictures(RED, 5)])).read_bytes()
+    second = Path(make(tmp_path / "b.ts", pictures=[pictures(BLUE, 20)])).read_bytes()
+    media, _ = read(tmp_path, "c.ts", first + second)
+    assert media.duration == pytest.approx(2.5, abs=0.2)  # 2.0 if both began at 0

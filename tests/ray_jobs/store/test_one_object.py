@@ -1,6 +1,8 @@
 """An answer about one object fails that object; the run ends only when the store as a whole does not answer."""
 
+import base64
 import gzip
+import urllib.parse
 import zlib
 from xml.sax.saxutils import escape
 
@@ -186,6 +188,30 @@ def test_a_key_that_xml_cannot_hold_is_listed_and_read_as_it_is(stub, written):
     for entry in entries[3:]:
         content = read_object(entry.source, entry.version, entry.size, SETTINGS)
         assert content == ascii(entry.source.removeprefix("s3://bucket/")).encode()
+
+
+@pytest.mark.parametrize("prefix", ["", "caf\u00e9 1/"])
+def test_keys_that_are_encoded_without_a_word_are_read(stub, prefix):
+    """As older Ceph lists them. Another store lists keys that only look encoded."""
+    stub.put(f"day/{prefix}z y=x.pdf", b"one")
+    stub.written_key = lambda key: urllib.parse.quote(key).encode()
+    (entry,) = (one for one in list_objects(f"s3://bucket/day/{prefix}", (".pdf",)) if "x.pdf" in one.source)
+    assert read_object(entry.source, entry.version, entry.size, SETTINGS) == b"one"
+    stub.put("day/a%20b.pdf", b"two")
+    stub.written_key = str.encode
+    (entry,) = listed("a%20b.pdf")
+    assert read_object(entry.source, entry.version, entry.size, SETTINGS) == b"two"
+
+
+def test_a_checksum_of_the_whole_object_with_a_part_of_it_says_nothing_about_the_store(stub):
+    for stored in stub.objects.values():
+        checksum = zlib.crc32(stored.body).to_bytes(4, "big")
+        stored.headers["x-amz-checksum-crc32"] = base64.b64encode(checksum).decode()
+    first, *_ = listed()
+    stub.objects[first.source.removeprefix("s3://bucket/")].fault = (500, "InternalError", "no")
+    with pytest.raises(ObjectError) as caught:
+        read_object(first.source, first.version, first.size, SETTINGS, sleep=lambda _: None)
+    assert caught.value.failure == "Unreadable"
 
 
 def test_a_key_that_is_not_utf_8_fails_that_object_and_not_the_listing(stub):
