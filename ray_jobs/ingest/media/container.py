@@ -180,7 +180,7 @@ def _demuxed(container: InputContainer, streams: list[Stream], damage: StreamDam
     errors, corrupt = 0, False
     # An MP4 file has an index, in any order, and packets that lack their bytes are corrupt.
     ordered = not container.format.name.startswith("mov") and Path(container.name).is_file()
-    filler = Filler(container.name, has_flag(container, Flags.ts_discont)) if ordered else None
+    filler = Filler(container.name, container.format.name) if ordered else None
     while errors < _MAX_READ_ERRORS:
         try:
             for packet in container.demux(*streams):

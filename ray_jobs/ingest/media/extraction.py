@@ -143,6 +143,8 @@ def _media(
     joined: bool,
 ) -> Media:
     duration = max(audio.end, audio.start + audio.seconds if audio.samples else 0.0, frames.end)
+    if audio.samples and frames.damage.packets == 1:  # a cover, which may last for any time
+        duration, length = audio.start + audio.seconds, None
     metadata |= frames.facts
     if audio.codec:
         metadata["audio_codec"] = audio.codec

@@ -19,6 +19,10 @@ _BLOCK = 512
 """Bytes that are all alike in a place that was filled with zeros: a sector of a disk."""
 _LOST = 0.02
 """Share of the file whose loss is named."""
+_PADDED = ("mpeg", "mpegts")
+"""Formats in which packets without content may stand between the others."""
+_UNFRAMED = ("aac", "ac3", "dts", "eac3", "flac", "loas", "mp3")
+"""Formats in which filler counts as a part of the packet before. (In others, a large packet may be silence.)"""
 _REPEATED = 0.04
 """Share to which zlib shrinks blocks that repeat. An index, which is what else ends a file, keeps a tenth."""
 _SAMPLE = 1 << 20
@@ -29,12 +33,13 @@ class Filler:
 
     Args:
         path: the file.
-        is_padded: whether packets without content stand between the others, as in MPEG-TS.
+        format_: FFmpeg's name of its format.
     """
 
-    def __init__(self, path: str, is_padded: bool) -> None:
+    def __init__(self, path: str, format_: str) -> None:
         self._path = path
-        self._is_padded = is_padded
+        self._is_padded = format_ in _PADDED
+        self._is_unframed = format_ in _UNFRAMED
         self._end: int | None = None
         self._gaps: list[tuple[int, int]] = []
 
@@ -45,8 +50,7 @@ class Filler:
             return
         if self._end is not None and place - self._end >= _LEAST:
             self._gaps.append((self._end, place))
-        # A demuxer without an index takes filler for a part of the packet before. Raw samples may be silence.
-        if size >= _LEAST and packet.stream.type == "audio" and not packet.stream.codec_context.name.startswith("pcm"):
+        if size >= _LEAST and self._is_unframed:
             self._gaps.append((place, place + size))
         self._end = max(self._end or 0, place + size)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.common.errors import JobError, UnreachableError
+from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
 from ingest.run.ray_address import check_head, in_ray_job
@@ -50,12 +51,27 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
             raise
         # Ray exits the process if a head does not answer, and raises a bare Exception if its own head starts slowly.
         except (Exception, SystemExit) as error:
+            if not address:
+                raise _not_started(error) from None
             raise UnreachableError(
-                f"the Ray cluster at {address or 'this machine'} cannot be reached ({one_line(error, 160)}); "
-                "check RAY_ADDRESS and that it runs"
+                f"the Ray cluster at {address} cannot be reached ({one_line(error, 160)}); check RAY_ADDRESS and that "
+                "it runs"
             ) from None
         signal.signal(signal.SIGTERM, at_sigterm)  # Ray replaces the handler
     _configure(DataContext.get_current(), block_bytes)
+
+
+def _not_started(error: BaseException) -> JobError:
+    """The error for a Ray that does not start on this machine."""
+    if "AF_UNIX path length" in str(error):
+        return ConfigurationError(
+            f"the path of the temporary folder, {tempfile.gettempdir()[:80]!r}…, is too long for the sockets of Ray, "
+            "which take 107 bytes; set TMPDIR to a shorter one"
+        )
+    return UnreachableError(
+        f"Ray does not start on this machine ({one_line(error, 160)}); check the memory, /dev/shm, and the space in "
+        f"{tempfile.gettempdir()}, or set RAY_ADDRESS to a cluster"
+    )
 
 
 def _configure(context: DataContext, block_bytes: int) -> None:

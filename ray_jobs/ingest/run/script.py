@@ -135,7 +135,9 @@ def guarded(work: Callable[[], int], interrupted: str = INTERRUPTED) -> int:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # At a SIGTERM, Ray would print stack frames of no use to an operator, and then abort.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
     try:
         code = work()
         return 128 + signal.SIGPIPE if _output_closed else code
@@ -145,21 +147,34 @@ def guarded(work: Callable[[], int], interrupted: str = INTERRUPTED) -> int:
     except OutputClosed:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt as error:
-        signum = signal.Signals(getattr(error, "signum", signal.SIGINT))
-        _error(interrupted.format(signal=signum.name))
-        return 128 + signum
+        before = {}  # until the process has ended
+        ended_by = signal.Signals(getattr(error, "signum", signal.SIGINT))
+        _error(interrupted.format(signal=ended_by.name))
+        return 128 + ended_by
     except Exception as error:
         # An unexpected error: a developer needs the traceback, an operator the sentence after it.
         say_to_stderr(traceback.format_exc())
         _error(f"the run failed unexpectedly ({type(error).__name__}): {one_line(error)}")
         return ExitCode.OTHER
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _terminate(signum: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run is already ending
+    _end_in_peace()
     raise OutputClosed if _output_closed else Terminated
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    _end_in_peace()
+    raise KeyboardInterrupt
+
+
+def _end_in_peace() -> None:
+    """Ignore further signals: the run is ending, and so is its Ray, which takes seconds and would crash."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _error(sentence: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from ingest.common.errors import ObjectError
+from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.redaction import HIDDEN, hide_credentials, redact
 from ingest.common.text import one_line, printable
@@ -114,23 +114,35 @@ def test_no_line_of_a_secret_of_several_lines_is_shown(monkeypatch):
         assert redact(f"line {line}") == "line ***"
 
 
-def test_an_interrupted_run_ends_in_one_sentence(capsys):
+@pytest.fixture
+def handlers():
+    """The handlers of signals, restored after the test."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield before
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_in_one_sentence_and_no_further_signal_disturbs_its_end(first, handlers, capsys):
     def work():
-        raise KeyboardInterrupt
+        try:
+            signal.raise_signal(first)
+        finally:  # its locks and its Ray end here
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
 
-    assert run_job_script(work, "") == 130
-    assert "ERROR: the run was interrupted (SIGINT)" in capsys.readouterr().err
+    assert run_job_script(work, "") == 128 + first
+    signal.raise_signal(signal.SIGINT)
+    assert capsys.readouterr().err.count(f"ERROR: the run was interrupted ({first.name})") == 1
 
 
-def test_a_terminated_run_ends_in_one_sentence_and_restores_the_signal_handler(capsys):
-    before = signal.getsignal(signal.SIGTERM)
-
+def test_a_run_that_ends_by_itself_restores_the_handlers_of_signals(handlers):
     def work():
-        signal.raise_signal(signal.SIGTERM)
+        raise JobError("no")
 
-    assert run_job_script(work, "") == 143
-    assert "ERROR: the run was interrupted (SIGTERM)" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert run_job_script(work, "") == 1
+    assert {signum: signal.getsignal(signum) for signum in handlers} == handlers
 
 
 def test_the_failure_of_an_object_holds_no_secret():

@@ -185,11 +185,17 @@ def test_a_hole_in_a_file_is_named(tmp_path):
     assert tones == pytest.approx([1, 5], abs=0.05)
 
 
-def test_a_hole_in_mp3_is_named_and_silence_in_pcm_is_not(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wav", "pcm_s16le"), ("a.tta", "tta"), ("a.flac", "flac"), ("a.wv", "wavpack")]
+)
+def test_silence_is_no_filler(name, codec, tmp_path):
+    assert "partly_read" not in read(tmp_path, f"b{name}", recording(tmp_path, name, codec))[0].metadata
+
+
+def test_a_hole_in_mp3_is_named(tmp_path):
     whole = recording(tmp_path, "a.mp3", "libmp3lame")
     media, _ = read(tmp_path, "b.mp3", whole[: len(whole) // 2] + bytes(len(whole) // 2))
     assert "of its bytes were never written" in media.metadata["partly_read"]
-    assert "partly_read" not in read(tmp_path, "c.wav", recording(tmp_path, "a.wav", "pcm_s16le"))[0].metadata
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
@@ -255,3 +261,20 @@ def test_a_part_of_five_frames_is_not_lost_where_files_were_joined(tmp_path):
     second = Path(make(tmp_path / "b.ts", pictures=[pictures(BLUE, 20)])).read_bytes()
     media, _ = read(tmp_path, "c.ts", first + second)
     assert media.duration == pytest.approx(2.5, abs=0.2)  # 2.0 if both began at 0
+
+
+def test_a_cover_that_is_marked_as_nothing_does_not_make_a_recording_longer(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        sound = container.add_stream("aac", rate=RATE, layout="mono")
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        for packet in [*cover.encode(av.VideoFrame.from_image(pictures(RED)[0])), *cover.encode(None)]:
+            packet.duration *= 700
+            container.mux(packet)
+        samples = av.AudioFrame.from_ndarray(beeps(4, RATE, [0.5, 2.5]), "s16", "mono")
+        samples.sample_rate = RATE
+        for packet in [*sound.encode(samples), *sound.encode(None)]:
+            container.mux(packet)
+    media = extract(str(tmp_path / "a.mp4"), str(tmp_path), SETTINGS)
+    assert media.duration == pytest.approx(4, abs=0.1)
+    assert "partly_read" not in media.metadata
