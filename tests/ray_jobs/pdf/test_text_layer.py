@@ -216,6 +216,10 @@ def shifted(text):
         "冲泡云岭绿茶的水温是八十度，水要先烧开，再放凉，然后慢慢倒进杯子里，等两分钟再喝。" * 2,
         "Ngọn hải đăng được thắp sáng vào lúc hoàng hôn, người gác đèn ghi giờ vào sổ mỗi buổi tối.",
         "12.4 13.5 14.6 | 99.1 98.7 97.3 | 45.2 44.8 43.9 | 12.4 13.5 14.6 | 99.1 98.7 97.3",
+        "Rohr DN50 PN16, Flansch M12x60, Ventil V2A, Lampe E27, Kabel NYM-J 3x1.5mm2, Dose IP44, Sicherung B16",
+        "Mae'r goleudy yn sefyll ar y graig, ac mae'r ceidwad yn ysgrifennu yn ei lyfr bob nos wedi swper.",
+        "Deniz fenerinin bekçisi her akşam kuleye çıkar, lambayı yakar ve deftere rüzgârın yönünü yazar.",
+        "A világítótorony őre minden este felmegy a toronyba, meggyújtja a lámpát, és beírja a szél irányát.",
         "Introduction ............................................ 12",
     ],
 )
@@ -229,6 +233,8 @@ def test_written_language_is_not_suspect(text):
         shifted(PROSE),
         "8VceZWZTReV dhVcV dfSdWZWZ VUSjeYVRSSV hYZTYZd TVceZWZVU",
         "!\"#$%&'()*+,-.+/#012345&65*1 !\"#$%&'()*+,-.+/#012345&65*1",
+        "Uif npsojoh csfblt, uif tibepxt gmff; boe uif ebxojoh pg b csjhiufs ebz sjtft po uif xpsme.",
+        "%41 ?AB@5@3 .B1-=C! D41 C4-0AFC O11# $A! &5A@ C CD-@0-B0 5C E@2EB>10 %41 0-F@5@3 A2 - .B534D1B",
         "ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ",
     ],
 )
