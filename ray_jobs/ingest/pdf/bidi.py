@@ -36,6 +36,9 @@ LAM_ALEF = frozenset(("\u0644\u0622", "\u0644\u0623", "\u0644\u0625", "\u0644\u0
 """Letter pairs that every Arabic font shows as one glyph: lam followed by one of the four alefs."""
 
 
+_PARTNERS = {one: other for pair in ("()", "[]", "{}") for one, other in (pair, pair[::-1])}
+
+
 @dataclass(slots=True)
 class GlyphCluster:
     """The characters of one glyph with its combining marks. `direction` is R, L, N (a number) or "" (neutral)."""
@@ -106,7 +109,8 @@ def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) ->
 def _reverse_opposite_phrases(runs: Sequence[list[GlyphCluster]], opposite: str) -> list[list[GlyphCluster]]:
     """Reverse the phrases whose direction is opposite to that of the line.
 
-    A phrase includes the numbers inside it; one that is read from left to right also includes those at its ends.
+    A phrase includes the numbers inside it; one that is read from left to right also includes those at its ends. It
+    ends before a bracket whose partner is outside.
     """
     ends = ("L", "N") if opposite == "L" else ("R",)
     ordered: list[list[GlyphCluster]] = []
@@ -122,9 +126,26 @@ def _reverse_opposite_phrases(runs: Sequence[list[GlyphCluster]], opposite: str)
                 has_letters = has_letters or found == opposite
                 if has_letters and found in ends:
                     stop = index + 1
+            stop = _before_open_bracket(runs, start, stop)
+            while stop > start + 1 and runs[stop - 1][0].direction not in ends:
+                stop -= 1
         ordered.extend(reversed(runs[start:stop]))
         start = stop
     return ordered
+
+
+def _before_open_bracket(runs: Sequence[Sequence[GlyphCluster]], start: int, stop: int) -> int:
+    """Return the index of the first run that is a bracket without its partner in `runs[start:stop]`, or `stop`."""
+    unmatched: list[tuple[int, str]] = []
+    for index in range(start + 1, stop):
+        text = runs[index][0].text
+        if len(runs[index]) > 1 or text not in _PARTNERS:
+            continue
+        if unmatched and unmatched[-1][1] == _PARTNERS[text]:
+            unmatched.pop()
+        else:
+            unmatched.append((index, text))
+    return unmatched[0][0] if unmatched else stop
 
 
 def _clusters(piece: DrawnPiece, conventions: PageConventions) -> list[GlyphCluster]:

@@ -30,11 +30,16 @@ def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
     if len(paragraphs) > MAX_SORTED:
         return paragraphs, sum(len(paragraph.lines) for paragraph in paragraphs)
     parts = [part for paragraph in paragraphs for part in _split_into_columns(paragraph)]
-    side_by_side = sum(len(part.lines) for band in _bands(parts) if len(band) > 1 for part in band)
+    side_by_side = sum(len(part.lines) for band in bands_of(parts) if len(band) > 1 for part in band)
     if side_by_side < 2 * MIN_LINES:
         return paragraphs, side_by_side
     right_to_left = 2 * sum(RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in parts) > len(parts)
     return _by_columns(parts, right_to_left) or paragraphs, side_by_side
+
+
+def has_columns(paragraphs: list[Paragraph]) -> bool:
+    """Whether a vertical stripe without text divides a page into columns of prose."""
+    return _gutter(paragraphs) is not None
 
 
 def _split_into_columns(paragraph: Paragraph) -> list[Paragraph]:
@@ -74,8 +79,8 @@ def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] 
         left = [part for part in parts if part.x0 < gutter]
         right = [part for part in parts if part.x0 >= gutter]
         sides = [right, left] if right_to_left else [left, right]
-        return [part for side in sides for part in _by_columns(side, right_to_left) or side]
-    bands = _bands(parts)
+        return [part for side in sides for part in _by_columns(side, right_to_left) or _downwards(side)]
+    bands = bands_of(parts)
     if len(bands) < 2 or max(map(len, bands)) < 2:
         return None
     ordered: list[Paragraph] = []
@@ -89,6 +94,12 @@ def _by_columns(parts: list[Paragraph], right_to_left: bool) -> list[Paragraph] 
         ordered.extend(inner or together)
         start = stop
     return ordered if found else None
+
+
+def _downwards(parts: list[Paragraph]) -> list[Paragraph]:
+    """Sort parts of a column from top to bottom, unless some are side by side."""
+    bands = bands_of(parts)
+    return [band[0] for band in bands] if len(bands) == len(parts) else parts
 
 
 def _end_of_shared_gutter(bands: list[list[Paragraph]], start: int) -> int:
@@ -110,7 +121,7 @@ def _end_of_shared_gutter(bands: list[list[Paragraph]], start: int) -> int:
     return stop if _gutter(together) is not None else start + 1
 
 
-def _bands(parts: list[Paragraph]) -> list[list[Paragraph]]:
+def bands_of(parts: list[Paragraph]) -> list[list[Paragraph]]:
     """Split the parts, from top to bottom, wherever a horizontal line crosses none of them."""
     rest = sorted(enumerate(parts), key=lambda item: item[1].y0)
     bands: list[list[tuple[int, Paragraph]]] = []

@@ -9,6 +9,7 @@ from statistics import median_low
 from typing import Any
 
 from ingest.common.text import CJK
+from ingest.pdf.columns import has_columns
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 
 MIN_STEPS_UP = 2
@@ -48,7 +49,11 @@ def in_line_order(paragraphs: list[Paragraph], content: dict[str, Any]) -> tuple
     """
     if _is_drawn_upwards(paragraphs) and not _is_mirrored(content):
         paragraphs = _from_top_to_bottom([line for paragraph in paragraphs for line in paragraph.lines])
-    elif (below := sorted(paragraphs, key=lambda paragraph: paragraph.y0)) != paragraphs and _none_beside(below):
+    elif (
+        (below := sorted(paragraphs, key=lambda paragraph: paragraph.y0)) != paragraphs
+        and _none_beside(below)
+        and not has_columns(paragraphs)
+    ):
         paragraphs = below
     short = [line for paragraph in paragraphs for line in paragraph.lines if len(line.text) < 4]
     if short and (initials := _initials(paragraphs, short)):

@@ -19,6 +19,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
+from ingest.pdf.box_order import in_box_order
 from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.figures import FigureCollector, Place
@@ -27,6 +28,7 @@ from ingest.pdf.glyphs import repair
 from ingest.pdf.layout import Paragraph, join_split_paragraphs, paragraphs_of
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.line_order import in_line_order
+from ingest.pdf.markers import join_markers
 from ingest.pdf.memory import check_memory
 from ingest.pdf.merge_layers import merge
 from ingest.pdf.ocr import ocr_page
@@ -264,7 +266,9 @@ class _PageReader:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
                 return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
         self._lost = lost_letters(content)
-        horizontal, readings = in_line_order(self._line_numbers.without(number, horizontal), content)
+        horizontal = join_markers(self._line_numbers.without(number, horizontal))
+        horizontal, readings = in_line_order(horizontal, content)
+        horizontal = in_box_order(horizontal)
         paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
         paragraphs = join_split_paragraphs(paragraphs) + others + readings
         if side_by_side >= MIN_SIDE_BY_SIDE:

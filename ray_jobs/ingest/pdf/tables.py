@@ -7,8 +7,11 @@ also looks for a grid of lines or box edges, and takes a few milliseconds.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.layout import Line, Paragraph, join_lines
@@ -37,6 +40,9 @@ MAX_CELL = 400
 MAX_CROSSING = 0.3
 """Maximum share of lines of text that cross the border of a cell: boxes behind words and rules below them look like a
 grid, but text runs across it."""
+
+
+_VALUE = re.compile(r"\d")
 
 
 class Table(NamedTuple):
@@ -196,8 +202,36 @@ def _positions(values: Iterable[float]) -> list[float]:
     return positions
 
 
+def _divided(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> list[float]:
+    """Add borders to rows that no rules divide: above each line on which several columns have a value.
+
+    A column has values if each of its lines in the row has a digit, but no word of more than letters.
+    """
+    found = list(rows)
+    for top, bottom in pairwise(rows):
+        lines: defaultdict[int, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        tops: dict[int, float] = {}
+        for x0, y0, x1, y1, word, *_ in words:
+            column = bisect_right(columns, (x0 + x1) / 2) - 1
+            if top <= (y0 + y1) / 2 < bottom and 0 <= column < len(columns) - 1:
+                line = next((line for line in tops if abs(line - y1) <= TOLERANCE), y1)
+                lines[column][line].append(word)
+                tops[line] = min(tops.get(line, y0), y0)
+        values = [of_column for of_column in lines.values() if all(map(_has_values, of_column.values()))]
+        counts = Counter(line for of_column in values for line in of_column)
+        starts = sorted(line for line, count in counts.items() if count > 1)
+        if len(starts) > 1 and len(starts) == len(counts):
+            found += [tops[line] for line in starts[1:]]
+    return sorted(found)
+
+
+def _has_values(words: Sequence[str]) -> bool:
+    return any(_VALUE.search(word) for word in words) and not any(word.isalpha() for word in words)
+
+
 def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> Table | None:
     """Put words into the cells of a grid; None if the grid is no table."""
+    rows = _divided(rows, columns, words)
     cells: dict[tuple[int, int], list[str]] = {}
     columns_of_line: dict[tuple[int, int], set[int]] = {}
     before: dict[tuple[int, int], tuple[int, int]] = {}

@@ -70,6 +70,10 @@ MAX_CASE_CHANGES, MAX_SYMBOLS, MAX_ACCENTED = 0.08, 0.4, 0.4
 """Share of capitals after small letters in a word, of characters that are neither letters nor digits, and of letters
 with marks, above which a text may be mapped wrongly."""
 
+MIN_TORN_WORDS, MAX_SINGLE_LETTERS = 20, 0.2
+"""Minimum number of words on a scanned page, and share of single letters among them above which the words of its text
+layer are torn: it is 0.05 in the languages of Europe."""
+
 MIN_SIMILARITY = 0.5
 """Similarity of a line of the text layer and of its OCR from which on the layer is right."""
 
@@ -124,6 +128,8 @@ class TextLayers:
         covered = image_coverage(page)
         if len("".join(text.split())) <= MAX_STAMP:
             return Missing() if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
+        if covered >= MIN_SCAN_COVERAGE and is_torn(" ".join("".join(s["text"] for s in line["spans"]) for line in lines)):
+            return Missing(frozenset(font for line in lines for font in _fonts(line)))
         if wrong := self._wrong_fonts(page, lines):
             return _without(page, lines, wrong)
         if covered < MIN_SCAN_COVERAGE and count_segments(page) < MIN_OUTLINED_PARAGRAPH:
@@ -212,6 +218,13 @@ def is_suspect(text: str) -> bool:
         or len(_CASE_CHANGE.findall(text)) > MAX_CASE_CHANGES * len(latin)
         or sum(letter > "\u007f" for letter in latin) > MAX_ACCENTED * len(latin)
     )
+
+
+def is_torn(text: str) -> bool:
+    """Whether the words of an OCR layer are torn into single letters."""
+    words = [word for word in text.split() if word.isalpha()]
+    letters = sum(len(word) == 1 and word.isascii() for word in words)
+    return len(words) >= MIN_TORN_WORDS and letters > MAX_SINGLE_LETTERS * len(words)
 
 
 def _similarity(text: str, seen: str) -> float:

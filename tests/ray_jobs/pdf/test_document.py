@@ -238,6 +238,33 @@ def test_a_ruled_table_becomes_markdown():
     ]
 
 
+def test_a_table_whose_rules_divide_only_its_columns_has_rows():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        columns = [60, 140, 320, 400, 480]
+        for x in columns:
+            page.draw_line((x, 100), (x, 220))
+        for y in (100, 124, 220):
+            page.draw_line((60, y), (480, y))
+        rows = [
+            (116, ["Date", "Text", "Amount", "Balance"]),
+            (140, ["22/06/17", "Transfer to the harbour", "1,000.00", "14,904.08"]),
+            (154, ["", "master's office", "", ""]),
+            (170, ["23/06/17", "Oil", "2.88", "14,901.20"]),
+            (190, ["24/06/17", "Wicks of cotton, and", "", "14,901.20"]),
+            (204, ["", "a rope", "", ""]),
+        ]
+        for y, cells in rows:
+            for x, text in zip(columns, cells, strict=False):
+                page.insert_text((x + 4, y), text, fontsize=10)
+        (block,) = blocks_of(document)
+    assert block.text.split("\n")[2:] == [
+        "|22/06/17|Transfer to the harbour master's office|1,000.00|14,904.08|",
+        "|23/06/17|Oil|2.88|14,901.20|",
+        "|24/06/17|Wicks of cotton, and a rope||14,901.20|",
+    ]
+
+
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_rotated_page_reads_like_an_upright_one(rotation):
     with pymupdf.open() as upright:

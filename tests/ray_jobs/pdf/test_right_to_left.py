@@ -91,6 +91,11 @@ def test_latin_words_in_an_arabic_line_are_in_logical_order():
     assert text_of(line) == "لغة Python 3 مع العلم"
 
 
+def test_a_number_before_a_bracket_with_latin_words_stays_outside():
+    line = [")", *"PDF 1.7", "(", " ", *"12/05/2021", *visual("كتب الملف في ")]
+    assert text_of(line) == "كتب الملف في 12/05/2021 (PDF 1.7)"
+
+
 def test_a_hebrew_line_with_numbers_is_in_logical_order():
     line = [*"11", *visual("עובד: "), " ", *"01001", *visual("מחלקה: ")]
     assert text_of(line) == "מחלקה: 01001 עובד: 11"

@@ -46,6 +46,6 @@ def test_paragraphs_below_each_other_are_read_downwards():
     assert page_texts([third, first, second]) == [text for _, _, text in PARAGRAPHS]
 
 
-def test_paragraphs_beside_each_other_keep_the_order_of_the_file():
+def test_a_paragraph_that_stands_alone_is_read_before_those_below_it():
     first, _, third = PARAGRAPHS
-    assert page_texts([third, first, (300, 300, "Beside.")]) == ["The third.", "The first.", "Beside."]
+    assert page_texts([third, first, (300, 300, "Beside.")]) == ["The first.", "The third.", "Beside."]

@@ -8,7 +8,7 @@ from ingest.pdf import text_layer
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.layout import Line, paragraph_of
 from ingest.pdf.merge_layers import merge
-from ingest.pdf.text_layer import is_suspect
+from ingest.pdf.text_layer import is_suspect, is_torn
 
 WIDTH, HEIGHT = 595, 842
 PROSE = (
@@ -240,6 +240,12 @@ def test_written_language_is_not_suspect(text):
 )
 def test_text_with_wrongly_mapped_letters_is_suspect(text):
     assert is_suspect(text)
+
+
+def test_words_that_are_torn_into_letters_show():
+    torn = "Di esen Gut schei n k a n n e n Si e bei m Kauf ei n e r Fahr kar t e ei n l o e s e n"
+    assert is_torn(torn) and not is_torn(PROSE)
+    assert not is_torn(" ".join("x y z a b c".split() * 2))  # too few to tell
 
 
 def test_a_line_that_both_have_is_kept_once_as_the_layer_has_it():
