@@ -36,7 +36,7 @@ LAM_ALEF = frozenset(("\u0644\u0622", "\u0644\u0623", "\u0644\u0625", "\u0644\u0
 """Letter pairs that every Arabic font shows as one glyph: lam followed by one of the four alefs."""
 
 
-_PARTNERS = {one: other for pair in ("()", "[]", "{}") for one, other in (pair, pair[::-1])}
+_PARTNERS = dict(zip("()[]{}", ")(][}{", strict=True))
 
 
 @dataclass(slots=True)

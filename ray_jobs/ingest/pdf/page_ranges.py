@@ -25,6 +25,7 @@ from ingest.pdf.columns import reading_order
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
+from ingest.pdf.labels import join_values
 from ingest.pdf.layout import Paragraph, join_split_paragraphs, paragraphs_of
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.line_order import in_line_order
@@ -266,7 +267,7 @@ class _PageReader:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
                 return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
         self._lost = lost_letters(content)
-        horizontal = join_markers(self._line_numbers.without(number, horizontal))
+        horizontal = join_values(join_markers(self._line_numbers.without(number, horizontal)))
         horizontal, readings = in_line_order(horizontal, content)
         horizontal = in_box_order(horizontal)
         paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)

@@ -128,7 +128,7 @@ class TextLayers:
         covered = image_coverage(page)
         if len("".join(text.split())) <= MAX_STAMP:
             return Missing() if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
-        if covered >= MIN_SCAN_COVERAGE and is_torn(" ".join("".join(s["text"] for s in line["spans"]) for line in lines)):
+        if covered >= MIN_SCAN_COVERAGE and is_torn(lines):
             return Missing(frozenset(font for line in lines for font in _fonts(line)))
         if wrong := self._wrong_fonts(page, lines):
             return _without(page, lines, wrong)
@@ -220,8 +220,9 @@ def is_suspect(text: str) -> bool:
     )
 
 
-def is_torn(text: str) -> bool:
+def is_torn(lines: Iterable[dict[str, Any]]) -> bool:
     """Whether the words of an OCR layer are torn into single letters."""
+    text = " ".join("".join(span["text"] for span in line["spans"]) for line in lines)
     words = [word for word in text.split() if word.isalpha()]
     letters = sum(len(word) == 1 and word.isascii() for word in words)
     return len(words) >= MIN_TORN_WORDS and letters > MAX_SINGLE_LETTERS * len(words)

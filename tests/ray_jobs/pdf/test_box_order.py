@@ -71,3 +71,14 @@ def test_the_number_of_an_equation_is_not_the_marker_of_the_next_column():
     left[2] = (100, 140, 10, "a = b + c")
     right = [(320, 100 + 20 * index, 10, line.upper()) for index, line in enumerate(PROSE)]
     assert not any(f"(1) {PROSE[2].upper()}" in text for text in page_texts([*left, *right, number]))
+
+
+LABELS, VALUES = ["Sales total:", "Tax:", "Total (AUD):"], ["24,600.00", "2,460.00", "27,060.00"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_values_that_are_drawn_apart_stand_beside_their_labels(first):
+    labels = [(60, 100 + 40 * index, 12, label) for index, label in enumerate(LABELS)]
+    values = [(300, 100 + 40 * index, 12, value) for index, value in enumerate(VALUES)]
+    expected = [f"{label} {value}" for label, value in zip(LABELS, VALUES, strict=True)]
+    assert page_texts(labels + values if first else values + labels) == expected
