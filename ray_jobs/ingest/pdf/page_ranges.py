@@ -19,26 +19,21 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
-from ingest.pdf.box_order import in_box_order
-from ingest.pdf.column_tables import rows_of_columns
-from ingest.pdf.columns import reading_order
 from ingest.pdf.figures import FigureCollector, Place
+from ingest.pdf.form_fields import with_fields
 from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
-from ingest.pdf.labels import join_values
-from ingest.pdf.layout import Paragraph, join_split_paragraphs, paragraphs_of
+from ingest.pdf.layout import Paragraph, paragraphs_of
 from ingest.pdf.line_numbers import Column, LineNumbers
-from ingest.pdf.line_order import in_line_order
-from ingest.pdf.markers import join_markers
 from ingest.pdf.memory import check_memory
 from ingest.pdf.merge_layers import merge
 from ingest.pdf.ocr import ocr_page
 from ingest.pdf.page_boxes import as_displayed
+from ingest.pdf.page_order import in_page_order
 from ingest.pdf.reader import lost_contents, take_warnings
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import RawPage
 from ingest.pdf.symbol_fonts import name_symbols
-from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
 from ingest.pdf.text_layer import MAX_CHECKS, TextLayers, without_fonts
 from ingest.pdf.unknown_letters import add_letters_of_fonts, letters_as_shown, lost_letters
 
@@ -267,13 +262,8 @@ class _PageReader:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
                 return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
         self._lost = lost_letters(content)
-        horizontal = join_values(join_markers(self._line_numbers.without(number, horizontal)))
-        horizontal, readings = in_line_order(horizontal, content)
-        horizontal = in_box_order(horizontal)
-        paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
-        paragraphs = join_split_paragraphs(paragraphs) + others + readings
-        if side_by_side >= MIN_SIDE_BY_SIDE:
-            paragraphs = rows_of_columns(with_tables(page, text, paragraphs, words))
+        horizontal = with_fields(page, self._line_numbers.without(number, horizontal))
+        paragraphs = in_page_order(page, text, content, horizontal, others, words)
         return RawPage(number, content["height"], "text", paragraphs)
 
 
