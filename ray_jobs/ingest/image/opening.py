@@ -17,6 +17,7 @@ import numpy as np
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.filled import filled_bytes
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
 whatever its name."""
+
+DENSE, MAX_FILLED = {"AVIF", "HEIF", "JPEG2000", "WEBP"}, 0.05
+"""Formats whose pixels, of whatever colour, hold no long runs of one value, and the share that may be padding."""
 
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
@@ -163,6 +167,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     _load(image, cut)
     if cut and (loss := _loss(image, data, side)):
         losses.append(loss)
+    if image.format in DENSE and (filled := filled_bytes(data)) > max(1024, MAX_FILLED * len(data)):
+        losses.append(f"{_percent(filled / len(data))} of its bytes were never written")
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     shown = deep_colours(image, data) if deep else None

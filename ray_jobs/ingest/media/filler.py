@@ -10,13 +10,10 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from av.packet import Packet
 
-_LEAST = 4096
-"""Bytes between two packets that may be filler: smaller places are headers and padding."""
-_BLOCK = 512
-"""Bytes that are all alike in a place that was filled with zeros: a sector of a disk."""
+from ingest.common.filled import LEAST, filled_bytes
+
 _LOST = 0.02
 """Share of the file whose loss is named."""
 _PADDED = ("mpeg", "mpegts")
@@ -48,9 +45,9 @@ class Filler:
         place, size = packet.pos, packet.size
         if place is None or place < 0:
             return
-        if self._end is not None and place - self._end >= _LEAST:
+        if self._end is not None and place - self._end >= LEAST:
             self._gaps.append((self._end, place))
-        if size >= _LEAST and self._is_unframed:
+        if size >= LEAST and self._is_unframed:
             self._gaps.append((place, place + size))
         self._end = max(self._end or 0, place + size)
 
@@ -66,7 +63,7 @@ class Filler:
                 tail = file.read()
                 repeats = len(zlib.compress(tail, 1)) < _REPEATED * len(tail)
                 filled = max(filled, size - self._end if repeats else 0)
-        return filled / size if filled > max(_LEAST, _LOST * size) else 0.0
+        return filled / size if filled > max(LEAST, _LOST * size) else 0.0
 
 
 def _constant(file: BinaryIO, start: int, end: int) -> int:
@@ -74,7 +71,6 @@ def _constant(file: BinaryIO, start: int, end: int) -> int:
     found = 0
     file.seek(start)
     while start < end and (content := file.read(min(_SAMPLE, end - start))):
-        blocks = np.frombuffer(content, np.uint8, len(content) // _BLOCK * _BLOCK).reshape(-1, _BLOCK)
-        found += _BLOCK * int((blocks == blocks[:, :1]).all(1).sum())
+        found += filled_bytes(content)
         start += len(content)
     return found

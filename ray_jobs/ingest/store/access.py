@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError
@@ -18,6 +19,12 @@ _URI = re.compile(
     r"|(?:\w*:)?[\w.-]{3,255})(?:/(.*))?",
     re.ASCII | re.DOTALL,
 )
+
+OTHER_STORES = {"gs", "gcs", "b2", "r2", "oss", "cos", "cosn", "obs", "tos", "minio", "swift", "http", "https"}
+"""Schemes that other programs write for buckets of stores that have an S3 API, such as Google's."""
+
+_VIRTUAL_HOSTS = (".aliyuncs.com", ".myqcloud.com", ".volces.com")
+"""Clouds that refuse the bucket in the path. Other S3-compatible servers rarely have a DNS name for each bucket."""
 
 
 def split_s3(uri: str) -> tuple[str, str]:
@@ -51,3 +58,8 @@ def widen(client: Any) -> None:
 
 def _pay(params: dict[str, Any], **_: object) -> None:
     params["RequestPayer"] = "requester"
+
+
+def addressing(endpoint: str) -> str:
+    """Where the bucket stands at an endpoint, as botocore calls it: in the host (`virtual`) or in the `path`."""
+    return "virtual" if (urlsplit(endpoint).hostname or "").endswith(_VIRTUAL_HOSTS) else "path"

@@ -17,13 +17,13 @@ from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.loopback import is_loopback
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
-from ingest.store.access import signature, split_s3, widen
+from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, widen
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, assert_no_pattern, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
-from ingest.store.refusals import SKEWED, is_spent, refusal
+from ingest.store.refusals import NO_CODE, SKEWED, is_spent, refusal, role_refusal
 from ingest.store.timestamps import timestamp
 from ingest.store.versions import listed_version
 
@@ -38,9 +38,6 @@ EXPIRED = {
     "RequestExpired", "RequestTimeTooSkewed",
 }  # fmt: skip
 """S3 error codes of credentials that the store accepts for no request at all."""
-
-OTHER_STORES = {"gs", "gcs", "b2", "r2", "oss", "cos", "cosn", "obs", "tos", "minio", "swift", "http", "https"}
-"""Schemes that other programs write for buckets of stores that have an S3 API, such as Google's."""
 
 REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "403", "401"}
 """S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
@@ -108,8 +105,6 @@ _VARIABLES = (
 
 
 _ENDPOINT = re.compile(r"https?://[^/?#]", re.I)
-_VIRTUAL_HOSTS = (".aliyuncs.com", ".myqcloud.com", ".volces.com")
-"""Clouds that refuse the bucket in the path. Other S3-compatible servers rarely have a DNS name for each bucket."""
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +113,7 @@ def s3_client() -> Any:
     import boto3
     import botocore.session
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, PartialCredentialsError
+    from botocore.exceptions import BotoCoreError, CredentialRetrievalError, PartialCredentialsError
 
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
@@ -135,12 +130,14 @@ def s3_client() -> Any:
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=32,
                 retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
-                s3={"addressing_style": _addressing(values[named]) if named else "auto"},
+                s3={"addressing_style": addressing(values[named]) if named else "auto"},
                 proxies={} if named and is_loopback(urlsplit(values[named]).hostname or "") else None,
             ),
         )
     except PartialCredentialsError:
         raise _no_credentials() from None
+    except CredentialRetrievalError as error:
+        raise ConfigurationError(refusal(error, "", "")) from None
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"the object store's client cannot be set up: {one_line(error)}; "
@@ -151,10 +148,6 @@ def s3_client() -> Any:
     client.meta.events.register("before-parse.*.ListObjectsV2", escape_keys)
     client.meta.events.register("after-call.s3.ListObjectsV2", unescape_keys)
     return client
-
-
-def _addressing(endpoint: str) -> str:
-    return "virtual" if (urlsplit(endpoint).hostname or "").endswith(_VIRTUAL_HOSTS) else "path"
 
 
 def _store_name() -> str:
@@ -177,6 +170,8 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return _no_credentials()
     if isinstance(error, ClientError):
+        if sentence := role_refusal(error):
+            return ConfigurationError(sentence)
         if is_web_page(error):
             return _no_store(status(error))
         if is_spent(error):
@@ -270,6 +265,8 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
             assert_no_pattern(bucket, prefix)
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
+    except EOFError:
+        raise ConfigurationError(NO_CODE) from None
     except (ValueError, OSError) as error:  # a number that is none, or the file of AWS_WEB_IDENTITY_TOKEN_FILE
         raise ConfigurationError(
             f"the objects of {source} cannot be listed ({one_line(error, 160)}); check the files that AWS_* variables "

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ingest.common.text import one_line
-from ingest.store.answers import status
+from ingest.store.answers import is_fault, status
 
 SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 """S3 error codes of a request whose time is wrong by more than 15 minutes."""
@@ -16,6 +16,14 @@ _SPENT = re.compile(
 )
 """In a code or message: Backblaze's caps of a day, Google's quotas of downloads, Alibaba's accounts that owe money."""
 
+NO_CODE = (
+    "the profile in AWS_PROFILE wants a code of multi-factor authentication, which nobody can type here; give the keys "
+    "of a session, with AWS_SESSION_TOKEN"
+)
+
+_ROLE_OPERATIONS = {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetRoleCredentials"}
+"""Operations of the services STS and SSO, which botocore calls before the first request to the store."""
+
 _PERMANENT = {*range(400, 500), 501} - {408, 429}
 """HTTP statuses that the same request gets again."""
 
@@ -24,6 +32,18 @@ def is_spent(error: Any) -> bool:
     """Whether an answer says that the account may read no more for now, whichever object it asks for."""
     found = error.response.get("Error", {})
     return status(error) == 403 and _SPENT.search(f"{found.get('Code')} {found.get('Message')}") is not None
+
+
+def role_refusal(error: Any) -> str:
+    """The sentence for an answer of the service that hands out the credentials of a role; "" if it is another's."""
+    if error.operation_name not in _ROLE_OPERATIONS or is_fault(error):
+        return ""
+    found = error.response.get("Error", {})
+    return (
+        f"the role that reads the object store cannot be assumed ({found.get('Code')}: "
+        f"{one_line(found.get('Message', ''), 160)}); check AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_PROFILE and "
+        "whom the role trusts"
+    )
 
 
 def refusal(error: Any, store: str, bucket: str) -> str:

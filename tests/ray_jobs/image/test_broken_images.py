@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from embedded.images import photo
 from ingest.common.errors import ObjectError
@@ -308,3 +309,15 @@ def test_a_limit_holds_for_broken_images_too():
     with pytest.raises(ObjectError, match="over the limit") as caught:
         read(png_with(chunk(b"pHYs", bytes(9), 1)), max_pixels=100)
     assert caught.value.limit == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("WEBP", {"lossless": True}), ("AVIF", {}), ("HEIF", {}), ("JPEG2000", {})]
+)
+def test_an_image_that_was_given_its_size_before_its_content_is_read_in_part(kind, options):
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8))
+    data = saved(kind, noise, **options)
+    half = len(data) // 2
+    assert "of its bytes were never written" in read(data[:half] + bytes(len(data) - half)).metadata[PARTLY_READ]
+    assert PARTLY_READ not in read(data).metadata
+    assert PARTLY_READ not in read(saved(kind, Image.new("RGB", (1024, 1024), "white"), **options)).metadata
