@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.pdf.accents import ACCENTS, join_accents
 from ingest.pdf.covered_text import covered_glyphs
 from ingest.pdf.doubled import has_doubled_lines, remove_doubled
+from ingest.pdf.glued_words import GLUED, part_glued_words
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
@@ -38,8 +39,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     doubled = has_doubled_lines(lines)
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
-    shuffled = goes_back(lines)
-    if not (doubled or accents or spaced or unseen or covered or shuffled):
+    shuffled, glued = goes_back(lines), GLUED.search(characters)
+    if not (doubled or accents or spaced or unseen or covered or shuffled or glued):
         return None
     found = glyph_lines(page, text, content, covered)
     if doubled:
@@ -48,6 +49,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
         put_in_order(found)
     if accents:
         join_accents(found)
+    if glued:
+        part_glued_words(found)
     if spaced:
         close_spaced_letters(found)
     return write_back(found, content) if any(line.changed for line in found) else None
