@@ -31,7 +31,7 @@ from ingest.image.metadata import (
     transfer_of,
     turned,
 )
-from ingest.image.opencv import FORMATS, check_planes, decode_with_opencv, deep_colours
+from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
 from ingest.image.repairs import CODESTREAM, END, MAX_LOST, has_merged_alpha, mended, padded
@@ -172,7 +172,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     shown = deep_colours(image, data) if deep else None
-    if image.format == "PSD" and image.mode == "RGBA" and not has_merged_alpha(data):
+    if image.mode == "RGBA" and not _has_alpha(image, data):
         shown = image.convert("RGB")
     if image.format == "TIFF":  # Pillow turns it by itself
         return Picture(turned(shown, turn) if shown else to_rgb(image), width, height, metadata)
@@ -182,6 +182,13 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if (transfer := transfer_of(image, data)) in (PQ, HLG):
         shown = images.fromarray(as_shown(np.asarray(shown), transfer))
     return Picture(turned(shown, turn), width, height, metadata)
+
+
+def _has_alpha(image: ImageFile, data: bytes) -> bool:
+    """Whether the fourth channel is the transparency of the picture. In aerial photos, it may be infrared light."""
+    if image.format == "TIFF":
+        return TIFF_EXTRA in getattr(image, "tag_v2", {})
+    return image.format != "PSD" or has_merged_alpha(data)
 
 
 def _preview(content: bytes, max_pixels: int, side: int, data: bytes) -> Picture:

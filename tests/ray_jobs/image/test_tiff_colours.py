@@ -98,3 +98,9 @@ def test_opencv_premultiplies_eight_bits_by_itself():
     data = tiff(values, {EXTRA: ALPHAS["straight"]})
     assert not cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:, :32].any()
     assert np.abs(np.asarray(decode_with_opencv(data, LIMIT).image) - ON_WHITE).max() <= 2
+
+
+def test_a_fourth_channel_without_a_name_is_no_transparency():
+    """It is infrared light in aerial photos."""
+    infrared = np.dstack([COLOUR, np.zeros(GREY.shape, np.uint8)])
+    assert likeness(open_picture(tiff(infrared, {}), LIMIT, 64), COLOUR) > 0.98
