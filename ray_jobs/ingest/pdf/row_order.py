@@ -27,10 +27,25 @@ _OTHER_SCRIPT = re.compile("[\u0590-\u1dff\u2e80-\ud7ff\uf900-\ufaff\ufb1d-\ufdf
 
 
 def goes_back(lines: Sequence[Line]) -> bool:
-    """Whether a line begins to the left of the line before it, and at its height."""
-    return any(
-        after.x0 < before.x0 - 1 and abs(after.y1 - before.y1) < 0.3 * before.size for before, after in pairwise(lines)
-    )
+    """Whether a line begins to the left of the line before it at its height, and near to a line there."""
+    row: list[Line] = []
+    for before, after in pairwise(lines):
+        if abs(after.y1 - before.y1) < 0.3 * before.size:
+            row = [*(row or [before]), after]
+        else:
+            if row and _is_shuffled(row):
+                return True
+            row = []
+    return bool(row) and _is_shuffled(row)
+
+
+def _is_shuffled(row: Sequence[Line]) -> bool:
+    """Whether pieces that are near to each other are drawn in another order; MuPDF joins the others."""
+    if not any(after.x0 < before.x0 - 1 for before, after in pairwise(row)):
+        return False
+    size = max(line.size for line in row)
+    ordered = sorted(row, key=lambda line: line.x0)
+    return any(after.x0 - before.x1 <= MAX_GAP * size for before, after in pairwise(ordered))
 
 
 def put_in_order(lines: Sequence[GlyphLine]) -> None:

@@ -39,7 +39,7 @@ NAME_LENGTH = 31
 """Number of characters of a font's name that MuPDF keeps."""
 
 _SUBSET = re.compile(r"[A-Z]{6}\+")
-_RUN = re.compile(f"{UNKNOWN}+")
+_RUN = re.compile(f"(?:{MEANINGLESS.pattern})+")
 # Names that only count the glyphs of a font.
 _NUMBERED = re.compile(r"(?:glyph|cid|index|[A-Za-z])?[-_.]?\d*")
 
@@ -55,7 +55,13 @@ def add_letters_of_fonts(page: Page, content: dict[str, Any], cleaned: set[int])
     Returns:
         Whether the text of the page has changed.
     """
-    names = {span["font"] for span in spans_of(content) if MEANINGLESS.search(span["text"])}
+    names = {
+        span["font"]
+        for line in lines_of(content)
+        for span in line["spans"]
+        if not span["text"].isascii() and MEANINGLESS.search(span["text"])
+        if _in_words("".join([other["text"] for other in line["spans"]]))
+    }
     if not names:
         return False
     changed = False
@@ -82,11 +88,16 @@ def add_letters_of_fonts(page: Page, content: dict[str, Any], cleaned: set[int])
     return changed
 
 
+def lines_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of `page.get_text("dict")`."""
+    for block in content["blocks"]:
+        yield from block.get("lines", ())
+
+
 def spans_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the spans of `page.get_text("dict")`."""
-    for block in content["blocks"]:
-        for line in block.get("lines", ()):
-            yield from line["spans"]
+    for line in lines_of(content):
+        yield from line["spans"]
 
 
 def lost_letters(content: dict[str, Any]) -> int:
@@ -137,20 +148,19 @@ def _read_letters(page: Page) -> dict[int, dict[int, str]]:
         MemoryError: there is not enough memory for the image or the model.
     """
     known = unknown_glyphs(page)
-    lines_of: defaultdict[tuple[int, int], list[tuple[Box, str, list[tuple[int, int] | None]]]] = defaultdict(list)
-    for block in page.get_text("rawdict", flags=_flags())["blocks"] if known else ():
-        for line in block.get("lines", ()):
-            glyphs = [c for span in line["spans"] for c in span["chars"] if not c["c"].isspace()]
-            text = "".join([c["c"] for c in glyphs])
-            if UNKNOWN not in text or line["dir"] != (1.0, 0.0):
-                continue
-            keys = [known[_place(c["origin"])][:2] if _place(c["origin"]) in known else None for c in glyphs]
-            for key in {keys[index] for index in _in_words(text)}:
-                if key is not None:
-                    lines_of[key].append((line["bbox"], text, keys))
+    shown: defaultdict[tuple[int, int], list[tuple[Box, str, list[tuple[int, int] | None]]]] = defaultdict(list)
+    for line in lines_of(page.get_text("rawdict", flags=_flags())) if known else ():
+        glyphs = [c for span in line["spans"] for c in span["chars"] if not c["c"].isspace()]
+        text = "".join([c["c"] for c in glyphs])
+        if UNKNOWN not in text or line["dir"] != (1.0, 0.0):
+            continue
+        keys = [known[_place(c["origin"])][:2] if _place(c["origin"]) in known else None for c in glyphs]
+        for key in {keys[index] for index in _in_words(text)}:
+            if key is not None:
+                shown[key].append((line["bbox"], text, keys))
     votes: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     read: set[Box] = set()
-    for samples in list(lines_of.values())[:MAX_GLYPHS]:
+    for samples in list(shown.values())[:MAX_GLYPHS]:
         for box, text, keys in sorted(samples, key=lambda sample: -len(sample[1]))[:MAX_SAMPLES]:
             if box not in read:
                 read.add(box)
