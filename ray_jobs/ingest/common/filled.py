@@ -12,6 +12,6 @@ LEAST = 4096
 
 
 def filled_bytes(content: bytes) -> int:
-    """Return the number of bytes in blocks that consist of a single value."""
+    """Return the number of bytes in blocks of zeros, or of ones: metadata is padded with spaces."""
     blocks = np.frombuffer(content, np.uint8, len(content) // BLOCK * BLOCK).reshape(-1, BLOCK)
-    return BLOCK * int((blocks == blocks[:, :1]).all(1).sum())
+    return BLOCK * int(((blocks == blocks[:, :1]).all(1) & np.isin(blocks[:, 0], (0, 255))).sum())

@@ -17,7 +17,6 @@ import numpy as np
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.common.filled import filled_bytes
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
@@ -37,6 +36,7 @@ from ingest.image.previews import find_previews
 from ingest.image.repairs import CODESTREAM, END, MAX_LOST, has_merged_alpha, mended, padded
 from ingest.image.tiff_pages import show_picture
 from ingest.image.unreadable import unreadable
+from ingest.image.unwritten import unwritten_share
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
 whatever its name."""
-
-DENSE, MAX_FILLED = {"AVIF", "HEIF", "JPEG2000", "WEBP"}, 0.05
-"""Formats whose pixels, of whatever colour, hold no long runs of one value, and the share that may be padding."""
 
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
@@ -167,8 +164,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     _load(image, cut)
     if cut and (loss := _loss(image, data, side)):
         losses.append(loss)
-    if image.format in DENSE and (filled := filled_bytes(data)) > max(1024, MAX_FILLED * len(data)):
-        losses.append(f"{_percent(filled / len(data))} of its bytes were never written")
+    if not losses and (share := unwritten_share(image.format, data)):
+        losses.append(f"{_percent(share)} of its bytes were never written")
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     shown = deep_colours(image, data) if deep else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 MAX_LOST = 0.9
 """Share of the pixels that may be missing. An image that misses more is damaged: it shows nothing to search for."""
@@ -12,6 +13,9 @@ CODESTREAM = b"\xff\x4f\xff\x51"
 
 END = b"\xff\xd9"
 """The last bytes of a JPEG or of the pixels in a JPEG 2000 file."""
+
+_FIRST_CHUNK = 12
+"""The place of the first chunk of a RIFF file."""
 
 _TILE = b"\xff\x90\0\x0a"
 _FRAME = re.compile(rb"\xff[\xc0-\xc2]\0.\x08\0\0", re.DOTALL)
@@ -42,10 +46,19 @@ def mended(data: bytes) -> bytes | None:
     return None
 
 
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names and contents of the chunks of a RIFF file, as far as they go."""
+    at = _FIRST_CHUNK
+    while at + 8 <= len(data) and data[at : at + 4].isascii() and data[at : at + 4].strip().isalnum():
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
 def _end_of_chunks(data: bytes) -> int:
     """The place where the last chunk of a RIFF file ends, or would end if the file were whole."""
-    at = 12
-    while at + 8 <= len(data) and data[at : at + 4].isascii() and data[at : at + 4].strip().isalnum():
+    at = _FIRST_CHUNK
+    for _ in chunks(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + size + size % 2
     return at

@@ -67,7 +67,7 @@ class Filler:
 
 
 def _constant(file: BinaryIO, start: int, end: int) -> int:
-    """Return the number of bytes in blocks that consist of a single value."""
+    """Return the number of bytes of zeros or ones."""
     found = 0
     file.seek(start)
     while start < end and (content := file.read(min(_SAMPLE, end - start))):

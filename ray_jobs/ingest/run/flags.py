@@ -28,7 +28,11 @@ class ValueType:
 
 def _number(parse: Callable[[str], float], valid: Callable[[float], bool], complaint: str) -> Callable[[str], Any]:
     def checked(text: str) -> float:
-        value = parse(text)
+        try:
+            value = parse(text)
+        except ValueError:
+            kind = "a whole number" if parse is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {kind}") from None
         if not valid(value):
             raise argparse.ArgumentTypeError(f"{text} {complaint}")
         return value

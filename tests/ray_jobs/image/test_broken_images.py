@@ -315,9 +315,21 @@ def test_a_limit_holds_for_broken_images_too():
     ("kind", "options"), [("WEBP", {"lossless": True}), ("AVIF", {}), ("HEIF", {}), ("JPEG2000", {})]
 )
 def test_an_image_that_was_given_its_size_before_its_content_is_read_in_part(kind, options):
-    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8))
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (192, 192, 3), np.uint8))
     data = saved(kind, noise, **options)
     half = len(data) // 2
     assert "of its bytes were never written" in read(data[:half] + bytes(len(data) - half)).metadata[PARTLY_READ]
     assert PARTLY_READ not in read(data).metadata
     assert PARTLY_READ not in read(saved(kind, Image.new("RGB", (1024, 1024), "white"), **options)).metadata
+
+
+def test_a_hole_in_a_jpeg_is_named_and_a_part_of_one_colour_is_none():
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8))
+    data = saved("JPEG", noise)
+    third = len(data) // 3
+    hole = data[:third] + bytes(third) + data[2 * third :]
+    assert "of its bytes were never written" in read(hole).metadata[PARTLY_READ]
+    assert PARTLY_READ not in read(data + bytes(len(data))).metadata  # padded to the size of a block
+    for optimize in (False, True):
+        white = Image.new("RGB", (2048, 2048), "white")
+        assert PARTLY_READ not in read(saved("JPEG", white, optimize=optimize), 1 << 23).metadata
