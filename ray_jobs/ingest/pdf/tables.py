@@ -7,20 +7,16 @@ also looks for a grid of lines or box edges, and takes a few milliseconds.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.layout import Line, Paragraph, join_lines
+from ingest.pdf.table_words import TOLERANCE, cut_at_rules, divided, lines_of
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
-
-TOLERANCE = 2.5
-"""Largest distance in points between lines that are meant to meet."""
 
 MIN_SIDE_BY_SIDE = 4
 """Minimum number of lines of text beside other lines on a page with a table, which has two rows and two columns."""
@@ -40,9 +36,6 @@ MAX_CELL = 400
 MAX_CROSSING = 0.3
 """Maximum share of lines of text that cross the border of a cell: boxes behind words and rules below them look like a
 grid, but text runs across it."""
-
-
-_VALUE = re.compile(r"\d")
 
 
 class Table(NamedTuple):
@@ -111,7 +104,7 @@ def _tables(page: Page, text: TextPage, words: Sequence[tuple[Any, ...]] | None)
     if not grids:
         return []
     if words is None:
-        words = page.get_text("words", textpage=text)
+        words = cut_at_rules(page, text, page.get_text("words", textpage=text), grids)
     return [table for rows, columns in grids if (table := _table(rows, columns, words)) is not None]
 
 
@@ -202,49 +195,18 @@ def _positions(values: Iterable[float]) -> list[float]:
     return positions
 
 
-def _divided(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> list[float]:
-    """Add borders to rows that no rules divide: above each line on which several columns have a value.
-
-    A column has values if each of its lines in the row has a digit, but no word of more than letters.
-    """
-    found = list(rows)
-    for top, bottom in pairwise(rows):
-        lines: defaultdict[int, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-        tops: dict[int, float] = {}
-        for x0, y0, x1, y1, word, *_ in words:
-            column = bisect_right(columns, (x0 + x1) / 2) - 1
-            if top <= (y0 + y1) / 2 < bottom and 0 <= column < len(columns) - 1:
-                line = next((line for line in tops if abs(line - y1) <= TOLERANCE), y1)
-                lines[column][line].append(word)
-                tops[line] = min(tops.get(line, y0), y0)
-        values = [of_column for of_column in lines.values() if all(map(_has_values, of_column.values()))]
-        counts = Counter(line for of_column in values for line in of_column)
-        starts = sorted(line for line, count in counts.items() if count > 1)
-        if len(starts) > 1 and len(starts) == len(counts):
-            found += [tops[line] for line in starts[1:]]
-    return sorted(found)
-
-
-def _has_values(words: Sequence[str]) -> bool:
-    return any(_VALUE.search(word) for word in words) and not any(word.isalpha() for word in words)
-
-
 def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> Table | None:
     """Put words into the cells of a grid; None if the grid is no table."""
-    rows = _divided(rows, columns, words)
-    cells: dict[tuple[int, int], list[str]] = {}
-    columns_of_line: dict[tuple[int, int], set[int]] = {}
-    before: dict[tuple[int, int], tuple[int, int]] = {}
-    for x0, y0, x1, y1, word, block, line, _ in words:
-        row, column = bisect_right(rows, (y0 + y1) / 2) - 1, bisect_right(columns, (x0 + x1) / 2) - 1
+    rows = divided(rows, columns, words)
+    cells: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
+    columns_of_line: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for word in words:
+        row = bisect_right(rows, (word[1] + word[3]) / 2) - 1
+        column = bisect_right(columns, (word[0] + word[2]) / 2) - 1
         if 0 <= row < len(rows) - 1 and 0 <= column < len(columns) - 1:
-            cell = cells.setdefault((row, column), [])
-            if cell:
-                cell.append(" " if before[row, column] == (block, line) else "\n")
-            cell.append(word)
-            columns_of_line.setdefault((block, line), set()).add(column)
-            before[row, column] = (block, line)
-    texts = {place: text for place, parts in cells.items() if (text := join_lines("".join(parts)))}
+            cells[row, column].append(word)
+            columns_of_line[word[5], word[6]].add(column)
+    texts = {place: text for place, of_cell in cells.items() if (text := join_lines(lines_of(of_cell)))}
     used_rows, used_columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
     if (
         len(used_rows) < 2

@@ -1,16 +1,18 @@
-"""Finds text between the words of a page that nobody sees: invisible or white, with nothing drawn at its place.
+"""Finds text between the words of a page that nobody sees: invisible, tiny, or in the colour of its ground.
 
 Producers fill gaps and mark their work with it, and some hide instructions for language models in it. The invisible
-text of an OCR layer stands over an image of the page, that of outlines over their ink, and white text on a ground of
-another colour.
+text of an OCR layer stands over an image of the page, that of outlines over their ink, and white text mostly on a
+ground of another colour.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.pdf.covered_text import MIN_BOX
 from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
 from ingest.pdf.glyph_lines import PAINTED, UNSEEN
@@ -18,7 +20,17 @@ from ingest.pdf.glyph_lines import PAINTED, UNSEEN
 if TYPE_CHECKING:
     from pymupdf import Page
 
-WHITE = 0xFFFFFF
+MIN_PALE = 0xF0
+"""Smallest share of red, green and blue, of 255, in a colour that may vanish on paper."""
+
+MIN_SIZE, MIN_RELATIVE_SIZE = 1.0, 0.0015
+"""Smallest size of letters that people can read, in points and in heights of the page."""
+
+_NUMBER = rb"-?(?:\d+\.?\d*|\.\d+)"
+_COLOR = rb"(" + _NUMBER + rb"(?:\s+" + _NUMBER + rb"){0,2})\s+(?:rg|g|scn?)\s+"
+_BOX = rb"(?:" + _NUMBER + rb"\s+){2}(" + _NUMBER + rb")\s+(" + _NUMBER + rb")\s+re\s+(?:h\s+)?"
+# A box that is filled, and its colour right before it or right behind it.
+_GROUNDS = (re.compile(_COLOR + _BOX + rb"[fFbB]"), re.compile(_BOX + _COLOR + rb"[fFbB]"))
 
 MAX_SIDE = 2000
 """Longest side in pixels of the image in which ink is looked for, at one pixel per point."""
@@ -32,24 +44,51 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
 
     A page with no other text is left as it is: it may be an OCR layer without its scan.
     """
+    limit = min(MIN_SIZE, MIN_RELATIVE_SIZE * page.rect.height)
+    grounds = _grounds(page)
     faint: list[tuple[Box, dict[str, Any]]] = []
-    clear = False
+    unseen: list[dict[str, Any]] = []
+    count = 0
     for block in content["blocks"]:
         for line in block.get("lines", ()):
             for span in line["spans"]:
-                if span["color"] != WHITE and span["char_flags"] & PAINTED and span["alpha"]:
-                    clear = clear or not span["text"].isspace()
-                elif not span["text"].isspace():
+                if span["text"].isspace():
+                    continue
+                count += 1
+                if span["size"] < limit:
+                    unseen.append(span)
+                elif not (span["char_flags"] & PAINTED and span["alpha"]) or _may_vanish(span["color"], grounds):
                     faint.append((_place(span, line["dir"] == (1.0, 0.0)), span))
-    if not (faint and clear):
+    if not (faint or unseen):
         return False
-    blank = _on_one_colour(page, faint)
+    blank = _on_one_colour(page, faint) if faint else []
     if blank:
         images = [bbox for kind, bbox in page.get_bboxlog() if kind in ("fill-image", "fill-imgmask")]
-        blank = [(place, span) for place, span in blank if not is_covered(place, images)]
-    for _, span in blank:
+        unseen += [span for place, span in blank if not is_covered(place, images)]
+    if len(unseen) == count:
+        return False
+    for span in unseen:
         span[UNSEEN] = True
-    return bool(blank)
+    return bool(unseen)
+
+
+def _may_vanish(color: int, grounds: set[tuple[int, ...]]) -> bool:
+    parts = (color >> 16, color >> 8 & 0xFF, color & 0xFF)
+    return min(parts) >= MIN_PALE or any(
+        max(abs(one - other) for one, other in zip(parts, ground, strict=True)) <= 1 for ground in grounds
+    )
+
+
+def _grounds(page: Page) -> set[tuple[int, ...]]:
+    """The colours of the boxes that the contents of a page fill, of 255."""
+    content = page.read_contents()
+    before, behind = (pattern.findall(content) for pattern in _GROUNDS)
+    found = set()
+    for color, *sides in (*before, *((color, *sides) for *sides, color in behind)):
+        parts = [round(255 * min(float(part), 1.0)) for part in color.split()]
+        if min(abs(float(side)) for side in sides) >= MIN_BOX and len(parts) != 2:
+            found.add(tuple(parts * 3 if len(parts) == 1 else parts))
+    return found
 
 
 def _place(span: dict[str, Any], horizontal: bool) -> Box:

@@ -265,6 +265,30 @@ def test_a_table_whose_rules_divide_only_its_columns_has_rows():
     ]
 
 
+def test_a_cell_that_is_drawn_from_its_last_line_is_read_from_its_first():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        table(page, [["", "", ""]] * 3, height=60)
+        for row in range(3):
+            for column in range(3):
+                for line, text in reversed(list(enumerate(["seen for", f"{row}{column}", "miles"]))):
+                    page.insert_text((64 + 120 * column, 114 + 60 * row + 14 * line), text, fontsize=10)
+        (block,) = blocks_of(document)
+    rows = ["|".join(f"seen for {row}{column} miles" for column in range(3)) for row in range(3)]
+    assert [line.strip("|") for line in block.text.split("\n") if "-" not in line] == rows
+
+
+def test_a_text_that_ends_on_the_border_of_its_cell_keeps_out_of_the_next_one():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        table(page, [["oil", "", "code"]] * 3)
+        for row in range(3):
+            page.insert_text((181, 116 + 24 * row), f"{row}0 CC", fontsize=10)
+        page.insert_text((177, 140), "s", fontsize=10)
+        (block,) = blocks_of(document)
+    assert "|10 CC|code|" in block.text
+
+
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_rotated_page_reads_like_an_upright_one(rotation):
     with pymupdf.open() as upright:

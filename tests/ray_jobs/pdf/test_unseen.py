@@ -24,7 +24,7 @@ def text_of(page):
     return read.text
 
 
-@pytest.mark.parametrize("hidden", [INVISIBLE, WHITE])
+@pytest.mark.parametrize("hidden", [INVISIBLE, WHITE, {"color": (0.99, 0.99, 0.99)}, {"fontsize": 0.2}])
 def test_text_on_blank_paper_is_left_out(page, hidden):
     page.insert_text((60, 90), HIDDEN, **hidden)
     assert text_of(page) == "The council met in the customs house."
@@ -50,6 +50,13 @@ def test_white_text_on_a_coloured_ground_is_kept(page, ground):
     page.draw_rect((50, 75, 300, 100), color=None, fill=ground)
     page.insert_text((60, 90), HIDDEN, **WHITE)
     assert HIDDEN in text_of(page)
+
+
+@pytest.mark.parametrize("ground", [DARK, PALE, (0, 0, 0)])
+def test_text_in_the_colour_of_its_ground_is_left_out(page, ground):
+    page.draw_rect((50, 75, 300, 100), color=None, fill=ground)
+    page.insert_text((60, 90), HIDDEN, color=ground)
+    assert HIDDEN not in text_of(page)
 
 
 def test_invisible_text_over_outlines_is_kept(page):

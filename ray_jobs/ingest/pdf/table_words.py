@@ -1,0 +1,115 @@
+"""Assigns the words of a page to the lines, rows and cells of a ruled table that its rules do not divide.
+
+Words are in the form of `page.get_text("words")`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pymupdf import Page, TextPage
+
+TOLERANCE = 2.5
+"""Largest distance in points between lines that are meant to meet."""
+
+MIN_OVERLAP = 0.04
+"""Width, in font sizes, in which two letters overlap that belong to the texts of two cells."""
+
+_VALUE = re.compile(r"\d")
+
+
+def cut_at_rules(
+    page: Page, text: TextPage, words: list[tuple[Any, ...]], grids: Sequence[tuple[list[float], list[float]]]
+) -> list[tuple[Any, ...]]:
+    """Cut words that consist of the ends of two cells: of a text that its cell cuts off, and of the one beside it."""
+    places = [rule for rows, columns in grids for rule in columns[1:-1]]
+    if not any(word[0] < rule < word[2] for rule in places for word in words):
+        return words
+    glyphs = [
+        (c["bbox"], c["c"], span["size"])
+        for block in page.get_text("rawdict", textpage=text)["blocks"]
+        for line in block["lines"]
+        for span in line["spans"]
+        for c in span["chars"]
+    ]
+    cut: list[tuple[Any, ...]] = []
+    for word in words:
+        rule = next((rule for rule in places if word[0] < rule < word[2]), None)
+        inside = [glyph for glyph in glyphs if _is_inside(glyph[0], word)] if rule is not None else []
+        edge = next(
+            (
+                index
+                for index, ((before, _, size), (after, _, _)) in enumerate(pairwise(inside), 1)
+                if rule is not None
+                and before[2] - after[0] > MIN_OVERLAP * size
+                and any(abs(other[0] - after[0]) < 0.5 for other in words)
+                and before[0] < rule < after[2]
+                and abs(after[0] - rule) < size
+            ),
+            0,
+        )
+        if not edge or len(inside) != len(word[4]):
+            cut.append(word)
+            continue
+        middle = inside[edge][0][0]
+        cut.append((word[0], word[1], middle - 1, word[3], word[4][:edge], *word[5:]))
+        cut.append((middle, word[1], word[2], word[3], word[4][edge:], *word[5:]))
+    return cut
+
+
+def _is_inside(box: Sequence[float], word: Sequence[Any]) -> bool:
+    return all(abs(box[side] - word[side]) < 1 for side in (1, 3)) and (
+        word[0] - 0.1 <= box[0] and box[2] <= word[2] + 0.1
+    )
+
+
+def lines_of(words: Sequence[tuple[Any, ...]]) -> str:
+    """Return the text of a cell's words, with line breaks.
+
+    Its lines come from top to bottom, since a cell may be drawn from its last line, unless some are side by side.
+    """
+    lines: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
+    for word in words:
+        lines[word[5], word[6]].append(word)
+    drawn = list(lines.values())
+    ordered = sorted(drawn, key=lambda line: min(word[1] for word in line))
+    if any(max(word[3] for word in above) > _middle(below) for above, below in pairwise(ordered)):
+        ordered = drawn
+    return "\n".join(" ".join(word[4] for word in line) for line in ordered)
+
+
+def _middle(line: Sequence[tuple[Any, ...]]) -> float:
+    return sum(word[1] + word[3] for word in line) / (2 * len(line))
+
+
+def divided(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> list[float]:
+    """Add borders to rows that no rules divide: above each line on which several columns have a value.
+
+    A column has values if each of its lines in the row has a digit, but no word of more than letters.
+    """
+    found = list(rows)
+    for top, bottom in pairwise(rows):
+        lines: defaultdict[int, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        tops: dict[int, float] = {}
+        for x0, y0, x1, y1, word, *_ in words:
+            column = bisect_right(columns, (x0 + x1) / 2) - 1
+            if top <= (y0 + y1) / 2 < bottom and 0 <= column < len(columns) - 1:
+                line = next((line for line in tops if abs(line - y1) <= TOLERANCE), y1)
+                lines[column][line].append(word)
+                tops[line] = min(tops.get(line, y0), y0)
+        values = [of_column for of_column in lines.values() if all(map(_has_values, of_column.values()))]
+        counts = Counter(line for of_column in values for line in of_column)
+        starts = sorted(line for line, count in counts.items() if count > 1)
+        if len(starts) > 1 and len(starts) == len(counts):
+            found += [tops[line] for line in starts[1:]]
+    return sorted(found)
+
+
+def _has_values(words: Sequence[str]) -> bool:
+    return any(_VALUE.search(word) for word in words) and not any(word.isalpha() for word in words)
