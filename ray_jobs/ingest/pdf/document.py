@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -29,12 +30,16 @@ SAMPLE_PAGES, SAMPLE_PARAGRAPHS = 10, 5
 
 @dataclass(frozen=True, slots=True)
 class DocumentSettings:
-    """How a file is read. `ocr`: read scanned pages by OCR; `figures`: extract figures."""
+    """How a file is read.
+
+    `ocr`: read scanned pages by OCR; `figures`: extract figures; `keep`: return the pages beside the chunks.
+    """
 
     chunks: ChunkSettings
     max_pages: int
     ocr: bool = True
     figures: bool = False
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,14 @@ class Document:
 
     `metadata` holds `pages`, `ocr_pages` (the number of pages read by OCR) and, if known, `title`, `author`, `created`,
     `modified` (ISO 8601), `language` (ISO 639) and `partly_read` (the parts that are lost, as clauses about "it").
+    `structure` has the pages if the settings say `keep`.
     """
 
     chunks: list[Chunk]
     figures: list[Figure]
     pages: int
     metadata: dict[str, Any]
+    structure: Sequence[Page] = ()
 
 
 _tokenizer_json = ""
@@ -83,7 +90,21 @@ def read_document(data: bytes, settings: DocumentSettings) -> Document:
 
 
 def chunked(pages: list[Page], figures: list[Figure], metadata: dict[str, Any], settings: DocumentSettings) -> Document:
-    return Document(list(chunk_pages(pages, _tokenizer_json, settings.chunks)), figures, len(pages), metadata)
+    chunks = list(chunk_pages(pages, _tokenizer_json, settings.chunks))
+    return Document(chunks, figures, metadata["pages"], metadata, pages if settings.keep else ())
+
+
+def read_again(
+    pages: list[Page], figures: list[Figure], metadata: dict[str, Any], settings: DocumentSettings
+) -> Document:
+    """Do the rest of `read_document` for the result of an earlier `parse_pdf`, whose empty pages may be left out.
+
+    Raises:
+        ObjectError: there are too many pages.
+    """
+    if metadata["pages"] > settings.max_pages:
+        raise too_many_pages(metadata["pages"], settings.max_pages)
+    return chunked(pages, figures, metadata, settings)
 
 
 def parse_pdf(

@@ -14,6 +14,7 @@ from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
 from ingest.pdf.figures import REVISION as FIGURES_REVISION
+from ingest.pipelines.cache_flag import PARSE_CACHE_FLAG, cache_of
 from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, Flag
 from ingest.run.options import RunOptions
@@ -86,6 +87,7 @@ FLAGS = (
         site_default=True,
     ),
     Flag("caption-batch-size", "Figures per forward pass.", COUNT, metavar="N", default=8),
+    PARSE_CACHE_FLAG,
 )
 
 
@@ -101,7 +103,10 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     check_text_length("--chunk-tokens", arguments.chunk_tokens, model, arguments.embedding_model, "chunk")
     captioner = find_caption_model(arguments.caption_model) if arguments.caption_model else None
     chunks = ChunkSettings(arguments.chunk_tokens, arguments.chunk_overlap)
-    document = DocumentSettings(chunks, options.limits.pages, arguments.ocr == "auto", captioner is not None)
+    ocr, figures = arguments.ocr == "auto", captioner is not None
+    parsing = {"ocr": ocr, "figures": FIGURES_REVISION if figures else 0}
+    cache = cache_of(arguments, options, "pdfs", "pages", parsing, REVISION)
+    document = DocumentSettings(chunks, options.limits.pages, ocr, figures, keep=cache is not None)
 
     def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
         parsed = map_objects(
@@ -109,14 +114,22 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             parse_documents,
             resources,
             tokenizer_json=model.tokenizer_json,
-            settings=ParseSettings(document, options.reading(), options.limits),
+            settings=ParseSettings(document, options.reading(), options.limits, cache),
             observe=observe,
             before_embedding=reuse.load_stored,
         )
         if captioner is not None:
             pool = resources.pools["caption"]
             parsed = map_model(
-                parsed, CaptionFigures, pool, FIGURE_PARTS_PER_GPU_CALL, model=captioner.name, observe=observe
+                parsed,
+                CaptionFigures,
+                pool,
+                FIGURE_PARTS_PER_GPU_CALL,
+                model=captioner.name,
+                observe=observe,
+                cache=cache_of(
+                    arguments, options, "pdfs", "captions", {**parsing, "captions": shape["captions"]}, REVISION
+                ),
             )
         return map_model(
             parsed,
@@ -143,5 +156,6 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         models=tuple(models),
         fingerprint=fingerprint("pdfs", REVISION, shape),
         build=build,
+        cache=cache,
         bytes_per_actor=1 << 20,
     )

@@ -12,6 +12,7 @@ from ingest.models.clip_model import check_weights, find_clip_model, input_squar
 from ingest.models.speech_model import find_speech_model
 from ingest.models.text_encoder import TEXTS_PER_PASS
 from ingest.models.text_model import find_text_model
+from ingest.pipelines.cache_flag import PARSE_CACHE_FLAG, cache_of
 from ingest.pipelines.clip_flags import CLIP_FLAGS
 from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, POSITIVE, Flag
@@ -78,6 +79,7 @@ FLAGS = (
         metavar="N",
         default=2000,
     ),
+    PARSE_CACHE_FLAG,
 )
 
 
@@ -98,6 +100,8 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     passages = PassageSettings(
         arguments.language, arguments.passage_tokens, arguments.passage_seconds, text.tokenizer_json
     )
+    hearing = {"speech": speech.identity, "language": passages.language}
+    cache = cache_of(arguments, options, "videos", "transcript", hearing, REVISION)
     media = MediaSettings(max_seconds=options.limits.media_seconds, max_frames=arguments.max_frames)
 
     def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
@@ -134,6 +138,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             settings=passages,
             observe=observe,
             before_embedding=reuse.load_stored,
+            cache=cache,
         )
         return map_model(
             heard,
@@ -173,5 +178,6 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         models=tuple(ModelStage(name, sizes[name], work, batches[name]) for name, work in WORK_BY_STAGE.items()),
         fingerprint=fingerprint("videos", REVISION, shape),
         build=build,
+        cache=cache,
         objects_per_actor=1,
     )

@@ -141,6 +141,8 @@ class Run:
                 self._report.stages.update(stages)
             if removes:
                 removable = self._planner.removable(missing)
+                if self._pipeline.cache is not None:
+                    removable = self._pipeline.cache.forgetting(removable)
                 self._report.deleted, rows_deleted = ObjectWriter(self._client, target).remove(removable)
                 outcome.rows_deleted += rows_deleted
             self._report.record(outcome)

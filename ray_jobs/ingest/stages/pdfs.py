@@ -18,15 +18,17 @@ import pyarrow as pa
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
-from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
+from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_again, read_document
 from ingest.pdf.shared_document import Begun, begin_document, finish_document
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
+from ingest.stages.kept_documents import document_of, table_of
 from ingest.stages.page_ranges import NodeReaders, Reader, read_remaining, reader_slots
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 from ingest.stages.remote_readers import RemoteReaders
 from ingest.store.object_reading import ReadSettings
+from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
 
 PART_CHUNKS = 256
@@ -40,11 +42,21 @@ TABLE_CHUNKS = 256
 
 @dataclass(frozen=True, slots=True)
 class ParseSettings:
-    """How objects are read and parsed: `limits` are checked meanwhile."""
+    """How objects are read and parsed: `limits` are checked meanwhile. Parsed documents are kept in `cache`."""
 
     document: DocumentSettings
     reading: ReadSettings
     limits: Limits
+    cache: ParseCache | None = None
+
+    def kept(self, entry: Mapping[str, Any]) -> pa.Table | None:
+        """The document of an entry, if it was parsed before."""
+        return None if self.cache is None else self.cache.load(entry["source"], entry["version"])
+
+    def keep(self, entry: Mapping[str, Any], document: Document) -> None:
+        """Keep a document that was parsed."""
+        if self.cache is not None:
+            self.cache.save(entry["source"], entry["version"], table_of(document))
 
 
 @lru_cache(maxsize=1)
@@ -130,9 +142,14 @@ def parse_documents(
     """
     rows: list[dict[str, Any]] = []
     chunk_count = 0
-    for entry, data in prefetch(block.to_pylist(), settings.reading, observe):
+    for entry, data in prefetch(block.to_pylist(), settings.reading, observe, settings.kept):
         try:
-            document = _parsed(data(), _sandbox(tokenizer_json, settings.limits), settings, observe)
+            content, sandbox = data(), _sandbox(tokenizer_json, settings.limits)
+            if isinstance(content, pa.Table):
+                document = sandbox.run(read_again, *document_of(content), settings.document)
+            else:
+                document = _parsed(content, sandbox, settings, observe)
+                settings.keep(entry, document)
         except ObjectError as error:
             rows.append({**failed_part(entry, failure_of(error)), "pictures": []})
             continue

@@ -13,6 +13,7 @@ from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.progress import ProgressReporter
 from ingest.stages.resources import ActorPool, ModelStage, Resources
 from ingest.stages.vector_cache import VectorCacheClient
+from ingest.store.parse_cache import ParseCache
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -64,6 +65,7 @@ class Pipeline:
         block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
             wait for it, and a crash loses it. Ray Data's default, 128 MiB, would be hours of embedding; 256 KiB are
             about 400 chunks, 20 s of a small model on one core.
+        cache: where results of reading are kept, which go when their object goes.
         objects_per_actor: another actor of a model is worth loading only for at least so many more objects,
         bytes_per_actor: or for so many more bytes of objects.
     """
@@ -77,6 +79,7 @@ class Pipeline:
     fingerprint: str
     build: Callable[[Dataset, Resources, ProgressReporter, Reuse], Dataset]
     block_bytes: int = 256 << 10
+    cache: ParseCache | None = None
     objects_per_actor: int = 16
     bytes_per_actor: float = math.inf
 

@@ -6,23 +6,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from ingest.stages.progress import Observe
 from ingest.store.object_reading import ReadSettings, read_object
 from ingest.store.object_store import is_s3, s3_client
+
+T = TypeVar("T")
 
 PREFETCHED_OBJECTS = 4
 """Objects fetched while one is parsed, per task."""
 
 
 def prefetch(
-    entries: list[dict[str, Any]], settings: ReadSettings, observe: Observe
-) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
-    """Yield every entry, with a function that returns the bytes of its object or raises the error of reading it."""
+    entries: list[dict[str, Any]],
+    settings: ReadSettings,
+    observe: Observe,
+    known: Callable[[dict[str, Any]], T | None] = lambda _: None,
+) -> Iterator[tuple[dict[str, Any], Callable[[], bytes | T]]]:
+    """Yield every entry, with a function that returns the bytes of its object or raises the error of reading it.
 
-    def fetch(entry: dict[str, Any]) -> bytes:
+    It returns the result of `known` for the entry instead, unless that is None.
+    """
+
+    def fetch(entry: dict[str, Any]) -> bytes | T:
         settings.check_size(entry["size"])
+        if (found := known(entry)) is not None:
+            return found
         started = time.perf_counter()
         data = read_object(entry["source"], entry["version"], entry["size"], settings)
         observe("read", 1, time.perf_counter() - started)
@@ -31,7 +41,7 @@ def prefetch(
     if any(is_s3(entry["source"]) for entry in entries):
         s3_client()  # before the threads start, because each would create its own
     with ThreadPoolExecutor(PREFETCHED_OBJECTS) as pool:
-        waiting: deque[tuple[dict[str, Any], Future[bytes]]] = deque()
+        waiting: deque[tuple[dict[str, Any], Future[bytes | T]]] = deque()
         for entry in entries:
             waiting.append((entry, pool.submit(fetch, entry)))
             if len(waiting) > PREFETCHED_OBJECTS:

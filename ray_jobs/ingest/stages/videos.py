@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +29,15 @@ from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extr
 from ingest.media.passages import merge_segments
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
+from ingest.stages.kept_transcripts import transcript_of, transcript_table
 from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
 from ingest.store.object_reading import ReadSettings, object_file
+from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
+
+if TYPE_CHECKING:
+    from ingest.models.transcriber import Transcriber, Transcript
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 
@@ -151,7 +156,10 @@ class PassageSettings:
 
 
 class Transcribe:
-    """The actor with the Whisper model: it turns tables of FRAMES_SCHEMA into tables of TRANSCRIBED_SCHEMA."""
+    """The actor with the Whisper model: it turns tables of FRAMES_SCHEMA into tables of TRANSCRIBED_SCHEMA.
+
+    With a `cache` of transcripts, the first recording without one loads the model.
+    """
 
     def __init__(
         self,
@@ -162,16 +170,26 @@ class Transcribe:
         device: str,
         observe: Observe,
         before_embedding: Callable[[Mapping[str, Any]], None] | None,
+        cache: ParseCache | None = None,
     ) -> None:
-        from ingest.models.transcriber import Transcriber
-
-        started = time.perf_counter()
-        self._transcriber = Transcriber(model, threads, device, batch_size)
+        self._model = (model, threads, device, batch_size)
+        self._loaded: Transcriber | None = None
         self._settings = settings
         self._tokenizer = tokenizer_of(settings.tokenizer_json)
         self._observe = observe
         self._before_embedding = before_embedding
-        observe("load", 1, time.perf_counter() - started)
+        self._cache = cache
+        if cache is None:
+            self._transcriber()
+
+    def _transcriber(self) -> Transcriber:
+        if self._loaded is None:
+            from ingest.models.transcriber import Transcriber
+
+            started = time.perf_counter()
+            self._loaded = Transcriber(*self._model)
+            self._observe("load", 1, time.perf_counter() - started)
+        return self._loaded
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = []
@@ -191,10 +209,8 @@ class Transcribe:
         return pa.Table.from_pylist(rows, TRANSCRIBED_SCHEMA)
 
     def _heard(self, row: Mapping[str, Any], samples: np.ndarray) -> dict[str, Any]:
-        started = time.perf_counter()
-        transcript = self._transcriber.transcribe(samples, self._settings.language or None)
+        transcript = self._transcript(row, samples)
         passages = list(merge_segments(transcript.segments, self._count, self._settings.tokens, self._settings.seconds))
-        self._observe("transcribe", round(len(samples) / SAMPLE_RATE), time.perf_counter() - started)
         if passages and self._before_embedding is not None:
             self._before_embedding({name: row[name] for name in DIFFERENCE_SCHEMA.names})
         metadata = json.loads(row["metadata"])
@@ -217,6 +233,16 @@ class Transcribe:
             "texts": [passage.text for passage in passages],
             "metadata": json.dumps(metadata),
         }
+
+    def _transcript(self, row: Mapping[str, Any], samples: np.ndarray) -> Transcript:
+        if self._cache is not None and (kept := self._cache.load(row["source"], row["version"])) is not None:
+            return transcript_of(kept)
+        transcriber, started = self._transcriber(), time.perf_counter()
+        transcript = transcriber.transcribe(samples, self._settings.language or None)
+        self._observe("transcribe", round(len(samples) / SAMPLE_RATE), time.perf_counter() - started)
+        if self._cache is not None:
+            self._cache.save(row["source"], row["version"], transcript_table(transcript))
+        return transcript
 
     def _count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
