@@ -43,7 +43,7 @@ def rows_of_columns(paragraphs: list[Paragraph]) -> list[Paragraph]:
     runs = [lines[start:stop] for start, stop in pairwise([0, *jumps, len(lines)])]
     first = 0
     while first < len(runs) - 1:
-        columns = _columns(runs, first)
+        columns = _columns(runs, first) if len(runs[first]) >= MIN_ROWS <= len(runs[first + 1]) + 1 else []
         if columns and _is_table(columns):
             paragraphs = _with_table(paragraphs, columns)
             first += len(columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from ingest.pdf.ocr import read_line
 if TYPE_CHECKING:
     from pymupdf import Document, Page
 
-UNKNOWN = "\ufffd"
+UNKNOWN, UNKNOWN_CODE = "\ufffd", 0xFFFD
 
 MIN_WORD = 3
 """Number of unknown glyphs beside each other that are a word: one or two alone are a symbol."""
@@ -79,7 +79,7 @@ def add_letters_of_fonts(page: Page, content: dict[str, Any], cleaned: set[int])
         for font, code, glyph in unknown_glyphs(page).values():
             unknown[font][code] = glyph
         for font, glyphs in unknown.items():
-            program = _program(page.parent, font)
+            program = _program(page.parent, font, set(glyphs.values()))
             if letters := {code: program[glyph] for code, glyph in glyphs.items() if glyph in program}:
                 set_characters(page.parent, font, characters_of(page.parent, font) | letters)
                 changed = True
@@ -192,23 +192,28 @@ def unknown_glyphs(page: Page) -> dict[tuple[float, float], tuple[int, int, int]
     """
     import pymupdf
 
-    codes: dict[tuple[float, float], int] = {}
-    for span in spans_of(page.get_text("rawdict", flags=_flags() | pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE)):
-        codes.update((_place(c["origin"]), ord(c["c"])) for c in span["chars"] if not c["synthetic"])
     fonts: defaultdict[str, set[int]] = defaultdict(set)
     for font, *_ in page.get_fonts():
         for name in _names(page.parent, font) if font > 0 else ():
             fonts[name[:NAME_LENGTH]].add(font)
-    found: dict[tuple[float, float], tuple[int, int, int]] = {}
+    glyphs: dict[tuple[float, float], tuple[int, int]] = {}
     pymupdf.TOOLS.set_subset_fontnames(True)
     try:
         for span in page.get_texttrace():
             of_name = fonts[span["font"]]
             for unicode, glyph, origin, _ in span["chars"] if len(of_name) == 1 else ():
-                if chr(unicode) == UNKNOWN and (code := codes.get(_place(origin))) is not None:
-                    found[_place(origin)] = min(of_name), code, glyph
+                if unicode == UNKNOWN_CODE:
+                    glyphs[_place(origin)] = min(of_name), glyph
     finally:
         pymupdf.TOOLS.set_subset_fontnames(False)
+    found: dict[tuple[float, float], tuple[int, int, int]] = {}
+    flags = _flags() | pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE
+    for span in spans_of(page.get_text("rawdict", flags=flags)) if glyphs else ():
+        for c in span["chars"]:
+            place = _place(c["origin"])
+            if place in glyphs and not c["synthetic"]:
+                font, glyph = glyphs[place]
+                found[place] = font, ord(c["c"]), glyph
     return found
 
 
@@ -242,8 +247,8 @@ def _name(document: Document, font: int, path: str) -> str:
     return str(mupdf.pdf_to_name(found))
 
 
-def _program(document: Document, font: int) -> dict[int, str]:
-    """Return the letters of the glyphs of an embedded font, by its own table of characters or by their names."""
+def _program(document: Document, font: int, glyphs: Collection[int]) -> dict[int, str]:
+    """Return the letters of glyphs of an embedded font, by its own table of characters or by their names."""
     import pymupdf
 
     mupdf = pymupdf.mupdf
@@ -252,14 +257,16 @@ def _program(document: Document, font: int) -> dict[int, str]:
         return {}
     program = pymupdf.Font(fontbuffer=content)
     letters: dict[int, str] = {}
-    for glyph in range(1, min(program.glyph_count, 0x10000)):
+    for glyph in glyphs:
         name = mupdf.fz_get_glyph_name2(program.this, glyph)
-        if not _NUMBERED.fullmatch(name) and (text := characters_of_name(name)):
+        if glyph and not _NUMBERED.fullmatch(name) and (text := characters_of_name(name)):
             letters[glyph] = text
     for code in sorted(program.valid_codepoints(), reverse=True):
         text = chr(code)
         if text.isprintable() and not (text.isspace() or MEANINGLESS.search(text)):
-            letters[mupdf.fz_encode_character(program.this, code)] = text
+            glyph = mupdf.fz_encode_character(program.this, code)
+            if glyph in glyphs:
+                letters[glyph] = text
     return letters
 
 

@@ -76,7 +76,7 @@ def test_without_ocr_a_scanned_page_has_no_text():
 
 @reads
 def test_of_a_broken_text_layer_only_the_lines_in_the_broken_font_are_read_by_ocr(monkeypatch):
-    monkeypatch.setattr(unknown_letters, "_program", lambda document, font: {})
+    monkeypatch.setattr(unknown_letters, "_program", lambda document, font, glyphs: {})
     with pymupdf.open() as document:
         page = document.new_page(width=420, height=200)
         page.insert_font(fontname="F", fontbuffer=pymupdf.Font("helv").buffer)

@@ -33,7 +33,7 @@ def removed(table):
 @pytest.fixture
 def font_without_names(monkeypatch):
     """The program of the font says nothing about its glyphs, as in many subsets."""
-    monkeypatch.setattr(unknown_letters, "_program", lambda document, font: {})
+    monkeypatch.setattr(unknown_letters, "_program", lambda document, font, glyphs: {})
 
 
 @pytest.mark.parametrize("change", [removed, *map(replaced, ("\ufffd", "\ue003", "\0", "\uf001"))])
