@@ -20,6 +20,22 @@ def is_cut_off(path: str) -> bool:
     return 0 < length < _UNKNOWN and start + length - Path(path).stat().st_size > _LOST * length
 
 
+def is_whole_avi(path: str) -> bool:
+    """Whether the one list that all media of an AVI file is in ends where the file does or before.
+
+    Long files have further lists in further RIFF chunks, of which the first one does not tell.
+    """
+    start, length = _media_chunk(path)
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        head = file.read(12)
+    return (
+        (head[:4], head[8:]) == (b"RIFF", b"AVI ")
+        and 0 < length < _UNKNOWN
+        and start + length <= size < 8 + int.from_bytes(head[4:8], "little") + _MIN_SURPLUS
+    )
+
+
 def goes_on(path: str) -> bool:
     """Whether the samples of a WAV file go on behind their declared end.
 

@@ -41,13 +41,17 @@ _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,200})?")
 _DATABASE = re.compile(r"/?|/[A-Za-z_][A-Za-z0-9_]{0,254}/?")
 _NO_DATABASE = re.compile(r"database.*(not found|not exist)|no such database", re.I)
 _REFUSED = re.compile(
-    r"auth check failure|unauthenticated|permission[ _]?deny|permission[ _]?denied|invalid credential", re.I
+    r"auth check failure|unauthenticated|permission[ _]?deny|permission[ _]?denied|invalid credential|"
+    r"header with status: 40[13]",
+    re.I,
 )
 # The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
 _AWAY = re.compile(
     r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
     r"connection (refused|reset)|not loaded|state 'released'|channel closed|shard leaders?|in any replica|"
-    r"on recovering|node (not found|offline)|timestamp lag",
+    r"on recovering|node (not found|offline)|timestamp lag|context canceled|node ?id mismatch|server ?id mismatch|"
+    r"(partitions|fully) loaded|etcdserver: (request timed out|no leader|leader changed)|initializing|"
+    r"wait .*timeout|header with status: 5\d\d",
     re.I,
 )
 
@@ -56,7 +60,7 @@ _FULL = re.compile(
     r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?(to )?den|deny to write|no space left|"
     r"disk (is )?full|"
     r"resource.?insufficient|limit number of collections|collection (number )?limit|general capacity|"
-    r"number of collections .*(limit|max)",
+    r"number of collections .*(limit|max)|database space exceeded|minimum free drive",
     re.I,
 )
 # Milvus Lite passes on what its operating system says about its data folder.
@@ -66,8 +70,10 @@ _FOLDER = re.compile(
 _STOPPED = re.compile(
     r"cluster (status|is) \W*(stop|suspend|delet|paus)|(cluster|instance).* (suspend|stopp|paus)", re.I
 )
+# The words of gRPC for a server that is another one than Milvus, such as a proxy without a route to it.
+_ANOTHER = re.compile(r"header with status: (400|404|405|415|421)|unknown service|unexpected content-type", re.I)
 _LARGE = re.compile(r"message larger than max|status: 413", re.I)
-_RATE = re.compile(r"rate ?limit|too many requests", re.I)
+_RATE = re.compile(r"rate ?limit|too many requests|header with status: 429", re.I)
 # Words of Milvus and pymilvus about a value that a field cannot hold. Newer servers also answer with _INVALID.
 _UNSTORABLE = re.compile(
     r"exceeds? (the )?max|invalid (parameter|input)|illegal|not a number|nan\b|infinit|out of range|expects .*input|"
@@ -205,6 +211,11 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
         if _FULL.search(text):
             raise UnreachableError(
                 f"{server} takes no more writes ({text}); give it the memory or disk that it lacks, or raise its quota"
+            ) from None
+        if _ANOTHER.search(text):
+            raise ConfigurationError(
+                f"{server} answers, but not as Milvus does ({text}); check --milvus-uri, and the "
+                "proxy before Milvus if there is one"
             ) from None
         if _RATE.search(text):
             raise UnreachableError(

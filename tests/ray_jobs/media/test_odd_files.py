@@ -278,3 +278,15 @@ def test_a_cover_that_is_marked_as_nothing_does_not_make_a_recording_longer(tmp_
     media = extract(str(tmp_path / "a.mp4"), str(tmp_path), SETTINGS)
     assert media.duration == pytest.approx(4, abs=0.1)
     assert "partly_read" not in media.metadata
+
+
+def test_an_avi_file_whose_list_of_packets_is_whole_is_not_cut_off_whatever_its_header_declares(tmp_path):
+    path = tmp_path / "sound.avi"
+    make(path, sounds=[beeps(3, 8000, [1])], rate=8000, sound_codec="pcm_s16le")
+    data = bytearray(path.read_bytes())
+    head = data.index(b"strh")
+    data[head + 40 : head + 44] = (900_000_000).to_bytes(4, "little")  # the stream's length, in samples
+    path.write_bytes(data)
+    assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
+    path.write_bytes(data[: len(data) // 2])
+    assert "truncated" in extract(str(path), str(tmp_path), SETTINGS).metadata
