@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.accents import ACCENTS, join_accents
+from ingest.pdf.blanks import BLANK, fill_blanks
 from ingest.pdf.covered_text import covered_glyphs
 from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glued_words import GLUED, part_glued_words
@@ -40,9 +41,12 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
     shuffled, glued = goes_back(lines), GLUED.search(characters)
-    if not (doubled or accents or spaced or unseen or covered or shuffled or glued):
+    blanks = BLANK.search(characters)
+    if not (doubled or accents or spaced or unseen or covered or shuffled or glued or blanks):
         return None
     found = glyph_lines(page, text, content, covered)
+    if blanks:
+        fill_blanks(found)
     if doubled:
         remove_doubled(found)
     if shuffled:
