@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import as_typed, one_line
+from ingest.pdf.layers import settle_memberships
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_tree import mend_page_tree
 from ingest.pdf.refusals import not_opened
@@ -62,6 +63,7 @@ def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str])
         try:
             if lost := mend_page_tree(document, data):
                 losses.append(lost)
+            settle_memberships(document)
             if _JOINED.search(data):
                 losses.append("it holds several PDFs one after the other, of which only the last is read")
             count = document.page_count
