@@ -27,7 +27,9 @@ def test_a_condition_on_layers_decides_what_is_read(condition, shown):
         on, off = document.add_ocg("on"), document.add_ocg("off", on=False)
         member = document.get_new_xref()
         document.update_object(member, f"<</Type/OCMD{condition.format(on=f'{on} 0 R', off=f'{off} 0 R')}>>")
-        document.xref_set_key(page.xref, "Resources/Properties", f"<</M {member} 0 R>>")
+        [(font, *_)] = page.get_fonts()
+        resources = f"<</Font<</helv {font} 0 R>>/Properties<</M {member} 0 R>>>>"
+        document.xref_set_key(page.xref, "Resources", resources)
         contents = page.get_contents()[0]
         text = document.xref_stream(contents) + b"/OC /M BDC BT /helv 11 Tf 50 500 Td (sometimes) Tj ET EMC"
         document.update_stream(contents, text)
