@@ -19,6 +19,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
+from ingest.image import fax
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
 from ingest.image.metadata import (
     SIDEWAYS,
@@ -49,6 +50,9 @@ whatever its name."""
 GREY = 128
 """The value that libjpeg gives to missing pixels."""
 
+_DECODER_ERROR = "decoder error"
+"""The words of Pillow if the pixels of an image, and not only its tags, are damaged. OpenCV passes over such a part."""
+
 _MORE = b"\x55" * 256
 """Pixels that a JPEG takes for its own if it ends within a scan, and ignores otherwise."""
 
@@ -70,6 +74,7 @@ def prepare_images() -> None:
 
     pillow_heif.register_heif_opener()
     Image.init()
+    fax.listen()
     Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces it, with an explanation for the owner
     Image.WARN_POSSIBLE_FORMATS = True  # for that explanation, see _opened
     warnings.simplefilter("ignore")  # about damaged metadata, on stderr
@@ -122,6 +127,10 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
             picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(whole))} of the file is missing")
     if picture is None and data[:2] in FORMATS:
         picture = tried(decode_with_opencv, data)
+        if picture is not None and any(_DECODER_ERROR in str(error) for error in errors):
+            if len(set(picture.image.convert("L").getextrema())) == 1:
+                raise unreadable(data, errors)
+            picture.metadata[PARTLY_READ] = _partly("some of the picture cannot be decoded")
     if picture is None and previews.is_raw:
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the image is in a camera's raw format, which is not supported")
     if picture is None:
@@ -161,7 +170,10 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if frames > 1 and image.format in ANIMATIONS and not cut:
         seek_content(image, frames)
     image.draft("RGB", (side, side))  # affects JPEG only
+    fax.forget()
     _load(image, cut)
+    if loss := fax.loss(image, data):
+        losses.append(loss)
     if cut and (loss := _loss(image, data, side)):
         losses.append(loss)
     if not losses and (share := unwritten_share(image.format, data)):

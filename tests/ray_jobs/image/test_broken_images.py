@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, TiffImagePlugin
 
 from embedded.images import photo
 from ingest.common.errors import ObjectError
@@ -333,3 +333,37 @@ def test_a_hole_in_a_jpeg_is_named_and_a_part_of_one_colour_is_none():
     for optimize in (False, True):
         white = Image.new("RGB", (2048, 2048), "white")
         assert PARTLY_READ not in read(saved("JPEG", white, optimize=optimize), 1 << 23).metadata
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "group4"])
+def test_a_tiff_of_which_one_strip_is_damaged_is_partly_read(compression, monkeypatch):
+    monkeypatch.setattr(TiffImagePlugin, "STRIP_SIZE", 4096)
+    picture = Image.effect_noise((400, 400), 90).convert("1" if compression == "group4" else "L")
+    data = bytearray(saved("TIFF", picture, compression=compression))
+    tags = Image.open(io.BytesIO(data)).tag_v2
+    middle = len(tags[273]) // 2
+    start, length = tags[273][middle], tags[279][middle]
+    data[start : start + length] = bytes(length)
+    assert PARTLY_READ in read(bytes(data)).metadata
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+def test_a_fax_of_which_nothing_can_be_read_is_damaged(compression):
+    data = bytearray(saved("TIFF", Image.effect_noise((400, 400), 90).convert("1"), compression=compression))
+    tags = Image.open(io.BytesIO(data)).tag_v2
+    start, end = tags[273][0], tags[273][-1] + tags[279][-1]
+    data[start:end] = bytes(end - start)
+    assert failure(bytes(data)).failure == "Damaged"
+
+
+def test_a_flipped_bit_in_a_fax_is_noticed_and_an_empty_page_is_none():
+    page = Image.new("1", (400, 400), 1)
+    assert PARTLY_READ not in read(saved("TIFF", page, compression="group4")).metadata
+    ImageDraw.Draw(page).text((20, 20), "\n".join(["The quick brown fox jumps over the lazy dog"] * 20), fill=0)
+    data = bytearray(saved("TIFF", page, compression="group4"))
+    assert PARTLY_READ not in read(bytes(data)).metadata
+    tags = Image.open(io.BytesIO(data)).tag_v2
+    middle = tags[273][0] + tags[279][0] // 2
+    data[middle] ^= 0x5A
+    data[middle + 1] ^= 0xFF
+    assert PARTLY_READ in read(bytes(data)).metadata
