@@ -28,6 +28,7 @@ from ingest.media.container import (
     measured_duration,
     undecodable_error,
 )
+from ingest.media.ogg import lost_share
 from ingest.media.opening import open_media
 from ingest.media.splices import is_joined_mp4
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
@@ -130,7 +131,7 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
             raise undecodable_error(container, [audio.damage, frames.damage])
     if riff.is_cut_off(path):
         audio.damage.cut_off = True
-    return _media(length, whole, audio, frames, metadata, present, is_joined_mp4(path))
+    return _media(length, whole, audio, frames, metadata, present, is_joined_mp4(path), lost_share(path))
 
 
 def _media(
@@ -141,6 +142,7 @@ def _media(
     metadata: dict[str, Any],
     present: dict[str, bool],
     joined: bool,
+    lost_pages: float,
 ) -> Media:
     duration = max(audio.end, audio.start + audio.seconds if audio.samples else 0.0, frames.end)
     if audio.samples and frames.damage.packets == 1:  # a cover, which may last for any time
@@ -168,6 +170,8 @@ def _media(
     losses = _describe_losses(missing, skipped if lost else 0, cut_at, length if short else None)
     if filler := max(audio.damage.filler, frames.damage.filler):
         losses.append(f"{filler:.0%} of its bytes were never written, and are zeros or repeated blocks")
+    if lost_pages > _MAX_MISSING:
+        losses.append(f"{lost_pages:.0%} of its pages are damaged or missing")
     if losses:
         metadata[PARTLY_READ] = f"{' and '.join(losses)}; the rest is kept, and the whole file should be uploaded again"
     elif joined:

@@ -1,6 +1,7 @@
 """Files whose header, streams or joints are unusual are read as players show them."""
 
 import io
+import re
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -290,3 +291,26 @@ def test_an_avi_file_whose_list_of_packets_is_whole_is_not_cut_off_whatever_its_
     assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
     path.write_bytes(data[: len(data) // 2])
     assert "truncated" in extract(str(path), str(tmp_path), SETTINGS).metadata
+
+
+@pytest.mark.parametrize("loss", ["damaged", "missing"])
+def test_pages_of_an_ogg_file_that_are_lost_are_named(loss, tmp_path):
+    path = tmp_path / "sound.ogg"
+    make(path, sounds=[beeps(20, 48_000, [1])], rate=48_000, sound_codec="libopus")
+    data = path.read_bytes()
+    pages = [match.start() for match in re.finditer(b"OggS", data)]
+    middle, following = pages[len(pages) // 2 : len(pages) // 2 + 2]
+    assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
+    rest = b"" if loss == "missing" else data[middle : following - 1] + bytes([data[following - 1] ^ 1])
+    path.write_bytes(data[:middle] + rest + data[following:])
+    assert "pages" in extract(str(path), str(tmp_path), SETTINGS).metadata["partly_read"]
+
+
+def test_joined_ogg_files_and_a_recording_that_begins_within_a_broadcast_have_lost_no_pages(tmp_path):
+    path = tmp_path / "sound.ogg"
+    make(path, sounds=[beeps(20, 48_000, [1])], rate=48_000, sound_codec="libopus")
+    data = path.read_bytes()
+    pages = [match.start() for match in re.finditer(b"OggS", data)]
+    for content in (data + data, data[: pages[2]] + data[pages[9] :]):
+        path.write_bytes(content)
+        assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
