@@ -1,6 +1,7 @@
-"""Gives fonts whose ligatures have only a name, such as `T_h`, a table of characters for them.
+"""Gives fonts without a table of characters one where MuPDF takes others: ligatures with only a name, fonts of Macs.
 
-Of the parts of such a name, MuPDF takes the first: "Te" for "The".
+Of the parts of a name such as `T_h`, MuPDF takes the first: "Te" for "The". Of a font with a table of the Macintosh, it
+takes the codes for Latin-1: "Þnd" for "find".
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
 UNKNOWN = 0xFFFD
 """The code of a glyph whose name MuPDF does not know."""
 
+MAC_ROMAN = {code: bytes([code]).decode("mac_roman") for code in range(128, 256) if code != 0xF0}
+"""The characters of the codes from 128 in a font of the Macintosh, for which MuPDF takes those of Latin-1; 240 is a
+sign for private use."""
+
+MAC_TABLE, NO_NAMES = bytes([0, 1, 0, 0]), bytes([0, 3, 0, 0])
+"""Platform and encoding of a table of characters, and version of a table of names (OpenType, `cmap`, `post`)."""
+
 _NUMBER_OR_NAME = re.compile(r"(\d+)(?=[\s/\]])|/([^\s/\[\]<>()]+)")
 _ESCAPED = re.compile("#([0-9A-Fa-f]{2})")
 _UNI = re.compile("uni((?:[0-9A-F]{4})+)|u([0-9A-F]{4,6})")
 
 
 def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
-    """Add the table to the simple fonts of a page that have ligatures and no table; `seen` holds the fonts looked at.
+    """Add the table to the simple fonts of a page that need one and have none; `seen` holds the fonts looked at.
 
     The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), not those within the font.
     """
@@ -38,11 +46,29 @@ def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
 
 
 def _spell_out(document: pymupdf.Document, font: int) -> None:
+    if document.xref_get_key(font, "ToUnicode")[0] != "null":
+        return
+    if document.xref_get_key(font, "Encoding")[0] == "null":
+        if document.xref_get_key(font, "Subtype")[1] == "/TrueType" and _is_macintosh(document.extract_font(font)[3]):
+            set_characters(document, font, MAC_ROMAN)
+        return
     form, differences = document.xref_get_key(font, "Encoding/Differences")
     if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
         return
-    if document.xref_get_key(font, "ToUnicode")[0] == "null" and (found := _ligatures(differences)):
+    if found := _ligatures(differences):
         set_characters(document, font, found)
+
+
+def _is_macintosh(program: bytes) -> bool:
+    """Whether a TrueType font has no names, and no other table of characters than one of the Macintosh."""
+    tables: dict[bytes, bytes] = {}
+    for entry in range(12, 12 + 16 * int.from_bytes(program[4:6]), 16):
+        start, length = (int.from_bytes(program[place : place + 4]) for place in (entry + 8, entry + 12))
+        tables[program[entry : entry + 4]] = program[start : start + length]
+    characters = tables.get(b"cmap", b"")
+    count = int.from_bytes(characters[2:4])
+    kinds = {characters[place : place + 4] for place in range(4, 4 + 8 * count, 8)}
+    return kinds == {MAC_TABLE} and tables.get(b"post", NO_NAMES).startswith(NO_NAMES)
 
 
 def _ligatures(differences: str) -> dict[int, str]:

@@ -3,6 +3,7 @@
 import pymupdf
 import pytest
 
+from ingest.pdf import glyph_names
 from ingest.pdf.document import parse_pdf
 
 
@@ -62,3 +63,33 @@ def test_a_font_that_is_no_object_of_its_own_or_none_at_all_costs_nothing(font):
         document.xref_set_key(page.xref, "Resources/Font", f"<</helv {font}>>")
         [page], _, metadata = parse_pdf(document.tobytes(), ocr=False)
     assert (page.text, metadata.get("partly_read")) == ("The lamp is lit.", None)
+
+
+def program(names, *kinds):
+    """A TrueType font that consists of its table of names, and of tables of characters for platforms and encodings."""
+    characters = bytes([0, 0, 0, len(kinds)]) + b"".join(bytes([0, kind, 0, code, 0, 0, 0, 0]) for kind, code in kinds)
+    tables = [(b"cmap", characters), (b"post", bytes([0, names, 0, 0]))]
+    head = bytes([0, 1, 0, 0, 0, len(tables)]) + bytes(6)
+    start = len(head) + 16 * len(tables)
+    for tag, content in tables:
+        head += tag + bytes(4) + start.to_bytes(4) + len(content).to_bytes(4)
+        start += len(content)
+    return head + b"".join(content for _, content in tables)
+
+
+def test_a_font_of_the_macintosh_has_its_table_alone_and_no_names():
+    assert glyph_names._is_macintosh(program(3, (1, 0)))
+    others = [program(2, (1, 0)), program(3, (3, 0)), program(3, (1, 0), (3, 1)), program(3), b"", b"junk" * 9]
+    assert not any(map(glyph_names._is_macintosh, others))
+
+
+def test_the_letters_of_such_a_font_are_those_of_the_macintosh(monkeypatch):
+    monkeypatch.setattr(glyph_names, "_is_macintosh", lambda program: True)
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((50, 100), "x", fontname="helv")
+        [(font, *_)] = page.get_fonts()
+        document.update_object(font, "<</Type/Font/Subtype/TrueType/BaseFont/Helvetica>>")
+        document.update_stream(page.get_contents()[0], b"BT /helv 12 Tf 50 700 Td (\\322\\336nd, don\\325t\\323) Tj ET")
+        [page], _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert page.text == "\u201cfind, don\u2019t\u201d"
