@@ -6,11 +6,9 @@ its end may be missing; at last OpenCV may forgive or know more than Pillow.
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
+from ingest.image.loading import load, opened
 from ingest.image.metadata import (
     SIDEWAYS,
     declared,
@@ -31,30 +30,19 @@ from ingest.image.metadata import (
     transfer_of,
     turned,
 )
+from ingest.image.missing import ends_early, missing_part, percent
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
-from ingest.image.repairs import CODESTREAM, END, MAX_LOST, has_merged_alpha, mended, padded
-from ingest.image.tiff_pages import show_picture
+from ingest.image.repairs import CODESTREAM, END, has_merged_alpha, mended, padded
 from ingest.image.unreadable import unreadable
 from ingest.image.unwritten import unwritten_share
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
-
-EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
-whatever its name."""
-
-GREY = 128
-"""The value that libjpeg gives to missing pixels."""
 
 _DECODER_ERROR = "decoder error"
 """The words of Pillow if the pixels of an image, and not only its tags, are damaged. OpenCV passes over such a part."""
-
-_MORE = b"\x55" * 256
-"""Pixels that a JPEG takes for its own if it ends within a scan, and ignores otherwise."""
 
 _TEXT_BEFORE = re.compile(
     rb"[\t\n\r -~\xef\xbb\xbf\0]{1,4096}?"
@@ -76,7 +64,7 @@ def prepare_images() -> None:
     Image.init()
     fax.listen()
     Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces it, with an explanation for the owner
-    Image.WARN_POSSIBLE_FORMATS = True  # for that explanation, see _opened
+    Image.WARN_POSSIBLE_FORMATS = True  # for that explanation, see opened
     warnings.simplefilter("ignore")  # about damaged metadata, on stderr
 
 
@@ -124,7 +112,7 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     if picture is None and (whole := padded(data)):
         picture = tried(_decoded, whole, side)
         if picture is not None and len(data) < len(whole) - len(END):
-            picture.metadata[PARTLY_READ] = _partly(f"{_percent(1 - len(data) / len(whole))} of the file is missing")
+            picture.metadata[PARTLY_READ] = _partly(f"{percent(1 - len(data) / len(whole))} of the file is missing")
     if picture is None and data[:2] in FORMATS:
         picture = tried(decode_with_opencv, data)
         if picture is not None and any(_DECODER_ERROR in str(error) for error in errors):
@@ -148,7 +136,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     from PIL import Image as images
 
     losses = []
-    image = _opened(data, broken)
+    image = opened(data, broken)
     width, height = image.size
     check_pixels(width, height, max_pixels)
     try:
@@ -158,26 +146,28 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     except Exception:
         frames = count_pages(image)
         losses.append(f"only the first {f'{frames} of its pages' if frames > 1 else 'of its pages'} can be read")
-        image = _opened(data, broken)  # the search for pages has left it between them
+        image = opened(data, broken)  # the search for pages has left it between them
     check_planes(getattr(image, "tag_v2", {}))
     if image.format == "JPEG2000" and _CIELAB.search(data, 0, max(data.find(CODESTREAM), 0)):
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the colours of the JPEG 2000 are CIELAB, which is not supported")
     deep = len(image.getbands()) > 1 and re.search(r";16|\b65535\b", str(image.tile)) is not None
     if image.format == "PNG":  # its Exif may follow the pixels, and to look for it would hide that these are broken
-        _load(image, cut)
+        load(image, cut)
     metadata = declared(image, frames)
     turn = orientation(exif_of(image))
     if frames > 1 and image.format in ANIMATIONS and not cut:
         seek_content(image, frames)
     image.draft("RGB", (side, side))  # affects JPEG only
     fax.forget()
-    _load(image, cut)
+    load(image, cut)
     if loss := fax.loss(image, data):
         losses.append(loss)
-    if cut and (loss := _loss(image, data, side)):
-        losses.append(loss)
+    if cut and (part := missing_part(image, data, side)):
+        losses.append(part)
+    if not losses and image.format in ("JPEG", "MPO") and ends_early(image, data, side):
+        losses.append("some of its pixels are damaged or missing")
     if not losses and (share := unwritten_share(image.format, data)):
-        losses.append(f"{_percent(share)} of its bytes were never written")
+        losses.append(f"{percent(share)} of its bytes were never written")
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     shown = deep_colours(image, data) if deep else None
@@ -203,95 +193,12 @@ def _has_alpha(image: ImageFile, data: bytes) -> bool:
 def _preview(content: bytes, max_pixels: int, side: int, data: bytes) -> Picture:
     """Decode a preview of a photo, which is turned as the photo is unless it says otherwise."""
     preview = _decoded(content, max_pixels, side)
-    photo, own = exif_of_tiff(data), exif_of(_opened(content, False))
+    photo, own = exif_of_tiff(data), exif_of(opened(content, False))
     turn = orientation(photo) if orientation(own) == 1 else 1
     width, height = (preview.width, preview.height)[:: -1 if turn in SIDEWAYS else 1]
     metadata = preview.metadata | photographed(photo) | {"format": "TIFF"}
     return Picture(turned(preview.image, turn), width, height, metadata)
 
 
-def _percent(share: float) -> str:
-    return f"{max(share, 0.01):.0%}"
-
-
 def _partly(losses: str) -> str:
     return f"{losses}; the rest is kept, and the whole file should be uploaded again"
-
-
-def _opened(data: bytes, broken: bool) -> ImageFile:
-    """Read an image's header.
-
-    Raises:
-        UnidentifiedImageError: the first bytes announce no format.
-        Exception: the image is not as its format demands.
-    """
-    from PIL import Image
-
-    formats = [name for name in Image.ID if name not in EXTERNAL_FORMATS]
-    with _forgiving(broken), warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        try:
-            image = Image.open(io.BytesIO(data), formats=formats)
-        except Image.UnidentifiedImageError:
-            reasons = [str(warning.message).partition(" opening failed. ") for warning in seen]
-            announced = [reason for name, _, reason in reasons if name in formats and Image.OPEN[name][1]]
-            if not announced:
-                raise
-            raise ValueError(announced[0]) from None
-        show_picture(image, data)
-        return image
-
-
-@contextmanager
-def _forgiving(forgiving: bool) -> Iterator[None]:
-    """Set whether Pillow forgives missing ends and the wrong checksums of metadata."""
-    from PIL import ImageFile
-
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = forgiving
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-def _load(image: ImageFile, cut: bool) -> None:
-    """Decode the pixels, of an animation those of the first frame."""
-    with _forgiving(cut):
-        image.load()
-
-
-def _loss(image: ImageFile, data: bytes, side: int) -> str:
-    """Say how much of a decoded image is missing; "" if nothing is.
-
-    Raises:
-        ValueError: nearly everything is missing.
-    """
-    from PIL import Image as images
-
-    bands = len(image.getbands())
-    white = images.new(image.mode, image.size, 255 if bands == 1 else (255,) * bands)
-    pixels = np.asarray(image)
-    # A pixel that the decoder does not reach keeps its colour, whether that is black or white.
-    lost = float((_again(data, side, white) != pixels).mean())
-    grey = np.abs(pixels[-1, -1].astype(int) - GREY).max() <= 1
-    fills = image.format == "GIF" or (image.format in ("JPEG", "MPO") and grey)
-    if fills:  # the decoder gave them all one colour
-        lost = max(lost, float((pixels == pixels[-1, -1]).reshape(len(pixels), -1).all(1).mean()))
-    if lost > MAX_LOST:
-        raise ValueError(f"{lost:.0%} of its pixels are missing")
-    if lost:
-        return f"{_percent(lost)} of the picture is missing"
-    if image.info.get("progressive") and (_again(data + _MORE, side) != pixels).any():
-        return "its end is missing, and with it some detail"
-    return ""
-
-
-def _again(data: bytes, side: int, canvas: Image | None = None) -> np.ndarray:
-    """Decode as much as there is of an image onto a canvas, which is black by default."""
-    image = _opened(data, broken=True)
-    image.draft("RGB", (side, side))
-    if canvas is not None:
-        image.im = canvas.im
-    _load(image, cut=True)
-    return np.asarray(image)

@@ -367,3 +367,17 @@ def test_a_flipped_bit_in_a_fax_is_noticed_and_an_empty_page_is_none():
     data[middle] ^= 0x5A
     data[middle + 1] ^= 0xFF
     assert PARTLY_READ in read(bytes(data)).metadata
+
+
+def test_a_jpeg_that_lost_bytes_in_its_middle_is_read_in_part():
+    data = saved("JPEG", photo("cat.jpg", 640), quality=90)
+    middle = len(data) // 2
+    assert PARTLY_READ in read(data[:middle] + data[middle + len(data) // 30 :]).metadata
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1000, 700), (63, 65)])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0}])
+def test_a_jpeg_whose_corner_has_one_colour_is_whole(size, options):
+    picture = Image.new("RGB", size, "white")
+    picture.paste(CAT.crop((0, 0, 32, 32)))
+    assert PARTLY_READ not in read(saved("JPEG", picture, **options)).metadata

@@ -10,7 +10,8 @@ from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.common.errors import ObjectError
 from ingest.common.square import Square
 from ingest.image.decoder import SUFFIXES, crop_to_square, read_image
-from ingest.image.opening import EXTERNAL_FORMATS, prepare_images
+from ingest.image.loading import EXTERNAL_FORMATS
+from ingest.image.opening import prepare_images
 from ingest.image.picture import to_rgb
 
 SQUARE = Square(64)

@@ -1,0 +1,67 @@
+"""Measures which pixels of a decoded image were not in its file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingest.image.loading import again
+from ingest.image.repairs import END, MAX_LOST
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+GREY = 128
+"""The value that libjpeg gives to missing pixels."""
+
+_CORNER = 8
+"""Rows and columns of a JPEG that have one colour if its pixels end early."""
+
+_MORE = b"\x55" * 256
+"""Pixels that a JPEG takes for its own if it ends within a scan, and ignores otherwise."""
+
+
+def percent(share: float) -> str:
+    """Write a share of something lost, which is at least 1%."""
+    return f"{max(share, 0.01):.0%}"
+
+
+def missing_part(image: ImageFile, data: bytes, side: int) -> str:
+    """Say how much of a decoded image is missing; "" if nothing is.
+
+    Raises:
+        ValueError: nearly everything is missing.
+    """
+    from PIL import Image as images
+
+    bands = len(image.getbands())
+    white = images.new(image.mode, image.size, 255 if bands == 1 else (255,) * bands)
+    pixels = np.asarray(image)
+    # A pixel that the decoder does not reach keeps its colour, whether that is black or white.
+    lost = float((again(data, side, white) != pixels).mean())
+    grey = np.abs(pixels[-1, -1].astype(int) - GREY).max() <= 1
+    fills = image.format == "GIF" or (image.format in ("JPEG", "MPO") and grey)
+    if fills:  # the decoder gave them all one colour
+        lost = max(lost, float((pixels == pixels[-1, -1]).reshape(len(pixels), -1).all(1).mean()))
+    if lost > MAX_LOST:
+        raise ValueError(f"{lost:.0%} of its pixels are missing")
+    if lost:
+        return f"{percent(lost)} of the picture is missing"
+    if image.info.get("progressive") and (again(data + _MORE, side) != pixels).any():
+        return "its end is missing, and with it some detail"
+    return ""
+
+
+def ends_early(image: ImageFile, data: bytes, side: int) -> bool:
+    """Whether a JPEG has fewer pixels than its size demands, as if bytes of it were lost.
+
+    Other pixels would then take the place of those that libjpeg makes up. As these mostly have one colour, only an
+    image whose corner has one is decoded again.
+    """
+    pixels = np.asarray(image)
+    corner = pixels[-_CORNER:, -_CORNER:]
+    end = data.rfind(END)
+    return bool(
+        end > 0 and (corner == corner[:1, -1:]).all() and (again(data[:end] + _MORE + data[end:], side) != pixels).any()
+    )
