@@ -14,6 +14,7 @@ from ingest.pdf.covered_text import covered_glyphs
 from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glued_words import GLUED, part_glued_words
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
+from ingest.pdf.indices import has_late_indices, put_indices
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
 from ingest.pdf.row_order import goes_back, put_in_order
@@ -41,8 +42,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
     shuffled, glued = goes_back(lines), GLUED.search(characters)
-    blanks = BLANK.search(characters)
-    if not (doubled or accents or spaced or unseen or covered or shuffled or glued or blanks):
+    blanks, indices = BLANK.search(characters), has_late_indices(lines)
+    if not (doubled or accents or spaced or unseen or covered or shuffled or glued or blanks or indices):
         return None
     found = glyph_lines(page, text, content, covered)
     if blanks:
@@ -51,6 +52,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
         remove_doubled(found)
     if shuffled:
         put_in_order(found)
+    if indices:
+        put_indices(found)
     if accents:
         join_accents(found)
     if glued:

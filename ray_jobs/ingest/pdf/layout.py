@@ -37,7 +37,7 @@ _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
 _BOLD, _SUPERSCRIPT = 16, 1
 """The span flags pymupdf.TEXT_FONT_BOLD and TEXT_FONT_SUPERSCRIPT."""
 # A raised digit is another number than one on the line: 10⁶ is not 106.
-_RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
+RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 
 
 class Line(NamedTuple):
@@ -116,7 +116,7 @@ def _joined(spans: Sequence[dict[str, Any]], size: float) -> str:
         text = span["text"]
         if span["flags"] & _SUPERSCRIPT and texts:
             if not raised and span["size"] <= MAX_RAISED * size:
-                text = text.translate(_RAISED)
+                text = text.translate(RAISED)
             raised = text == span["text"] and not text.isspace()
         else:
             raised = False
