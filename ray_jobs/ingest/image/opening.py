@@ -164,7 +164,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         losses.append(loss)
     if cut and (part := missing_part(image, data, side)):
         losses.append(part)
-    if not losses and image.format in ("JPEG", "MPO") and ends_early(image, data, side):
+    ends = image.format in ("JPEG", "MPO") and not losses and ends_early(image, data, side)
+    if ends or (broken and image.format == "ICO"):  # Pillow decodes an icon when it opens it
         losses.append("some of its pixels are damaged or missing")
     if not losses and (share := unwritten_share(image.format, data)):
         losses.append(f"{percent(share)} of its bytes were never written")

@@ -381,3 +381,9 @@ def test_a_jpeg_whose_corner_has_one_colour_is_whole(size, options):
     picture = Image.new("RGB", size, "white")
     picture.paste(CAT.crop((0, 0, 32, 32)))
     assert PARTLY_READ not in read(saved("JPEG", picture, **options)).metadata
+
+
+def test_half_an_icon_is_read_in_part():
+    data = saved("ICO", photo("cat.jpg", 640).resize((256, 256)), sizes=[(256, 256)])
+    assert PARTLY_READ not in read(data).metadata
+    assert PARTLY_READ in read(data[: len(data) // 2]).metadata
