@@ -76,6 +76,21 @@ _MISMAPPED_LIGATURE = re.compile("(?<=[a-z])[\u019f\u01a9]")
 """Capitals within a word, as which Office exports the ligatures of Calibri."""
 
 
+# The vowel AM of Thai and Lao in two parts around a tone mark, and a sign of an Indic vowel that is there twice.
+_SPLIT_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32|\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
+_TWICE = re.compile(
+    "([\u093e-\u094d\u09be-\u09cd\u0a3e-\u0a4d\u0abe-\u0acd\u0b3e-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbe-\u0ccd"
+    "\u0d3e-\u0d4d])\\1+"
+)
+_SOUTHERN = re.compile("[\u0900-\u0eff]")
+
+
+def _southern(text: str) -> str:
+    """Repair the scripts of India, Thailand and Laos as files split or repeat their vowels."""
+    text = _SPLIT_AM.sub(lambda am: f"{am[1]}\u0e33" if am[1] is not None else f"{am[2]}\u0eb3", text)
+    return _TWICE.sub(r"\1", text)
+
+
 def as_typed(text: str) -> str:
     """The text in the characters that people type, on one line: what is stored and what is searched for agree.
 
@@ -86,6 +101,8 @@ def as_typed(text: str) -> str:
     if not text.isascii():
         text = _MISMAPPED_LIGATURE.sub(lambda match: _OF_MISMAPPED[match[0]], text)
         text = unicodedata.normalize("NFC", _SPECIAL.sub(_replacement, text))
+        if _SOUTHERN.search(text):
+            text = _southern(text)
     elif not text.isprintable():
         text = _DROPPED.sub("", text)
     return " ".join(text.split())

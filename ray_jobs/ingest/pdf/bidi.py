@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of
+from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of, with_spaces_in_place
 
 MIN_SPACE = 0.2
 """Smallest gap, in font sizes, that stands for a space."""
@@ -82,6 +82,7 @@ def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) ->
         conventions: those of the page.
     """
     size = max(piece.size for piece in pieces)
+    pieces = with_spaces_in_place(pieces)
     clusters = [_clusters(piece, conventions) for piece in pieces]
     _join_numbers(clusters)
     runs = [run for of_piece in clusters for run in _runs(of_piece, size)]

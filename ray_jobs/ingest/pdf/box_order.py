@@ -26,18 +26,36 @@ def in_box_order(paragraphs: list[Paragraph]) -> list[Paragraph]:
     if not 1 < len(paragraphs) <= MAX_BOXES or has_columns(paragraphs):
         return paragraphs
     bands = bands_of(paragraphs)
+    place = {id(part): number for number, part in enumerate(paragraphs)}
     start, stop = 0, len(bands)
-    while start < stop and len(bands[start]) == 1:
+    while start < stop and len(bands[start]) == 1 and not _comes_first(bands[start][0], paragraphs, place):
         start += 1
     while 0 < start < stop and _is_close(bands[start - 1], bands[start]):
         start -= 1
-    while stop > start and len(bands[stop - 1]) == 1:
+    rest = [part for band in bands[start:] for part in band]
+    while stop > start and len(bands[stop - 1]) == 1 and not _comes_last(bands[stop - 1][0], rest, place):
         stop -= 1
     while start < stop < len(bands) and _is_close(bands[stop - 1], bands[stop]):
         stop += 1
     outer = {id(part) for band in bands[:start] + bands[stop:] for part in band}
     middle = _from_left_to_right([part for part in paragraphs if id(part) not in outer])
     return [*(band[0] for band in bands[:start]), *middle, *(band[0] for band in bands[stop:])]
+
+
+def _comes_first(part: Paragraph, paragraphs: list[Paragraph], place: dict[int, int]) -> bool:
+    """Whether a paragraph is drawn before those below it: it may begin a column, and another one be drawn before it."""
+    below = [other for other in paragraphs if other.y0 > part.y0 and _is_in_column(part, other)]
+    return bool(below) and all(place[id(other)] > place[id(part)] for other in below)
+
+
+def _comes_last(part: Paragraph, paragraphs: list[Paragraph], place: dict[int, int]) -> bool:
+    """Whether a paragraph is drawn after those above it: it may end a column, and another one be drawn after it."""
+    above = [other for other in paragraphs if other.y0 < part.y0 and _is_in_column(part, other)]
+    return bool(above) and all(place[id(other)] < place[id(part)] for other in above)
+
+
+def _is_in_column(part: Paragraph, other: Paragraph) -> bool:
+    return part.x0 < other.x1 and other.x0 < part.x1
 
 
 def _is_close(above: list[Paragraph], below: list[Paragraph]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from statistics import median
 
+from ingest.common.text import CJK
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.right_to_left import RIGHT_TO_LEFT
 
@@ -16,6 +18,9 @@ MIN_GUTTER = 1.2
 
 MIN_LINES = 3
 """Minimum number of lines of a column."""
+
+# Several words, or a script without spaces: a column of dates or numbers is none of prose.
+_WORDS = re.compile(f"\\S\\s|[{CJK}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 
 
 def reading_order(paragraphs: list[Paragraph]) -> tuple[list[Paragraph], int]:
@@ -64,7 +69,9 @@ def _is_prose(lines: Sequence[Line]) -> bool:
         return False
     width = max(line.x1 for line in lines) - min(line.x0 for line in lines)
     return (
-        median([line.x1 - line.x0 for line in lines]) > 0.6 * width and median([len(line.text) for line in lines]) > 9
+        median([line.x1 - line.x0 for line in lines]) > 0.6 * width
+        and median([len(line.text) for line in lines]) > 9
+        and 2 * sum(_WORDS.search(line.text.strip()) is not None for line in lines) >= len(lines)
     )
 
 

@@ -146,6 +146,26 @@ def _split_at_gaps(row: Sequence[DrawnPiece]) -> list[list[DrawnPiece]]:
     return [[row[index] for index in sorted(group)] for group in groups]
 
 
+def with_spaces_in_place(pieces: Sequence[DrawnPiece]) -> list[DrawnPiece]:
+    """Put spaces that are drawn before the words around them where MuPDF infers a space."""
+    inferred = [c for piece in pieces for c in piece.characters if c.synthetic]
+    apart = []
+    for piece in pieces if inferred else ():
+        wide = [c for c in piece.characters if c.x1 > c.x0]
+        for c, after in zip(wide, [*wide[1:], None], strict=True):
+            if c.text == " " and not c.synthetic and (after is None or abs(after.x0 - c.x1) > piece.size):
+                apart.append(c)
+    real = {id(c) for c in inferred if any(c.x0 - 1 < (space.x0 + space.x1) / 2 < c.x1 + 1 for space in apart)}
+    if not real:
+        return list(pieces)
+    drawn = {id(space) for space in apart}
+    return [
+        piece._replace(characters=[c._replace(synthetic=False) if id(c) in real else c for c in kept])
+        for piece in pieces
+        if (kept := [c for c in piece.characters if id(c) not in drawn])
+    ]
+
+
 @lru_cache(maxsize=4096)
 def direction_of(character: str) -> str:
     """Classify a character: R for right to left, L for left to right, N for a digit, "" for a neutral one."""

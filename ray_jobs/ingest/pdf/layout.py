@@ -26,6 +26,11 @@ _CJK_LETTER = re.compile(f"[{CJK}]")
 _CJK_BREAK = re.compile(f"(?<=[{CJK}\u2e80-\u2fdf])\\s*\\n\\s*(?=[{CJK}\u2e80-\u2fdf])")
 # A word hyphenated at the end of a line. MuPDF's flag for that, TEXT_DEHYPHENATE, has no effect on blocks.
 _HYPHEN_BREAK = re.compile(r"([^\W\d_])([-\u00ad\u2010\u058a])[^\S\n]*\n\s*(?=([^\W\d_]))")
+# An address of the web that goes on in the next line: behind a sign that ends none, or with another part of its path.
+_URL_BREAK = re.compile(
+    r"((?:https?://|www\.)(?:[^\s)>\]]*[/_=&?%#~-]|[^\s)>\],;]*[a-z0-9]))[^\S\n]*\n\s*"
+    r"(?=(?!https?:|www\.)[a-z0-9][^\s/.:,;)]*(?:/[^\s]|\.[a-z0-9]+/|[._=&?%#][a-z0-9]+[_./=&?]|_[a-z0-9]))"
+)
 # Ligatures at the places where LaTeX's fonts have them (T1 encoding), in files that do not say what they are.
 _LATEX_LIGATURE = re.compile("[\x1b-\x1f](?:(?=[a-z])|(?<=[a-z].))")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
@@ -74,7 +79,7 @@ def join_lines(lines: str) -> str:
     if "\n" in lines:
         if not lines.isascii():
             lines = _CJK_BREAK.sub("", lines)
-        lines = _HYPHEN_BREAK.sub(_without_hyphen, lines)
+        lines = _URL_BREAK.sub(r"\1", _HYPHEN_BREAK.sub(_without_hyphen, lines))
     if not lines.isprintable():
         lines = _LATEX_LIGATURE.sub(lambda match: _LIGATURES[ord(match[0]) - 0x1B], lines)
     return as_typed(lines)

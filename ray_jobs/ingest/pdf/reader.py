@@ -27,7 +27,8 @@ _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+
 
 # Warnings of MuPDF for contents that it leaves out.
 _LOSS = re.compile(
-    r"zlib error(?!: incorrect data check)|premature end|read error|corrupt \w+ stream|cannot load object",
+    r"zlib error(?!: incorrect data check)|premature end|read error|corrupt \w+ stream|cannot load object"
+    r"|syntax error after inline image",
     re.I,
 )
 # The end of a PDF followed by the header of another one.

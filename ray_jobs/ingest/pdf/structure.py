@@ -32,6 +32,8 @@ MAX_DEPTH = 6
 """Maximum number of headings above a passage."""
 
 _NUMBER = re.compile(r"\d+|\b[ivxlc]+\b")
+# A number that is no page number.
+_VALUE = re.compile(r"\d[.,:]\d")
 _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
@@ -159,7 +161,8 @@ def _remove_repeated(pages: Sequence[RawPage]) -> None:
     for page, of_page in zip(pages, marginal, strict=True):
         removed = []
         for paragraph, key in of_page:
-            if counts[key] >= MIN_REPEATS and (key in seen or not _WORD.search(key[1])):
+            is_number = not _WORD.search(key[1]) and not _VALUE.search(paragraph.text)
+            if counts[key] >= MIN_REPEATS and (is_number or (key in seen and _WORD.search(key[1]))):
                 removed.append(id(paragraph))
             seen.add(key)
         if removed and len(removed) < len(page.paragraphs):

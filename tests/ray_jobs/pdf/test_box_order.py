@@ -82,3 +82,10 @@ def test_values_that_are_drawn_apart_stand_beside_their_labels(first):
     values = [(300, 100 + 40 * index, 12, value) for index, value in enumerate(VALUES)]
     expected = [f"{label} {value}" for label, value in zip(LABELS, VALUES, strict=True)]
     assert page_texts(labels + values if first else values + labels) == expected
+
+
+def test_a_sidebar_is_not_read_between_the_paragraphs_beside_it():
+    main = [(60, 120 + 60 * index, 10, f"Station {index}: {line}") for index, line in enumerate(PROSE)]
+    side = [(420, 120 + 30 * index, 10, text) for index, text in enumerate(["Skills", "Oil", "Wicks"])]
+    texts = page_texts([*main, *side, TITLE])
+    assert texts == [TITLE[3], *(text for *_, text in [*main, *side])]

@@ -185,6 +185,12 @@ def test_a_running_head_is_kept_once_and_page_numbers_are_removed(handbook):
     assert not [text for text in texts if text.isdigit()]
 
 
+def test_amounts_at_the_top_of_pages_are_no_page_numbers(handbook):
+    for number, page in enumerate(handbook):
+        page.insert_text((400, 60), f"{100 + 17 * number}.50", fontsize=11)
+    assert [text for text in texts_of(handbook) if text.endswith(".50")] == [f"{100 + 17 * n}.50" for n in range(5)]
+
+
 def test_repeated_text_is_kept_on_a_page_without_other_text():
     with pymupdf.open() as document:
         for _ in range(4):

@@ -54,3 +54,24 @@ def test_a_heading_or_a_capital_after_a_hyphen_is_no_part_of_a_word():
     page = [(72, 700, "and the committee found that the environ-", 11)]
     for other in ((72, 100, "mental damage", 18), (72, 100, "Mental damage", 11)):
         assert texts(page, [other])[1] == other[2]
+
+
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        (
+            "a web server (http://bio.example.org/\npredictions/create, last seen",
+            "http://bio.example.org/predictions/create,",
+        ),
+        ("at https://tracker.exam\nple.org/doc/draft/ for all", "https://tracker.example.org/doc/draft/ for"),
+        (
+            "http://www.example.com/docs/pdf/\npdf_reference.html for all",
+            "http://www.example.com/docs/pdf/pdf_reference.html",
+        ),
+        ("Harbour: www.example.org/en-US/\nGuide: www.example.com", "www.example.org/en-US/ Guide:"),
+        ("see http://www.example.com/\nand the other pages", "http://www.example.com/ and the"),
+    ],
+)
+def test_an_address_that_goes_on_in_the_next_line_is_whole(lines, joined):
+    (text,) = texts([(60, 100 + 14 * number, line, 11) for number, line in enumerate(lines.split("\n"))])
+    assert joined in text

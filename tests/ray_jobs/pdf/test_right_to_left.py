@@ -96,6 +96,20 @@ def test_a_number_before_a_bracket_with_latin_words_stays_outside():
     assert text_of(line) == "كتب الملف في 12/05/2021 (PDF 1.7)"
 
 
+def test_spaces_that_are_drawn_before_the_words_stand_between_them():
+    words = ["السلام", "عليكم", "ورحمة", "الله"]
+    visual_words = [list(reversed(word)) for word in reversed(words)]
+    with pymupdf.open(stream=pdf_of([glyph for word in visual_words for glyph in [*word, " "]][:-1])) as document:
+        page = document[0]
+        (xref,) = page.get_contents()
+        lines = document.xref_stream(xref).split(b"\n")
+        space = lines[len(visual_words[0])].split()[-3]
+        lines.sort(key=lambda line: line.split()[-3] != space)
+        document.update_stream(xref, b"\n".join(lines))
+        (read,) = parse_pdf(document.tobytes(), ocr=False)[0]
+    assert read.text == " ".join(words)
+
+
 def test_a_hebrew_line_with_numbers_is_in_logical_order():
     line = [*"11", *visual("עובד: "), " ", *"01001", *visual("מחלקה: ")]
     assert text_of(line) == "מחלקה: 01001 עובד: 11"
