@@ -37,7 +37,7 @@ _OTHER_FORMATS = (
     (rb"\xd7\xcd\xc6\x9a|\x01\0\x09\0\0[\x01\x03]|\x01\0\0\0.{36} EMF", "a Windows metafile"),
     (rb"BPG\xfb", "a BPG"),
     (rb"FLIF", "a FLIF"),
-    (rb"\xabKTX |farbfeld", "in a format of specialists"),
+    (rb"\xabKTX |farbfeld|P7\s", "in a format of specialists"),
     (rb"8BPS\0\x02", "a large document of Photoshop (PSB)"),
     (rb"\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE svg[^>]*>|\s)*<svg", "an SVG drawing"),
 )

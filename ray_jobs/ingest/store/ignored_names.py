@@ -4,19 +4,22 @@ from __future__ import annotations
 
 FOLDERS = frozenset({
     # macOS
-    "__MACOSX", ".AppleDouble", ".Trashes", ".Spotlight-V100", ".fseventsd", ".TemporaryItems",
+    "__MACOSX", ".AppleDouble", ".Trash", ".Trashes", ".Spotlight-V100", ".fseventsd", ".TemporaryItems",
     # Windows and Linux
     "$RECYCLE.BIN", "System Volume Information", "lost+found", ".thumbnails",
     # network storage: Synology's thumbnails and bin, snapshots that repeat the whole folder
-    "@eaDir", "#recycle", "@Recycle", ".snapshot", ".snapshots", ".zfs",
+    "@eaDir", "#recycle", "@Recycle", "#snapshot", ".snapshot", ".snapshots", ".zfs",
+    # older versions and bins of Syncthing, Resilio Sync, Dropbox and digiKam
+    ".stversions", ".sync", ".dropbox.cache", ".dtrash",
     # unfinished output of Hadoop and Spark
     "_temporary",
 })  # fmt: skip
 
 FOLDER_PREFIXES = (".Trash-", ".spark-staging", ".hive-staging")
 
-FILE_PREFIXES = ("._", "~$", ".~")
-"""AppleDouble files (resource forks, which have the suffix of their file), and the lock files of office programs.
+FILE_PREFIXES = ("._", "~$", ".~", ".trashed-", ".pending-")
+"""AppleDouble files (resource forks, which have the suffix of their file), the lock files of office programs, and what
+Android has deleted or not yet written to its end.
 
 Temporary names such as `x.pdf.part` and `Thumbs.db` have the suffix of no pipeline, and need no rule.
 """

@@ -18,7 +18,8 @@ def test_by_products_of_programs_and_folder_markers_are_ignored_and_counted(stub
     stub.objects.clear()
     names = ["._a.pdf", "__MACOSX/._a.pdf", "__MACOSX/a.pdf", "~$a.pdf", ".~lock.a.pdf", "@eaDir/a.pdf", "trail/",
              "_temporary/0/a.pdf", "x/.Trash-1000/a.pdf", "a.pdf.part", "a.pdf.crdownload", ".DS_Store", "Thumbs.db",
-             "_SUCCESS", "x_$folder$", "folder.pdf/"]  # fmt: skip
+             "_SUCCESS", "x_$folder$", "folder.pdf/", ".trashed-1735689600-a.pdf", ".pending-1735689600-a.pdf",
+             ".stversions/a~20260101-000000.pdf", "#snapshot/a.pdf"]  # fmt: skip
     for name in ["a.pdf", "B.PDF", "x/__MACOSX.pdf", *names]:
         stub.put(f"day/{name}")
     ignored = Ignored()
