@@ -31,7 +31,7 @@ with DAG(
 ):
     RayJobCleanupOperator(
         task_id="clean",
-        keep_days="{{ var.value.get('ray_jobs_keep_days', '7') }}",
+        keep_days="{{ var.value.get('ray_jobs_keep_days', '') | trim or 7 }}",
         retries=2,
         retry_delay=timedelta(minutes=1),
     )

@@ -29,7 +29,7 @@ class PartitionDeadline(BaseDeadlineReference):
 
     The plugin registers it in all components: the scheduler evaluates it when it creates a run.
 
-    :param at: the time, in UTC.
+    :param at: the time, in UTC unless it has an offset of its own.
     """
 
     required_kwargs = frozenset({"dag_id", "run_id"})
@@ -60,7 +60,7 @@ def deadline_of(partition_date: datetime | None, run_type: str, at: time) -> dat
     if partition_date is None or run_type != "scheduled":
         return None
     day = partition_date.astimezone(UTC).date() + timedelta(days=1)
-    return datetime.combine(day, at, UTC)
+    return datetime.combine(day, at, at.tzinfo or UTC)
 
 
 def daily_deadline() -> DeadlineAlert | None:
@@ -73,7 +73,7 @@ def daily_deadline() -> DeadlineAlert | None:
     if not text:
         return None
     try:
-        at = time.fromisoformat(text)
+        at = time.fromisoformat(f"0{text}" if text[1:2] == ":" else text)
     except ValueError:
         log.error("The Airflow Variable ingest_deadline must be a time such as 06:00 (UTC): %r.", text)
         return None

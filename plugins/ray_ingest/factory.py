@@ -21,7 +21,7 @@ from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
 from ray_ingest.lineage import lineage
 from ray_ingest.metrics import record_failure, record_success
-from ray_ingest.templates import check_flags, daily_flags, sweep_flags
+from ray_ingest.templates import check_flags, daily_flags, sweep_flags, variable
 
 
 class ScriptOperator(RayOperator):
@@ -130,10 +130,10 @@ def script_task(
         entrypoint=f"python {script}",
         arguments={
             "milvus-uri": "{{ milvus(conn).uri }}",
-            "collection": "{{ var.value.get('ingest_collection_prefix', '') }}",
+            "collection": f"{{{{ {variable('ingest_collection_prefix')} }}}}",
             **arguments,
         },
-        working_dir=f"{{{{ var.value.get('ingest_jobs_dir', {str(jobs)!r}) }}}}",
+        working_dir=f"{{{{ {variable('ingest_jobs_dir', str(jobs))} }}}}",
         # The name of a secret, which the job's processes resolve; empty for the usual one.
         runtime_env={"env_vars": {"MILVUS_TOKEN_VARIABLE": "{{ milvus(conn).token_variable }}"}},
         exit_codes=EXIT_CODES,

@@ -111,4 +111,4 @@ def _site_default(setting: Setting) -> Any:
     """
     if get_parsing_context().dag_id is not None:
         return None
-    return Variable.get(setting.variable, default=None) or setting.default
+    return str(Variable.get(setting.variable, default="")).strip() or setting.default

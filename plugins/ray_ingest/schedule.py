@@ -51,7 +51,7 @@ def daily_schedule(pipeline: str) -> CronPartitionTimetable | DayPartitionTimeta
     """
     variable = f"ingest_schedule_{pipeline}"
     in_task = get_parsing_context().task_id is not None
-    cron = DAILY if in_task else str(Variable.get(variable, default=DAILY)).strip()
+    cron = DAILY if in_task else str(Variable.get(variable, default="")).strip() or DAILY
     if cron == DAILY:
         return CronPartitionTimetable(DAILY, timezone="UTC", run_offset=_RUN_OFFSET, key_format=_KEY_FORMAT)
     timetable = DayPartitionTimetable(cron, timezone="UTC", run_offset=_RUN_OFFSET, key_format=_KEY_FORMAT)

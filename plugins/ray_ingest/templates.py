@@ -19,11 +19,20 @@ from ray_ingest.settings import (
 )
 
 
+def variable(name: str, default: Any = "") -> str:
+    """A Jinja expression for an Airflow Variable.
+
+    An empty one is as good as none. Files and secrets backends leave a line break at the end of a value, which would be
+    a part of a prefix, or part it.
+    """
+    return f"(var.value.get('{name}', '') | trim or {default!r})"
+
+
 def model_flags(pipeline: str) -> dict[str, str]:
     """The templates of the flags that the fields of ``forms.model_form`` set, for the script of one pipeline."""
     flags = {setting.flag: _template(setting) for setting in model_settings(pipeline)}
-    variable = f"var.value.get('ingest_resources_{pipeline}', '')"
-    return {**flags, "resources": f"{{{{ params.resources | tojson if params.resources else {variable} }}}}"}
+    resources = f"params.resources | tojson if params.resources else {variable(f'ingest_resources_{pipeline}')}"
+    return {**flags, "resources": f"{{{{ {resources} }}}}"}
 
 
 def daily_flags(pipeline: str) -> dict[str, str]:
@@ -31,7 +40,7 @@ def daily_flags(pipeline: str) -> dict[str, str]:
     source = (
         "{{ params.source or (required(partition_key, NO_PARTITION) and "
         f"day_prefixes({_folder(pipeline)}, partition_key, lookback_days(params.lookback_days, dag_run.run_type, "
-        f"var.value.get('ingest_lookback_days', {LOOKBACK_DAYS})))) }}}}"
+        f"{variable('ingest_lookback_days', LOOKBACK_DAYS)}))) }}}}"
     )
     return {**{setting.flag: _template(setting) for setting in RUN_SETTINGS}, **model_flags(pipeline), "source": source}
 
@@ -50,19 +59,19 @@ def check_flags(pipeline: str) -> dict[str, str]:
 
 def _folder(pipeline: str) -> str:
     """A Jinja expression for the prefix of all partitions of a pipeline."""
-    return f"(required(var.value.get('ingest_source_root', ''), NO_ROOT).rstrip('/') ~ '/{pipeline}/')"
+    return f"(required({variable('ingest_source_root')}, NO_ROOT).rstrip('/') ~ '/{pipeline}/')"
 
 
 def day_prefixes(folder: str, partition_key: str, days: int) -> str:
     """The prefix of a day's partition and those of the ``days`` before it, the latest first, one a line.
 
-    A partition whose key is no date has no days before it.
+    A partition whose key is no date has no days before it. Airflow takes 2026-1-31 for a key of the schedule, too.
     """
     try:
         day = datetime.strptime(partition_key, "%Y-%m-%d").date()
+        keys = [(day - timedelta(days=number)).isoformat() for number in range(days + 1)]
     except ValueError:
-        days = 0
-    keys = [partition_key, *((day - timedelta(days=number)).isoformat() for number in range(1, days + 1))]
+        keys = [partition_key]
     return "\n".join(f"{folder}{key}/" for key in keys)
 
 
@@ -126,4 +135,4 @@ def _template(setting: Setting) -> str:
         return f"{{{{ params.{setting.name} if params.{setting.name} != {setting.default!r} }}}}"
     # Not from params: their default is the Variable's value at the time when the Dag was parsed.
     chosen = f"(dag_run.conf or {{}}).get('{setting.name}')"
-    return f"{{{{ {chosen} or var.value.get('{setting.variable}', {setting.default!r}) }}}}"
+    return f"{{{{ {chosen} or {variable(setting.variable, setting.default)} }}}}"

@@ -171,10 +171,39 @@ def test_days_before_the_first_of_a_month_and_keys_that_are_no_dates(bag: Any):
     assert sources(bag, "pdfs", {"lookback_days": 1}, "manual", key="2026-01-31T05") == ["2026-01-31T05/"]
 
 
-@pytest.mark.parametrize("value", ["three", "-1", "1.5", "367", ""])
+def test_a_day_without_zeros_is_the_same_day(bag: Any):
+    """Airflow takes such a key, and an empty prefix would look like a day without files."""
+    assert sources(bag, "pdfs", {"lookback_days": 1}, "manual", key="2026-3-1") == ["2026-03-01/", "2026-02-28/"]
+
+
+@pytest.mark.parametrize("value", ["three", "-1", "1.5", "367"])
 def test_a_variable_that_is_no_number_of_days_fails_at_once_with_a_sentence(bag: Any, value: str):
     with pytest.raises(AirflowFailException, match="ingest_lookback_days must be a number of days up to 366"):
         sources(bag, "pdfs", {}, "scheduled", ingest_lookback_days=value)
+
+
+SITE = {
+    "ingest_source_root": "s3://somewhere/",
+    "ingest_lookback_days": "1",
+    "ingest_embedding_model": "/models/text",
+    "ingest_resources_pdfs": "{}",
+    "ingest_collection_prefix": "site_",
+}
+
+
+def test_a_line_break_at_the_end_of_a_variable_is_no_part_of_it(bag: Any):
+    expected = command_of(bag, "pdfs", {}, "scheduled", **SITE)
+    with_breaks = {name: f"{value}\n" for name, value in SITE.items()}
+    assert command_of(bag, "pdfs", {}, "scheduled", **with_breaks) == expected
+
+
+def test_an_empty_variable_is_as_good_as_none(bag: Any):
+    names = [*(name for name in SITE if name != "ingest_source_root"), "ingest_jobs_dir"]
+    tasks = [
+        rendered_task(bag, "pdfs", {}, "scheduled", CONNECTIONS, **variables)
+        for variables in ({}, dict.fromkeys(names, " "))
+    ]
+    assert tasks[0].arguments == tasks[1].arguments and tasks[0].working_dir == tasks[1].working_dir
 
 
 def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_runs(bag: Any):

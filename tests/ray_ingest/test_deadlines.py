@@ -54,6 +54,13 @@ def test_the_variable_sets_the_time(variables):
     assert isinstance(found.callback, AsyncCallback) and found.callback.path == "ray_ingest.deadlines.log_missed"
 
 
+@pytest.mark.parametrize(("text", "at"), [("06:00", time(6)), ("6:00", time(6)), ("06:00+02:00", time(4))])
+def test_a_time_may_have_one_digit_of_an_hour_and_an_offset(variables, text, at):
+    variables(ingest_deadline=text)
+    found = decode_deadline_alert(encode_deadline_alert(daily_deadline())).reference.inner_ref
+    assert deadline_of(DAY, "scheduled", found.at) == datetime.combine(DAY + timedelta(days=1), at, UTC)
+
+
 @pytest.mark.parametrize("text", ["six", "25:00", "06:00 Uhr"])
 def test_a_value_that_is_no_time_is_an_error_in_the_log_and_stops_no_run(variables, text, caplog):
     variables(ingest_deadline=text)

@@ -77,13 +77,19 @@ def test_the_variable_is_of_one_pipeline_and_without_it_the_timetable_is_airflow
     assert type(daily_schedule("images")) is CronPartitionTimetable
 
 
+@pytest.mark.parametrize("cron", ["", " \n", "0 0 * * *\n"])
+def test_an_empty_variable_is_the_default(scheduled: Any, cron: str):
+    scheduled(cron)
+    assert type(daily_schedule("pdfs")) is CronPartitionTimetable
+
+
 def test_a_task_does_not_ask_for_the_variable(scheduled: Any, monkeypatch: pytest.MonkeyPatch):
     scheduled(HOURLY)
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "ingest")
     assert type(daily_schedule("pdfs")) is CronPartitionTimetable
 
 
-@pytest.mark.parametrize("cron", ["hourly", "61 * * * *", "", "* * *"])
+@pytest.mark.parametrize("cron", ["hourly", "61 * * * *", "* * *"])
 def test_a_variable_that_is_no_cron_expression_is_named(scheduled: Any, cron: str):
     with pytest.raises(ValueError, match="Variable ingest_schedule_pdfs must be a cron expression"):
         scheduled(cron)
