@@ -73,7 +73,7 @@ def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
             "the file begins as audio or video but cannot be opened, since its index or header is missing, as in a "
             "file that was cut off",
         )
-    if not head.startswith(b"RIFF") and (kind := kind_of(head)) not in (None, "a video", "a sound"):
+    if (kind := kind_of(head)) not in (None, "a video", "a sound"):
         return ObjectError(Failure.NOT_MEDIA, f"this is no audio or video file but {kind}")
     reason = one_line(error.strerror or type(error).__name__, 80)  # not the path of the temporary copy
     return ObjectError(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from embedded.recordings import beeps, make, onsets
+from ingest.common.errors import ObjectError
 from ingest.media.container import declared_duration
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
 from ingest.media.single_frame import frame_at
@@ -314,3 +315,10 @@ def test_joined_ogg_files_and_a_recording_that_begins_within_a_broadcast_have_lo
     for content in (data + data, data[: pages[2]] + data[pages[9] :]):
         path.write_bytes(content)
         assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
+
+
+def test_a_webp_image_under_the_name_of_a_video_is_named(tmp_path):
+    path = tmp_path / "photo.mp4"
+    Image.new("RGB", (8, 8)).save(path, "WEBP")
+    with pytest.raises(ObjectError, match="but an image"):
+        extract(str(path), str(tmp_path), SETTINGS)
