@@ -10,12 +10,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.metadata
+import io
 import json
 import logging
 import os
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M")
 
-REVISION = 2
+REVISION = 3
 """Increase it when the conversion changes; nodes then convert their models again."""
 
 MAX_WEIGHT_BYTES = 500_000_000
@@ -149,9 +151,9 @@ class OnnxCache:
             raise  # the disk is to blame and not the model
         except Exception as error:  # torch's exporter raises whatever the model's code raises
             reason = str(error) if isinstance(error, NotConvertibleError) else f"{type(error).__name__}: {error}"
-            _log().warning("a model is used through torch and not through ONNX: %s", one_line(reason))
+            _log().warning("a model is used through torch and not through ONNX: %s", one_line(reason, 300))
             (partial / _MODEL).unlink(missing_ok=True)
-            settings = {"refused": one_line(reason)}
+            settings = {"refused": one_line(reason, 300)}
         (partial / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
         shutil.rmtree(self._folder, ignore_errors=True)  # without settings: whoever removed it was interrupted
         partial.rename(self._folder)
@@ -181,12 +183,19 @@ def export(module: Module, inputs: tuple[Tensor, ...], dynamic: dict[str, dict[i
     if shutil.disk_usage(path.parent).free < 4 * size:
         raise OSError(f"{path.parent} has no room for it")
     *names, output = dynamic
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of traced branches: the vectors are compared instead
-        torch.onnx.export(
-            module.eval(), inputs, str(path), dynamo=False, opset_version=_OPSET,
-            input_names=names, output_names=[output], dynamic_axes=dynamic,
-        )  # fmt: skip
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    # The attention of open_clip's transformers would be a single operator that ONNX does not have.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        # torch prints the whole graph of a module that it cannot convert.
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # of traced branches: the vectors are compared instead
+            torch.onnx.export(
+                module.eval(), inputs, str(path), dynamo=False, opset_version=_OPSET,
+                input_names=names, output_names=[output], dynamic_axes=dynamic,
+            )  # fmt: skip
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def check_agreement(found: np.ndarray, expected: np.ndarray) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedded.clip_shapes import SMALL_VIT, make_clip
+from ingest.models.clip_encoder import ClipEncoder
+from ingest.models.clip_model import find_clip_model
 from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, export
 from ingest.models.text_encoder import TextEncoder
 from ingest.models.text_model import text_weights
@@ -172,3 +175,17 @@ def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path):
     environment |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.tier("parts")
+@pytest.mark.xdist_group("models")
+def test_a_transformer_of_open_clip_is_converted_without_a_word(tmp_path, monkeypatch, capfd, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = find_clip_model(str(make_clip(tmp_path / "clip", SMALL_VIT)), "")
+    encoder = ClipEncoder(model.name, model.pretrained, model.dimension)
+    vectors = encoder.encode_images(np.random.default_rng(0).integers(0, 255, (3, 224, 224, 3), np.uint8))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    encoder.encode_text("a dog")
+    made = {path.parent.name.rpartition("-")[0] for path in tmp_path.rglob("model.onnx")}
+    assert made == {"clip", "clip-texts"}
+    assert (caplog.text, capfd.readouterr().out) == ("", "")
