@@ -124,8 +124,11 @@ def _end_of_shared_gutter(bands: list[list[Paragraph]], start: int) -> int:
             stop = end
         elif end > stop and stop > start + 1:
             break
-    together = [part for band in bands[start:stop] for part in band]
-    return stop if _gutter(together) is not None else start + 1
+    # A page number below the columns may stand in the gutter.
+    for end in range(stop, max(stop - 2, start + 1), -1):
+        if _gutter([part for band in bands[start:end] for part in band]) is not None:
+            return end
+    return start + 1
 
 
 def bands_of(parts: list[Paragraph]) -> list[list[Paragraph]]:

@@ -27,13 +27,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ingest.pdf.bidi import GlyphCluster, conventions_of, logical_order
+from ingest.pdf.bidi import EPSILON, GlyphCluster, conventions_of, logical_order
 from ingest.pdf.draw_order import DrawnPiece, direction_of, is_horizontal, lines_of_pieces, pieces_in_draw_order
 from ingest.pdf.glyph_lines import Word
 from ingest.pdf.layout import Paragraph
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
+
+LAM, ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
@@ -58,6 +60,7 @@ def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> lis
         The page's words; their line numbers refer to the new `content`.
     """
     pieces = pieces_in_draw_order(content, page.get_text("xml", textpage=text))
+    _restore_alefs(page, [piece for of_block in pieces for piece in of_block])
     conventions = conventions_of([piece.characters for of_block in pieces for piece in of_block])
     words: list[Word] = []
     for number, (block, of_block) in enumerate(zip(content["blocks"], pieces, strict=True)):
@@ -75,6 +78,34 @@ def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> lis
         if lines:
             block["lines"] = lines
     return words
+
+
+def _restore_alefs(page: Page, pieces: Sequence[DrawnPiece]) -> None:
+    """Add the alefs before a lam-alef, in place.
+
+    MuPDF puts the second letter of this ligature at its right edge, and drops the letter there as one drawn twice.
+    """
+    ligatures = [
+        (piece, index, alef)
+        for piece in pieces
+        for index, alef in enumerate(piece.characters)
+        if index and alef.text in ALEFS and alef.x1 - alef.x0 < EPSILON and piece.characters[index - 1].text == LAM
+    ]
+    if not ligatures:
+        return
+    shown = [
+        (chr(glyph[0]), glyph[2], glyph[3])
+        for span in page.get_texttrace()
+        for glyph in span["chars"]
+        if chr(glyph[0]) in ALEFS and glyph[3][2] - glyph[3][0] > EPSILON
+    ]
+    for piece, index, alef in reversed(ligatures):
+        for text, (x, y), (x0, _, x1, _) in shown:
+            place = abs(x - alef.x) < 0.5 and abs(y - alef.y) < 0.5
+            if place and not any(
+                c.text == text and c.x1 - c.x0 > EPSILON and abs(c.x - x) < 0.5 for c in piece.characters
+            ):
+                piece.characters.insert(index + 1, alef._replace(text=text, x=x, x0=x0, x1=x1))
 
 
 def _in_draw_order(piece: DrawnPiece) -> list[GlyphCluster]:

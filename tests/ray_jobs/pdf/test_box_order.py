@@ -89,3 +89,10 @@ def test_a_sidebar_is_not_read_between_the_paragraphs_beside_it():
     side = [(420, 120 + 30 * index, 10, text) for index, text in enumerate(["Skills", "Oil", "Wicks"])]
     texts = page_texts([*main, *side, TITLE])
     assert texts == [TITLE[3], *(text for *_, text in [*main, *side])]
+
+
+def test_a_page_number_in_the_gutter_does_not_mix_columns():
+    left = [(60, 100 + 14 * index, 10, line) for index, line in enumerate(["1 One", "", *PROSE, *PROSE]) if line]
+    right = [(285, 100 + 14 * index, 10, line.upper()) for index, line in enumerate(["tons.", "", *PROSE, *PROSE])]
+    texts = " ".join(page_texts([*left, *[line for line in right if line[3]], (278, 780, 9, "1")]))
+    assert texts.index(PROSE[0]) < texts.index("TONS.") < texts.index(PROSE[0].upper())

@@ -96,6 +96,10 @@ def test_a_number_before_a_bracket_with_latin_words_stays_outside():
     assert text_of(line) == "كتب الملف في 12/05/2021 (PDF 1.7)"
 
 
+def test_an_alef_before_a_lam_alef_is_kept():
+    assert text_of(["م", "س", "لا", "ا"], [*"ةيد", *"اصتق", "لا", "ا"]) == "الاسم\n\nالاقتصادية"
+
+
 def test_spaces_that_are_drawn_before_the_words_stand_between_them():
     words = ["السلام", "عليكم", "ورحمة", "الله"]
     visual_words = [list(reversed(word)) for word in reversed(words)]
