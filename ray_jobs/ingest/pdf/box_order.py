@@ -45,13 +45,15 @@ def in_box_order(paragraphs: list[Paragraph]) -> list[Paragraph]:
 def _comes_first(part: Paragraph, paragraphs: list[Paragraph], place: dict[int, int]) -> bool:
     """Whether a paragraph is drawn before those below it: it may begin a column, and another one be drawn before it."""
     below = [other for other in paragraphs if other.y0 > part.y0 and _is_in_column(part, other)]
-    return bool(below) and all(place[id(other)] > place[id(part)] for other in below)
+    before = any(place[id(other)] < place[id(part)] for other in paragraphs if other.y0 > part.y0)
+    return before and bool(below) and all(place[id(other)] > place[id(part)] for other in below)
 
 
 def _comes_last(part: Paragraph, paragraphs: list[Paragraph], place: dict[int, int]) -> bool:
     """Whether a paragraph is drawn after those above it: it may end a column, and another one be drawn after it."""
     above = [other for other in paragraphs if other.y0 < part.y0 and _is_in_column(part, other)]
-    return bool(above) and all(place[id(other)] < place[id(part)] for other in above)
+    behind = any(place[id(other)] > place[id(part)] for other in paragraphs if other.y0 < part.y0)
+    return behind and bool(above) and all(place[id(other)] < place[id(part)] for other in above)
 
 
 def _is_in_column(part: Paragraph, other: Paragraph) -> bool:

@@ -96,3 +96,10 @@ def test_a_page_number_in_the_gutter_does_not_mix_columns():
     right = [(285, 100 + 14 * index, 10, line.upper()) for index, line in enumerate(["tons.", "", *PROSE, *PROSE])]
     texts = " ".join(page_texts([*left, *[line for line in right if line[3]], (278, 780, 9, "1")]))
     assert texts.index(PROSE[0]) < texts.index("TONS.") < texts.index(PROSE[0].upper())
+
+
+def test_columns_below_a_title_are_read_from_left_to_right():
+    pages = [(500, 200 + 30 * index, 12, number) for index, number in enumerate(["4", "8", "10"])]
+    parts = [(60, 200 + 30 * index, 12, part) for index, part in enumerate(["Safety rules", "Notes", "Parts"])]
+    texts = page_texts([TITLE, *pages, *parts])
+    assert texts.index("Parts") < texts.index("4")
