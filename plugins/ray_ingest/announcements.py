@@ -4,6 +4,8 @@ A task registers its events by ending as success, so each ending announces its c
 
 1. A run that changed no rows (dry runs, unchanged prefixes) has no events. An earlier attempt of the same task may have
    written rows and failed, though. Its successor finds them unchanged, so a success after a failure always has events.
+   A run that fails for good, such as one with too many failed objects, leaves its partitions in the state of the asset,
+   and the next run that succeeds has events for them too, whatever it ran over.
 2. Every event has a partition key: the day in the changed prefix, or else the prefix itself. Airflow (3.3) starts
    partition-aware Dags only from events with a key. For the other Dags, which such events do not start,
    ``ray_ingest.listener`` adds an event without one.
@@ -21,6 +23,8 @@ PARTITIONS_KEY = "partitions"
 """The key of an event's ``extra`` with the keys of all events that its task registered."""
 
 _ATTEMPTS_KEY = "unannounced_attempts"
+_PARTITIONS_LEFT_KEY = "unannounced_partitions"
+"""The key in the state of the first outlet with the partitions that runs have changed before they failed."""
 _COUNTS = ("added", "changed", "deleted")
 _LAST_RUN = (
     "run_id", "source", "fingerprint", "collection", "dry_run", "listed", *_COUNTS, "unchanged", "failed",
@@ -53,22 +57,35 @@ def announce(context: Any, report: Mapping[str, Any] | None) -> None:
     :param report: the report of the job, whose counts say what has changed; without them, something has.
     """
     task, report = context["task"], report or {}
-    failed_before = [attempt for attempt in _attempts(context) if attempt != context["ti"].try_number]
     for outlet in task.outlets:
         context["asset_state_store"][outlet].set("last_run", {key: report[key] for key in _LAST_RUN if key in report})
+    of_asset = context["asset_state_store"][task.outlets[0]]
+    left = of_asset.get(_PARTITIONS_LEFT_KEY) or []
+    keys = sorted({*left, *_changed_partitions(context, report)})
     log = logging.getLogger("airflow.task")
-    if report.get("dry_run") or not (_has_changes(report) or failed_before):
+    if report.get("dry_run") or not keys:
         log.info("No rows have changed: no asset events.")
         task.outlets = []
     else:
-        run = context["dag_run"]
-        keys = sorted({partition_key(source, run.partition_key) for source in _changed_sources(report)})
-        keys = keys or [run.partition_key or partition_key(run.run_id, None)]
         log.info("Asset events for the partitions %s.", ", ".join(keys))
         for outlet in task.outlets:
             event = context["outlet_events"][outlet]
             event.add_partitions(keys)
             event.extra[PARTITIONS_KEY] = keys
+        if left:
+            of_asset.set(_PARTITIONS_LEFT_KEY, [])
+    context["task_state_store"].set(_ATTEMPTS_KEY, [])
+
+
+def leave_to_next_run(context: Any) -> None:
+    """An ``on_failure_callback``: keeps the partitions that the run has changed, by its report, for ``announce``."""
+    report = getattr(context.get("exception"), "report", None)
+    if not report or report.get("dry_run"):
+        return
+    if keys := _changed_partitions(context, report):
+        of_asset = context["asset_state_store"][context["task"].outlets[0]]
+        of_asset.set(_PARTITIONS_LEFT_KEY, sorted({*(of_asset.get(_PARTITIONS_LEFT_KEY) or []), *keys}))
+    # Otherwise the task would announce them once more if somebody clears it after that run.
     context["task_state_store"].set(_ATTEMPTS_KEY, [])
 
 
@@ -92,8 +109,14 @@ def _has_changes(report: Mapping[str, Any]) -> bool:
     return any(counts) or not counts
 
 
-def _changed_sources(report: Mapping[str, Any]) -> list[str]:
-    """The sources of the run with changed objects; all of them where the changes are an earlier attempt's."""
+def _changed_partitions(context: Any, report: Mapping[str, Any]) -> set[str]:
+    """Those of the sources that this attempt has changed; of all its sources where an earlier one may have."""
+    failed_before = [attempt for attempt in _attempts(context) if attempt != context["ti"].try_number]
+    if not (_has_changes(report) or failed_before):
+        return set()
     by_source: Mapping[str, Mapping[str, int]] = report.get("by_source") or {}
     changed = [source for source, counts in by_source.items() if any(counts.get(key) for key in _COUNTS)]
-    return changed or list(by_source) or ([report["source"]] if report.get("source") else [])
+    sources = changed or list(by_source) or ([report["source"]] if report.get("source") else [])
+    run = context["dag_run"]
+    keys = {partition_key(source, run.partition_key) for source in sources}
+    return keys or {run.partition_key or partition_key(run.run_id, None)}

@@ -14,7 +14,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
-from ray_ingest.announcements import announce, before_attempt
+from ray_ingest.announcements import announce, before_attempt, leave_to_next_run
 from ray_ingest.approvals import approval_task, approvals_are_on, approved_flags
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
@@ -145,5 +145,5 @@ def script_task(
         outlets=list(outlets),
         pre_execute=before_attempt(pre_execute) if outlets else pre_execute,
         post_execute=after_run if outlets else None,
-        on_failure_callback=record_failure if outlets else None,
+        on_failure_callback=[leave_to_next_run, record_failure] if outlets else None,
     )

@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from ray_ingest import listener
-from ray_ingest.announcements import announce, before_attempt, partition_key
+from ray_ingest.announcements import announce, before_attempt, leave_to_next_run, partition_key
 from ray_ingest.assets import collection_asset
 from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.plugin import RayIngestPlugin
@@ -33,6 +33,10 @@ class Task:
     def fails(self) -> None:
         self.try_number += 1
         before_attempt(None)(self.context())
+
+    def fails_for_good(self, report: dict[str, Any] | None) -> None:
+        self.fails()
+        leave_to_next_run({**self.context(), "exception": SimpleNamespace(report=report)})
 
     def succeeds(self, report: dict[str, Any] | None) -> list[str] | None:
         """The keys of its events; None where it has none."""
@@ -81,6 +85,36 @@ def test_a_success_after_a_failure_has_events_once():
     assert task.succeeds(report()) is None  # cleared
     task.fails()
     assert task.succeeds(report(dry_run=True)) is None
+
+
+def test_the_changes_of_a_run_that_failed_for_good_are_announced_by_the_next_success_of_any_run():
+    bad, unchanged, good = Task("2026-01-31"), Task("2026-02-01"), Task("2026-02-02")
+    unchanged.asset_state = good.asset_state = bad.asset_state
+    bad.fails_for_good(report(written=1))
+    bad.fails_for_good(report(written=1, source="s3://bucket/pdfs/2026-01-30/"))
+    assert unchanged.succeeds(report(dry_run=True)) is None
+    assert good.succeeds(report(written=1, source="s3://bucket/pdfs/2026-02-02/")) == [
+        "2026-01-30",
+        "2026-01-31",
+        "2026-02-02",
+    ]
+    assert unchanged.succeeds(report()) is None
+    bad.fails_for_good(report())
+    bad.fails_for_good(report(written=1, dry_run=True))
+    bad.fails_for_good(None)
+    assert unchanged.succeeds(report()) is None
+    bad.fails_for_good(report(written=1))
+    assert unchanged.succeeds(report()) == ["2026-01-31"]
+
+
+def test_a_task_that_is_cleared_does_not_announce_again_what_another_run_has_announced():
+    bad, other = Task("2026-01-31"), Task("2026-02-01")
+    other.asset_state = bad.asset_state
+    bad.fails_for_good(report(written=1))
+    assert bad.succeeds(report()) == ["2026-01-31"]
+    bad.fails_for_good(report(written=1))
+    assert other.succeeds(report()) == ["2026-01-31"]
+    assert bad.succeeds(report()) is None
 
 
 def test_only_sources_with_changes_are_announced():
