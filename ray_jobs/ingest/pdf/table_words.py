@@ -28,20 +28,20 @@ def cut_at_rules(
     page: Page, text: TextPage, words: list[tuple[Any, ...]], grids: Sequence[tuple[list[float], list[float]]]
 ) -> list[tuple[Any, ...]]:
     """Cut words that consist of the ends of two cells: of a text that its cell cuts off, and of the one beside it."""
-    places = [rule for rows, columns in grids for rule in columns[1:-1]]
-    if not any(word[0] < rule < word[2] for rule in places for word in words):
+    places = [(rule, rows[0], rows[-1]) for rows, columns in grids for rule in columns[1:-1]]
+    crossed = [_crossed(word, places) for word in words]
+    if not any(rule is not None for rule in crossed):
         return words
-    glyphs = [
-        (c["bbox"], c["c"], span["size"])
-        for block in page.get_text("rawdict", textpage=text)["blocks"]
-        for line in block["lines"]
-        for span in line["spans"]
-        for c in span["chars"]
-    ]
+    glyphs: defaultdict[int, list[tuple[Sequence[float], str, float]]] = defaultdict(list)  # by their lower edges
+    for block in page.get_text("rawdict", textpage=text)["blocks"]:
+        for line in block["lines"]:
+            for span in line["spans"]:
+                for c in span["chars"]:
+                    glyphs[round(c["bbox"][3])].append((c["bbox"], c["c"], span["size"]))
     cut: list[tuple[Any, ...]] = []
-    for word in words:
-        rule = next((rule for rule in places if word[0] < rule < word[2]), None)
-        inside = [glyph for glyph in glyphs if _is_inside(glyph[0], word)] if rule is not None else []
+    for word, rule in zip(words, crossed, strict=True):
+        around = range(round(word[3]) - 1, round(word[3]) + 2) if rule is not None else ()
+        inside = [glyph for edge in around for glyph in glyphs.get(edge, ()) if _is_inside(glyph[0], word)]
         edge = next(
             (
                 index
@@ -61,6 +61,12 @@ def cut_at_rules(
         cut.append((word[0], word[1], middle - 1, word[3], word[4][:edge], *word[5:]))
         cut.append((middle, word[1], word[2], word[3], word[4][edge:], *word[5:]))
     return cut
+
+
+def _crossed(word: Sequence[Any], places: Sequence[tuple[float, float, float]]) -> float | None:
+    """Return the rule of a table that a word in it crosses, of rules with the upper and lower edge of their table."""
+    middle = (word[1] + word[3]) / 2
+    return next((rule for rule, top, bottom in places if word[0] < rule < word[2] and top <= middle <= bottom), None)
 
 
 def _is_inside(box: Sequence[float], word: Sequence[Any]) -> bool:
