@@ -26,11 +26,13 @@ MIN_PALE = 0xF0
 MIN_SIZE, MIN_RELATIVE_SIZE = 1.0, 0.0015
 """Smallest size of letters that people can read, in points and in heights of the page."""
 
-_NUMBER = rb"-?(?:\d+\.?\d*|\.\d+)"
-_COLOR = rb"(" + _NUMBER + rb"(?:\s+" + _NUMBER + rb"){0,2})\s+(?:rg|g|scn?)\s+"
-_BOX = rb"(?:" + _NUMBER + rb"\s+){2}(" + _NUMBER + rb")\s+(" + _NUMBER + rb")\s+re\s+(?:h\s+)?"
-# A box that is filled, and its colour right before it or right behind it.
-_GROUNDS = (re.compile(_COLOR + _BOX + rb"[fFbB]"), re.compile(_BOX + _COLOR + rb"[fFbB]"))
+# The end of a box; patterns that begin with its numbers take seconds, since contents are full of numbers.
+_BOX_END = re.compile(rb"\sre\s+(?:h\s+)?(?=[fFbB]|([\d.\s]{1,60}\s(?:rg|g|scn?)\s+)[fFbB])")
+_WINDOW = 120
+"""Number of bytes before the end of a box that hold it, and the colour that may stand right before it."""
+
+_COLORS = {b"g": 1, b"rg": 3, b"sc": 3, b"scn": 3}
+"""Operators that set the colour that fills boxes, and the largest number of their operands that is looked at."""
 
 MAX_SIDE = 2000
 """Longest side in pixels of the image in which ink is looked for, at one pixel per point."""
@@ -80,15 +82,33 @@ def _may_vanish(color: int, grounds: set[tuple[int, ...]]) -> bool:
 
 
 def _grounds(page: Page) -> set[tuple[int, ...]]:
-    """The colours of the boxes that the contents of a page fill, of 255."""
+    """The colours of the boxes that the contents of a page fill, of 255, if set right before or behind them."""
     content = page.read_contents()
-    before, behind = (pattern.findall(content) for pattern in _GROUNDS)
     found = set()
-    for color, *sides in (*before, *((color, *sides) for *sides, color in behind)):
-        parts = [round(255 * min(float(part), 1.0)) for part in color.split()]
-        if min(abs(float(side)) for side in sides) >= MIN_BOX and len(parts) != 2:
-            found.add(tuple(parts * 3 if len(parts) == 1 else parts))
+    for end in _BOX_END.finditer(content):
+        *before, _, _, width, height = [b""] * 8 + content[max(end.start() - _WINDOW, 0) : end.start()].split()
+        color = _color(end[1].split() if end[1] else before)
+        if color and _is_large(width) and _is_large(height):
+            found.add(color)
     return found
+
+
+def _color(tokens: list[bytes]) -> tuple[int, ...]:
+    """The colour that the last token sets, as red, green and blue; () if it sets none."""
+    parts: list[int] = []
+    for token in reversed(tokens[:-1][-_COLORS.get(tokens[-1], 0) :] if tokens[-1] in _COLORS else []):
+        try:
+            parts.insert(0, round(255 * min(float(token), 1.0)))
+        except ValueError:
+            break
+    return tuple(parts * 3 if len(parts) == 1 else parts) if len(parts) in (1, 3) else ()
+
+
+def _is_large(side: bytes) -> bool:
+    try:
+        return abs(float(side)) >= MIN_BOX
+    except ValueError:
+        return False
 
 
 def _place(span: dict[str, Any], horizontal: bool) -> Box:
