@@ -266,7 +266,11 @@ def test_the_dags_pages_name_the_same_pool() -> None:
 def test_the_dags_page_lists_the_variables_that_the_dags_read() -> None:
     texts = [path.read_text() for folder in ("dags", "plugins/ray_ingest") for path in (ROOT / folder).glob("*.py")]
     texts += [template for pipeline in COLLECTIONS for template in model_flags(pipeline).values()]
-    read = {name for text in texts for name in re.findall(r"""(?:var\.value|Variable)\.get\(['"](\w+)['"],""", text)}
+    read = {
+        name
+        for text in texts
+        for name in re.findall(r"""(?:var\.value\.get|Variable\.get|variable)\(['"](\w+)['"]""", text)
+    }
     read |= {f"ingest_schedule_{pipeline}" for pipeline in COLLECTIONS}
     rows = re.findall(r"^\| (`(?:ingest|ray_jobs)_.*?) \|", (ROOT / "dags" / "README.md").read_text(), re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row) if name not in _dags()} == read
