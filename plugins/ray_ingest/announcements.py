@@ -25,6 +25,8 @@ PARTITIONS_KEY = "partitions"
 _ATTEMPTS_KEY = "unannounced_attempts"
 _PARTITIONS_LEFT_KEY = "unannounced_partitions"
 """The key in the state of the first outlet with the partitions that runs have changed before they failed."""
+_COMPLETE_DAY_KEY = "last_complete_day"
+"""The key in the state of each outlet with the latest day of whose objects none waits for another run."""
 _COUNTS = ("added", "changed", "deleted")
 _LAST_RUN = (
     "run_id", "source", "fingerprint", "collection", "dry_run", "listed", *_COUNTS, "unchanged", "failed",
@@ -59,6 +61,10 @@ def announce(context: Any, report: Mapping[str, Any] | None) -> None:
     task, report = context["task"], report or {}
     for outlet in task.outlets:
         context["asset_state_store"][outlet].set("last_run", {key: report[key] for key in _LAST_RUN if key in report})
+    day = _complete_day(context, report)
+    for outlet in task.outlets if day else ():
+        state = context["asset_state_store"][outlet]
+        state.set(_COMPLETE_DAY_KEY, max(day, state.get(_COMPLETE_DAY_KEY) or day))
     of_asset = context["asset_state_store"][task.outlets[0]]
     left = of_asset.get(_PARTITIONS_LEFT_KEY) or []
     keys = sorted({*left, *_changed_partitions(context, report)})
@@ -98,6 +104,14 @@ def partition_key(source: str, of_run: str | None) -> str:
         return days[-1]
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     return source if len(source) <= _KEY_LENGTH else f"{source[: _KEY_LENGTH - 17]}~{digest}"
+
+
+def _complete_day(context: Any, report: Mapping[str, Any]) -> str:
+    """The day of the run if it has looked at every object of it; else an empty string."""
+    key = context["dag_run"].partition_key or ""
+    done = sum(report.get(name, 0) for name in ("added", "changed", "unchanged"))
+    complete = _DAY.fullmatch(key) and not report.get("dry_run") and report.get("listed") == done
+    return key if complete else ""
 
 
 def _attempts(context: Any) -> list[int]:

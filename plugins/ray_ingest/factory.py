@@ -21,6 +21,7 @@ from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
 from ray_ingest.lineage import lineage
 from ray_ingest.metrics import record_failure, record_success
+from ray_ingest.notes import leave_note, leave_note_of_failure
 from ray_ingest.templates import check_flags, daily_flags, sweep_flags, variable
 
 
@@ -103,9 +104,10 @@ def skip_unless(pipeline: str) -> Callable[[Any], None]:
 
 
 def after_run(context: Any, report: Mapping[str, Any] | None) -> None:
-    """A ``post_execute`` hook of the tasks that write: record the metrics, and then announce the changes."""
+    """A ``post_execute`` hook of the tasks that write: record metrics, leave a note, and then announce the changes."""
     context["task"].report = report
     record_success(context, report)
+    leave_note(context, report)
     announce(context, report)
 
 
@@ -145,5 +147,5 @@ def script_task(
         outlets=list(outlets),
         pre_execute=before_attempt(pre_execute) if outlets else pre_execute,
         post_execute=after_run if outlets else None,
-        on_failure_callback=[leave_to_next_run, record_failure] if outlets else None,
+        on_failure_callback=[leave_to_next_run, record_failure, leave_note_of_failure] if outlets else None,
     )

@@ -35,3 +35,15 @@ def test_schedule_backfill_and_form_ingest_each_file_once(stage: Any) -> None:
     ingested = sum(len(batch.files) for batch in planned if not batch.is_repeated)
     assert f"and all {len(planned)} runs in Airflow succeeded" in output
     assert re.search(rf"^sources +{ingested} *$", output, re.MULTILINE), output
+
+
+def test_the_note_of_each_run_has_its_counts(stage: Any) -> None:
+    notes = [
+        run["note"]
+        for dag_id in ("ingest_pdfs", "ingest_images", "ingest_videos")
+        for run in stage.airflow.runs(dag_id)
+    ]
+    assert len(notes) >= 5
+    assert [
+        note for note in notes if not re.match(r"ingest: (\d+ added|\d+ unchanged|nothing to do)", note or "")
+    ] == []

@@ -198,7 +198,7 @@ def emitted(key: str | None, asset: Asset = DOCUMENTS, **extra: Any) -> SimpleNa
 
 
 def test_an_event_without_a_key_follows_those_of_a_task_once(registered: list[dict[str, Any]]):
-    assert RayIngestPlugin.listeners == [listener]
+    assert listener in RayIngestPlugin.listeners
     for key in ("2026-01-30", "2026-01-31"):
         listener.on_asset_event_emitted(emitted(key, partitions=["2026-01-30", "2026-01-31"]))
     (event,) = registered
@@ -218,3 +218,17 @@ def test_events_of_others_and_without_a_key_stay_alone(registered: list[dict[str
     listener.on_asset_event_emitted(emitted(None))
     listener.on_asset_event_emitted(emitted("2026-01-31", Asset("documents")))
     assert registered == []
+
+
+def test_the_latest_complete_day_is_in_the_state_of_the_asset():
+    whole, limited = {"listed": 3, "added": 2, "unchanged": 1}, {"listed": 3, "added": 2}
+    task = Task("2026-01-31")
+    task.succeeds(limited)
+    assert "last_complete_day" not in task.asset_state
+    for partition in ("2026-01-31", "2026-01-30", "s3://bucket/x/", None):
+        task.partition = partition
+        task.succeeds(whole)
+        assert task.asset_state["last_complete_day"] == "2026-01-31"
+    task.partition = "2026-02-01"
+    task.succeeds({**whole, "dry_run": True})
+    assert task.asset_state["last_complete_day"] == "2026-01-31"
