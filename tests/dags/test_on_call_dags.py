@@ -24,7 +24,7 @@ def test_they_load_with_their_tasks_in_the_pool_of_ray(bag: Any, dag_id: str, ta
     assert [task.task_id for task in dag.tasks] == tasks
     for task in dag.tasks:
         assert (task.pool, task.retries) == ("ray", 3)
-        assert task.working_dir == f"{{{{ var.value.get('ingest_jobs_dir', '{REPOSITORY}/ray_jobs') }}}}"
+        assert task.working_dir == f"{{{{ (var.value.get('ingest_jobs_dir', '') | trim or '{REPOSITORY}/ray_jobs') }}}}"
     assert dag.doc_md
 
 
