@@ -19,8 +19,9 @@ UNREADABLE = "unreadable"
 
 
 def with_scheme(source: str) -> str:
-    """The source with its scheme as this package writes it: also those of Hadoop are S3's."""
-    return re.sub("^(s3)[an]?(?=://)|^(file)(?=:/)", lambda found: "s3" if found[1] else "file", source, flags=re.I)
+    """The source with its scheme as this package writes it: also those of Hadoop are S3's. No space comes before it."""
+    scheme = re.compile(r"^\s*(?:(s3)[an]?(?=://)|(file)(?=:/))", re.I)
+    return scheme.sub(lambda found: "s3" if found[1] else "file", source)
 
 
 def found_path(source: str) -> Path:

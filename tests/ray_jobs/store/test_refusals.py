@@ -144,8 +144,13 @@ def test_a_local_source_that_cannot_be_looked_at_is_a_configuration_error(tmp_pa
 
 
 def test_other_ways_to_write_the_scheme_of_s3_are_understood():
-    given = ["S3://bucket/A/", "s3a://bucket/B/", "s3n://bucket/a/s3a://x/"]
-    assert list(normalise_sources(given)) == ["s3://bucket/A/", "s3://bucket/B/", "s3://bucket/a/s3a://x/"]
+    given = ["S3://bucket/A/", "s3a://bucket/B/", "s3n://bucket/a/s3a://x/", " s3://bucket/C/ "]
+    assert list(normalise_sources(given)) == [
+        "s3://bucket/A/",
+        "s3://bucket/B/",
+        "s3://bucket/a/s3a://x/",
+        "s3://bucket/C/ ",
+    ]
     with pytest.raises(ConfigurationError, match="not supported"):
         normalise_source("s3x://bucket/")
 
