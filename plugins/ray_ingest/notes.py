@@ -62,9 +62,9 @@ def write_note(dag_run: DagRun) -> None:
     if session is None or (written is not None and written.user_id is not None):
         return
     of_run = select(XComModel).where(XComModel.dag_run_id == dag_run.id, XComModel.key == NOTE_KEY)
-    # A failure in here must not spoil the transaction of the scheduler.
-    with session.begin_nested():
+    # The scheduler's session commits for nobody else, not even a savepoint.
+    with session.no_autoflush:
         found = session.scalars(of_run.order_by(XComModel.timestamp)).all()
-        lines = [f"{xcom.task_id}: {XComModel.deserialize_value(xcom)}" for xcom in found]
-        if lines:
-            dag_run.note = "\n".join(lines)[:MAX_NOTE]
+    lines = [f"{xcom.task_id}: {XComModel.deserialize_value(xcom)}" for xcom in found]
+    if lines:
+        dag_run.note = "\n".join(lines)[:MAX_NOTE]
