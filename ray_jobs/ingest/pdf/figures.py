@@ -14,7 +14,7 @@ from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_boxes import as_displayed
-from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage
+from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage, may_have_images
 
 if TYPE_CHECKING:
     import pymupdf
@@ -87,7 +87,7 @@ class FigureCollector:
             return []
         found: dict[bytes, tuple[Box, bool]] = {}
         extent = (0, 0, page.rect.width, page.rect.height)
-        for image in page.get_image_info(hashes=True) if page.get_images() else []:
+        for image in page.get_image_info(hashes=True) if may_have_images(page) else []:
             bbox = intersection(image["bbox"], extent)
             if min(bbox[2] - bbox[0], bbox[3] - bbox[1], image["width"], image["height"]) >= MIN_SIDE:
                 found.setdefault(image["digest"], (bbox, False))

@@ -237,10 +237,18 @@ def _similarity(text: str, seen: str) -> float:
     return SequenceMatcher(None, one, other, autojunk=False).ratio() if other else 1.0
 
 
+def may_have_images(page: Page) -> bool:
+    """Whether a page may show an image, which may also be inline, or part of a pattern that it is painted with."""
+    if page.get_images():
+        return True
+    contents = page.read_contents()
+    return b"BI" in contents or b"/Pattern" in contents
+
+
 def image_coverage(page: Page) -> float:
     """Share of the page that images cover; a scan may consist of many strips, or of a stencil."""
     width, height = page.rect.width, page.rect.height
-    if not (width > 0 and height > 0 and (page.get_images() or b"BI" in page.read_contents())):
+    if not (width > 0 and height > 0 and may_have_images(page)):
         return 0.0
     cells = np.zeros((100, 100), np.bool_)
     for kind, bbox in page.get_bboxlog():

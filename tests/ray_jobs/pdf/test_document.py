@@ -70,6 +70,25 @@ def test_a_scanned_page_is_read_in_any_rotation(rotation):
     assert metadata["ocr_pages"] == 1
 
 
+def test_a_scan_that_is_painted_as_a_pattern_is_read():
+    """As Chromium prints some screenshots: the only image is in the resources of a tiling pattern."""
+    document = scanned(letter)
+    page = document[0]
+    (image,) = page.get_images()
+    pattern = document.get_new_xref()
+    document.update_object(
+        pattern,
+        "<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 420 300]/XStep 420/YStep 300"
+        f"/Resources<</XObject<</I {image[0]} 0 R>>>>>>",
+    )
+    document.update_stream(pattern, b"q 420 0 0 300 0 0 cm /I Do Q")
+    document.xref_set_key(page.xref, "Resources", f"<</Pattern<</P {pattern} 0 R>>>>")
+    document.update_stream(page.get_contents()[0], b"/Pattern cs /P scn 0 0 420 300 re f")
+    for xref in page.get_contents()[1:]:
+        document.update_stream(xref, b" ")
+    assert "The ferry to the island" in " ".join(texts_of(pymupdf.open("pdf", document.tobytes())))
+
+
 def test_without_ocr_a_scanned_page_has_no_text():
     assert texts_of(scanned(letter), ocr=False) == []
 
