@@ -35,6 +35,7 @@ from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_o
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
 from ingest.image.repairs import CODESTREAM, END, has_merged_alpha, mended, padded
+from ingest.image.tiff_pages import other_pages
 from ingest.image.unreadable import unreadable
 from ingest.image.unwritten import unwritten_share
 
@@ -171,6 +172,9 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         losses.append(f"{percent(share)} of its bytes were never written")
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
+    elif frames > 1 and image.format == "TIFF" and (others := other_pages(data)):
+        pages = "its other page" if others == 1 else f"its {others} other pages"
+        metadata[PARTLY_READ] = f"{pages} cannot be found by a search; as a PDF, all of its pages can"
     shown = deep_colours(image, data) if deep else None
     if image.mode == "RGBA" and not _has_alpha(image, data):
         shown = image.convert("RGB")

@@ -48,6 +48,15 @@ def picture_page(data: bytes) -> tuple[int, Mapping[int, Any]]:
     return 0, pages[0] if pages else {}
 
 
+def other_pages(data: bytes) -> int:
+    """The number of pages beside the picture that are neither smaller versions nor masks, up to MAX_DIRECTORIES."""
+    count = 0
+    with suppress(Exception):  # the file is cut off between its pages
+        for _, is_page, page in directories(data):
+            count += is_page and bool(page.keys() & PIXELS) and not _is_by_product(page)
+    return max(count - 1, 0)
+
+
 def _is_by_product(tags: Mapping[int, Any]) -> bool:
     kind = tags.get(KIND, 0)
     return bool(isinstance(kind, int) and kind & REDUCED_OR_MASK) or tags.get(OLD_KIND) == OLD_REDUCED

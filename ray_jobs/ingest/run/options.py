@@ -71,7 +71,7 @@ RUN_FLAGS = (
     Flag(
         "source",
         "s3://bucket/prefix/ or a local folder; may be repeated, for one run over several. A source within another one "
-        "is part of it.",
+        "is part of it. A prefix is literal: without its slash, s3://bucket/a takes s3://bucket/ab too.",
         metavar="URI",
         required=True,
         repeated=True,

@@ -8,6 +8,7 @@ from PIL import Image
 
 from embedded.images import BOMB_SIDE, make_odd_images, make_photos
 from ingest.common.errors import ObjectError
+from ingest.common.objects import PARTLY_READ
 from ingest.common.square import Square
 from ingest.image.decoder import SUFFIXES, crop_to_square, read_image
 from ingest.image.loading import EXTERNAL_FORMATS
@@ -73,6 +74,23 @@ def test_the_first_frame_of_an_animation_is_used():
     picture = read_image(data, SQUARE, MAX_PIXELS)
     assert pixels(picture)[32, 32].tolist() == [255, 0, 0]
     assert picture.metadata["frames"] == 2
+
+
+@pytest.mark.parametrize(("pages", "words"), [(1, None), (2, "its other page "), (3, "its 2 other pages")])
+def test_pages_of_a_tiff_that_no_search_finds_are_named(pages, words):
+    first, *others = (Image.new("L", (80, 80), 50 * number) for number in range(pages))
+    picture = read_image(saved(first, "TIFF", save_all=True, append_images=others), SQUARE, MAX_PIXELS)
+    assert picture.metadata.get(PARTLY_READ, "")[: len(words or "")] == (words or "")
+    assert (PARTLY_READ in picture.metadata) == (pages > 1)
+    assert (pixels(picture) == 0).all()
+
+
+def test_a_smaller_copy_in_a_tiff_is_no_page_that_is_missing():
+    first, copy = Image.new("L", (80, 80), 90), Image.new("L", (20, 20), 90)
+    copy.encoderinfo = {"tiffinfo": {254: 1}}
+    picture = read_image(saved(first, "TIFF", save_all=True, append_images=[copy]), SQUARE, MAX_PIXELS)
+    assert picture.metadata["frames"] == 2
+    assert PARTLY_READ not in picture.metadata
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
