@@ -26,8 +26,8 @@ from ingest.media.upright import upright
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ROUNDING = 0.02
-"""Seconds by which rounding may have moved a time past its frame."""
+_ROUNDING = 0.006
+"""Seconds by which rounding to hundredths may have moved a time past its frame: less than a frame at 120 per second."""
 
 
 def frame_at(path: str, time: float) -> Image | None:
@@ -48,9 +48,10 @@ def frame_at(path: str, time: float) -> Image | None:
     black: Image | None = None
     for index, find in product(indices, [_read] if jumps else [_sought, _read]):
         with open_media(path) as container, suppress(av.FFmpegError):
-            for frame, at in find(container, cast(VideoStream, container.streams[index]), time):
+            stream = cast(VideoStream, container.streams[index])
+            for frame, at in find(container, stream, time):
                 if at is None or at >= time - _ROUNDING:
-                    shown = upright(_shown(frame), frame)
+                    shown = upright(_shown(frame, float(stream.sample_aspect_ratio or 1)), frame)
                     if np.asarray(shown).max() >= BLACK:
                         return shown
                     black = black or shown
@@ -58,10 +59,14 @@ def frame_at(path: str, time: float) -> Image | None:
     return black
 
 
-def _shown(frame: VideoFrame) -> Image:
+def _shown(frame: VideoFrame, pixel_ratio: float) -> Image:
+    """The picture of a frame, with square pixels; `pixel_ratio` is the width of a pixel over its height."""
     from PIL import Image as images
 
-    return images.fromarray(as_shown(pixels(frame), int(frame.color_trc)))
+    image = images.fromarray(as_shown(pixels(frame), int(frame.color_trc)))
+    width, height = image.size
+    size = round(width * max(pixel_ratio, 1)), round(height / min(pixel_ratio, 1))
+    return image if size == image.size else image.resize(size)
 
 
 def _sought(container: InputContainer, stream: VideoStream, time: float) -> Iterator[tuple[VideoFrame, float | None]]:
