@@ -14,7 +14,8 @@ from airflow.listeners import hookimpl
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
-NOTE_KEY = "note"
+NOTE_KEY = "ray_ingest_note"
+"""The listener hears of the runs of all Dags, of which some may have notes of their own among their XComs."""
 #: Airflow stores notes of at most 1,000 characters.
 MAX_NOTE = 1000
 _COUNTS = ("added", "changed", "deleted", "unchanged", "failed")

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,16 @@ def test_passes_that_exceed_the_memory_are_halved_and_go_on(bge):
 # --- speed: ratios in one run, as a table
 
 
+def median_rate(work: Callable[[], object], count: int) -> float:
+    """The median of three rates, in things per second, of work that does `count` things."""
+    rates = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        rates.append(count / (time.perf_counter() - began))
+    return float(np.median(rates))
+
+
 def test_texts_reach_their_limit(bge):
     """The limit is a loop over tokens that were made before, sorted, at the best of some numbers of tokens a pass."""
     import torch
@@ -241,17 +252,12 @@ def test_texts_reach_their_limit(bge):
     budgets = (1024, 4096) if DRY else (8192, 16_384, 32_768, 65_536, 131_072)
     loop(budgets[0])
     rates = {budget: max(loop(budget) for _ in range(2)) for budget in budgets}
-    best = max(rates, key=lambda budget: rates[budget])
     encoder = TextEncoder(str(bge), dimension, 2, device=device())
     encoder.encode(some[:64])
-    found = []
-    for _ in range(3):
-        began = time.perf_counter()
-        encoder.encode(some)
-        found.append(len(some) / (time.perf_counter() - began))
-    rows = [(f"bare loop, {budget} tokens a pass", f"{rate:.0f} texts/s") for budget, rate in rates.items()]
-    rows.append(("TextEncoder", f"{np.median(found):.0f} texts/s"))
-    rows.append(("T*/T", f"{np.median(found) / rates[best]:.2f}"))
+    rate = median_rate(lambda: encoder.encode(some), len(some))
+    rows = [(f"bare loop, {budget} tokens a pass", f"{each:.0f} texts/s") for budget, each in rates.items()]
+    rows.append(("TextEncoder", f"{rate:.0f} texts/s"))
+    rows.append(("T*/T", f"{rate / max(rates.values()):.2f}"))
     if has_gpu():
         rows.append(("share of time in which the GPU computes", f"{busy_share(lambda: encoder.encode(some)):.2f}"))
     table("BGE-M3's shape", rows)
@@ -282,14 +288,10 @@ def test_images_reach_their_limit(clip):
     rates = {batch: max(loop(batch) for _ in range(2)) for batch in batches}
     encoder = ClipEncoder(described.name, described.pretrained, described.dimension, 2, device=device())
     encoder.encode_images(pixels[:32])
-    found = []
-    for _ in range(3):
-        began = time.perf_counter()
-        encoder.encode_images(pixels)
-        found.append(len(pixels) / (time.perf_counter() - began))
-    rows = [(f"bare loop, batches of {batch}", f"{rate:.0f} images/s") for batch, rate in rates.items()]
-    rows.append(("ClipEncoder", f"{np.median(found):.0f} images/s"))
-    rows.append(("T*/T", f"{np.median(found) / max(rates.values()):.2f}"))
+    rate = median_rate(lambda: encoder.encode_images(pixels), len(pixels))
+    rows = [(f"bare loop, batches of {batch}", f"{each:.0f} images/s") for batch, each in rates.items()]
+    rows.append(("ClipEncoder", f"{rate:.0f} images/s"))
+    rows.append(("T*/T", f"{rate / max(rates.values()):.2f}"))
     if has_gpu():
         share = busy_share(lambda: encoder.encode_images(pixels))
         rows.append(("share of time in which the GPU computes", f"{share:.2f}"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ray_ingest import notes
-from ray_ingest.notes import leave_note, leave_note_of_failure, note_of
+from ray_ingest.notes import NOTE_KEY, leave_note, leave_note_of_failure, note_of
 from ray_ingest.plugin import RayIngestPlugin
 
 COUNTS = {"added": 3, "changed": 0, "deleted": 0, "unchanged": 12, "failed": 1, "rows_written": 40, "rows_deleted": 0}
@@ -36,7 +36,7 @@ def test_a_task_leaves_its_line_also_when_it_fails_with_a_report():
     leave_note_of_failure({"ti": pushed, "exception": ValueError("without a report")})
     assert pushed == {}
     leave_note_of_failure({"ti": pushed, "exception": SimpleNamespace(report=COUNTS)})
-    assert pushed == {"note": note_of(COUNTS)}
+    assert pushed == {NOTE_KEY: note_of(COUNTS)}
 
 
 def test_airflow_knows_the_listener():

@@ -13,6 +13,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _SEARCHED = 1 << 20
 """Bytes in which the media begins; the picture in a tag may be large."""
@@ -88,7 +92,7 @@ class Spliced(io.RawIOBase):
     """
 
     def __init__(self, path: str, parts: list[tuple[int, int]]) -> None:
-        self._file = Path(path).open("rb")  # noqa: SIM115 (closed below)
+        self._file = io.FileIO(path)
         self._parts = parts
         self._starts = [0, *accumulate(end - start for start, end in parts)]
         self._at = 0
@@ -106,17 +110,16 @@ class Spliced(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         part = bisect_right(self._starts, self._at) - 1
         if part >= len(self._parts):
             return 0
         start, end = self._parts[part]
         place = start + self._at - self._starts[part]
         self._file.seek(place)
-        data = self._file.read(min(len(buffer), end - place))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        count = self._file.readinto(memoryview(buffer).cast("B")[: end - place]) or 0
+        self._at += count
+        return count
 
     def close(self) -> None:
         self._file.close()
