@@ -15,6 +15,7 @@ from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
 from ingest.run.ray_address import check_head, in_ray_job
+from ingest.stages.lazy_model import unloadable
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -103,7 +104,7 @@ def original_job_error(error: BaseException) -> BaseException:
     if ACTOR_CREATION_FAILURE in str(error):
         # The last line is the error of the model's library. The traceback before it is also in Ray's logs.
         reason = one_line([line for line in str(error).splitlines() if line.strip()][-1])
-        return JobError(f"a stage could not load its model ({reason}); check the model's name or folder, and the node")
+        return unloadable(reason)
     return error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.stages.blocks import PART_SCHEMA
+from ingest.stages.lazy_model import LazyModel
 from ingest.stages.progress import Observe
 from ingest.store.parse_cache import ParseCache
 
@@ -37,21 +38,14 @@ class CaptionFigures:
         observe: Observe,
         cache: ParseCache | None = None,
     ) -> None:
-        self._model = (model, threads, batch_size, device)
-        self._loaded: Captioner | None = None
-        self._observe = observe
-        self._cache = cache
-        if cache is None:
-            self._captioner()
-
-    def _captioner(self) -> Captioner:
-        if self._loaded is None:
+        def load() -> Captioner:
             from ingest.models.captioner import Captioner
 
-            started = time.perf_counter()
-            self._loaded = Captioner(*self._model)
-            self._observe("load", 1, time.perf_counter() - started)
-        return self._loaded
+            return Captioner(model, threads, batch_size, device)
+
+        self._captioner = LazyModel(load, observe, at_once=cache is None)
+        self._observe = observe
+        self._cache = cache
 
     def __call__(self, table: pa.Table) -> pa.Table:
         pictures = table["pictures"].combine_chunks()

@@ -30,6 +30,7 @@ from ingest.media.passages import merge_segments
 from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
 from ingest.stages.kept_transcripts import transcript_of, transcript_table
+from ingest.stages.lazy_model import LazyModel
 from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
 from ingest.store.object_reading import ReadSettings, object_file
@@ -172,24 +173,17 @@ class Transcribe:
         before_embedding: Callable[[Mapping[str, Any]], None] | None,
         cache: ParseCache | None = None,
     ) -> None:
-        self._model = (model, threads, device, batch_size)
-        self._loaded: Transcriber | None = None
+        def load() -> Transcriber:
+            from ingest.models.transcriber import Transcriber
+
+            return Transcriber(model, threads, device, batch_size)
+
+        self._transcriber = LazyModel(load, observe, at_once=cache is None)
         self._settings = settings
         self._tokenizer = tokenizer_of(settings.tokenizer_json)
         self._observe = observe
         self._before_embedding = before_embedding
         self._cache = cache
-        if cache is None:
-            self._transcriber()
-
-    def _transcriber(self) -> Transcriber:
-        if self._loaded is None:
-            from ingest.models.transcriber import Transcriber
-
-            started = time.perf_counter()
-            self._loaded = Transcriber(*self._model)
-            self._observe("load", 1, time.perf_counter() - started)
-        return self._loaded
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = []

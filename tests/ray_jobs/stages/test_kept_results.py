@@ -9,12 +9,14 @@ import pymupdf
 import pytest
 
 from embedded.pdfs import make_pdf
+from ingest.common.errors import JobError
 from ingest.common.limits import Limits
 from ingest.common.speech import Segment
+from ingest.models import captioner
 from ingest.models.transcriber import Transcript
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
-from ingest.stages import captions, pdfs
+from ingest.stages import pdfs
 from ingest.stages.captions import PICTURED_SCHEMA, CaptionFigures
 from ingest.stages.kept_transcripts import transcript_table
 from ingest.stages.pdfs import ParseSettings, parse_documents
@@ -135,8 +137,6 @@ class Captioner:
 
 @pytest.fixture
 def asked(monkeypatch):
-    from ingest.models import captioner
-
     monkeypatch.setattr(captioner, "Captioner", Captioner)
     Captioner.asked = []
     return Captioner.asked
@@ -167,23 +167,33 @@ def test_parts_with_and_without_kept_captions_mix(cache, asked):
 
 def test_no_model_is_loaded_while_all_captions_are_kept(cache, asked, monkeypatch):
     CaptionFigures("model", 1, 8, "cpu", unobserved, cache)(pictured(1, 2))
-    monkeypatch.setattr(captions.CaptionFigures, "_captioner", lambda _: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(captioner, "Captioner", lambda *_: pytest.fail("the model was loaded"))
     assert texts(CaptionFigures("model", 1, 8, "cpu", unobserved, cache)(pictured(1, 2)))[1:] == [
         "caption of picture 0",
         "caption of picture 1",
     ]
 
 
+def heard_row(source="s3://b/a.mp3"):
+    return {
+        "source": source, "version": "v1", "size": 1, "change": "new", "attempts": 0, "metadata": "{}",
+        "audio": np.ones(16_000, np.int16).tobytes(), "audio_start": 10.0, "frame_times": [], "frame_vectors": [],
+    }  # fmt: skip
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_and_is_no_failure_of_the_recording(cache, tokenizer_json):
+    settings = PassageSettings("", 100, 30.0, tokenizer_json)
+    stage = Transcribe("/no/such/model", settings, 1, 8, "cpu", unobserved, None, cache)
+    with pytest.raises(JobError, match=r"could not load its model .*check the model's name"):
+        stage(pa.Table.from_pylist([heard_row()], FRAMES_SCHEMA))
+
+
 def test_a_kept_transcript_needs_no_model(cache, tokenizer_json):
     segments = [Segment(0.0, 1.5, "Hello there."), Segment(1.5, 2.0, "Bye.")]
     cache.save("s3://b/a.mp3", "v1", transcript_table(Transcript(segments, "en", 0.9)))
-    row = {
-        "source": "s3://b/a.mp3", "version": "v1", "size": 1, "change": "new", "attempts": 0, "metadata": "{}",
-        "audio": np.ones(16_000, np.int16).tobytes(), "audio_start": 10.0, "frame_times": [], "frame_vectors": [],
-    }  # fmt: skip
     settings = PassageSettings("", 100, 30.0, tokenizer_json)
     stage = Transcribe("no such model", settings, 1, 8, "cpu", unobserved, None, cache)
-    (heard,) = stage(pa.Table.from_pylist([row], FRAMES_SCHEMA)).to_pylist()
+    (heard,) = stage(pa.Table.from_pylist([heard_row()], FRAMES_SCHEMA)).to_pylist()
     assert heard["error_type"] is None
     assert heard["texts"] == ["Hello there. Bye."]
     assert json.loads(heard["metadata"]) == {"language": "en", "language_probability": 0.9}
