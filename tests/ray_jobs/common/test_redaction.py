@@ -116,9 +116,13 @@ def test_no_line_of_a_secret_of_several_lines_is_shown(monkeypatch):
 
 @pytest.fixture
 def handlers():
-    """The handlers of signals, restored after the test."""
+    """The handlers of signals that a program has in a terminal; the earlier ones are restored after the test."""
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield before
+    # A shell tells its background jobs, such as these tests, to ignore SIGINT.
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    for signum, handler in usual.items():
+        signal.signal(signum, handler)
+    yield usual
     for signum, handler in before.items():
         signal.signal(signum, handler)
 
