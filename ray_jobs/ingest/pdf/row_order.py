@@ -22,8 +22,8 @@ MAX_SIZES = 1.2
 MAX_OVERLAP = 0.5
 """Share of the width of a glyph that another one may cover: more are not beside each other, but drawn twice."""
 
-# Right to left, or written without spaces, or with marks that are drawn apart from their letters.
-_OTHER_SCRIPT = re.compile("[\u0590-\u1dff\u2e80-\ud7ff\uf900-\ufaff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U0003ffff]")
+OTHER_SCRIPT = re.compile("[\u0590-\u1dff\u2e80-\ud7ff\uf900-\ufaff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U0003ffff]")
+"""Matches scripts from right to left, or without spaces, or with marks that are drawn apart from their letters."""
 
 
 def goes_back(lines: Sequence[Line]) -> bool:
@@ -50,14 +50,14 @@ def _is_shuffled(row: Sequence[Line]) -> bool:
 
 def put_in_order(lines: Sequence[GlyphLine]) -> None:
     """Order the glyphs of pieces of one line from left to right, in place; other pieces of the line become empty."""
-    for row in _rows(lines):
+    for row in rows_of([line for line in lines if line.visible]):
         if not any(after.glyphs[0].x0 < before.glyphs[0].x0 for before, after in pairwise(row)):
             continue
         places = sorted(
             ((glyph, number) for number, line in enumerate(row) for glyph in line.glyphs if not glyph.synthetic),
             key=lambda place: (place[0].x0, place[0].x1),
         )
-        if _OTHER_SCRIPT.search("".join([line.text for line in row])) or _overlap([glyph for glyph, _ in places]):
+        if OTHER_SCRIPT.search("".join([line.text for line in row])) or _overlap([glyph for glyph, _ in places]):
             continue
         groups = list(_groups(places, row[0].size))
         if len(groups) > len(row) or all(len({number for _, number in group}) == 1 for group in groups):
@@ -68,11 +68,11 @@ def put_in_order(lines: Sequence[GlyphLine]) -> None:
             line.glyphs, line.changed = [], True
 
 
-def _rows(lines: Sequence[GlyphLine]) -> Iterator[list[GlyphLine]]:
-    """Yield the lines that follow each other and are on one baseline."""
+def rows_of(lines: Sequence[GlyphLine]) -> Iterator[list[GlyphLine]]:
+    """Yield the horizontal lines that follow each other and are on one baseline."""
     row: list[GlyphLine] = []
     for line in lines:
-        if not (line.glyphs and line.horizontal and line.visible):
+        if not (line.glyphs and line.horizontal):
             continue
         if row and not _on_one_line(row[0], line):
             yield row
