@@ -52,7 +52,8 @@ class ClipEncoder:
         """Embed images.
 
         Args:
-            pixels: uint8 RGB of shape (count, size, size, 3), cropped as `clip_model.input_square` describes.
+            pixels: uint8 RGB of shape (count, size, size, 3), cropped as `clip_model.input_square` describes. An image
+                may have several squares: see `pooled`.
             on_done: called after each batch with its number of images.
 
         Returns:
@@ -71,6 +72,25 @@ class ClipEncoder:
             A unit vector: a float32 array of shape (dimension,).
         """
         return self._model.embed_text(text)
+
+
+def pooled(vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Make the vectors of images of those of their squares: the mean, as a unit vector.
+
+    Args:
+        vectors: of all squares, image by image: float32 of shape (sum of counts, dimension).
+        counts: the number of squares of each image, at least one.
+
+    Returns:
+        float32 of shape (images, dimension). That of an image with one square is unchanged.
+    """
+    if len(vectors) == len(counts):
+        return vectors
+    firsts = np.cumsum(counts) - counts
+    means = np.add.reduceat(vectors, firsts) / counts[:, None]
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    found: np.ndarray = np.where(counts[:, None] > 1, means, vectors[firsts]).astype(np.float32)
+    return found
 
 
 def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> OnnxClip | TorchClip:

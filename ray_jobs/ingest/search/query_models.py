@@ -70,6 +70,7 @@ class QueryModels:
             ConfigurationError: as for `embed_question`, or the file is not an image.
         """
         from ingest.image.decoder import pixels_of_file
+        from ingest.models.clip_encoder import pooled
 
         model = self._model(kind)
         assert isinstance(model, ClipModel)
@@ -77,7 +78,7 @@ class QueryModels:
             pixels = pixels_of_file(path, input_square(model))
         except ObjectError as error:
             raise ConfigurationError(f"--image {str(path)!r}: {error.message}") from None
-        return self._clip_encoder(model).encode_images(pixels)[0]
+        return pooled(self._clip_encoder(model).encode_images(pixels), np.array([len(pixels)]))[0]
 
     def _model(self, kind: HitKind) -> TextModel | ClipModel:
         if kind not in self._models:

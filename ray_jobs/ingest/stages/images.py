@@ -24,11 +24,11 @@ from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 from ingest.store.object_reading import ReadSettings
 
-TABLE_IMAGES = 64
-"""Images per table that a task hands on: some ten megabytes of pixels."""
+TABLE_SQUARES = 64
+"""Squares of images per table that a task hands on: some ten megabytes of pixels."""
 
 DECODED_SCHEMA = PART_SCHEMA.append(pa.field("pixels", pa.large_binary()))
-"""PART_SCHEMA and the pixels of its image, uint8 RGB of shape (size, size, 3); null for a failed image."""
+"""PART_SCHEMA and the pixels of its image, uint8 RGB of shape (squares, size, size, 3); null for a failed image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
     A failed object becomes one row with its error. A failure of the object store raises, and ends the run.
     """
     rows: list[dict[str, Any]] = []
+    squares, square_bytes = 0, 3 * settings.square.size**2
     for entry, data in prefetch(block.to_pylist(), settings.reading, observe):
         try:
             content = data()
@@ -60,7 +61,9 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
             observe("parse", 1, time.perf_counter() - started)
         except ObjectError as error:
             rows.append(failed_part(entry, failure_of(error)))
+            squares += 1
         else:
+            squares += len(picture.pixels) // square_bytes
             fields = {"width": picture.width, "height": picture.height, "metadata": picture.metadata}
             rows.append(
                 {
@@ -74,9 +77,9 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
                     "pixels": picture.pixels,
                 }
             )
-        if len(rows) == TABLE_IMAGES:
+        if squares >= TABLE_SQUARES:
             yield pa.Table.from_pylist(rows, DECODED_SCHEMA)
-            rows = []
+            rows, squares = [], 0
     if rows:
         yield pa.Table.from_pylist(rows, DECODED_SCHEMA)
 
@@ -85,16 +88,19 @@ class EmbedImages(ClipStage):
     """The actor that embeds images: it turns tables of DECODED_SCHEMA into their parts with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        from ingest.models.clip_encoder import pooled
+
         pixels = table["pixels"].combine_chunks()
-        vectors = self.embedded("embed", pixels_of(pixels.drop_null(), self.size))
-        counts = np.asarray(pixels.is_valid().to_numpy(zero_copy_only=False), np.int64)
-        return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, flat_lists(vectors, counts))
+        is_image = np.asarray(pixels.is_valid().to_numpy(zero_copy_only=False), np.int64)
+        squares, counts = squares_in(pixels.drop_null(), self.size)
+        vectors = pooled(self.embedded("embed", squares), counts)
+        return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, flat_lists(vectors, is_image))
 
 
-def pixels_of(images: pa.LargeBinaryArray, size: int) -> np.ndarray:
-    """Squares of pixels as one array of shape (count, size, size, 3), without copying them."""
+def squares_in(images: pa.LargeBinaryArray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The squares of images as one array of shape (count, size, size, 3), and how many each has; nothing is copied."""
     offsets = np.frombuffer(images.buffers()[1], np.int64)[images.offset : images.offset + len(images) + 1]
-    data = images.buffers()[2]
+    counts, data = np.diff(offsets) // (3 * size * size), images.buffers()[2]
     if data is None:
-        return np.empty((0, size, size, 3), np.uint8)
-    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].reshape(len(images), size, size, 3)
+        return np.empty((0, size, size, 3), np.uint8), counts
+    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].reshape(-1, size, size, 3), counts
