@@ -258,8 +258,9 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                 )
             if page.get("IsTruncated") and not page.get("NextContinuationToken"):
                 raise ConfigurationError(
-                    f"the object store {_store_name()} lists only the first {count} objects of {source}, because it "
-                    "does not know version 2 of the S3 listing; update it, or ingest smaller prefixes one by one"
+                    f"the object store {_store_name()} lists {f'only the first {count}' if count else 'none'} of the "
+                    f"objects of {source} and says that there are more, because it does not know version 2 of the S3 "
+                    "listing; update it, or ingest smaller prefixes one by one"
                 )
         if not count:
             assert_no_pattern(bucket, prefix)

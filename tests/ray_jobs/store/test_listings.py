@@ -41,7 +41,13 @@ def test_a_listing_of_several_pages_is_whole(stub):
 
 def test_a_listing_that_is_cut_and_cannot_be_continued_is_not_taken_for_the_whole(stub):
     stub.page, stub.continues = 2, False
-    with pytest.raises(ConfigurationError, match="lists only the first 2 objects"):
+    with pytest.raises(ConfigurationError, match="lists only the first 2 of the objects"):
+        listed()
+
+
+def test_a_listing_that_begins_with_an_empty_page_and_cannot_be_continued_lists_none(stub):
+    stub.page, stub.continues = 0, False
+    with pytest.raises(ConfigurationError, match=r"lists none of the objects of s3://bucket/day/ and says"):
         listed()
 
 
