@@ -1,8 +1,8 @@
 """Finds text between the words of a page that nobody sees: invisible, tiny, or in the colour of its ground.
 
-Producers fill gaps and mark their work with it, and some hide instructions for language models in it. The invisible
-text of an OCR layer stands over an image of the page, that of outlines over their ink, and white text mostly on a
-ground of another colour.
+Producers fill gaps and mark their work with it, leave the text of a template below that which replaces it, and some
+hide instructions for language models in it. The invisible text of an OCR layer stands over an image of the page, that
+of outlines over their ink, and white text mostly on a ground of another colour. The ink of other text is none of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ingest.pdf.covered_text import MIN_BOX
 from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
 from ingest.pdf.glyph_lines import PAINTED, UNSEEN
+from ingest.pdf.layout import is_unreadable
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -38,7 +39,7 @@ MAX_SIDE = 2000
 """Longest side in pixels of the image in which ink is looked for, at one pixel per point."""
 
 MAX_SPREAD = 4
-"""Difference in brightness, of 255, up to which there is no ink at a place."""
+"""Difference in brightness, of 255, up to which there is no ink at a place, or a text is not seen on its ground."""
 
 
 def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
@@ -50,6 +51,7 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
     grounds = _grounds(page)
     faint: list[tuple[Box, dict[str, Any]]] = []
     unseen: list[dict[str, Any]] = []
+    written: list[Box] = []
     count = 0
     for block in content["blocks"]:
         for line in block.get("lines", ()):
@@ -59,11 +61,13 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
                 count += 1
                 if span["size"] < limit:
                     unseen.append(span)
-                elif not (span["char_flags"] & PAINTED and span["alpha"]) or _may_vanish(span["color"], grounds):
+                elif not _is_painted(span) or _may_vanish(span["color"], grounds):
                     faint.append((_place(span, line["dir"] == (1.0, 0.0)), span))
+                elif _is_read(span["text"]):
+                    written.append(span["bbox"])
     if not (faint or unseen):
         return False
-    blank = _on_one_colour(page, faint) if faint else []
+    blank = _without_ink(page, faint, written) if faint else []
     if blank:
         images = [bbox for kind, bbox in page.get_bboxlog() if kind in ("fill-image", "fill-imgmask")]
         unseen += [span for place, span in blank if not is_covered(place, images)]
@@ -72,6 +76,15 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
     for span in unseen:
         span[UNSEEN] = True
     return bool(unseen)
+
+
+def _is_painted(span: dict[str, Any]) -> bool:
+    return bool(span["char_flags"] & PAINTED and span["alpha"])
+
+
+def _is_read(text: str) -> bool:
+    """Whether a text says what it shows: invisible text may stand for letters that have no Unicode values."""
+    return not is_unreadable(text) and any(map(str.isalnum, text))
 
 
 def _may_vanish(color: int, grounds: set[tuple[int, ...]]) -> bool:
@@ -118,22 +131,43 @@ def _place(span: dict[str, Any], horizontal: bool) -> Box:
     return (x0, baseline - CAP_HEIGHT * span["size"], x1, baseline) if horizontal else (x0, y0, x1, y1)
 
 
-def _on_one_colour(page: Page, places: list[tuple[Box, dict[str, Any]]]) -> list[tuple[Box, dict[str, Any]]]:
-    """The spans at whose places the page shows one colour."""
+def _without_ink(
+    page: Page, faint: list[tuple[Box, dict[str, Any]]], written: list[Box]
+) -> list[tuple[Box, dict[str, Any]]]:
+    """The spans at whose places the page shows one colour, apart from text that is written there."""
     import pymupdf
 
     scale = min(1.0, MAX_SIDE / max(page.rect.width, page.rect.height, 1))
-    clip = pymupdf.Rect(bounding_box([place for place, _ in places])) & page.rect
+    clip = pymupdf.Rect(bounding_box([place for place, _ in faint])) & page.rect
     if clip.is_empty:
         return []
     image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False, clip=clip)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w)
+    ground = np.ones_like(pixels, np.bool_)
+    for x0, y0, x1, y1 in written:
+        left, top, right, bottom = (round(side * scale) for side in (x0, y0, x1, y1))
+        rows = slice(max(top - image.y, 0), max(bottom - image.y + 1, 0))
+        ground[rows, max(left - image.x - 1, 0) : max(right - image.x + 2, 0)] = False
     blank = []
-    for place, span in places:
+    for place, span in faint:
         x0, y0, x1, y1 = (round(side * scale) for side in place)
         rows = slice(max(y0 - image.y, 0), max(y1 - image.y, 0))
         # Without the edges, which its neighbours may touch.
-        seen = pixels[rows, max(x0 - image.x + 1, 0) : max(x1 - image.x - 1, 0)]
-        if seen.size and int(seen.max()) - int(seen.min()) <= MAX_SPREAD:
+        columns = slice(max(x0 - image.x + 1, 0), max(x1 - image.x - 1, 0))
+        seen = pixels[rows, columns]
+        if seen.size and (_is_plain(seen) or _is_below(span, seen, ground[rows, columns])):
             blank.append((place, span))
     return blank
+
+
+def _is_plain(pixels: np.ndarray) -> bool:
+    return not pixels.size or int(pixels.max()) - int(pixels.min()) <= MAX_SPREAD
+
+
+def _is_below(span: dict[str, Any], pixels: np.ndarray, ground: np.ndarray) -> bool:
+    """Whether all ink at the place of a span is that of other text, and not its own in another colour."""
+    if ground.all() or not _is_plain(pixels[ground]):
+        return False
+    color = span["color"]
+    brightness = 0.299 * (color >> 16) + 0.587 * (color >> 8 & 0xFF) + 0.114 * (color & 0xFF)
+    return not _is_painted(span) or abs(int(np.bincount(pixels.ravel()).argmax()) - brightness) <= MAX_SPREAD

@@ -97,3 +97,41 @@ def test_hidden_text_beside_hebrew_is_left_out(page):
     page.insert_text((60, 90), HIDDEN, **INVISIBLE)
     text = text_of(page)
     assert "הנמל סגור היום" in text and "Ignore" not in text
+
+
+@pytest.mark.parametrize("hidden", [INVISIBLE, WHITE, {"fill_opacity": 0}])
+@pytest.mark.parametrize("hidden_first", [True, False])
+def test_hidden_text_below_other_text_is_left_out(page, hidden, hidden_first):
+    lines = [("Due date 7 days after invoice 19515", hidden), ("Payable in 7 days", {})]
+    for text, options in lines if hidden_first else lines[::-1]:
+        page.insert_text((60, 90), text, **options)
+    assert text_of(page).endswith("house.\n\nPayable in 7 days")
+
+
+@pytest.mark.parametrize("hidden", [INVISIBLE, WHITE])
+@pytest.mark.parametrize("hidden_first", [True, False])
+def test_of_two_copies_the_seen_one_is_kept(page, hidden, hidden_first):
+    lines = [("AS_Grainmerchants_&_Co", hidden), ("AS Grainmerchants & Co", {})]
+    for text, options in lines if hidden_first else lines[::-1]:
+        page.insert_text((60, 90), text, **options)
+    assert text_of(page).endswith("house.\n\nAS Grainmerchants & Co")
+
+
+def test_white_text_on_a_box_over_other_text_is_kept(page):
+    page.insert_text((60, 90), "The old notice")
+    page.draw_rect((50, 75, 300, 100), color=None, fill=DARK)
+    page.insert_text((60, 90), HIDDEN, **WHITE)
+    assert text_of(page).endswith(f"house.\n\n{HIDDEN}")
+
+
+def test_white_text_with_a_shadow_is_kept(page):
+    page.draw_rect((50, 75, 300, 100), color=None, fill=DARK)
+    page.insert_text((61, 91), HIDDEN)
+    page.insert_text((60, 90), HIDDEN, **WHITE)
+    assert text_of(page).endswith(f"house.\n\n{HIDDEN}")
+
+
+def test_invisible_text_for_letters_without_unicode_values_is_kept(page):
+    page.insert_text((60, 90), "\u0627" * 12)  # no letters of Helvetica
+    page.insert_text((60, 90), HIDDEN, **INVISIBLE)
+    assert HIDDEN in text_of(page)
