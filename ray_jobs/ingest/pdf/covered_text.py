@@ -1,4 +1,8 @@
-"""Finds text that a box hides which is painted over it: a redaction, or the ground of text that replaces it."""
+"""Finds text that a box hides which is painted over it: a redaction, or the ground of text that replaces it.
+
+The box may also be an image of one colour. An image that shows something hides no text: it may be a scan, over the text
+that OCR has read from it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import numpy as np
 from ingest.pdf.geometry import Box, intersection, shorter_side
 
 if TYPE_CHECKING:
-    from pymupdf import Page
+    from pymupdf import Document, Page
 
 MIN_BOX = 4.0
 """Shorter side in points of the smallest box that hides text: less is a rule."""
@@ -22,6 +26,10 @@ MARGIN = 0.3
 
 MAX_COVERED = 0.5
 """Share of the glyphs of a page up to which they are hidden: more are the text layer of a page painted as a picture."""
+
+MIN_RATIO, MIN_PIXELS = 50, 400
+"""Ratio of the bytes of an image's pixels to those in the file from which on it may be of one colour, and the number of
+pixels up to which every image may be."""
 
 _NOWHERE: Box = (0, 0, -1, -1)
 # A box after its width and height, in units that the contents may scale; and the operators that paint or drop a path.
@@ -64,6 +72,26 @@ def _may_cover(page: Page) -> bool:
         kind == "fill-path" and shorter_side(bbox) >= MIN_BOX and bool(_meets(bbox, texts[:index].T).any())
         for index, (kind, bbox) in enumerate(painted)
     )
+
+
+def plain_images(page: Page) -> list[Box]:
+    """Return the places of a page's images if one of them may be of one colour, and is painted after a text."""
+    document = page.parent
+    if not any(_may_be_plain(document, image) for image in page.get_images()):
+        return []
+    painted = page.get_bboxlog()
+    first = next((index for index, (kind, _) in enumerate(painted) if kind == "fill-text"), len(painted))
+    return [bbox for kind, bbox in painted[first:] if kind in ("fill-image", "fill-imgmask")]
+
+
+def _may_be_plain(document: Document, image: tuple[Any, ...]) -> bool:
+    number, _, width, height, bits = image[:5]
+    length, compressed = (
+        document.xref_get_key(number, "Length")[1],
+        document.xref_get_key(number, "Filter")[0] != "null",
+    )
+    size = width * height * max(bits, 1) / 8
+    return width * height <= MIN_PIXELS or compression == "null" or (length.isdigit() and int(length) * MIN_RATIO < size)
 
 
 def _has_box(content: bytes, start: int = 0) -> bool:

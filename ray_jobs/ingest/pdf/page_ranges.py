@@ -19,6 +19,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
+from ingest.pdf.actual_text import hides_words
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.form_fields import with_fields
 from ingest.pdf.glyph_names import spell_out_ligatures
@@ -276,6 +277,9 @@ def _text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
     text = page.get_textpage(flags=flags)
     content = page.get_text("dict", textpage=text)
+    if hides_words(page, content, flags):
+        text = page.get_textpage(flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT)
+        content = page.get_text("dict", textpage=text)
     name_symbols(content)
     return text, content
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.pdf.covered_text import MIN_BOX
+from ingest.pdf.covered_text import MIN_BOX, plain_images
 from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
 from ingest.pdf.glyph_lines import PAINTED, UNSEEN
@@ -52,6 +52,8 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
     faint: list[tuple[Box, dict[str, Any]]] = []
     unseen: list[dict[str, Any]] = []
     written: list[Box] = []
+    plain = plain_images(page)
+    covered: list[tuple[Box, dict[str, Any]]] = []
     count = 0
     for block in content["blocks"]:
         for line in block.get("lines", ()):
@@ -63,10 +65,14 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
                     unseen.append(span)
                 elif not _is_painted(span) or _may_vanish(span["color"], grounds):
                     faint.append((_place(span, line["dir"] == (1.0, 0.0)), span))
+                elif plain and is_covered(span["bbox"], plain):
+                    covered.append((_place(span, line["dir"] == (1.0, 0.0)), span))
                 elif _is_read(span["text"]):
                     written.append(span["bbox"])
-    if not (faint or unseen):
+    if not (faint or unseen or covered):
         return False
+    if covered:
+        unseen += [span for _, span in _without_ink(page, covered, [])]
     blank = _without_ink(page, faint, written) if faint else []
     if blank:
         images = [bbox for kind, bbox in page.get_bboxlog() if kind in ("fill-image", "fill-imgmask")]

@@ -135,3 +135,31 @@ def test_invisible_text_for_letters_without_unicode_values_is_kept(page):
     page.insert_text((60, 90), "\u0627" * 12)  # no letters of Helvetica
     page.insert_text((60, 90), HIDDEN, **INVISIBLE)
     assert HIDDEN in text_of(page)
+
+
+def image_of(*pixels):
+    image = pymupdf.Pixmap(pymupdf.csGRAY, (0, 0, 40, 40), False)
+    image.clear_with(255)
+    for row, value in enumerate(pixels):
+        image.set_rect((0, row, 40, row + 1), (value,))
+    return image
+
+
+@pytest.mark.parametrize("brightness", [0, 255])
+def test_text_below_an_image_of_one_colour_is_left_out(page, brightness):
+    page.insert_text((60, 90), HIDDEN)
+    page.insert_image((50, 75, 300, 100), pixmap=image_of(*[brightness] * 40), keep_proportion=False)
+    page.insert_text((60, 120), "The minutes were read.")
+    assert text_of(page) == "The council met in the customs house.\n\nThe minutes were read."
+
+
+def test_text_over_an_image_of_one_colour_is_kept(page):
+    page.insert_image((50, 75, 300, 100), pixmap=image_of(255), keep_proportion=False)
+    page.insert_text((60, 90), HIDDEN)
+    assert HIDDEN in text_of(page)
+
+
+def test_text_below_an_image_that_shows_something_is_kept(page):
+    page.insert_text((60, 90), HIDDEN)
+    page.insert_image((50, 75, 300, 100), pixmap=image_of(*[0, 255] * 20), keep_proportion=False)
+    assert HIDDEN in text_of(page)

@@ -1,0 +1,55 @@
+"""Decides between the text that a page shows and the one that a producer declares for it (ISO 32000-1, 14.9.4).
+
+`/ActualText` gives the letters of a ligature, the word that a hyphen parts, or the order of an Arabic word. It may as
+well give an empty text, or words that nobody sees, for words that everybody reads.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from ingest.common.text import as_typed
+from ingest.pdf.text_layer import is_suspect
+
+if TYPE_CHECKING:
+    from pymupdf import Page
+
+MIN_LOST = 2
+"""Number of words that a page shows and its declared texts lack from which on the shown text is read."""
+
+_ACTUAL = b"/ActualText"
+# Words of scripts whose letters are drawn in the order in which they are read.
+_WORD = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u0588\u1e00-\u1fff]{4,}")
+_SAMPLE = 10
+
+
+def hides_words(page: Page, content: dict[str, Any], flags: int) -> bool:
+    """Whether the declared texts of a page replace words that it shows by others, or by nothing.
+
+    Args:
+        page: the page.
+        content: the result of `page.get_text("dict")` with `flags`, which has the declared texts.
+        flags: those of the text page.
+    """
+    import pymupdf
+
+    if _ACTUAL not in page.read_contents():
+        return False
+    declared = _text(content)
+    shown = _text(page.get_text("dict", flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT))
+    squeezed = "".join(declared.split())
+    words = set(_WORD.findall(declared))
+    lost = [
+        word
+        for word in _WORD.findall(shown)
+        if word.casefold() not in squeezed and not get_close_matches(word.casefold(), words, 1)
+    ]
+    # A font may map its letters wrongly, and the declared text be right.
+    return len(lost) >= MIN_LOST and not is_suspect(" ".join(lost * _SAMPLE))
+
+
+def _text(content: dict[str, Any]) -> str:
+    lines = (line for block in content["blocks"] for line in block.get("lines", ()))
+    return as_typed(" ".join("".join(span["text"] for span in line["spans"]) for line in lines)).casefold()
