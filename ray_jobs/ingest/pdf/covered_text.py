@@ -86,12 +86,9 @@ def plain_images(page: Page) -> list[Box]:
 
 def _may_be_plain(document: Document, image: tuple[Any, ...]) -> bool:
     number, _, width, height, bits = image[:5]
-    length, compressed = (
-        document.xref_get_key(number, "Length")[1],
-        document.xref_get_key(number, "Filter")[0] != "null",
-    )
-    size = width * height * max(bits, 1) / 8
-    return width * height <= MIN_PIXELS or compression == "null" or (length.isdigit() and int(length) * MIN_RATIO < size)
+    length, compression = (document.xref_get_key(number, key)[1] for key in ("Length", "Filter"))
+    small = length.isdigit() and int(length) * MIN_RATIO < width * height * bits / 8
+    return small or compression == "null" or width * height <= MIN_PIXELS
 
 
 def _has_box(content: bytes, start: int = 0) -> bool:
