@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.text import as_typed
 from ingest.pdf.text_layer import is_suspect
+from ingest.pdf.unknown_letters import UNKNOWN, lines_of
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -23,10 +24,12 @@ _ACTUAL = b"/ActualText"
 # Words of scripts whose letters are drawn in the order in which they are read.
 _WORD = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u0588\u1e00-\u1fff]{4,}")
 _SAMPLE = 10
+# Several Arabic letters with a mark among them, as Chromium declares them: MuPDF gives them to the wrong glyphs.
+_MARKED = re.compile(rb"/ActualText\s*<FEFF(?:06[0-9A-F]{2})+06(?:4[B-F]|5[0-2])(?:06[0-9A-F]{2})*>", re.I)
 
 
-def hides_words(page: Page, content: dict[str, Any], flags: int) -> bool:
-    """Whether the declared texts of a page replace words that it shows by others, or by nothing.
+def misleads(page: Page, content: dict[str, Any], flags: int) -> bool:
+    """Whether the declared texts of a page replace words that it shows by others or by nothing, or disorder letters.
 
     Args:
         page: the page.
@@ -35,21 +38,20 @@ def hides_words(page: Page, content: dict[str, Any], flags: int) -> bool:
     """
     import pymupdf
 
-    if _ACTUAL not in page.read_contents():
+    contents = page.read_contents()
+    if _ACTUAL not in contents:
         return False
     declared = _text(content)
     shown = _text(page.get_text("dict", flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT))
+    if _MARKED.search(contents) and UNKNOWN not in shown:
+        return True
+    declared, shown = (as_typed(text).casefold() for text in (declared, shown))
     squeezed = "".join(declared.split())
     words = set(_WORD.findall(declared))
-    lost = [
-        word
-        for word in _WORD.findall(shown)
-        if word.casefold() not in squeezed and not get_close_matches(word.casefold(), words, 1)
-    ]
+    lost = [word for word in _WORD.findall(shown) if word not in squeezed and not get_close_matches(word, words, 1)]
     # A font may map its letters wrongly, and the declared text be right.
     return len(lost) >= MIN_LOST and not is_suspect(" ".join(lost * _SAMPLE))
 
 
 def _text(content: dict[str, Any]) -> str:
-    lines = (line for block in content["blocks"] for line in block.get("lines", ()))
-    return as_typed(" ".join("".join(span["text"] for span in line["spans"]) for line in lines)).casefold()
+    return " ".join("".join(span["text"] for span in line["spans"]) for line in lines_of(content))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of, with_spaces_in_place
+from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of, is_mark, with_spaces_in_place
 
 MIN_SPACE = 0.2
 """Smallest gap, in font sizes, that stands for a space."""
@@ -35,6 +35,8 @@ MIN_SPACE_RATIO = 0.05
 LAM_ALEF = frozenset(("\u0644\u0622", "\u0644\u0623", "\u0644\u0625", "\u0644\u0627"))
 """Letter pairs that every Arabic font shows as one glyph: lam followed by one of the four alefs."""
 
+ALEF, FATHATAN, SUKUN = "\u0627", "\u064b", "\u0652"
+"""An alef, which bears no short vowel, unlike those with a hamza; the mark that it bears; one that only a lam bears."""
 
 _PARTNERS = dict(zip("()[]{}", ")(][}{", strict=True))
 
@@ -161,17 +163,18 @@ def _clusters(piece: DrawnPiece, conventions: PageConventions) -> list[GlyphClus
             continue
         if character.text == UNKNOWN and _has_no_width(character):  # a mark, or the dots of a letter
             continue
-        if _is_mark(character):
+        if is_mark(character.text):
             # In text drawn from left to right, a mark with a glyph of its own comes before its letter.
             if rightwards and conventions.marks_first and not (before and _has_no_width(before)):
-                marks = character.text + marks
-            elif clusters:
+                marks = marks if character.text in marks else character.text + marks
+            elif clusters and character.text not in clusters[-1].text:
                 clusters[-1].text += character.text
             continue
         if clusters and before and not before.text.isspace() and _belongs_to(before, character):
             # Some files list the letters of a ligature from left to right.
             alef_first = character.text + before.text in LAM_ALEF
-            clusters[-1].text = character.text + clusters[-1].text if alef_first else clusters[-1].text + character.text
+            found = clusters[-1].text
+            clusters[-1].text = character.text + found if alef_first else _with_letter(found, character.text)
             continue
         x, x0, x1 = character.x, character.x0, character.x1
         new = GlyphCluster(character.text + marks, x, x0, x1, direction_of(character.text))
@@ -194,8 +197,12 @@ def _clusters(piece: DrawnPiece, conventions: PageConventions) -> list[GlyphClus
     return clusters
 
 
-def _is_mark(character: Character) -> bool:
-    return not character.text.isascii() and unicodedata.category(character.text) == "Mn"
+def _with_letter(found: str, letter: str) -> str:
+    """Join the second letter of a ligature: of marks that are drawn before both, those of an alef stand behind it."""
+    if found[0] + letter in LAM_ALEF:
+        on_alef = FATHATAN if letter == ALEF else "".join(set(found[1:]) - {SUKUN})
+        return "".join([c for c in found if c not in on_alef]) + letter + "".join([c for c in found if c in on_alef])
+    return found + letter
 
 
 def _has_no_width(character: Character) -> bool:
@@ -225,9 +232,9 @@ def _marks_first(lines: Iterable[Sequence[Character]]) -> bool:
     votes = 0
     for line in lines:
         for before, after in pairwise(line):
-            if before.text.isspace() and not before.synthetic and _is_mark(after):
+            if before.text.isspace() and not before.synthetic and is_mark(after.text):
                 votes += 1
-            elif _is_mark(before) and after.text.isspace() and not after.synthetic:
+            elif is_mark(before.text) and after.text.isspace() and not after.synthetic:
                 votes -= 1
     return votes >= 0
 

@@ -171,3 +171,8 @@ def direction_of(character: str) -> str:
     """Classify a character: R for right to left, L for left to right, N for a digit, "" for a neutral one."""
     name = unicodedata.bidirectional(character)
     return {"R": "R", "AL": "R", "L": "L", "EN": "N", "AN": "N"}.get(name, "")
+
+
+def is_mark(character: str) -> bool:
+    """Whether a character is a mark that combines with the letter before it."""
+    return not character.isascii() and unicodedata.category(character) == "Mn"

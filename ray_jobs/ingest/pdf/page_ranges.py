@@ -19,11 +19,11 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
-from ingest.pdf.actual_text import hides_words
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.form_fields import with_fields
 from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
+from ingest.pdf.indic_clusters import mend_clusters
 from ingest.pdf.layout import Paragraph, paragraphs_of
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.memory import check_memory
@@ -31,10 +31,10 @@ from ingest.pdf.merge_layers import merge
 from ingest.pdf.ocr import ocr_page
 from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.page_order import in_page_order
+from ingest.pdf.page_text import text_of
 from ingest.pdf.reader import lost_contents, take_warnings
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import RawPage
-from ingest.pdf.symbol_fonts import name_symbols
 from ingest.pdf.text_layer import MAX_CHECKS, TextLayers, without_fonts
 from ingest.pdf.unknown_letters import add_letters_of_fonts, letters_as_shown, lost_letters
 
@@ -203,6 +203,7 @@ class _PageReader:
         self._figures = FigureCollector(pages.segments) if figures else None
         self._fonts: set[int] = set()
         self._cleaned: set[int] = set()
+        self._mended: set[int] = set()
         self._lost = 0
         self._warnings = ""
 
@@ -230,6 +231,7 @@ class _PageReader:
     def _opened(self, number: int) -> pymupdf.Page:
         page = as_displayed(self._document[number - 1])
         spell_out_ligatures(page, self._fonts)
+        mend_clusters(page, self._mended)
         return page
 
     def _text_before(self, number: int) -> list[Paragraph]:
@@ -244,8 +246,8 @@ class _PageReader:
 
     def _text_of(self, page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
         """Return the text page and the result of `page.get_text("dict")`, with the letters that the fonts know."""
-        text, content = _text_of(page)
-        return _text_of(page) if add_letters_of_fonts(page, content, self._cleaned) else (text, content)
+        text, content = text_of(page)
+        return text_of(page) if add_letters_of_fonts(page, content, self._cleaned) else (text, content)
 
     def _read(self, page: pymupdf.Page, number: int) -> RawPage:
         """Read a page, by OCR too if its text layer does not have all of its text."""
@@ -253,7 +255,7 @@ class _PageReader:
         missing = self._layers.missing(page, content) if self._layers is not None else None
         if self._layers is not None and missing is None and lost_letters(content):
             with letters_as_shown(page):
-                text, content = _text_of(page)
+                text, content = text_of(page)
         horizontal, others, words = _repaired(page, text, content)
         if missing is not None:
             read, turned = ocr_page(page, missing.known)
@@ -266,22 +268,6 @@ class _PageReader:
         horizontal = with_fields(page, self._line_numbers.without(number, horizontal))
         paragraphs = in_page_order(page, text, content, horizontal, others, words)
         return RawPage(number, content["height"], "text", paragraphs)
-
-
-def _text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
-    """Return the text page and the result of `page.get_text("dict")`."""
-    import pymupdf
-
-    # These flags exclude images, which MuPDF would decode; keep ligatures, since MuPDF splits Arabic ones in the wrong
-    # order; and give U+FFFD for an unknown glyph, for which MuPDF otherwise gives its number in the font.
-    flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
-    text = page.get_textpage(flags=flags)
-    content = page.get_text("dict", textpage=text)
-    if hides_words(page, content, flags):
-        text = page.get_textpage(flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT)
-        content = page.get_text("dict", textpage=text)
-    name_symbols(content)
-    return text, content
 
 
 def _repaired(

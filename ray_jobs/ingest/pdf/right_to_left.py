@@ -31,6 +31,7 @@ from ingest.pdf.bidi import EPSILON, GlyphCluster, conventions_of, logical_order
 from ingest.pdf.draw_order import DrawnPiece, direction_of, is_horizontal, lines_of_pieces, pieces_in_draw_order
 from ingest.pdf.glyph_lines import Word
 from ingest.pdf.layout import Paragraph
+from ingest.pdf.strayed_marks import return_marks
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -60,7 +61,9 @@ def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> lis
         The page's words; their line numbers refer to the new `content`.
     """
     pieces = pieces_in_draw_order(content, page.get_text("xml", textpage=text))
-    _restore_alefs(page, [piece for of_block in pieces for piece in of_block])
+    drawn = [piece for of_block in pieces for piece in of_block]
+    _restore_alefs(page, drawn)
+    return_marks(page, drawn)
     conventions = conventions_of([piece.characters for of_block in pieces for piece in of_block])
     words: list[Word] = []
     for number, (block, of_block) in enumerate(zip(content["blocks"], pieces, strict=True)):

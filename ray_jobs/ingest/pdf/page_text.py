@@ -1,0 +1,29 @@
+"""The text of a page as MuPDF reads it, in the characters that the page shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest.pdf.actual_text import misleads
+from ingest.pdf.indic_clusters import put_in_order
+from ingest.pdf.symbol_fonts import name_symbols
+
+if TYPE_CHECKING:
+    import pymupdf
+
+
+def text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
+    """Return the text page and the result of `page.get_text("dict")`."""
+    import pymupdf
+
+    # These flags exclude images, which MuPDF would decode; keep ligatures, since MuPDF splits Arabic ones in the wrong
+    # order; and give U+FFFD for an unknown glyph, for which MuPDF otherwise gives its number in the font.
+    flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
+    text = page.get_textpage(flags=flags)
+    content = page.get_text("dict", textpage=text)
+    if misleads(page, content, flags):
+        text = page.get_textpage(flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT)
+        content = page.get_text("dict", textpage=text)
+    name_symbols(content)
+    put_in_order(content)
+    return text, content
