@@ -1,4 +1,4 @@
-"""Hindi and Tamil as Pango draws them: vowels before their consonants, the first R last, syllables as texts of glyphs."""
+"""Hindi and Tamil as Pango draws them: early vowels, a late R, and texts of syllables in the table of characters."""
 
 import struct
 
