@@ -11,6 +11,9 @@ _HEADER, _SEGMENTS = 27, 26
 """Bytes of a page's header before its table of segments, and the place of the table's length."""
 
 _POSITION, _SERIAL, _NUMBER, _CHECKSUM = slice(6, 14), slice(14, 18), slice(18, 22), slice(22, 26)
+_UNFINISHED = bytes(8), b"\xff" * 8
+"""Positions of pages on which only headers end, or nothing does."""
+
 _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -42,7 +45,7 @@ def _lost_share(data: mmap.mmap) -> float:
         stream, number = page[_SERIAL], int.from_bytes(page[_NUMBER], "little")
         if stream in last:
             lost += max(number - last[stream] - 1, 0)
-        if any(page[_POSITION]):
+        if stream in last or page[_POSITION] not in _UNFINISHED:
             last[stream] = number
         pages += 1
         damaged = 0  # the numbers tell of them

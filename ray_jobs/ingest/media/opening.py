@@ -28,6 +28,8 @@ _FORMATS = (
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
+_ASF = b"\x30\x26\xb2\x75"
+"""The first bytes of WMA and WMV files."""
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"styp", b"sidx", b"moof")
 
 
@@ -66,7 +68,9 @@ def _opened(path: str, parts: list[tuple[int, int]]) -> InputContainer:
 def _open_error(path: str, error: av.FFmpegError) -> ObjectError:
     with Path(path).open("rb") as file:
         head = file.read(8192)
-    known = head[4:8] in _MP4_BOXES or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"fLaC")
+    if head.startswith(b"ID3"):
+        return ObjectError(Failure.DAMAGED, "the file holds a tag (ID3) and no sound that can be found behind it")
+    known = head[4:8] in _MP4_BOXES or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"RIFF", b"FORM", b"fLaC", _ASF)
     if known and head[8:12] != b"WEBP":
         return ObjectError(
             Failure.DAMAGED,

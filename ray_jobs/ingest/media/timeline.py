@@ -32,6 +32,8 @@ _GAP = 600.0
 """Seconds of a step forward that is a jump in other formats."""
 _INTERLEAVING = 5.0
 """Seconds by which streams that are stored side by side differ at most."""
+_NEGATIVE = 1 << 31
+"""Duration from which it is a negative one of 32 bits."""
 _EPOCHS = 8
 """Number of the latest epochs that are remembered."""
 
@@ -74,7 +76,7 @@ class Strays:
 
     def _jumps(self, packet: Packet, following: Packet) -> bool:
         """Correct a packet's time stamp, and return whether that of the following one is far from it nevertheless."""
-        stamp, after, length = _stamp(packet), _stamp(following), packet.duration or 0
+        stamp, after, length = _stamp(packet), _stamp(following), _length(packet)
         expected = self._expected.pop(packet.stream_index, None)
         if stamp is None or after is None or not packet.time_base:
             return False
@@ -87,6 +89,13 @@ class Strays:
 
 def _stamp(packet: Packet) -> int | None:
     return packet.pts if packet.dts is None else packet.dts
+
+
+def _length(packet: Packet) -> int:
+    """The duration of a packet; 0 if none is known. FFmpeg writes that of the last packet of an Ogg file, which the
+    position of its page may shorten, as an unsigned number even if the file ends before the packet begins."""
+    duration = packet.duration or 0
+    return duration if 0 <= duration < _NEGATIVE else 0
 
 
 class Timeline:
@@ -113,7 +122,7 @@ class Timeline:
             self._clocks[packet.stream_index] = clock
         dts, pts, base = packet.dts, packet.pts, clock.base
         stamp = pts if dts is None else dts
-        length = (packet.duration or 0) * base
+        length = _length(packet) * base
         if stamp is None:
             decoded = clock.next or 0.0
             if base:

@@ -1,7 +1,6 @@
 """Files whose header, streams or joints are unusual are read as players show them."""
 
 import io
-import re
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,31 +293,16 @@ def test_an_avi_file_whose_list_of_packets_is_whole_is_not_cut_off_whatever_its_
     assert "truncated" in extract(str(path), str(tmp_path), SETTINGS).metadata
 
 
-@pytest.mark.parametrize("loss", ["damaged", "missing"])
-def test_pages_of_an_ogg_file_that_are_lost_are_named(loss, tmp_path):
-    path = tmp_path / "sound.ogg"
-    make(path, sounds=[beeps(20, 48_000, [1])], rate=48_000, sound_codec="libopus")
-    data = path.read_bytes()
-    pages = [match.start() for match in re.finditer(b"OggS", data)]
-    middle, following = pages[len(pages) // 2 : len(pages) // 2 + 2]
-    assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
-    rest = b"" if loss == "missing" else data[middle : following - 1] + bytes([data[following - 1] ^ 1])
-    path.write_bytes(data[:middle] + rest + data[following:])
-    assert "pages" in extract(str(path), str(tmp_path), SETTINGS).metadata["partly_read"]
-
-
-def test_joined_ogg_files_and_a_recording_that_begins_within_a_broadcast_have_lost_no_pages(tmp_path):
-    path = tmp_path / "sound.ogg"
-    make(path, sounds=[beeps(20, 48_000, [1])], rate=48_000, sound_codec="libopus")
-    data = path.read_bytes()
-    pages = [match.start() for match in re.finditer(b"OggS", data)]
-    for content in (data + data, data[: pages[2]] + data[pages[9] :]):
-        path.write_bytes(content)
-        assert "partly_read" not in extract(str(path), str(tmp_path), SETTINGS).metadata
-
-
 def test_a_webp_image_under_the_name_of_a_video_is_named(tmp_path):
     path = tmp_path / "photo.mp4"
     Image.new("RGB", (8, 8)).save(path, "WEBP")
     with pytest.raises(ObjectError, match="but an image"):
         extract(str(path), str(tmp_path), SETTINGS)
+
+
+@pytest.mark.parametrize("tag", [b"ID3\3\0\0\0\0\x08\0" + bytes(1024), b"ID3\4\0\0\0\0\0\x0aTIT2\0\0\0\2\0\0\0a"])
+def test_a_tag_without_sound_is_named(tag, tmp_path):
+    (tmp_path / "a.mp3").write_bytes(tag)
+    with pytest.raises(ObjectError, match=r"holds a tag \(ID3\) and no sound") as caught:
+        extract(str(tmp_path / "a.mp3"), str(tmp_path), SETTINGS)
+    assert caught.value.failure == "Damaged"
