@@ -63,7 +63,7 @@ class Failure(StrEnum):
     PLACEHOLDER = "Placeholder", Stage.PARSE, False, "save its contents as an ordinary PDF in Adobe Acrobat"
     TOO_MANY_PAGES = "TooManyPages", Stage.PARSE, False, "raise --max-pages to process it"
     NOT_AN_IMAGE = "NotAnImage", Stage.PARSE, False, "upload the picture itself, or export it as JPEG or PNG"
-    UNSUPPORTED_IMAGE = "UnsupportedImage", Stage.PARSE, False, "export it as JPEG or PNG"
+    UNSUPPORTED_IMAGE = "UnsupportedImage", Stage.PARSE, False, "export it as an ordinary JPEG or PNG of 8 bits"
     TOO_MANY_PIXELS = "TooManyPixels", Stage.PARSE, False, "raise --max-megapixels to process it"
     NOT_MEDIA = "NotMedia", Stage.PARSE, False, "upload it again or convert it"
     NO_MEDIA = "NoMedia", Stage.PARSE, False, "check that it is the right file"

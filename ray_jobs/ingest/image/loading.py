@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+_SIP = 32
+"""Bytes of the smallest piece."""
+
 EXTERNAL_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow passes to other programs (EPS to Ghostscript) or cannot read: no file is opened as one of these,
 whatever its name."""
@@ -58,10 +61,29 @@ def _forgiving(forgiving: bool) -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
+class _Sips(io.BytesIO):
+    """A file that is read in ever smaller pieces towards a place, so that its position tells how far it was needed."""
+
+    def __init__(self, data: bytes, place: int) -> None:
+        super().__init__(data)
+        self._place = place
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = self._place - self.tell()
+        return super().read(size if not size or size < 0 else min(size, max(_SIP, left // 16)))
+
+
 def load(image: ImageFile, cut: bool) -> None:
     """Decode the pixels, of an animation those of the first frame."""
     with _forgiving(cut):
         image.load()
+
+
+def load_jpeg(image: ImageFile, data: bytes, end: int) -> int:
+    """Decode a JPEG whose pixels end at `end`, and return the number of bytes before it that were not needed."""
+    image.fp = file = _Sips(data, end)
+    load(image, cut=False)
+    return end - file.tell()
 
 
 def again(data: bytes, side: int, canvas: Image | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,18 @@ GREY = 128
 """The value that libjpeg gives to missing pixels."""
 
 _CORNER = 8
-"""Rows and columns of a JPEG that have one colour if its pixels end early."""
+"""Pixels at the end of a JPEG's last row that have one colour if its pixels end early. (The rows above may have a trace
+of the colours over them.)"""
+
+_SURPLUS = 64
+"""Bytes that no pixel needs and that are more than what cameras leave behind the last one. Of 1,062 real files, none
+that is whole had more than 16 (November 2026)."""
+
+_PADDING = 2
+"""Different bytes that padding has at most."""
+
+_RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
+"""The marks between parts of a JPEG, which are numbered from 0 to 7 again and again (ITU-T T.81, E.1.4)."""
 
 _MORE = b"\x55" * 256
 """Pixels that a JPEG takes for its own if it ends within a scan, and ignores otherwise."""
@@ -60,8 +72,21 @@ def ends_early(image: ImageFile, data: bytes, side: int) -> bool:
     image whose corner has one is decoded again.
     """
     pixels = np.asarray(image)
-    corner = pixels[-_CORNER:, -_CORNER:]
+    corner = pixels[-1, -_CORNER:]
     end = data.rfind(END)
     return bool(
-        end > 0 and (corner == corner[:1, -1:]).all() and (again(data[:end] + _MORE + data[end:], side) != pixels).any()
+        end > 0 and (corner == corner[-1]).all() and (again(data[:end] + _MORE + data[end:], side) != pixels).any()
     )
+
+
+def is_torn(scan: bytes, surplus: int) -> bool:
+    """Whether the pixels of a JPEG are not those that were written, as if other bytes had taken the place of some.
+
+    Args:
+        scan: its pixels, from their mark to their end; empty if they cannot be found.
+        surplus: how many of their last bytes were not needed.
+    """
+    if surplus > _SURPLUS and len(set(scan[-surplus:])) > _PADDING:
+        return True
+    numbers = [mark[1][0] % 8 for mark in _RESTARTS.finditer(scan)]
+    return numbers != [number % 8 for number in range(len(numbers))]

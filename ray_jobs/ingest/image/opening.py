@@ -19,7 +19,8 @@ from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
-from ingest.image.loading import load, opened
+from ingest.image.jpeg import scan_place
+from ingest.image.loading import load, load_jpeg, opened
 from ingest.image.metadata import (
     SIDEWAYS,
     declared,
@@ -30,7 +31,7 @@ from ingest.image.metadata import (
     transfer_of,
     turned,
 )
-from ingest.image.missing import ends_early, missing_part, percent
+from ingest.image.missing import ends_early, is_torn, missing_part, percent
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
@@ -160,16 +161,19 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         seek_content(image, frames)
     image.draft("RGB", (side, side))  # affects JPEG only
     fax.forget()
+    is_jpeg = image.format in ("JPEG", "MPO") and not cut
+    start, end = scan_place(data) if is_jpeg else (0, 0)
+    surplus = load_jpeg(image, data, end) if end else 0
     load(image, cut)
     if loss := fax.loss(image, data):
         losses.append(loss)
     if cut and (part := missing_part(image, data, side)):
         losses.append(part)
-    ends = image.format in ("JPEG", "MPO") and not losses and ends_early(image, data, side)
-    if ends or (broken and image.format == "ICO"):  # Pillow decodes an icon when it opens it
-        losses.append("some of its pixels are damaged or missing")
     if not losses and (share := unwritten_share(image.format, data)):
         losses.append(f"{percent(share)} of its bytes were never written")
+    torn = is_jpeg and not losses and (is_torn(data[start:end], surplus) or ends_early(image, data, side))
+    if torn or (broken and image.format == "ICO"):  # Pillow decodes an icon when it opens it
+        losses.append("some of its pixels are damaged or missing")
     if losses:
         metadata[PARTLY_READ] = _partly(" and ".join(losses))
     elif frames > 1 and image.format == "TIFF" and (others := other_pages(data)):

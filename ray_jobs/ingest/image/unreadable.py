@@ -9,6 +9,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.file_kinds import kind_of
 from ingest.common.text import one_line
+from ingest.image.jpeg import frame
 
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|unknown (?!exif)|cannot handle|samples per pixel|not implemented|unrecognized mode"
@@ -19,6 +20,9 @@ _UNSUPPORTED = re.compile(
 
 _LOSSLESS_JPEG = re.compile(rb"\xff\xd8.*?\xff[\xc3\xc5-\xc7\xcb\xcd-\xcf\xf7]\0.[\x02-\x10]", re.DOTALL)
 """The frame of a JPEG that is lossless, hierarchical or a JPEG-LS."""
+
+_BITS = 8
+"""Bits for each colour of an ordinary JPEG."""
 
 _CONVERTED = re.compile(rb"\xef\xbf\xbd(?:PNG|\xef\xbf\xbd\xef\xbf\xbd)|\x89PNG\n\x1a")
 """First bytes of a PNG or JPEG that was stored as if it were text: as UTF-8, or with other line breaks."""
@@ -65,6 +69,10 @@ def unreadable(data: bytes, errors: Sequence[Exception]) -> ObjectError:
         return ObjectError(Failure.NOT_AN_IMAGE, f"this is not an image but {kind}")
     if isinstance(errors[0], UnidentifiedImageError):
         return ObjectError(Failure.NOT_AN_IMAGE, "this is not an image, or its format is not supported")
+    _, bits = frame(data)
+    if bits > _BITS:
+        problem = f"the image is a JPEG of {bits} bits for each colour, which is not supported; it needs {_BITS} bits"
+        return ObjectError(Failure.UNSUPPORTED_IMAGE, problem)
     reasons = [one_line(error, 80) for error in errors]
     unsupported = next(filter(_UNSUPPORTED.search, reasons), "it is lossless" if _LOSSLESS_JPEG.match(start) else None)
     if unsupported:

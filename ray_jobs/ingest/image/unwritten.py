@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ingest.common.filled import LEAST, filled_bytes
-from ingest.image.repairs import chunks
+from ingest.image.jpeg import BASELINE, TABLES, segments
+from ingest.image.repairs import END, chunks
 
 _DENSE = {"AVIF", "HEIF", "JPEG2000"}
 """Formats whose pixels, of whatever colour, hold no long runs of one byte."""
@@ -13,9 +14,6 @@ _MAX_FILLED = 0.05
 
 _WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ALPH", b"ANMF")
 """The chunks with pixels; metadata may be padded."""
-
-_BASELINE, _TABLES, _SCAN, _END = (0xC0, 0xC1), 0xC4, 0xDA, b"\xff\xd9"
-"""Markers of a JPEG (ITU-T T.81, table B.1)."""
 
 _BRIGHTNESS = 0x10
 """The class (1, AC coefficients) and number of the Huffman table that encoders use for the brightness."""
@@ -36,16 +34,12 @@ def _scan(data: bytes) -> bytes:
 
     They can if the code of zeros stands for the end of a block: a part of one colour is such a run then.
     """
-    at, is_baseline = 2, False
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _SCAN:
-            return data[at : max(data.find(_END, at), 0)] if is_baseline else b""
-        is_baseline |= marker in _BASELINE
-        if marker == _TABLES and not _are_dense(data[at + 4 : at + 2 + size]):
+    is_baseline = False
+    for marker, start, end in segments(data):
+        is_baseline |= marker in BASELINE
+        if marker == TABLES and not _are_dense(data[start:end]):
             return b""
-        at += 2 + size
-    return b""
+    return data[end : max(data.find(END, end), 0)] if is_baseline else b""
 
 
 def _are_dense(tables: bytes) -> bool:

@@ -63,7 +63,9 @@ def test_a_pixel_without_a_number_is_black_also_where_zero_is_white():
 @pytest.mark.parametrize("photometric", [8, 9, 10])
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])
 def test_cielab_of_more_than_eight_bits_fails_with_advice(photometric, kind):
-    with pytest.raises(ObjectError, match="CIELAB in a form that is not supported; export it as JPEG or PNG") as caught:
+    with pytest.raises(
+        ObjectError, match="CIELAB in a form that is not supported; export it as an ordinary JPEG or PNG"
+    ) as caught:
         open_picture(tiff(COLOUR.astype(kind), {PHOTOMETRIC: photometric}), LIMIT, 64)
     assert caught.value.failure == "UnsupportedImage"
 
@@ -73,7 +75,7 @@ def test_a_jpeg_2000_in_cielab_fails_with_advice():
     photo("cat.jpg", 96).save(file, "JPEG2000")
     srgb, cielab = b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x0e"
     assert srgb in file.getvalue()
-    with pytest.raises(ObjectError, match="CIELAB, which is not supported; export it as JPEG or PNG"):
+    with pytest.raises(ObjectError, match="CIELAB, which is not supported; export it as an ordinary JPEG or PNG"):
         open_picture(file.getvalue().replace(srgb, cielab), LIMIT, 64)
 
 
