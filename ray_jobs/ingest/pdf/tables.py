@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.layout import Line, Paragraph, join_lines
+from ingest.pdf.open_tables import MIN_RULES, stacks_of, tables_between
+from ingest.pdf.table_titles import Rule
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules, divided, lines_of
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ MIN_SIDE_BY_SIDE = 4
 """Minimum number of lines of text beside other lines on a page with a table, which has two rows and two columns."""
 
 MIN_STROKES, MAX_STROKES = 6, 5000
-"""Number of lines and boxes that a page with a ruled table draws; drawings and maps have more."""
+"""Number of lines and boxes that a page with a grid draws; drawings and maps have more."""
 
 MAX_LINES = 400
 """Maximum number of lines in one direction, after collinear ones are joined: more are a drawing or graph paper."""
@@ -48,14 +50,6 @@ class Table(NamedTuple):
     markdown: str
 
 
-class _Rule(NamedTuple):
-    """A horizontal or vertical line at the coordinate `at`, from `start` to `stop` in the other coordinate."""
-
-    at: float
-    start: float
-    stop: float
-
-
 def with_tables(
     page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None = None
 ) -> list[Paragraph]:
@@ -67,9 +61,27 @@ def with_tables(
         paragraphs: its paragraphs.
         words: its words in the form of `page.get_text("words")`, which is used by default.
     """
-    if not _may_have_tables(page):
+    if not MIN_RULES <= (strokes := _strokes(page)) <= MAX_STROKES:
         return paragraphs
-    for table in _tables(page, text, words):
+    horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
+    tables: list[Table] = []
+    if strokes >= MIN_STROKES and (grids := list(_grids(horizontal, vertical))):
+        cut = words
+        if cut is None:
+            cut = cut_at_rules(page, text, page.get_text("words", textpage=text), grids)
+        tables = [table for rows, columns in grids if (table := _table(rows, columns, cut)) is not None]
+    stacks = [
+        stack for stack in stacks_of(horizontal) if not any(_is_in(rule, table) for rule in stack for table in tables)
+    ]
+    if stacks:
+        words = page.get_text("words", textpage=text) if words is None else words
+        tables += [Table(*table) for stack in stacks for table in tables_between(stack, horizontal, vertical, words)]
+    return with_found_tables(paragraphs, tables)
+
+
+def with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> list[Paragraph]:
+    """Replace the paragraphs inside tables by the tables."""
+    for table in tables:
         inside = [paragraph for paragraph in paragraphs if any(_contains(table, line) for line in paragraph.lines)]
         if not inside:
             continue
@@ -91,33 +103,26 @@ def _contains(table: Table, line: Line) -> bool:
     return table.x0 <= x <= table.x1 and table.y0 <= y <= table.y1
 
 
-def _may_have_tables(page: Page) -> bool:
-    """Whether the page draws enough lines and boxes: counts operators, in a tenth of the time of following them."""
+def _strokes(page: Page) -> int:
+    """The number of lines and boxes of a page: counts operators, in a tenth of the time of following them."""
     content = page.read_contents()
-    strokes = content.count(b" re") + content.count(b" l\n") + content.count(b" l ") + content.count(b" l\r")
-    return MIN_STROKES <= strokes <= MAX_STROKES
+    return content.count(b" re") + content.count(b" l\n") + content.count(b" l ") + content.count(b" l\r")
 
 
-def _tables(page: Page, text: TextPage, words: Sequence[tuple[Any, ...]] | None) -> list[Table]:
-    horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
-    grids = list(_grids(horizontal, vertical))
-    if not grids:
-        return []
-    if words is None:
-        words = cut_at_rules(page, text, page.get_text("words", textpage=text), grids)
-    return [table for rows, columns in grids if (table := _table(rows, columns, words)) is not None]
+def _is_in(rule: Rule, table: Table) -> bool:
+    return table.y0 - 1 <= rule.at <= table.y1 + 1 and rule.start < table.x1 and rule.stop > table.x0
 
 
-def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> tuple[list[_Rule], list[_Rule]]:
+def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> tuple[list[Rule], list[Rule]]:
     """Return the horizontal and the vertical lines of the drawings, including the edges of boxes."""
-    horizontal: list[_Rule] = []
-    vertical: list[_Rule] = []
+    horizontal: list[Rule] = []
+    vertical: list[Rule] = []
 
     def add(x0: float, y0: float, x1: float, y1: float) -> None:
         if abs(y1 - y0) <= 1 < abs(x1 - x0):
-            horizontal.append(_Rule((y0 + y1) / 2, min(x0, x1), max(x0, x1)))
+            horizontal.append(Rule((y0 + y1) / 2, min(x0, x1), max(x0, x1)))
         elif abs(x1 - x0) <= 1 < abs(y1 - y0):
-            vertical.append(_Rule((x0 + x1) / 2, min(y0, y1), max(y0, y1)))
+            vertical.append(Rule((x0 + x1) / 2, min(y0, y1), max(y0, y1)))
 
     for drawing in drawings:
         for item in drawing["items"]:
@@ -137,10 +142,10 @@ def _rules(drawings: Iterable[dict[str, Any]], width: float, height: float) -> t
     return _join_collinear(horizontal), _join_collinear(vertical)
 
 
-def _join_collinear(rules: list[_Rule]) -> list[_Rule]:
+def _join_collinear(rules: list[Rule]) -> list[Rule]:
     """Join collinear lines that touch."""
-    joined: list[_Rule] = []
-    rows: list[list[_Rule]] = []
+    joined: list[Rule] = []
+    rows: list[list[Rule]] = []
     for rule in sorted(rules):
         if rows and rule.at - rows[-1][0].at <= TOLERANCE:
             rows[-1].append(rule)
@@ -151,15 +156,15 @@ def _join_collinear(rules: list[_Rule]) -> list[_Rule]:
         start, stop = row[0].start, row[0].stop
         for rule in row[1:]:
             if rule.start > stop + TOLERANCE:
-                joined.append(_Rule(row[0].at, start, stop))
+                joined.append(Rule(row[0].at, start, stop))
                 start, stop = rule.start, rule.stop
             else:
                 stop = max(stop, rule.stop)
-        joined.append(_Rule(row[0].at, start, stop))
+        joined.append(Rule(row[0].at, start, stop))
     return joined
 
 
-def _grids(horizontal: list[_Rule], vertical: list[_Rule]) -> Iterable[tuple[list[float], list[float]]]:
+def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[tuple[list[float], list[float]]]:
     """Yield the row and column positions of each group of crossing lines with at least two rows and two columns."""
     if not (3 <= len(horizontal) <= MAX_LINES and 3 <= len(vertical) <= MAX_LINES):
         return

@@ -1,0 +1,215 @@
+"""Reads tables that no vertical rules divide: their columns are the stripes without text between their cells.
+
+Words are in the form of `page.get_text("words")`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+
+from ingest.pdf.layout import join_lines
+from ingest.pdf.table_titles import MIN_COLUMN_GAP, Rule, Stripe, Word, borders_of, middle_of, phrases_of, titles_of
+from ingest.pdf.table_words import TOLERANCE
+
+MIN_CELL_GAP = 0.9
+"""Minimum width of the gap between two cells of one row, in font sizes."""
+
+MAX_HEAD = 5
+"""Maximum number of lines of the titles of columns."""
+
+MAX_WORDS = 3
+"""Median number of words of a cell: at most one column has longer ones."""
+
+MAX_TITLE = 100
+"""Maximum number of characters of the title of a column."""
+
+MIN_RULES = 3
+"""Minimum number of rules of one extent."""
+
+MIN_ROWS = 2
+"""Minimum number of rows with several cells."""
+
+MIN_DIVIDED, MIN_FILLED, MAX_CROSSING = 0.4, 0.4, 0.25
+"""Minimum shares of lines with several cells and of cells with text, and largest share of lines whose only text crosses
+columns."""
+
+MIN_FRAMED = 0.7
+"""Minimum of both shares if there are vertical rules, too."""
+
+MAX_LEADING = 1.75
+"""Largest distance between two lines of a cell, in font sizes."""
+
+LINE_HEIGHT = 1.3
+"""Height of the box of a word in font sizes."""
+
+
+def stacks_of(horizontal: Sequence[Rule]) -> list[list[Rule]]:
+    """Return the rules of each extent, from top to bottom, if there are enough for a table."""
+    stacks: list[list[Rule]] = []
+    for rule in horizontal:
+        for stack in stacks:
+            if max(abs(rule.start - stack[0].start), abs(rule.stop - stack[0].stop)) <= 2 * TOLERANCE:
+                if rule.at - stack[-1].at > TOLERANCE:
+                    stack.append(rule)
+                break
+        else:
+            stacks.append([rule])
+    return [stack for stack in stacks if len(stack) >= MIN_RULES]
+
+
+def tables_between(
+    stack: Sequence[Rule], horizontal: Sequence[Rule], vertical: Sequence[Rule], words: Sequence[Word]
+) -> Iterator[tuple[float, float, float, float, str]]:
+    """Yield the box and the text of each table between rules of one extent.
+
+    The titles of its columns are between the first two rules.
+    """
+    start, stop = stack[0].start - TOLERANCE, stack[0].stop + TOLERANCE
+    inside = [word for word in words if start <= (word[0] + word[2]) / 2 <= stop]
+    parts = [
+        _rows_of_words([word for word in inside if top.at <= middle_of(word) < bottom.at])
+        for top, bottom in pairwise(stack)
+    ]
+    edges = [rule for rule in vertical if start <= rule.at <= stop]
+    first = 0
+    while first < len(parts) - 1:
+        head, last, found = parts[first], first + 1, ""
+        partial = [
+            rule
+            for rule in horizontal
+            if stack[first].at < rule.at < stack[first + 1].at and start <= rule.start < rule.stop <= stop
+        ]
+        while 0 < len(head) <= MAX_HEAD and last < len(parts):
+            top, bottom = stack[first].at + 2 * TOLERANCE, stack[last + 1].at - 2 * TOLERANCE
+            framed = any(rule.start < bottom and rule.stop > top for rule in edges)
+            body = [row for part in parts[first + 1 : last + 1] for row in part]
+            longer = _open_table(head, body, partial, framed)
+            if not longer and (found or last > first + 1):
+                break
+            found, last = longer, last + 1
+        if found:
+            yield start, stack[first].at, stop, stack[last].at, found
+        first = last if found else first + 1
+
+
+def _rows_of_words(words: Sequence[Word]) -> list[list[Word]]:
+    """Return the words of each line, from top to bottom and from left to right."""
+    rows: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: word[1] + word[3]):
+        if rows and middle_of(word) - middle_of(rows[-1][0]) < 0.4 * (word[3] - word[1]):
+            rows[-1].append(word)
+        else:
+            rows.append([word])
+    return [sorted(row, key=lambda word: word[0]) for row in rows]
+
+
+def _open_table(
+    head: Sequence[Sequence[Word]],
+    body: Sequence[Sequence[Word]],
+    rules: Sequence[Rule],
+    framed: bool,
+) -> str:
+    """Return a table as Markdown; "" if the lines of its body do not have columns.
+
+    Args:
+        head: the lines of the titles of columns.
+        body: the other lines.
+        rules: the rules between lines of the head: they show which columns a title belongs to.
+        framed: there are vertical rules, too, which may be those of a drawing.
+    """
+    size = median([word[3] - word[1] for row in [*head, *body] for word in row] or [1.0]) / LINE_HEIGHT
+    columns = _columns(body, size)
+    if len(columns) < 2:
+        return ""
+    cells = [_cells(row, columns, size) for row in body]
+    rows = list(_joined(cells, [middle_of(row[0]) for row in body], size))
+    titles = titles_of(head, columns, rules, size)
+    titled = sum(map(bool, titles[1:]))
+    if not _is_table(rows, MIN_FRAMED if framed else MIN_FILLED) or 2 * (titled + 1) < len(columns) or not titled:
+        return ""
+    if max(map(len, map(" ".join, titles))) > MAX_TITLE:
+        return ""
+    shown = [[join_lines("\n".join(cell)).replace("|", "\\|") for cell in row] for row in [titles, *rows]]
+    lines = ["|" + "|".join(row) + "|" for row in shown]
+    lines.insert(1, "|" + "---|" * len(columns))
+    return "\n".join(lines)
+
+
+def _is_table(rows: Sequence[Sequence[Sequence[str]]], min_filled: float) -> bool:
+    """Whether enough rows have several cells, enough cells have texts, and most of these are short."""
+    columns = list(zip(*rows, strict=True))
+    words = [median([len(" ".join(cell).split()) for cell in column if cell] or [0]) for column in columns]
+    filled = [sum(map(bool, row)) for row in rows]
+    return (
+        len(rows) >= max(MIN_ROWS, 5 - len(columns))
+        and sum(count > 1 for count in filled) >= min_filled * len(rows)
+        and sum(filled) >= min_filled * len(rows) * len(columns)
+        and sum(count > MAX_WORDS for count in words) <= 1
+    )
+
+
+def _columns(rows: Sequence[Sequence[Word]], size: float) -> list[Stripe]:
+    """The columns of rows: a row of one text may cross them."""
+    divided = [row for row in rows if len(list(phrases_of(row, MIN_CELL_GAP * size))) > 1]
+    if len(divided) < max(MIN_ROWS, MIN_DIVIDED * len(rows)):
+        return []
+    columns: list[Stripe] = []
+    for word in sorted([word for row in divided for word in row], key=lambda word: word[0]):
+        if columns and word[0] - columns[-1].x1 < MIN_COLUMN_GAP * size:
+            columns[-1] = Stripe(columns[-1].x0, max(columns[-1].x1, word[2]))
+        else:
+            columns.append(Stripe(word[0], word[2]))
+    borders = borders_of(columns)
+    crossing = sum(
+        bisect_right(borders, row[0][0] + 0.1 * size) < bisect_right(borders, row[-1][2])
+        for row in rows
+        if row not in divided
+    )
+    return columns if crossing <= MAX_CROSSING * len(rows) else []
+
+
+def _cells(row: Sequence[Word], columns: Sequence[Stripe], size: float) -> list[list[str]]:
+    """The words of a row by column; a text that crosses columns, or is in the middle of all, is in the first one."""
+    borders = borders_of(columns)
+    cells: list[list[str]] = [[] for _ in columns]
+    phrases = list(phrases_of(row, MIN_COLUMN_GAP * size))
+    middle = (row[0][0] + row[-1][2] - columns[0].x0 - columns[-1].x1) / 2
+    for phrase in phrases:
+        column = bisect_right(borders, phrase[0][0] + 0.1 * size)
+        if len(phrases) == 1 and (abs(middle) <= size or phrase[-1][2] > [*borders, float("inf")][column]):
+            column = 0
+        cells[column] += [word[4] for word in phrase]
+    return [[" ".join(cell)] if cell else [] for cell in cells]
+
+
+def _joined(cells: Sequence[list[list[str]]], heights: Sequence[float], size: float) -> Iterator[list[list[str]]]:
+    """Join a line that goes on with the cells above, which it has no first one beside."""
+    row: list[list[str]] = []
+    last = 0.0
+    for line, height in zip(cells, heights, strict=True):
+        if row and height - last <= MAX_LEADING * size and _goes_on(line, row):
+            row = [above + below for above, below in zip(row, line, strict=True)]
+        else:
+            if row:
+                yield row
+            row = line
+        last = height
+    if row:
+        yield row
+
+
+def _goes_on(line: Sequence[Sequence[str]], row: Sequence[Sequence[str]]) -> bool:
+    """Whether a line has but a few texts, each below another one, and none in the first column."""
+    texts = [(below[0], above) for below, above in zip(line, row, strict=True) if below]
+    return (
+        not line[0]
+        and 2 * len(texts) <= sum(map(bool, row))
+        and all(above and not (_is_number(below) and _is_number(above[-1])) for below, above in texts)
+    )
+
+
+def _is_number(text: str) -> bool:
+    return sum(map(str.isdigit, text)) > sum(map(str.isalpha, text))
