@@ -24,9 +24,9 @@ _KINDS = (
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a document of an office program"),
     (rb"\0\x05\x16[\0\x07]", "metadata of macOS (AppleDouble)"),
     (rb"\x7fELF|MZ.{58}|SQLite format 3", "a program or a database"),
-    (rb"....ftyp(?!hei|hev|mif1|msf1|avi)|\x1aE\xdf\xa3|RIFF....AVI ", "a video"),
+    (rb"....ftyp(?!hei|hev|mif|msf|avi)|\x1aE\xdf\xa3|RIFF....AVI ", "a video"),
     (rb"ID3[\x02-\x04]|RIFF....WAVE|fLaC|OggS", "a sound"),
-    (rb"\xff\xd8\xff|\x89PNG\r|GIF8[79]a|RIFF....WEBP|(?:II\*\0|MM\0\*)|....ftyp(?:hei|hev|mif1|avi)", "an image"),
+    (rb"\xff\xd8\xff|\x89PNG\r|GIF8[79]a|RIFF....WEBP|(?:II\*\0|MM\0\*)|....ftyp(?:hei|hev|mif|avi)", "an image"),
     (rb"data:image/|/9j/4|iVBORw0KGgo", "an image in Base64"),
 )
 

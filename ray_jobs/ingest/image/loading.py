@@ -48,6 +48,19 @@ def opened(data: bytes, broken: bool) -> ImageFile:
         return image
 
 
+def is_announced(data: bytes) -> bool:
+    """Whether the first bytes announce a format. (A TIFF may begin with letters and zeros, and go on with a JPEG.)"""
+    from PIL import UnidentifiedImageError
+
+    try:
+        opened(data, broken=False)
+    except UnidentifiedImageError:
+        return False
+    except Exception:
+        return True
+    return True
+
+
 @contextmanager
 def _forgiving(forgiving: bool) -> Iterator[None]:
     """Set whether Pillow forgives missing ends and the wrong checksums of metadata."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ingest.image.items import transfer_of_primary
+
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
     from PIL.ImageFile import ImageFile
@@ -95,6 +97,4 @@ def transfer_of(image: Image, data: bytes) -> int:
     """The transfer characteristics (ITU-T H.273) that a PNG, HEIF or AVIF says it has; 0 if it does not."""
     if image.format == "PNG" and (place := data.find(b"cICP", 0, _HEADERS)) > 0:  # PNG 3, 11.3.2.6
         return int.from_bytes(data[place + 5 : place + 6], "big")
-    if image.format in ("HEIF", "AVIF") and (place := data.find(b"colrnclx", 0, _HEADERS)) > 0:
-        return int.from_bytes(data[place + 10 : place + 12], "big")  # ISO/IEC 14496-12, 12.1.5
-    return 0
+    return transfer_of_primary(data) if image.format in ("HEIF", "AVIF") else 0

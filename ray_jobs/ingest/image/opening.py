@@ -20,7 +20,7 @@ from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
 from ingest.image.jpeg import scan_place
-from ingest.image.loading import load, load_jpeg, opened
+from ingest.image.loading import is_announced, load, load_jpeg, opened
 from ingest.image.metadata import (
     SIDEWAYS,
     declared,
@@ -82,7 +82,7 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     """
     if not data:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
-    if before := _TEXT_BEFORE.match(data):
+    if (before := _TEXT_BEFORE.match(data)) and not is_announced(data):
         data = data[before.end() :]
     errors: list[Exception] = []
 

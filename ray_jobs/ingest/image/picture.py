@@ -65,7 +65,7 @@ def to_rgb(image: Image) -> Image:
         image = images.fromarray(eight_bits(values, tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO))
         if isinstance(transparent, int):
             image.putalpha(images.fromarray(values != transparent).convert("L"))
-    elif image.mode == "L" and form == (SIGNED,):  # signed, and Pillow does not know it
+    elif image.mode == "L" and form == (SIGNED,) and _looks_signed(np.asarray(image)):  # Pillow does not know it
         image = images.fromarray(eight_bits(np.asarray(image).view(np.int8)))
     image = in_srgb(image, file)
     if image.has_transparency_data:
@@ -77,3 +77,10 @@ def to_rgb(image: Image) -> Image:
         white.alpha_composite(image)
         image = white
     return image.convert("RGB")
+
+
+def _looks_signed(values: np.ndarray) -> bool:
+    """Whether values of eight bits that are declared as signed are. Programs declare it of ordinary pictures too, which
+    then have a step of 255 wherever a pixel is a little brighter than grey."""
+    signed = values.view(np.int8).astype(np.int16)
+    return bool(np.abs(np.diff(signed)).sum() <= np.abs(np.diff(values.astype(np.int16))).sum())

@@ -12,8 +12,8 @@ _DENSE = {"AVIF", "HEIF", "JPEG2000"}
 _MAX_FILLED = 0.05
 """Share of the file that may be padding."""
 
-_WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ALPH", b"ANMF")
-"""The chunks with pixels; metadata may be padded."""
+_WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
+"""The chunks with pixels; metadata may be padded, and transparency that changes slowly may be written as zeros."""
 
 _BRIGHTNESS = 0x10
 """The class (1, AC coefficients) and number of the Huffman table that encoders use for the brightness."""
