@@ -18,6 +18,7 @@ from airflow.sdk.execution_time.comms import GetTaskStates, SetXCom, TaskStatesR
 from airflow_ray.exceptions import RayJobError, RayJobFatalError
 from airflow_ray.operators.job import RayOperator
 from embedded.dashboard import Dashboard
+from ray_jobs_api.job_outcome import JobOutcome
 
 
 class Supervisor:
@@ -126,6 +127,22 @@ def test_a_cleared_task_stops_its_old_job_and_a_retry_finds_it(dashboard, superv
         task.execute(context(supervisor, store, try_number=3, cleared=2))
     assert len(dashboard.jobs) == 2
     assert dashboard.jobs[first]["status"] == "STOPPED"
+
+
+def test_the_trigger_of_an_earlier_try_does_not_end_this_one(dashboard, supervisor):
+    store, task = Store(), operator()
+    dashboard.endless = True
+    with pytest.raises(TaskDeferred):
+        task.execute(context(supervisor, store))
+    (first,) = dashboard.jobs
+    cleared = context(supervisor, store, try_number=2, cleared=1)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(cleared)
+    late = JobOutcome(first, "STOPPED").to_event()
+    with pytest.raises(TaskDeferred) as again:
+        task.resume(cleared, late, **deferred.value.kwargs)
+    assert again.value.trigger.submission_id == deferred.value.trigger.submission_id != first
+    assert len(dashboard.jobs) == 2
 
 
 @pytest.mark.parametrize("state", ["failed", "restarting", None])

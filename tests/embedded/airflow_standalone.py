@@ -35,6 +35,20 @@ QUICK_TO_NOTICE = {
 }
 
 
+# By default, SQLite gives the id of a deleted row to the next one. The last event of a trigger whose task was cleared
+# then reaches the next try, which resumes before the scheduler has seen it defer, and fails (apache/airflow#67287). No
+# other database does so.
+LOCAL_SETTINGS = """
+from sqlalchemy import Table, event
+
+
+@event.listens_for(Table, "before_create")
+def never_give_an_id_twice(table, connection, **options):
+    if table.name == "trigger":
+        table.dialect_options["sqlite"]["autoincrement"] = True
+"""
+
+
 class AirflowStandalone(Part):
     """`airflow standalone` with `folder` as its home, no examples, and the given Dags and plugins.
 
@@ -112,6 +126,9 @@ class AirflowStandalone(Part):
     def prepare(self) -> None:
         self._launched = datetime.now(UTC)
         self.plugins_folder.mkdir(parents=True, exist_ok=True)
+        settings = self.folder / "config" / "airflow_local_settings.py"  # in AIRFLOW_HOME, where Airflow imports it
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text(LOCAL_SETTINGS)
         # The mode stays with the file. Without it a reader waits for each writer, and a writer for all readers: on two
         # busy cores the API answered after more than 30 seconds.
         with contextlib.closing(sqlite3.connect(self._database)) as database:

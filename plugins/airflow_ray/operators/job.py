@@ -149,6 +149,10 @@ class RayOperator(RayBaseOperator):
         from ray_jobs_api.job_outcome import JobOutcome
 
         outcome = JobOutcome(**event)
+        if JobRecord(context).submission_id not in (None, outcome.submission_id):
+            # SQLite gives the id of a deleted trigger to the next one, and Airflow knows triggers by their ids.
+            self.log.info("Ray job %s is that of an earlier try; watching this one's.", outcome.submission_id)
+            return self._start(context, deadline, adopt=True)
         self._connect(outcome.submission_id)
         return self._finish(context, outcome, attached=attached, deadline=deadline)
 
