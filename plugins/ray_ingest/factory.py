@@ -34,6 +34,7 @@ class ScriptOperator(RayOperator):
 
     report: Mapping[str, Any] | None = None
     """The report of the job, once it has succeeded."""
+    is_rendered = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,11 +42,15 @@ class ScriptOperator(RayOperator):
 
     def get_openlineage_facets_on_start(self) -> Any:
         """The datasets that the job will read and write; called by the provider for OpenLineage, if there is one."""
-        return lineage(self.arguments or {}, self.collections, None)
+        return self._lineage()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """The datasets, with the numbers of rows; also called for a task that failed, without them."""
-        return lineage(self.arguments or {}, self.collections, self.report)
+        """The datasets, with the numbers of rows; also called for a task that failed, without them, or was skipped."""
+        return None if getattr(task_instance, "state", None) == "skipped" else self._lineage()
+
+    def _lineage(self) -> Any:
+        """None where a template of the arguments has failed: its text names no dataset."""
+        return lineage(self.arguments or {}, self.collections, self.report) if self.is_rendered else None
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
@@ -54,6 +59,7 @@ class ScriptOperator(RayOperator):
         runtime_env = self.runtime_env or {}
         variables = {name: value for name, value in runtime_env.get("env_vars", {}).items() if value}
         self.runtime_env = {**runtime_env, "env_vars": variables}
+        self.is_rendered = True
 
 
 def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:

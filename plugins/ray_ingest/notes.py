@@ -18,7 +18,10 @@ NOTE_KEY = "ray_ingest_note"
 """The listener hears of the runs of all Dags, of which some may have notes of their own among their XComs."""
 #: Airflow stores notes of at most 1,000 characters.
 MAX_NOTE = 1000
-_COUNTS = ("added", "changed", "deleted", "unchanged", "failed")
+_COUNTS = {
+    **{name: name for name in ("added", "changed", "deleted", "unchanged", "failed")},
+    "kept": "missing and kept",
+}
 
 
 def leave_note(context: Any, report: Mapping[str, Any] | None) -> None:
@@ -34,7 +37,7 @@ def leave_note_of_failure(context: Any) -> None:
 
 def note_of(report: Mapping[str, Any]) -> str:
     """The counts of a report that are not 0, such as ``3 added, 12 unchanged, 1 failed; 40 rows written``."""
-    counts = [f"{report[name]} {name}" for name in _COUNTS if report.get(name)] or ["nothing to do"]
+    counts = [f"{report[name]} {words}" for name, words in _COUNTS.items() if report.get(name)] or ["nothing to do"]
     rows = [f"{report[f'rows_{verb}']} rows {verb}" for verb in ("written", "deleted") if report.get(f"rows_{verb}")]
     dry = ["dry run"] if report.get("dry_run") else []
     return "; ".join([*dry, ", ".join(counts), *rows])

@@ -45,6 +45,7 @@ def task_of(pipeline: str, arguments: dict[str, Any]) -> ScriptOperator:
         task = daily_task(pipeline, __file__)
     assert isinstance(task, ScriptOperator)
     task.arguments = {**MILVUS, **arguments}
+    task.is_rendered = True
     return task
 
 
@@ -107,3 +108,11 @@ def test_the_events_have_the_sources_and_the_collections_with_their_rows(events:
 def test_a_dry_run_writes_nothing(events: Any):
     start, complete = events(task_of("pdfs", {**ARGUMENTS, "dry-run": "True"}), {"dry_run": True})
     assert start["outputs"] == complete["outputs"] == [] and len(complete["inputs"]) == 2
+
+
+@pytest.mark.parametrize("state", ["skipped", "failed"])
+def test_a_task_that_ran_nothing_has_no_datasets(state: str):
+    """It was skipped, as two of three of `retry_failed`, or a template has failed, as without a partition."""
+    task = task_of("pdfs", ARGUMENTS)
+    task.is_rendered = state == "skipped"
+    assert task.get_openlineage_facets_on_complete(SimpleNamespace(state=state)) is None

@@ -18,6 +18,7 @@ COUNTS = {"added": 3, "changed": 0, "deleted": 0, "unchanged": 12, "failed": 1, 
         (COUNTS, "3 added, 12 unchanged, 1 failed; 40 rows written"),
         ({**COUNTS, "dry_run": True}, "dry run; 3 added, 12 unchanged, 1 failed; 40 rows written"),
         ({"deleted": 2, "rows_deleted": 7}, "2 deleted; 7 rows deleted"),
+        ({"unchanged": 14, "kept": 12, "dry_run": True}, "dry run; 14 unchanged, 12 missing and kept"),
         ({"added": 0, "unchanged": 0}, "nothing to do"),
     ],
 )
