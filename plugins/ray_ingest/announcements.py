@@ -4,8 +4,7 @@ A task registers its events by ending as success, so each ending announces its c
 
 1. A run that changed no rows (dry runs, unchanged prefixes) has no events. An earlier attempt of the same task may have
    written rows and failed, though. Its successor finds them unchanged, so a success after a failure always has events.
-   A run that fails for good, such as one with too many failed objects, leaves its partitions in the state of the asset,
-   and the next run that succeeds has events for them too, whatever it ran over.
+   What a run leaves that ends without events, the next success announces (``ray_ingest.unannounced``).
 2. Every event has a partition key: the day in the changed prefix, or else the prefix itself. Airflow (3.3) starts
    partition-aware Dags only from events with a key. For the other Dags, which such events do not start,
    ``ray_ingest.listener`` adds an event without one.
@@ -16,15 +15,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from airflow_ray.job_record import JobRecord
+from ray_ingest import unannounced
 
 PARTITIONS_KEY = "partitions"
 """The key of an event's ``extra`` with the keys of all events that its task registered."""
 
 _ATTEMPTS_KEY = "unannounced_attempts"
-_PARTITIONS_LEFT_KEY = "unannounced_partitions"
-"""The key in the state of the first outlet with the partitions that runs have changed before they failed."""
 _COMPLETE_DAY_KEY = "last_complete_day"
 """The key in the state of each outlet with the latest day of whose objects none waits for another run."""
 _COUNTS = ("added", "changed", "deleted")
@@ -49,6 +49,10 @@ def before_attempt(check: Hook | None) -> Hook:
         if check is not None:
             check(context)
         context["task_state_store"].set(_ATTEMPTS_KEY, [*attempts, this])
+        arguments = context["task"].arguments or {}
+        if arguments.get("dry-run") not in (True, "True"):
+            sources = arguments.get("source") or []
+            unannounced.intend(context, _partitions(context, [sources] if isinstance(sources, str) else sources))
 
     return hook
 
@@ -65,9 +69,8 @@ def announce(context: Any, report: Mapping[str, Any] | None) -> None:
     for outlet in task.outlets if day else ():
         state = context["asset_state_store"][outlet]
         state.set(_COMPLETE_DAY_KEY, max(day, state.get(_COMPLETE_DAY_KEY) or day))
-    of_asset = context["asset_state_store"][task.outlets[0]]
-    left = of_asset.get(_PARTITIONS_LEFT_KEY) or []
-    keys = sorted({*left, *_changed_partitions(context, report)})
+    keys = sorted({*unannounced.of_others(context), *_changed_partitions(context, report)})
+    unannounced.intend(context, set())
     log = logging.getLogger("airflow.task")
     if report.get("dry_run") or not keys:
         log.info("No rows have changed: no asset events.")
@@ -78,19 +81,19 @@ def announce(context: Any, report: Mapping[str, Any] | None) -> None:
             event = context["outlet_events"][outlet]
             event.add_partitions(keys)
             event.extra[PARTITIONS_KEY] = keys
-        if left:
-            of_asset.set(_PARTITIONS_LEFT_KEY, [])
     context["task_state_store"].set(_ATTEMPTS_KEY, [])
 
 
 def leave_to_next_run(context: Any) -> None:
-    """An ``on_failure_callback``: keeps the partitions that the run has changed, by its report, for ``announce``."""
+    """An ``on_failure_callback``: of the partitions of the run, the next one is to announce those that have changed.
+
+    Without a report, all of them may have, unless the task failed before it had a job.
+    """
     report = getattr(context.get("exception"), "report", None)
-    if not report or report.get("dry_run"):
-        return
-    if keys := _changed_partitions(context, report):
-        of_asset = context["asset_state_store"][context["task"].outlets[0]]
-        of_asset.set(_PARTITIONS_LEFT_KEY, sorted({*(of_asset.get(_PARTITIONS_LEFT_KEY) or []), *keys}))
+    if report:
+        unannounced.intend(context, set() if report.get("dry_run") else _changed_partitions(context, report))
+    elif JobRecord(context).submission_id is None:
+        unannounced.intend(context, set())
     # Otherwise the task would announce them once more if somebody clears it after that run.
     context["task_state_store"].set(_ATTEMPTS_KEY, [])
 
@@ -130,7 +133,12 @@ def _changed_partitions(context: Any, report: Mapping[str, Any]) -> set[str]:
         return set()
     by_source: Mapping[str, Mapping[str, int]] = report.get("by_source") or {}
     changed = [source for source, counts in by_source.items() if any(counts.get(key) for key in _COUNTS)]
-    sources = changed or list(by_source) or ([report["source"]] if report.get("source") else [])
+    if failed_before or not changed:
+        changed = list(by_source) or ([report["source"]] if report.get("source") else [])
+    return _partitions(context, changed)
+
+
+def _partitions(context: Any, sources: Iterable[str]) -> set[str]:
     run = context["dag_run"]
     keys = {partition_key(source, run.partition_key) for source in sources}
     return keys or {run.partition_key or partition_key(run.run_id, None)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 
+from ray_ingest import unannounced
 from ray_ingest.announcements import PARTITIONS_KEY
 from ray_ingest.assets import URI_PREFIX
 
@@ -24,8 +25,9 @@ def on_asset_event_emitted(asset_event: AssetEvent) -> None:
     key = asset_event.partition_key
     if key is None or not asset_event.asset.uri.startswith(URI_PREFIX):
         return
-    partitions = asset_event.extra.get(PARTITIONS_KEY)
-    if isinstance(partitions, list) and key in partitions[1:]:
+    listed = asset_event.extra.get(PARTITIONS_KEY)
+    partitions = [str(partition) for partition in listed] if isinstance(listed, list) else [key]
+    if key in partitions[1:]:
         return
     from airflow.assets.manager import asset_manager
     from airflow.utils.retries import run_with_db_retries
@@ -40,3 +42,4 @@ def on_asset_event_emitted(asset_event: AssetEvent) -> None:
     for attempt in run_with_db_retries():
         with attempt, create_session(scoped=False) as session:
             asset_manager.register_asset_change(asset=asset_event.asset, extra=extra, session=session)
+            unannounced.take(session, asset_event.asset.name, partitions)

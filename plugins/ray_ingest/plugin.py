@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_ray.links.job import RayJobLink
-from ray_ingest import listener, notes
+from ray_ingest import listener, notes, unannounced
 from ray_ingest.deadlines import PartitionDeadline
 from ray_ingest.schedule import DayPartitionTimetable
 
@@ -21,6 +21,6 @@ class RayIngestPlugin(AirflowPlugin):
 
 
 RayIngestPlugin.operator_extra_links = [RayJobLink()]
-RayIngestPlugin.listeners = [listener, notes]
+RayIngestPlugin.listeners = [listener, notes, unannounced]
 RayIngestPlugin.timetables = [DayPartitionTimetable]
 RayIngestPlugin.deadline_references = [PartitionDeadline]

@@ -182,8 +182,15 @@ class Stage:
 
     def events_of(self, run_id: str) -> list[dict[str, Any]]:
         """The asset events of a run: those of its task, and those without a key that the listener added to them."""
-        events = self.airflow.api("GET", "/assets/events?limit=100&order_by=-timestamp")["asset_events"]
+        events = self.events()
         return [event for event in events if run_id in (event["source_run_id"], event["extra"].get("source_run_id"))]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The latest asset events. While a Dag run that one has created waits to start, Airflow answers with a 500."""
+
+        query = "/assets/events?limit=100&order_by=-timestamp"
+        (found,) = poll(lambda: (self.airflow.api("GET", query)["asset_events"],), 60, "no asset events", interval=1)
+        return list(found)
 
     def assert_both_started_once(self, run_id: str, *partitions: str) -> None:
         """Each of the two examples has started once, the partitioned one once for each partition."""
@@ -249,9 +256,9 @@ class Stage:
         log = f"logs/dag_id={case}/run_id={run_id}/task_id=job/attempt={try_number}.log.trigger.*.log"
         poll(lambda: list(self.airflow.folder.glob(log)), 60, "no triggerer has the trigger", interval=0.3)
 
-    def mark_failed(self, case: str, run_id: str) -> None:
+    def mark_failed(self, case: str, run_id: str, task_id: str = "job") -> None:
         """What the button of the UI does."""
-        self.airflow.api("PATCH", f"/dags/{case}/dagRuns/{run_id}/taskInstances/job", {"new_state": "failed"})
+        self.airflow.api("PATCH", f"/dags/{case}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": "failed"})
 
     def lines(self, case: str, run_id: str, try_number: int = 1) -> list[str]:
         """The numbered lines of the job in the task's log, in the order of their time."""

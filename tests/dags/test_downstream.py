@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from embedded.airflow_standalone import FINAL_STATES
+from embedded.processes import poll
+
 
 def begins(source: str | None = None, partition_key: str | None = None) -> pytest.MarkDecorator:
     """The test's run ingests a source, or a day and the one before it."""
@@ -54,7 +57,7 @@ def test_both_start_once_a_failed_task_that_was_cleared_succeeds(stage: Any, beg
         "POST", "/dags/ingest_pdfs/clearTaskInstances", {"dag_run_id": begun, "dry_run": False, "only_failed": True}
     )
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
-    stage.assert_both_started_once(begun, "2026-03-06")
+    assert_both_started_once(stage, "2026-03-06")
 
 
 @pytest.mark.nightly
@@ -64,3 +67,46 @@ def test_both_start_once_a_retry_succeeds(stage: Any, begun: str):
     (task,) = stage.airflow.task_instances("ingest_pdfs", begun)
     assert task["try_number"] == 2
     stage.assert_both_started_once(begun, "2026-03-07")
+
+
+def assert_both_started_once(stage: Any, day: str) -> None:
+    """After the success of whichever run: those of other tests announce what failed ones have left, too."""
+    plain, by_day = "example_documents_changed", "example_documents_by_day"
+
+    def started() -> dict[str, list[str]] | None:
+        events = [event for event in stage.events() if day in event["extra"].get("partitions", ())]
+        runs = [
+            run
+            for event in events
+            for run in event["created_dagruns"]
+            if event["partition_key"] == run["partition_key"] and event["partition_key"] in (None, day)
+        ]
+        if len(runs) < 2 or any(run["state"] not in FINAL_STATES for run in runs):
+            return None
+        return {dag_id: [run["state"] for run in runs if run["dag_id"] == dag_id] for dag_id in (plain, by_day)}
+
+    assert poll(started, 180, f"{day} has not started both", interval=1) == {plain: ["success"], by_day: ["success"]}
+
+
+def succeed(stage: Any) -> None:
+    run_id = stage.trigger("ingest_pdfs", {"source": "s3://bucket/unchanged/"})
+    assert stage.airflow.wait_run("ingest_pdfs", run_id)["state"] == "success"
+
+
+@begins(source="s3://bucket/pdfs/2026-03-08/too-many-fail/")
+def test_both_start_once_after_the_next_success_where_a_run_failed_for_good(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "failed"
+    assert stage.events_of(begun) == []
+    succeed(stage)
+    assert_both_started_once(stage, "2026-03-08")
+
+
+@pytest.mark.nightly
+def test_both_start_once_after_the_next_success_where_somebody_marked_a_run(stage: Any):
+    stage.listen()
+    run_id = stage.trigger("ingest_pdfs", {"source": "s3://bucket/pdfs/2026-03-09/goes-on/"})
+    stage.wait_job(stage.submission_id("ingest_pdfs", run_id, "ingest"), "RUNNING")
+    stage.mark_failed("ingest_pdfs", run_id, "ingest")
+    assert stage.airflow.wait_run("ingest_pdfs", run_id)["state"] == "failed"
+    succeed(stage)
+    assert_both_started_once(stage, "2026-03-09")

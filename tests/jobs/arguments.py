@@ -3,11 +3,12 @@
 One row of the first source changes, and one object fails. In a folder `unchanged`, no row does. A source like
 `s3://bucket/fails-once/4/a/file` ends with exit code 4 while that file is missing, and makes it; then nothing changes,
 as the rows are there. A folder `too-many-fail` ends with exit code 3, after the report. A folder `asks` leaves removals
-to an approval, with --ask-first.
+to an approval, with --ask-first. In a folder `goes-on`, the job does not end by itself.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 
 
@@ -21,6 +22,8 @@ def report() -> None:
         print("ERROR: the rows are written, and then something failed")
         sys.exit(int(code))
     dry_run = "--dry-run" in sys.argv
+    if "/goes-on/" in sources[0]:
+        time.sleep(600)
     changed = int(not (dry_run or fails_once or "/unchanged/" in sources[0]))
     found = {
         "pipeline": pipeline,

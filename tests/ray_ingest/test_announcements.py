@@ -8,7 +8,8 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from ray_ingest import listener
+from airflow_ray.job_record import JobRecord
+from ray_ingest import listener, unannounced
 from ray_ingest.announcements import announce, before_attempt, leave_to_next_run, partition_key
 from ray_ingest.assets import collection_asset
 from ray_ingest.job_scripts import COLLECTIONS
@@ -29,14 +30,25 @@ class Task:
         self.partition = partition
         self.try_number = 0
         self.task_state, self.asset_state = Store(), Store()
+        self.left: list[str] = []
+        self.arguments: dict[str, Any] = {"source": DAY}
 
-    def fails(self) -> None:
+    def fails(self, has_job: bool = True) -> None:
         self.try_number += 1
         before_attempt(None)(self.context())
+        if has_job:
+            JobRecord(self.context()).placed(SimpleNamespace(epoch=0), "job")
 
-    def fails_for_good(self, report: dict[str, Any] | None) -> None:
-        self.fails()
+    def fails_for_good(self, report: dict[str, Any] | None, has_job: bool = True) -> None:
+        self.fails(has_job)
         leave_to_next_run({**self.context(), "exception": SimpleNamespace(report=report)})
+        self.run_ends()
+
+    def run_ends(self) -> None:
+        """As the scheduler does; ``test_unannounced`` has the real one."""
+        of_asset = self.asset_state.get(unannounced.STATE_KEY, [])
+        self.asset_state[unannounced.STATE_KEY] = sorted({*of_asset, *self.left})
+        self.left = []
 
     def succeeds(self, report: dict[str, Any] | None) -> list[str] | None:
         """The keys of its events; None where it has none."""
@@ -44,17 +56,23 @@ class Task:
         context = self.context()
         before_attempt(None)(context)  # it was deferred
         announce(context, report)
+        self.run_ends()
         if context["task"].outlets != [DOCUMENTS]:
             assert context["task"].outlets == []
             return None
         event = context["outlet_events"][DOCUMENTS]
         assert set(event.extra["partitions"]) == event.partition_keys
+        self.asset_state[unannounced.STATE_KEY] = []  # the listener takes them from there
         return sorted(event.partition_keys)
+
+    def push(self, key: str, value: Any) -> None:
+        assert (key, value["asset"]) == (unannounced.XCOM_KEY, "documents")
+        self.left = value["partitions"]
 
     def context(self) -> dict[str, Any]:
         return {
-            "ti": SimpleNamespace(try_number=self.try_number),
-            "task": SimpleNamespace(outlets=[DOCUMENTS]),
+            "ti": SimpleNamespace(try_number=self.try_number, xcom_push=self.push),
+            "task": SimpleNamespace(outlets=[DOCUMENTS], arguments=self.arguments),
             "dag_run": SimpleNamespace(partition_key=self.partition, run_id="manual__1"),
             "task_state_store": self.task_state,
             "asset_state_store": {DOCUMENTS: self.asset_state},
@@ -101,10 +119,39 @@ def test_the_changes_of_a_run_that_failed_for_good_are_announced_by_the_next_suc
     assert unchanged.succeeds(report()) is None
     bad.fails_for_good(report())
     bad.fails_for_good(report(written=1, dry_run=True))
-    bad.fails_for_good(None)
     assert unchanged.succeeds(report()) is None
     bad.fails_for_good(report(written=1))
     assert unchanged.succeeds(report()) == ["2026-01-31"]
+
+
+def test_a_run_that_failed_before_it_had_a_job_has_changed_nothing():
+    bad, other = Task("2026-01-31"), Task("2026-02-01")
+    other.asset_state = bad.asset_state
+    bad.fails_for_good(None, has_job=False)
+    assert other.succeeds(report()) is None
+
+
+def test_a_run_that_ends_without_a_report_may_have_changed_all_that_it_took():
+    bad, other = Task("2026-01-31"), Task("2026-02-01")
+    other.asset_state = bad.asset_state
+    bad.arguments = {"source": [DAY, "s3://bucket/pdfs/2026-01-30/"]}
+    bad.fails_for_good(None)
+    assert other.succeeds(report()) == ["2026-01-30", "2026-01-31"]
+    bad.fails()  # somebody marks it, so that no code of it runs
+    bad.run_ends()
+    assert other.succeeds(report()) == ["2026-01-30", "2026-01-31"]
+    bad.arguments["dry-run"] = "True"
+    bad.fails()
+    bad.run_ends()
+    assert other.succeeds(report()) is None
+
+
+def test_a_retry_announces_what_the_failed_try_may_have_changed_beside_its_own_changes():
+    days = {f"s3://b/pdfs/2026-01-{day}/": {"added": 0, "changed": 0, "deleted": 0} for day in (30, 31)}
+    days["s3://b/pdfs/2026-01-31/"]["added"] = 2
+    task = Task("2026-01-31")
+    task.fails()
+    assert task.succeeds(report(3, by_source=days)) == ["2026-01-30", "2026-01-31"]
 
 
 def test_a_task_that_is_cleared_does_not_announce_again_what_another_run_has_announced():
@@ -132,7 +179,7 @@ def test_a_job_without_a_report_has_changed_the_runs_partition():
 def test_the_asset_keeps_the_essentials_of_its_last_run():
     task = Task()
     task.succeeds(report(1, fingerprint="f", failures=[{"source": DAY}]))
-    assert task.asset_state == {"last_run": {"source": DAY, "fingerprint": "f", "rows_written": 1, "rows_deleted": 0}}
+    assert task.asset_state["last_run"] == {"source": DAY, "fingerprint": "f", "rows_written": 1, "rows_deleted": 0}
 
 
 @pytest.mark.parametrize(
@@ -183,6 +230,7 @@ def test_each_collection_has_an_asset_with_its_name_and_a_description():
 def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The events that the listener registers."""
     events: list[dict[str, Any]] = []
+    monkeypatch.setattr(unannounced, "take", lambda session, asset, keys: events.append({"taken": (asset, keys)}))
     monkeypatch.setattr("airflow.utils.session.create_session", lambda scoped: nullcontext("the session"))
     monkeypatch.setattr(
         "airflow.assets.manager.asset_manager",
@@ -201,7 +249,8 @@ def test_an_event_without_a_key_follows_those_of_a_task_once(registered: list[di
     assert listener in RayIngestPlugin.listeners
     for key in ("2026-01-30", "2026-01-31"):
         listener.on_asset_event_emitted(emitted(key, partitions=["2026-01-30", "2026-01-31"]))
-    (event,) = registered
+    event, taken = registered
+    assert taken == {"taken": ("documents", ["2026-01-30", "2026-01-31"])}
     assert event == {
         "asset": DOCUMENTS,
         "extra": {
