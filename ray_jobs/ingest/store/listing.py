@@ -58,8 +58,13 @@ class Circle:
         return False
 
 
-def assert_no_pattern(bucket: str, prefix: str) -> None:
-    """Raise ConfigurationError if a prefix under which there is no key looks like a pattern."""
+def check_empty(bucket: str, prefix: str) -> None:
+    """Raise ConfigurationError if a prefix under which there is no key looks like a mistake: a pattern, or a path."""
+    if "//" in f"/{prefix}":
+        raise ConfigurationError(
+            f"no key in bucket {bucket!r} begins with {prefix!r}; a --source has one slash behind the bucket and "
+            "behind each folder, unless the keys themselves have more"
+        )
     if re.search("[*?]", prefix):
         raise ConfigurationError(
             f"no key in bucket {bucket!r} begins with {prefix!r}; a --source is a prefix of keys and no pattern, so "

@@ -20,7 +20,7 @@ from ingest.common.text import one_line
 from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, widen
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Circle, Ignored, assert_no_pattern, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, check_empty, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.refusals import NO_CODE, SKEWED, is_spent, refusal, role_refusal
@@ -263,7 +263,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     "listing; update it, or ingest smaller prefixes one by one"
                 )
         if not count:
-            assert_no_pattern(bucket, prefix)
+            check_empty(bucket, prefix)
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket) from None
     except EOFError:

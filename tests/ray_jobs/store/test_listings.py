@@ -102,3 +102,14 @@ def test_an_answer_that_is_no_listing_is_not_an_empty_store():
     with pytest.raises(UnreachableError, match="without a listing; check AWS_ENDPOINT_URL"):
         check_listing(answered)
     check_listing({**answered, "Name": "bucket", "KeyCount": 0, "IsTruncated": False})
+
+
+@pytest.mark.parametrize("source", ["s3://bucket//day/", "s3://bucket/day//", "s3://bucket//"])
+def test_a_slash_too_many_is_no_empty_prefix(stub, source):
+    with pytest.raises(ConfigurationError, match="one slash behind the bucket"):
+        list(list_objects(source, (".pdf",)))
+
+
+def test_keys_with_empty_folder_names_are_listed(stub):
+    stub.put("/day//x.pdf")
+    assert [entry.source for entry in list_objects("s3://bucket//day//", (".pdf",))] == ["s3://bucket//day//x.pdf"]
