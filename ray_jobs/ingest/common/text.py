@@ -76,8 +76,9 @@ _MISMAPPED_LIGATURE = re.compile("(?<=[a-z])[\u019f\u01a9]")
 """Capitals within a word, as which Office exports the ligatures of Calibri."""
 
 
-# The vowel AM of Thai and Lao in two parts around a tone mark, and a sign of an Indic vowel that is there twice.
-_SPLIT_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32|\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
+# The vowel AM of Thai and Lao in two parts around a tone mark, whose second part may be named AM too; and a sign of an
+# Indic vowel that is there twice.
+_SPLIT_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)[\u0e32\u0e33]|\u0ecd([\u0ec8-\u0ecb]?)[\u0eb2\u0eb3]")
 _TWICE = re.compile(
     "([\u093e-\u094d\u09be-\u09cd\u0a3e-\u0a4d\u0abe-\u0acd\u0b3e-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbe-\u0ccd"
     "\u0d3e-\u0d4d])\\1+"

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.text import as_typed
+from ingest.pdf.contents import contents_of
 from ingest.pdf.text_layer import is_suspect
 from ingest.pdf.unknown_letters import UNKNOWN, lines_of
 
@@ -38,7 +39,7 @@ def misleads(page: Page, content: dict[str, Any], flags: int) -> bool:
     """
     import pymupdf
 
-    contents = page.read_contents()
+    contents = contents_of(page)
     if _ACTUAL not in contents:
         return False
     declared = _text(content)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.pdf.contents import contents_of
 from ingest.pdf.geometry import Box, intersection, shorter_side
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def covered_glyphs(page: Page) -> CoveredGlyphs:
 
 def _may_cover(page: Page) -> bool:
     """Whether a box may be painted over a text: looks for boxes after a text first, since few pages have any."""
-    content = page.read_contents()
+    content = contents_of(page)
     if not (page.first_annot or _has_box(content, max(content.find(b"ET"), 0)) or _has_box_in_form(page, content)):
         return False
     painted = page.get_bboxlog()

@@ -7,6 +7,7 @@ takes the codes for Latin-1: "Þnd" for "find".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ingest.pdf.character_tables import set_characters
@@ -73,17 +74,19 @@ def _is_macintosh(program: bytes) -> bool:
 
 def _ligatures(differences: str) -> dict[int, str]:
     """Return the texts of the codes, from 0 to 255, with names of several characters."""
-    found: dict[int, str] = {}
+    return {code: text for code, text in names_of_codes(differences) if len(text) > 1}
+
+
+def names_of_codes(differences: str) -> Iterator[tuple[int, str]]:
+    """Yield the codes from 0 to 255 that an encoding names, and the characters of their names."""
     code = 0
     for number, name in _NUMBER_OR_NAME.findall(differences):
         if number:
             code = int(number)
             continue
-        text = characters_of_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name))
-        if len(text) > 1 and code < 256:
-            found[code] = text
+        if code < 256:
+            yield code, characters_of_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name))
         code += 1
-    return found
 
 
 def characters_of_name(name: str) -> str:

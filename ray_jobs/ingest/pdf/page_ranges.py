@@ -19,12 +19,14 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
+from ingest.pdf.enciphered import has_enciphered
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.form_fields import with_fields
 from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
 from ingest.pdf.indic_clusters import mend_clusters
 from ingest.pdf.layout import Paragraph, paragraphs_of
+from ingest.pdf.ligature_codes import drop_ligatures
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.memory import check_memory
 from ingest.pdf.merge_layers import merge
@@ -93,6 +95,7 @@ class ReadPage:
         damage: the reason why the page is not read, or not all of it; None if it is.
         checks: for each comparison of its text layer with what it shows, whether the layer was right.
         lost: number of letters of its words that have no Unicode value.
+        odd: its text is unlike any written language, and was not compared with the page.
         places: its figures.
         repaired: whether MuPDF had repaired the file before this page, and after it.
         seconds: how long it took.
@@ -103,6 +106,7 @@ class ReadPage:
     damage: str | None
     checks: list[bool]
     lost: int
+    odd: bool
     places: list[Place]
     repaired: tuple[bool, bool]
     seconds: float
@@ -161,6 +165,8 @@ def join_pages(
             f"{lost} of its letters {'has' if lost == 1 else 'have'} no Unicode value"
             + ("" if ocr else ", and OCR is off")
         )
+    if odd := sum(page.odd for page in pages):
+        losses.append(f"the text of {odd} of its pages is unlike any language, and OCR is off, which would read them")
     return raw, [place for page in pages for place in page.places]
 
 
@@ -201,15 +207,15 @@ class _PageReader:
         self._layers = TextLayers(pages.right) if ocr else None
         self._line_numbers = LineNumbers(document, pages.first, self._text_before)
         self._figures = FigureCollector(pages.segments) if figures else None
-        self._fonts: set[int] = set()
+        self._seen: set[int] = set()
+        self._fonts: tuple[set[int], ...] = (set(), set(), set())
         self._cleaned: set[int] = set()
-        self._mended: set[int] = set()
-        self._lost = 0
+        self._lost, self._odd = 0, False
         self._warnings = ""
 
     def read(self, number: int) -> ReadPage:
         """Read a page; if it is damaged, as far as it can be read."""
-        self._lost = 0
+        self._lost, self._odd = 0, False
         started, repaired = time.perf_counter(), self._document.is_repaired
         raw, damage, places = RawPage(number, 0, "text", []), None, []
         try:
@@ -226,12 +232,17 @@ class _PageReader:
         damage = (damage or lost) if damage is not None else (lost or None)
         checks = self._layers.take_checks() if self._layers is not None else []
         repairs = repaired, self._document.is_repaired
-        return ReadPage(raw, column, damage, checks, self._lost, places, repairs, time.perf_counter() - started)
+        return ReadPage(
+            raw, column, damage, checks, self._lost, self._odd, places, repairs, time.perf_counter() - started
+        )
 
     def _opened(self, number: int) -> pymupdf.Page:
         page = as_displayed(self._document[number - 1])
-        spell_out_ligatures(page, self._fonts)
-        mend_clusters(page, self._mended)
+        fonts = {font for font, *_ in page.get_fonts()}
+        if not fonts <= self._seen:
+            self._seen |= fonts
+            for step, seen in zip((drop_ligatures, spell_out_ligatures, mend_clusters), self._fonts, strict=True):
+                step(page, seen)
         return page
 
     def _text_before(self, number: int) -> list[Paragraph]:
@@ -264,7 +275,7 @@ class _PageReader:
                 if missing.fonts:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
                 return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
-        self._lost = lost_letters(content)
+        self._lost, self._odd = lost_letters(content), self._layers is None and has_enciphered(content)
         horizontal = with_fields(page, self._line_numbers.without(number, horizontal))
         paragraphs = in_page_order(page, text, content, horizontal, others, words)
         return RawPage(number, content["height"], "text", paragraphs)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.common.sandbox_child import report_progress
+from ingest.pdf.contents import contents_of
 from ingest.pdf.drawings import count_segments
 from ingest.pdf.geometry import Box, intersection, is_covered
 from ingest.pdf.layout import is_unreadable
@@ -210,14 +211,18 @@ def is_suspect(text: str) -> bool:
         return True
     if len(latin) < MIN_SUSPECT_LETTERS or 2 * len(latin) < len(solid):
         return False
-    plain = unicodedata.normalize("NFD", "".join(latin))
-    vowels = len(_VOWEL.findall(plain)) / len(latin)
     return (
-        not VOWELS[0] <= vowels <= VOWELS[1]
-        or len(_COMMON.findall(plain)) < MIN_COMMON * len(latin)
+        has_odd_letters(latin)
         or len(_CASE_CHANGE.findall(text)) > MAX_CASE_CHANGES * len(latin)
         or sum(letter > "\u007f" for letter in latin) > MAX_ACCENTED * len(latin)
     )
+
+
+def has_odd_letters(latin: Sequence[str]) -> bool:
+    """Whether Latin letters have other shares of vowels and of common letters than in the languages of Europe."""
+    plain = unicodedata.normalize("NFD", "".join(latin))
+    vowels = len(_VOWEL.findall(plain)) / len(latin)
+    return not VOWELS[0] <= vowels <= VOWELS[1] or len(_COMMON.findall(plain)) < MIN_COMMON * len(latin)
 
 
 def is_torn(lines: Iterable[dict[str, Any]]) -> bool:
@@ -241,7 +246,7 @@ def may_have_images(page: Page) -> bool:
     """Whether a page may show an image, which may also be inline, or part of a pattern that it is painted with."""
     if page.get_images():
         return True
-    contents = page.read_contents()
+    contents = contents_of(page)
     return b"BI" in contents or b"/Pattern" in contents
 
 

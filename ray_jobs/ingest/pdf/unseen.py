@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.pdf.contents import contents_of
 from ingest.pdf.covered_text import MIN_BOX, plain_images
 from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
@@ -51,7 +52,7 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
     grounds = _grounds(page)
     faint: list[tuple[Box, dict[str, Any]]] = []
     unseen: list[dict[str, Any]] = []
-    written: list[Box] = []
+    written: list[dict[str, Any]] = []
     plain = plain_images(page)
     covered: list[tuple[Box, dict[str, Any]]] = []
     count = 0
@@ -67,8 +68,8 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
                     faint.append((_place(span, line["dir"] == (1.0, 0.0)), span))
                 elif plain and is_covered(span["bbox"], plain):
                     covered.append((_place(span, line["dir"] == (1.0, 0.0)), span))
-                elif _is_read(span["text"]):
-                    written.append(span["bbox"])
+                else:
+                    written.append(span)
     if not (faint or unseen or covered):
         return False
     if covered:
@@ -102,7 +103,7 @@ def _may_vanish(color: int, grounds: set[tuple[int, ...]]) -> bool:
 
 def _grounds(page: Page) -> set[tuple[int, ...]]:
     """The colours of the boxes that the contents of a page fill, of 255, if set right before or behind them."""
-    content = page.read_contents()
+    content = contents_of(page)
     found = set()
     for end in _BOX_END.finditer(content):
         *before, _, _, width, height = [b""] * 8 + content[max(end.start() - _WINDOW, 0) : end.start()].split()
@@ -138,7 +139,7 @@ def _place(span: dict[str, Any], horizontal: bool) -> Box:
 
 
 def _without_ink(
-    page: Page, faint: list[tuple[Box, dict[str, Any]]], written: list[Box]
+    page: Page, faint: list[tuple[Box, dict[str, Any]]], written: list[dict[str, Any]]
 ) -> list[tuple[Box, dict[str, Any]]]:
     """The spans at whose places the page shows one colour, apart from text that is written there."""
     import pymupdf
@@ -150,7 +151,7 @@ def _without_ink(
     image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False, clip=clip)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w)
     ground = np.ones_like(pixels, np.bool_)
-    for x0, y0, x1, y1 in written:
+    for x0, y0, x1, y1 in (span["bbox"] for span in written if _is_read(span["text"])):
         left, top, right, bottom = (round(side * scale) for side in (x0, y0, x1, y1))
         rows = slice(max(top - image.y, 0), max(bottom - image.y + 1, 0))
         ground[rows, max(left - image.x - 1, 0) : max(right - image.x + 2, 0)] = False

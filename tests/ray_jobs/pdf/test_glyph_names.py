@@ -93,3 +93,39 @@ def test_the_letters_of_such_a_font_are_those_of_the_macintosh(monkeypatch):
         document.update_stream(page.get_contents()[0], b"BT /helv 12 Tf 50 700 Td (\\322\\336nd, don\\325t\\323) Tj ET")
         [page], _, _ = parse_pdf(document.tobytes(), ocr=False)
     assert page.text == "\u201cfind, don\u2019t\u201d"
+
+
+TABLE = (
+    b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <ff> endcodespacerange "
+    b"%d beginbfchar %s endbfchar endcmap end end"
+)
+
+
+def pdf_with_table(texts, differences="/ffi /fi /f_f_i"):
+    """A page in a font with ligatures at the codes from 1, for which its table has these texts."""
+    characters = {code: chr(code) for code in range(32, 127)} | dict(enumerate(texts, 1))
+    entries = [b"<%02x> <%s>" % (code, text.encode("utf-16-be").hex().encode()) for code, text in characters.items()]
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((60, 60), "x", fontname="tiro")
+        font = page.get_fonts()[0][0]
+        table = document.get_new_xref()
+        document.update_object(table, "<<>>")
+        document.update_stream(table, TABLE % (len(entries), b" ".join(entries)))
+        encoding = f"<</Type/Encoding/BaseEncoding/WinAnsiEncoding/Differences[1 {differences}]>>"
+        document.xref_set_key(font, "Encoding", encoding)
+        document.xref_set_key(font, "ToUnicode", f"{table} 0 R")
+        shown = b"BT /tiro 11 Tf 60 700 Td (The o\\001ce of \\002nance, an e\\003cient one) Tj ET"
+        document.update_stream(page.get_contents()[0], shown)
+        return document.tobytes()
+
+
+@pytest.mark.parametrize("texts", [" " * 3, "fff", "iii", ["ffi", "fi", "ffi"]])
+def test_a_ligature_that_is_mapped_to_a_space_or_to_one_of_its_letters_has_all_of_them(texts):
+    [page], _, _ = parse_pdf(pdf_with_table(texts), ocr=False)
+    assert page.text == "The office of finance, an efficient one"
+
+
+def test_a_name_that_the_table_contradicts_with_another_letter_is_not_believed():
+    [page], _, _ = parse_pdf(pdf_with_table("xyz"), ocr=False)
+    assert page.text == "The oxce of ynance, an ezcient one"

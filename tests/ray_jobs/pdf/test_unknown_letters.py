@@ -36,7 +36,7 @@ def font_without_names(monkeypatch):
     monkeypatch.setattr(unknown_letters, "_program", lambda document, font, glyphs: {})
 
 
-@pytest.mark.parametrize("change", [removed, *map(replaced, ("\ufffd", "\ue003", "\0", "\uf001"))])
+@pytest.mark.parametrize("change", [removed, *map(replaced, ("\ufffd", "\ue003", "\0", "\uf001", " ", "f"))])
 def test_a_letter_without_a_value_is_that_of_the_embedded_font(change):
     [page], _, metadata = parse_pdf(with_table(change), ocr=False)
     assert (page.text, metadata.get("partly_read")) == (PLAIN, None)
