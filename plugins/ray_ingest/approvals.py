@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
+from ray_ingest.metrics import record_undecided
+
 if TYPE_CHECKING:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 
@@ -41,6 +43,7 @@ def approval_task(run_task_id: str, pipeline: str) -> ApprovalOperator:
         response_timeout=ANSWER_WITHIN,
         retries=0,  # whatever the site's default is: a rejection is an answer
         pre_execute=skip_unless_awaited(run_task_id),
+        on_failure_callback=record_undecided(pipeline),
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -37,20 +38,37 @@ def record_failure(context: Any) -> None:
     _record(context, getattr(context.get("exception"), "report", None), succeeded=False)
 
 
+def record_undecided(pipeline: str) -> Callable[[Any], None]:
+    """An ``on_failure_callback`` of a question to a person: a run that nobody approved has failed, too."""
+
+    def callback(context: Any) -> None:
+        with _reported():
+            _Sender({"pipeline": pipeline, "dag_id": context["task"].dag_id}).gauge("last_failure", time.time())
+
+    return callback
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logging.getLogger("airflow.task").warning("The metrics of this run are incomplete.", exc_info=True)
+
+
 def _record(context: Any, report: Mapping[str, Any] | None, *, succeeded: bool) -> None:
     report = report or {}
     if report.get("dry_run"):
         return
-    try:
+    with _reported():
         task = context["task"]
         pipeline = {"pipeline": _pipeline_of(task.outlets[0].name)}
         of_dag = _Sender({**pipeline, "dag_id": task.dag_id})
-        of_dag.gauge("last_success" if succeeded else "last_failure", time.time())
+        if not report.get("awaiting"):  # until a person has decided, the run is neither
+            of_dag.gauge("last_success" if succeeded else "last_failure", time.time())
         if report:
             _record_work(of_dag, report)
             _record_state(_Sender(pipeline), report, context)
-    except Exception:
-        logging.getLogger("airflow.task").warning("The metrics of this run are incomplete.", exc_info=True)
 
 
 def _pipeline_of(collection: str) -> str:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from airflow_ray.exceptions import no_job_error
 from airflow_ray.job_failure import job_failure
+from ray_ingest.approvals import approval_task
 from ray_ingest.assets import collection_asset
 from ray_ingest.factory import daily_task
 from ray_ingest.metrics import record_failure, record_success
@@ -191,6 +192,18 @@ def test_a_dry_run_has_no_metrics(packets):
 def test_a_success_without_a_report_is_one_all_the_same(packets):
     record_success(context(), None)
     assert list(gauges(packets())) == ["last_success.pdfs.ingest_pdfs"]
+
+
+def test_a_run_that_nobody_approved_has_failed(packets):
+    from airflow.sdk import DAG
+
+    with DAG("ingest_pdfs", schedule=None):
+        task = approval_task("ingest", "pdfs")
+    record_success(context(), {"awaiting": {"removals": "75 of 100 objects are missing"}})
+    assert not [name for name in gauges(packets()) if name.startswith("last_")]
+    (callback,) = task.on_failure_callback
+    callback({"task": task})
+    assert list(gauges(packets())) == ["last_failure.pdfs.ingest_pdfs"]
 
 
 @pytest.mark.parametrize("broken", [{"added": "many"}, {"stages": [1]}, {"failure_counts": [{}]}, {"newest": "today"}])
