@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_TITLE = 300
 """Maximum length of the title and the author in the metadata, in characters."""
 
+MAX_REST = 50_000_000
+"""Number of bytes up to which the rest of a file that is cut off may be an object without its end."""
+
 # ISO 32000-1, 7.9.4: D:YYYYMMDDHHmmSSOHH'mm'. Everything after the year is optional.
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-]\d\d)'?(\d\d)?)?")
 
@@ -31,6 +34,7 @@ _LOSS = re.compile(
     r"|syntax error after inline image",
     re.I,
 )
+_OBJECT_END, _FILE_END = b"endobj", b"%%EOF"
 # The end of a PDF followed by the header of another one.
 _JOINED = re.compile(rb"%%EOF\s{0,8}%PDF-\d")
 
@@ -55,7 +59,10 @@ def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str])
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors have no narrower common base class
         check_memory(error)
-        raise not_opened(bytes(data), error) from None
+        restored = _opened_to_last_object(bytes(data), losses)
+        if restored is None:
+            raise not_opened(bytes(data), error) from None
+        document = restored
     with document:
         if not document.is_pdf:  # MuPDF goes by content and opens other formats too, such as an HTML error page
             raise not_opened(bytes(data), None)
@@ -78,6 +85,22 @@ def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str])
         if max_pages is not None and count > max_pages:
             raise too_many_pages(count, max_pages)
         yield document
+
+
+def _opened_to_last_object(data: bytes, losses: list[str]) -> Document | None:
+    """Open a PDF that ends in the middle of an object, up to its last whole one: MuPDF stumbles over the rest."""
+    import pymupdf
+
+    end = data.rfind(_OBJECT_END) + len(_OBJECT_END)
+    if end < len(_OBJECT_END) or end + MAX_REST < len(data) or _FILE_END in data[end:] or b"/Encrypt" in data:
+        return None
+    try:
+        document = pymupdf.open(stream=data[:end] + b"\n", filetype="pdf")
+    except Exception as error:
+        check_memory(error)
+        return None
+    losses.append("it is cut off in the middle of an object, which is lost with all that came after it")
+    return document
 
 
 def _is_open_without_attachments(document: Document) -> bool:

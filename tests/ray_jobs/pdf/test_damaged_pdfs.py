@@ -116,6 +116,18 @@ def test_the_pages_before_the_cut_of_a_truncated_file_are_read():
     assert "it states that it has 4 pages" in lost
 
 
+@pytest.mark.parametrize("behind", [b"<</Type", b" 0 obj\n<<", b"/MediaBox[0 0"])
+def test_a_file_that_is_cut_off_within_an_object_is_read_up_to_it(behind):
+    with pymupdf.open() as document:
+        for number in range(4):
+            document.new_page().insert_text((50, 50), f"Minutes of meeting {number}")
+        whole = document.tobytes()
+    cut = whole.index(behind, len(whole) // 2) + len(behind)
+    pages, _, metadata = parse_pdf(whole[:cut], ocr=False)
+    assert [page.text for page in pages[:2]] == ["Minutes of meeting 0", "Minutes of meeting 1"]
+    assert metadata["partly_read"].startswith("it is cut off in the middle of an object")
+
+
 def test_a_page_with_damaged_contents_is_named():
     data = written()
     start = data.index(b"stream", len(data) // 2) + 8
