@@ -32,6 +32,9 @@ MIN_RATIO, MIN_PIXELS = 50, 400
 """Ratio of the bytes of an image's pixels to those in the file from which on it may be of one colour, and the number of
 pixels up to which every image may be."""
 
+MAX_DARK = 0.3
+"""Largest share of red, green and blue, of 1, in a colour that hides dark text which it marks."""
+
 _NOWHERE: Box = (0, 0, -1, -1)
 # A box after its width and height, in units that the contents may scale; and the operators that paint or drop a path.
 _BOX = re.compile(rb" re\s+(?![W\d.-])")
@@ -73,6 +76,15 @@ def _may_cover(page: Page) -> bool:
         kind == "fill-path" and shorter_side(bbox) >= MIN_BOX and bool(_meets(bbox, texts[:index].T).any())
         for index, (kind, bbox) in enumerate(painted)
     )
+
+
+def dark_highlights(page: Page) -> list[Box]:
+    """Return the places of a page that are marked in a dark colour, as by people who want to redact them."""
+    return [
+        (*annotation.rect,)
+        for annotation in (page.annots() if page.first_annot else ())
+        if annotation.type[1] == "Highlight" and max(annotation.colors["stroke"] or (1.0,)) < MAX_DARK
+    ]
 
 
 def plain_images(page: Page) -> list[Box]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.pdf.contents import contents_of
-from ingest.pdf.covered_text import MIN_BOX, plain_images
+from ingest.pdf.covered_text import MIN_BOX, dark_highlights, plain_images
 from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
 from ingest.pdf.glyph_lines import PAINTED, UNSEEN
@@ -53,7 +53,7 @@ def mark_unseen(page: Page, content: dict[str, Any]) -> bool:
     faint: list[tuple[Box, dict[str, Any]]] = []
     unseen: list[dict[str, Any]] = []
     written: list[dict[str, Any]] = []
-    plain = plain_images(page)
+    plain = plain_images(page) + dark_highlights(page)
     covered: list[tuple[Box, dict[str, Any]]] = []
     count = 0
     for block in content["blocks"]:

@@ -163,3 +163,12 @@ def test_text_below_an_image_that_shows_something_is_kept(page):
     page.insert_text((60, 90), HIDDEN)
     page.insert_image((50, 75, 300, 100), pixmap=image_of(*[0, 255] * 20), keep_proportion=False)
     assert HIDDEN in text_of(page)
+
+
+@pytest.mark.parametrize(("color", "is_seen"), [((0, 0, 0), False), ((1, 1, 0), True)])
+def test_text_that_is_marked_in_black_is_left_out(page, color, is_seen):
+    page.insert_text((60, 90), HIDDEN)
+    annotation = page.add_highlight_annot((55, 78, 300, 95))
+    annotation.set_colors(stroke=color)
+    annotation.update()
+    assert (HIDDEN in text_of(page)) is is_seen
