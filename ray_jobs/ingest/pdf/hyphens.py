@@ -44,7 +44,11 @@ def rejoin_hyphenated(pages: Sequence[RawPage]) -> None:
     for page in pages:
         height = float("inf")  # of the line before; the next column begins above it
         for paragraph in page.paragraphs:
-            if paragraph.table or not any(character.isalpha() for line in paragraph.lines for character in line.text):
+            if (
+                paragraph.table
+                or paragraph.listing
+                or not any(character.isalpha() for line in paragraph.lines for character in line.text)
+            ):
                 continue  # a page number may be between the parts
             if last is not None and paragraph.y0 < height:
                 _rejoin(last, len(last.lines) - 1, paragraph, 0, vocabulary)

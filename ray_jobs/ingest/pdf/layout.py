@@ -39,14 +39,17 @@ _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
 # The beginning of a list item.
 _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
-_BOLD, _SUPERSCRIPT = 16, 1
-"""The span flags pymupdf.TEXT_FONT_BOLD and TEXT_FONT_SUPERSCRIPT."""
+_BOLD, _MONOSPACED, _SUPERSCRIPT = 16, 8, 1
+"""The span flags pymupdf.TEXT_FONT_BOLD, TEXT_FONT_MONOSPACED and TEXT_FONT_SUPERSCRIPT."""
 # A raised digit is another number than one on the line: 10⁶ is not 106.
 RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 
 
 class Line(NamedTuple):
-    """A line of text. Coordinates are in points (pixels in an image) from the upper left corner."""
+    """A line of text. Coordinates are in points (pixels in an image) from the upper left corner.
+
+    `mono`: all of its characters have one width.
+    """
 
     x0: float
     y0: float
@@ -55,11 +58,15 @@ class Line(NamedTuple):
     text: str
     size: float
     bold: bool
+    mono: bool = False
 
 
 @dataclass(slots=True)
 class Paragraph:
-    """Lines that belong together, in order. For a table, `table` is its Markdown and each line is a cell."""
+    """Lines that belong together, in order.
+
+    For a table, `table` is its Markdown and each line is a cell. For a program, `listing` is its text.
+    """
 
     x0: float
     y0: float
@@ -67,11 +74,12 @@ class Paragraph:
     y1: float
     lines: list[Line]
     table: str = ""
+    listing: str = ""
 
     @property
     def text(self) -> str:
-        """The whole paragraph on one line, or the table as Markdown."""
-        return self.table or join_lines("\n".join([line.text for line in self.lines]))
+        """The whole paragraph on one line, the table as Markdown, or the lines of the listing."""
+        return self.table or self.listing or join_lines("\n".join([line.text for line in self.lines]))
 
 
 def join_lines(lines: str) -> str:
@@ -106,11 +114,13 @@ def _bold_font(name: str) -> bool:
 def _line(bbox: tuple[float, float, float, float], spans: Sequence[dict[str, Any]]) -> Line:
     if len(spans) == 1:
         span = spans[0]
-        return Line(*bbox, span["text"], span["size"], bool(span["flags"] & _BOLD) or _bold_font(span["font"]))
+        flags = span["flags"]
+        bold = bool(flags & _BOLD) or _bold_font(span["font"])
+        return Line(*bbox, span["text"], span["size"], bold, bool(flags & _MONOSPACED))
     shown = [span for span in spans if not span["text"].isspace()] or spans
     size = max(shown, key=lambda span: len(span["text"]))["size"]
     bold = all(span["flags"] & _BOLD or _bold_font(span["font"]) for span in shown)
-    return Line(*bbox, _joined(spans, size), size, bold)
+    return Line(*bbox, _joined(spans, size), size, bold, all(span["flags"] & _MONOSPACED for span in shown))
 
 
 def _joined(spans: Sequence[dict[str, Any]], size: float) -> str:

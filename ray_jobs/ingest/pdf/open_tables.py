@@ -5,13 +5,24 @@ Words are in the form of `page.get_text("words")`.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from ingest.pdf.layout import join_lines
-from ingest.pdf.table_titles import MIN_COLUMN_GAP, Rule, Stripe, Word, borders_of, middle_of, phrases_of, titles_of
+from ingest.pdf.layout import Line, join_lines
+from ingest.pdf.table_titles import (
+    LINE_HEIGHT,
+    MIN_COLUMN_GAP,
+    Rule,
+    Stripe,
+    Word,
+    borders_of,
+    middle_of,
+    phrases_of,
+    titles_of,
+)
 from ingest.pdf.table_words import TOLERANCE
 
 MIN_CELL_GAP = 0.9
@@ -25,6 +36,9 @@ MAX_WORDS = 3
 
 MAX_TITLE = 100
 """Maximum number of characters of the title of a column."""
+
+MAX_PITCH = 3.0
+"""Largest distance between the lines of two rows that are typed, in font sizes."""
 
 MIN_RULES = 3
 """Minimum number of rules of one extent."""
@@ -42,8 +56,9 @@ MIN_FRAMED = 0.7
 MAX_LEADING = 1.75
 """Largest distance between two lines of a cell, in font sizes."""
 
-LINE_HEIGHT = 1.3
-"""Height of the box of a word in font sizes."""
+
+_TYPED = re.compile(" {3,}")
+_PROGRAM = re.compile(r"\w_\w|[;{}=]")
 
 
 def stacks_of(horizontal: Sequence[Rule]) -> list[list[Rule]]:
@@ -93,6 +108,34 @@ def tables_between(
         if found:
             yield start, stack[first].at, stop, stack[last].at, found
         first = last if found else first + 1
+
+
+def typed_tables(lines: Sequence[Line], words: Sequence[Word]) -> Iterator[tuple[float, float, float, float, str]]:
+    """Yield the box and the text of each table whose columns are typed with spaces; its first row has the titles."""
+    run: list[Line] = []
+    for line in [*lines, None]:
+        if run and (line is None or not (is_typed(line) and 0 < line.y1 - run[-1].y1 < MAX_PITCH * line.size)):
+            x0, x1 = min(line.x0 for line in run), max(line.x1 for line in run)
+            y0, y1 = run[0].y0, run[-1].y1
+            inside = [word for word in words if y0 < middle_of(word) < y1 and x0 <= (word[0] + word[2]) / 2 <= x1]
+            head, *body = _rows_of_words(inside) or [[]]
+            columns = {len(_TYPED.split(line.text.strip())) for line in run}
+            program = 3 * sum(_PROGRAM.search(line.text) is not None for line in run) > len(run)
+            if (
+                len(body) >= MIN_ROWS
+                and len(columns) == 1
+                and not program
+                and (found := _open_table([head], body, [], framed=True))
+            ):
+                yield x0, y0, x1, y1, found
+            run = []
+        if line is not None and is_typed(line):
+            run.append(line)
+
+
+def is_typed(line: Line) -> bool:
+    """Whether there are several spaces between words of a line."""
+    return "   " in line.text.strip()
 
 
 def _rows_of_words(words: Sequence[Word]) -> list[list[Word]]:

@@ -11,8 +11,9 @@ from ingest.pdf.columns import reading_order
 from ingest.pdf.labels import join_values
 from ingest.pdf.layout import Paragraph, join_split_paragraphs
 from ingest.pdf.line_order import in_line_order
+from ingest.pdf.listings import with_listings
 from ingest.pdf.markers import join_markers
-from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables
+from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables, with_typed_tables
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -42,4 +43,4 @@ def in_page_order(
     paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:
         paragraphs = rows_of_columns(with_tables(page, text, paragraphs, words))
-    return paragraphs
+    return with_typed_tables(page, text, with_listings(paragraphs), words)

@@ -52,7 +52,7 @@ class Block:
     """A paragraph, a heading or a table.
 
     Attributes:
-        text: one line; for a table, Markdown.
+        text: one line; for a table, Markdown; for a program, its lines.
         headings: the headings above it, outermost first. Those of a heading end with itself.
         table: it is a table.
     """
@@ -194,7 +194,7 @@ def _stands_out(line: Line, body: _BodyText) -> bool:
 def _runs(paragraph: Paragraph, body: _BodyText) -> list[tuple[Paragraph, bool]]:
     """Split a paragraph that begins with a heading; each part says whether it is a heading."""
     lines = paragraph.lines
-    if paragraph.table or not _stands_out(lines[0], body):
+    if paragraph.table or paragraph.listing or not _stands_out(lines[0], body):
         return [(paragraph, False)]
     count = 1
     size = _rounded_size(lines[0].size)

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 MIN_COLUMN_GAP = 0.6
 """Minimum width of the stripe between two columns, in font sizes."""
 
+LINE_HEIGHT = 1.3
+"""Height of the box of a word in font sizes."""
+
 MIN_TITLE_GAP = 0.4
 """Minimum width of the gap between the titles of two columns, in font sizes."""
 
@@ -76,7 +79,8 @@ def titles_of(
     ends = [*(middle_of(row[0]) for row in head[1:]), float("inf")]
     for row, end in zip(head, ends, strict=True):
         under = [Stripe(rule.start, rule.stop) for rule in rules if middle_of(row[0]) < rule.at < end]
-        phrases = [part for phrase in phrases_of(row, MIN_COLUMN_GAP * size) for part in _parts(phrase, columns, size)]
+        gap = MIN_COLUMN_GAP * max(size, (row[0][3] - row[0][1]) / LINE_HEIGHT)
+        phrases = [part for phrase in phrases_of(row, gap) for part in _parts(phrase, columns, size)]
         places = [Stripe(phrase[0][0], phrase[-1][2]) for phrase in phrases]
         found = [
             _within(rule, columns, size)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.layout import Line, Paragraph, join_lines
-from ingest.pdf.open_tables import MIN_RULES, stacks_of, tables_between
+from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
 from ingest.pdf.table_titles import Rule
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules, divided, lines_of
 
@@ -25,6 +25,9 @@ MIN_SIDE_BY_SIDE = 4
 
 MIN_STROKES, MAX_STROKES = 6, 5000
 """Number of lines and boxes that a page with a grid draws; drawings and maps have more."""
+
+MIN_TYPED = 3
+"""Minimum number of rows of a table whose columns are typed with spaces, its titles among them."""
 
 MAX_LINES = 400
 """Maximum number of lines in one direction, after collinear ones are joined: more are a drawing or graph paper."""
@@ -76,10 +79,21 @@ def with_tables(
     if stacks:
         words = page.get_text("words", textpage=text) if words is None else words
         tables += [Table(*table) for stack in stacks for table in tables_between(stack, horizontal, vertical, words)]
-    return with_found_tables(paragraphs, tables)
+    return _with_found_tables(paragraphs, tables)
 
 
-def with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> list[Paragraph]:
+def with_typed_tables(
+    page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None
+) -> list[Paragraph]:
+    """Replace the paragraphs inside tables whose columns are typed with spaces by the tables."""
+    lines = [line for paragraph in paragraphs if not (paragraph.table or paragraph.listing) for line in paragraph.lines]
+    if sum(map(is_typed, lines)) < MIN_TYPED:
+        return paragraphs
+    words = page.get_text("words", textpage=text) if words is None else words
+    return _with_found_tables(paragraphs, [Table(*table) for table in typed_tables(lines, words)])
+
+
+def _with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> list[Paragraph]:
     """Replace the paragraphs inside tables by the tables."""
     for table in tables:
         inside = [paragraph for paragraph in paragraphs if any(_contains(table, line) for line in paragraph.lines)]
