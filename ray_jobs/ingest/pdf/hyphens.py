@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from ingest.pdf.structure import RawPage
 
 LINKS = frozenset(
-    ["to", "of", "the", "and", "by", "in", "on", "for", "a", "an", "at", "as", "up", "de", "en", "à", "la"]
+    ["to", "of", "the", "and", "or", "by", "in", "on", "for", "a", "an", "at", "as", "up", "de", "en", "à", "la"]
 )
 """Words between hyphens, as in "up-to-date" and "vis-à-vis": a hyphen after one is the word's own."""
 
 AFTER_SUSPENDED = frozenset(["and", "und", "oder", "bzw", "sowie", "och", "eller", "og"])
 """Words before which a hyphen stands for the end of the next word: "freight- and shipping costs"."""
+
+PREFIXES = re.compile(
+    "anti|auto|counter|down|every|fore|hyper|inter|mega|micro|mini|multi|over|post|semi|some|story|super|tele|trans|ultra|"
+    "under"
+)
+"""Matches words that begin other ones without a hyphen."""
+
+MIN_WORD, MIN_USES, MIN_ENGLISH = 4, 2, 0.02
+"""Minimum number of letters and of uses of the parts of an English compound, and minimum share of "the" among the words
+of an English document: other languages write most compounds as one word."""
 
 MAX_SIZE_DIFFERENCE = 0.5
 """Maximum difference in points between the font sizes of the parts of a word between columns or pages."""
@@ -28,6 +38,8 @@ _LETTERS = r"[^\W\d_]+"
 _COMPOUND = re.compile(f"{_LETTERS}(?:[-\u2010\u2011]{_LETTERS})+")
 _HYPHEN = re.compile("[-\u2010\u2011]")
 _BEFORE = re.compile(f"([-\u2010]?)({_LETTERS})[-\u2010]\\s*$")
+_LINKED = re.compile(f"(?:{'|'.join(sorted(LINKS))})[-\u2010]", re.I)
+_DIGIT = re.compile("\\d[-\u2010]\\s*$")
 _ADDRESS = re.compile(r"(?:://|www\.|@)\S*$")
 _AFTER = re.compile(rf"\s*(({_LETTERS})\S*)\s*")
 
@@ -35,9 +47,10 @@ _AFTER = re.compile(rf"\s*(({_LETTERS})\S*)\s*")
 def rejoin_hyphenated(pages: Sequence[RawPage]) -> None:
     """Move the second part of such a word to the line of the first, in place; `join_lines` joins the others.
 
-    A hyphen is a word's own if the document has the word in one line, too, or after a word such as the "to" of
-    "up-to-date", or in an address of the web. One that stands for the end of the next word stays as well. Between
-    columns and pages, a part that is a word elsewhere is none, since a figure or a formula may be in between.
+    A hyphen is a word's own if the document has it in one line, too, more often than the word without it; beside a word
+    such as the "to" of "up-to-date"; after a digit, a single letter or an abbreviation in capitals; between two English
+    words; or in an address of the web. One that stands for the end of the next word stays as well. Between columns and
+    pages, a part that is a word elsewhere is none, since a figure or a formula may be in between.
     """
     vocabulary = _Vocabulary(pages)
     last: Paragraph | None = None
@@ -70,9 +83,9 @@ class _Vocabulary:
                     yield line.text
 
     @cached_property
-    def compounds(self) -> set[tuple[str, str]]:
-        """The pairs of neighbours in words with hyphens."""
-        found: set[tuple[str, str]] = set()
+    def compounds(self) -> Counter[tuple[str, str]]:
+        """How often each pair of neighbours occurs in words with hyphens."""
+        found: Counter[tuple[str, str]] = Counter()
         for text in self._lines():
             if _HYPHEN.search(text):
                 for word in _COMPOUND.findall(text):
@@ -81,13 +94,41 @@ class _Vocabulary:
 
     @cached_property
     def words(self) -> Counter[str]:
-        """How often each word occurs."""
-        return Counter(word for text in self._lines() for word in re.findall(_LETTERS, text.casefold()))
+        """How often each word occurs; the parts of one that is divided at the end of a line are none."""
+        found: Counter[str] = Counter()
+        divided = False
+        for text in self._lines():
+            words = re.findall(_LETTERS, text.casefold())
+            end = _BEFORE.search(text)
+            found.update(words[divided : len(words) - (end is not None)])
+            divided = end is not None
+        return found
+
+    @cached_property
+    def is_english(self) -> bool:
+        """Whether the document is in English."""
+        return self.words["the"] >= MIN_ENGLISH * self.words.total()
+
+    def has_own_hyphen(self, part: str, rest: str) -> bool:
+        """Whether a word has a hyphen of its own between two parts, as far as the words of the document tell."""
+        compound, joined = self.compounds[part, rest], self.words[part + rest]
+        if compound or joined:
+            return compound >= joined
+        return (
+            min(len(part), len(rest)) >= MIN_WORD
+            and not PREFIXES.fullmatch(part)
+            and min(self.words[part], self.words[rest]) >= MIN_USES
+            and self.is_english
+        )
 
 
 def _rejoin(first: Paragraph, end: int, second: Paragraph, start: int, vocabulary: _Vocabulary) -> None:
     line, following = first.lines[end], second.lines[start]
     before, after = _BEFORE.search(line.text), _AFTER.match(following.text)
+    if after is not None and first is second and after[2][0].islower() and _DIGIT.search(line.text):
+        first.lines[end] = line._replace(text=line.text.rstrip() + after[1])
+        second.lines[start] = following._replace(text=following.text[after.end() :])
+        return
     if before is None or after is None or not after[2][0].islower():
         return
     link, part, rest = before[1], before[2].casefold(), after[2].casefold()
@@ -96,7 +137,14 @@ def _rejoin(first: Paragraph, end: int, second: Paragraph, start: int, vocabular
     ):
         return
     text = line.text.rstrip()
-    own = (part, rest) in vocabulary.compounds or (bool(link) and part in LINKS) or bool(_ADDRESS.search(text))
+    own = (
+        len(part) == 1
+        or (before[2].isupper() and after[2].islower())
+        or (bool(link) and (part in LINKS or text.split()[-1].count("-") > 2))
+        or bool(_LINKED.match(after[1]))
+        or bool(_ADDRESS.search(text))
+        or vocabulary.has_own_hyphen(part, rest)
+    )
     suspended = not own and not link and rest in AFTER_SUSPENDED
     if own or suspended or first is not second:
         first.lines[end] = line._replace(text=f"{text if own or suspended else text[:-1]}{' ' * suspended}{after[1]}")

@@ -34,6 +34,27 @@ def texts(*pages):
         ("freight-\nand shipping costs, Vor-\nund Nachteile", "freight- and shipping costs, Vor- und Nachteile"),
         ("see www.example.org/what-\nnext for more", "see www.example.org/what-next for more"),
         ("the well-\nknown-to-all well-known man", "the well-known-to-all well-known man"),
+        (
+            "the state-\nof-the-art, an all-or-\nnothing, a day-\nto-day",
+            "the state-of-the-art, an all-or-nothing, a day-to-day",
+        ),
+        ("a four-and-a-half-\nsecond delay", "a four-and-a-half-second delay"),
+        ("an 18-\nyear-old, H2-\nreceptor", "an 18-year-old, H2-receptor"),
+        ("undecanal or n-\ntridecanal, a t-\ntest", "undecanal or n-tridecanal, a t-test"),
+        ("the DNA-\nbinding part", "the DNA-binding part"),
+        ("copy-right of copy-\nright and copyright, copyright", "copy-right of copyright and copyright, copyright"),
+        (
+            "the well-\nknown one is known well, well known to the men and to the women of the sea",
+            "the well-known one is known well, well known to the men and to the women of the sea",
+        ),
+        (
+            "It is the avail-\nability that is the ability of the avail-\nability.",
+            "It is the availability that is the ability of the availability.",
+        ),
+        (
+            "Die Fundamental-\ngruppen sind Gruppen, fundamental und Gruppen, fundamental",
+            "Die Fundamentalgruppen sind Gruppen, fundamental und Gruppen, fundamental",
+        ),
     ],
 )
 def test_a_hyphen_is_kept_if_it_is_of_the_word(lines, joined):
