@@ -40,6 +40,7 @@ _OTHER_FORMATS = (
     (rb"%!PS|\xc5\xd0\xd3\xc6", "in PostScript"),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\x09\0\0[\x01\x03]|\x01\0\0\0.{36} EMF", "a Windows metafile"),
     (rb"BPG\xfb", "a BPG"),
+    (rb"(?:BA|CI|CP).\0\0\0", "an icon or a list of bitmaps of OS/2"),
     (rb"....ftypmif3", "in the compact form of HEIF or AVIF"),
     (rb"FLIF", "a FLIF"),
     (rb"\xabKTX |farbfeld|P7\s", "in a format of specialists"),

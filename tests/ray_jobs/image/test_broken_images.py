@@ -270,6 +270,7 @@ def test_the_boxes_of_a_jpeg_2000_do_not_matter(name):
         ),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "UnsupportedImage", "an SVG drawing"),
         (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n\0", "UnsupportedImage", "a format of specialists"),
+        (b"BA(\0\0\0\x78" + bytes(99), "UnsupportedImage", "an icon or a list of bitmaps of OS/2"),
         (b"8BPS\0\2" + bytes(99), "UnsupportedImage", "a large document of Photoshop (PSB)"),
         (
             b"BM" + struct.pack("<IIIIiiHHI", 99, 0, 54, 40, 9, 9, 1, 0, 4) + bytes(99),
