@@ -28,9 +28,10 @@ from ingest.media.container import (
     measured_duration,
     undecodable_error,
 )
+from ingest.media.joined import whole_recording
 from ingest.media.ogg import lost_share
 from ingest.media.opening import open_media
-from ingest.media.splices import is_joined_mp4
+from ingest.media.splices import joined_mp4s
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
@@ -98,6 +99,8 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     """
     with open_media(path) as container:
         metadata = header_metadata(container)
+    path = whole_recording(path, folder)
+    with open_media(path) as container:
         length, whole = declared_duration(container), is_whole(container, path)
         present = {kind: has_stream(container, kind) for kind in ("audio", "video")}
         if not decodable_streams(container, "audio") and not decodable_streams(container, "video"):
@@ -131,7 +134,7 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
             raise undecodable_error(container, [audio.damage, frames.damage])
     if riff.is_cut_off(path):
         audio.damage.cut_off = True
-    return _media(length, whole, audio, frames, metadata, present, is_joined_mp4(path), lost_share(path))
+    return _media(length, whole, audio, frames, metadata, present, bool(joined_mp4s(path)), lost_share(path))
 
 
 def _media(

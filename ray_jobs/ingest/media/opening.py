@@ -46,12 +46,12 @@ def open_media(path: str) -> Iterator[InputContainer]:
     av.logging.set_level(None)  # by default, FFmpeg reports damaged files on stderr, bypassing any logger
     try:
         try:
-            container = _opened(path, pieces(path))
+            container = open_parts(path, pieces(path))
         except av.FFmpegError:
             parts = pieces(path, anywhere=True)
             if not parts:
                 raise
-            container = _opened(path, parts)
+            container = open_parts(path, parts)
     except av.FFmpegError as error:
         check_memory(error)
         raise _open_error(path, error) from None
@@ -59,7 +59,12 @@ def open_media(path: str) -> Iterator[InputContainer]:
         yield container
 
 
-def _opened(path: str, parts: list[tuple[int, int]]) -> InputContainer:
+def open_parts(path: str, parts: list[tuple[int, int]]) -> InputContainer:
+    """Open parts of a file as one file, each from its first byte up to its last; all of it if there are none.
+
+    Raises:
+        FFmpegError: they are no media.
+    """
     options = _OPTIONS | ({"ignore_length": "1"} if riff.goes_on(path) else {})
     content: Any = Spliced(path, parts) if parts else path
     return av.open(content, options=options, metadata_errors="replace")

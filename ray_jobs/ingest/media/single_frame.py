@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, product
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -17,6 +18,7 @@ from av.video.stream import VideoStream
 
 from ingest.common.hdr import as_shown
 from ingest.media.container import StreamDamage, decodable_streams, decode_packet, packets, seconds
+from ingest.media.joined import whole_recording
 from ingest.media.keyframes import BLACK
 from ingest.media.opaque import decoder, pixels
 from ingest.media.opening import open_media
@@ -38,6 +40,11 @@ def frame_at(path: str, time: float) -> Image | None:
     Raises:
         ObjectError: the file cannot be read.
     """
+    with TemporaryDirectory() as folder:
+        return _frame_at(whole_recording(path, folder), time)
+
+
+def _frame_at(path: str, time: float) -> Image | None:
     with open_media(path) as container:
         indices = [stream.index for stream in decodable_streams(container, "video")]
         # A place in a file whose time stamps jump, or that has none, is found only by reading all before it.

@@ -61,15 +61,21 @@ def pieces(path: str, anywhere: bool = False) -> list[tuple[int, int]]:
     return list(zip(ends[::2], ends[1::2], strict=True)) if start or joints else []
 
 
-def is_joined_mp4(path: str) -> bool:
-    """Whether another recording is joined behind an MP4 file, which players do not show."""
+def joined_mp4s(path: str) -> list[tuple[int, int]]:
+    """Return the beginnings and ends of MP4 files that were joined, of which players show the first; empty if the file
+    is no such one."""
     with Path(path).open("rb") as file:
-        kinds = list(_boxes(file))
-    return kinds[:1] == [b"ftyp"] and kinds.count(b"moov") > 1 and kinds.count(b"ftyp") > 1 and b"moof" not in kinds
+        boxes = list(_boxes(file))
+        size = file.seek(0, io.SEEK_END)
+    kinds = [kind for kind, _ in boxes]
+    if kinds[:1] != [b"ftyp"] or kinds.count(b"ftyp") < 2 or kinds.count(b"moov") < 2 or b"moof" in kinds:
+        return []
+    starts = [at for kind, at in boxes if kind == b"ftyp"]
+    return list(zip(starts, [*starts[1:], size], strict=True))
 
 
-def _boxes(file: io.BufferedReader) -> Iterator[bytes]:
-    """Yield the types of the boxes of an MP4 file (ISO/IEC 14496-12, 4.2)."""
+def _boxes(file: io.BufferedReader) -> Iterator[tuple[bytes, int]]:
+    """Yield the types and places of the boxes of an MP4 file (ISO/IEC 14496-12, 4.2)."""
     size, at = file.seek(0, io.SEEK_END), 0
     for _ in range(_MAX_BOXES):
         file.seek(at)
@@ -77,7 +83,7 @@ def _boxes(file: io.BufferedReader) -> Iterator[bytes]:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        yield head[4:8]
+        yield head[4:8], at
         if length < 8 or at + length >= size:
             return
         at += length
