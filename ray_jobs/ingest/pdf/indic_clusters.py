@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from ingest.pdf.character_tables import characters_of, set_characters
 from ingest.pdf.memory import check_memory
-from ingest.pdf.unknown_letters import spans_of
+from ingest.pdf.unknown_letters import UNKNOWN, spans_of
 
 if TYPE_CHECKING:
     from pymupdf import Document, Page
@@ -40,7 +40,9 @@ _AA, _WITH_AA = "\u093e", "\u094b\u094c"
 
 # Characters that stand for nothing mark a vowel that is drawn early, and the text of a syllable whose R is drawn last.
 _MOVED, _R, _END = "\ufdd0", "\ufdd1", "\ufdd2"
-_EARLY_VOWEL = re.compile(f"{_MOVED}([{_EARLY}])({_CLUSTER})")
+_EARLY_VOWEL = re.compile(f"{_MOVED}([{_EARLY}])({UNKNOWN}?{_CLUSTER})")
+# Of two glyphs without a text, the second is a consonant.
+_TWICE = re.compile(f"({_MOVED}[{_EARLY}]){_MOVED}[{_EARLY}]")
 _LATE_R = re.compile(f"({_CLUSTER})({_VOWELS}){_R}(..){_CLUSTER}({_VOWELS}){_END}")
 _SYLLABLE = re.compile(rb"<0[9a-d][0-9a-f]{2}(?:0[9a-d][0-9a-f]{2})+>", re.I)
 
@@ -89,7 +91,7 @@ def put_in_order(content: dict[str, Any]) -> None:
     """Put the vowels and the first R of syllables in `page.get_text("dict")` where they are written, in place."""
     for span in spans_of(content):
         if _MOVED in span["text"] or _R in span["text"]:
-            text = _EARLY_VOWEL.sub(r"\2\1", span["text"])
+            text = _EARLY_VOWEL.sub(r"\2\1", _TWICE.sub(rf"\1{UNKNOWN}", span["text"]))
             span["text"] = _LATE_R.sub(_with_r, text).translate(dict.fromkeys(map(ord, (_MOVED, _R, _END))))
 
 

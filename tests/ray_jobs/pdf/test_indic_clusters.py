@@ -34,8 +34,8 @@ def program(glyphs):
     return head + body
 
 
-def text_of(glyphs, *drawn):
-    """The text of a page whose glyphs are given as their own character and their text in the PDF."""
+def read(glyphs, *drawn):
+    """The text of a page whose glyphs are given as their own character and their text in the PDF, and what is lost."""
     codes = {glyph: f"{number:04x}" for number, glyph in enumerate(glyphs, 1)}
     entries = "\n".join(f"<{codes[glyph]}> <{text.encode('utf-16-be').hex()}>" for glyph, text in glyphs.items())
     zero = " ".join(f"{int(code, 16)} [0]" for glyph, code in codes.items() if glyph.endswith("0"))
@@ -72,8 +72,12 @@ def text_of(glyphs, *drawn):
         document.xref_set_key(
             page.xref, "Contents", f"{added('<<>>', f'BT /F 20 Tf 60 700 Td <{shown}> Tj ET'.encode())} 0 R"
         )
-        [read] = parse_pdf(document.tobytes(), ocr=False)[0]
-        return read.text
+        [page], _, metadata = parse_pdf(document.tobytes(), ocr=False)
+        return page.text, metadata.get("partly_read")
+
+
+def text_of(glyphs, *drawn):
+    return read(glyphs, *drawn)[0]
 
 
 HINDI = {
@@ -103,3 +107,8 @@ def test_tamil_vowels_around_a_letter_are_one():
 def test_a_font_whose_glyphs_have_their_own_letters_is_left_as_it_is():
     glyphs = {"क": "क", "ि": "ि", "त": "त", "ा": "ा", "ब": "ब", "क्ष0": "क्ष"}
     assert text_of(glyphs, "क", "ि", "त", "ा", "ब") == "किताब"
+
+
+def test_a_consonant_without_a_text_is_lost_and_no_vowel():
+    text, lost = read(HINDI | {"k": ""}, "श", "i", "k", "त")
+    assert text == "श ति" and lost.startswith("1 of its letters has no Unicode value")
