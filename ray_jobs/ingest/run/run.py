@@ -79,9 +79,12 @@ class Run:
                 self._update_under_lease()
                 self._count_failed()
         self._report.seconds = round(time.monotonic() - self._started, 3)
-        if self._options.dry_run:
-            return self._report
         withheld = self._planner.withheld
+        if self._options.dry_run:
+            if withheld and not self._options.summary:
+                end = "leave this to a person" if self._options.ask_first else "end with exit code 3"
+                self._say(f"a run without --dry-run would {end}: {withheld}")
+            return self._report
         if withheld and self._options.ask_first:
             self._report.awaiting["removals"] = withheld
             self._report.needed_deleted_fraction = self._planner.needed_fraction

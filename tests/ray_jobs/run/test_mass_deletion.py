@@ -61,7 +61,13 @@ def test_a_dry_run_tells_and_succeeds(world):
     world.keep_listed(0)
     report = world.run("--dry-run")
     assert (report.kept, report.deleted) == (20, 0)
-    assert "0 unchanged, 20 missing and kept" in world.said[-1]
+    plan, outlook = world.said[-2:]
+    assert "0 unchanged, 20 missing and kept" in plan
+    assert outlook.startswith("a run without --dry-run would end with exit code 3: 20 of the 20 objects")
+    world.run("--dry-run", "--ask-first")
+    assert world.said[-1].startswith("a run without --dry-run would leave this to a person: 20 of the 20 objects")
+    world.run("--dry-run", "--max-deleted-fraction", "1")
+    assert "would" not in world.said[-1]
 
 
 @pytest.mark.parametrize("flags", [["--keep-missing"], ["--only-failed"]])
