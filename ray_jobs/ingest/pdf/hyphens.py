@@ -27,6 +27,13 @@ PREFIXES = re.compile(
 )
 """Matches words that begin other ones without a hyphen."""
 
+SECONDS = re.compile(
+    "associated|aware|based|century|conscious|controlled|defined|dependent|dimensional|driven|effective|esteem|evident|"
+    "friendly|independent|induced|known|level|mediated|minded|oriented|quality|related|resistant|scale|sensitive|sized|"
+    "specific|speed|sufficient|term|versed"
+)
+"""Matches words that follow others with a hyphen."""
+
 MIN_WORD, MIN_USES, MIN_ENGLISH = 4, 2, 0.02
 """Minimum number of letters and of uses of the parts of an English compound, and minimum share of "the" among the words
 of an English document: other languages write most compounds as one word."""
@@ -39,7 +46,8 @@ _COMPOUND = re.compile(f"{_LETTERS}(?:[-\u2010\u2011]{_LETTERS})+")
 _HYPHEN = re.compile("[-\u2010\u2011]")
 _BEFORE = re.compile(f"([-\u2010]?)({_LETTERS})[-\u2010]\\s*$")
 _LINKED = re.compile(f"(?:{'|'.join(sorted(LINKS))})[-\u2010]", re.I)
-_DIGIT = re.compile("\\d[-\u2010]\\s*$")
+# Behind a digit, or before a soft one, which allows a break there.
+_OWN = re.compile("(?:\\d[-\u2010]|\\w[-\u2010]\u00ad)\\s*$")
 _ADDRESS = re.compile(r"(?:://|www\.|@)\S*$")
 _AFTER = re.compile(rf"\s*(({_LETTERS})\S*)\s*")
 
@@ -117,7 +125,7 @@ class _Vocabulary:
         return (
             min(len(part), len(rest)) >= MIN_WORD
             and not PREFIXES.fullmatch(part)
-            and min(self.words[part], self.words[rest]) >= MIN_USES
+            and (SECONDS.fullmatch(rest) or min(self.words[part], self.words[rest]) >= MIN_USES)
             and self.is_english
         )
 
@@ -125,8 +133,8 @@ class _Vocabulary:
 def _rejoin(first: Paragraph, end: int, second: Paragraph, start: int, vocabulary: _Vocabulary) -> None:
     line, following = first.lines[end], second.lines[start]
     before, after = _BEFORE.search(line.text), _AFTER.match(following.text)
-    if after is not None and first is second and after[2][0].islower() and _DIGIT.search(line.text):
-        first.lines[end] = line._replace(text=line.text.rstrip() + after[1])
+    if after is not None and first is second and after[2][0].islower() and _OWN.search(line.text):
+        first.lines[end] = line._replace(text=line.text.rstrip("\u00ad ") + after[1])
         second.lines[start] = following._replace(text=following.text[after.end() :])
         return
     if before is None or after is None or not after[2][0].islower():

@@ -19,6 +19,9 @@ MAX_INDENT = 3.0
 MAX_RAISED = 0.85
 """Largest font size of a superscript relative to the line."""
 
+MIN_INITIAL = 1.8
+"""Size of a large initial relative to the text beside it."""
+
 NEIGHBOURS = 4
 """Number of paragraphs before and after that show how far to the right the lines of a column extend."""
 
@@ -36,6 +39,9 @@ _LATEX_LIGATURE = re.compile("[\x1b-\x1f](?:(?=[a-z])|(?<=[a-z].))")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 _UNREADABLE = re.compile(f"{MEANINGLESS.pattern}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|\\(cid:\\d+\\)")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
+INITIAL = re.compile(r"[\"'«“„‘¿¡]?[^\W\d_]")
+"""Matches a large initial."""
+
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
 # The beginning of a list item.
 _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
@@ -144,10 +150,13 @@ def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragr
     horizontal: list[Paragraph] = []
     others: list[Paragraph] = []
     for block in content["blocks"]:
-        lines = []
+        lines: list[Line] = []
         is_horizontal = True
         for line in block.get("lines", ()):
-            extracted = _line(line["bbox"], line["spans"])
+            spans, box = line["spans"], line["bbox"]
+            if len(spans) > 1 and spans[0]["size"] >= MIN_INITIAL * spans[1]["size"] and _is_initial(spans, lines):
+                spans, box = spans[1:], (spans[1]["bbox"][0], *box[1:])
+            extracted = _line(box, spans)
             if extracted.text and not extracted.text.isspace():
                 lines.append(extracted)
                 is_horizontal = is_horizontal and line["dir"] == (1.0, 0.0) and line["wmode"] == 0
@@ -155,6 +164,18 @@ def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragr
             x0, y0, x1, y1 = block["bbox"]
             (horizontal if is_horizontal else others).append(Paragraph(x0, y0, x1, y1, lines))
     return horizontal, others
+
+
+def _is_initial(spans: Sequence[dict[str, Any]], lines: list[Line]) -> bool:
+    """Whether a line begins with a large initial of a line above; if so, it is put there."""
+    initial, size = spans[0], spans[1]["size"]
+    if not INITIAL.fullmatch(initial["text"].strip()):
+        return False
+    for number, line in enumerate(lines):
+        if abs(line.x0 - spans[1]["bbox"][0]) <= size and line.y1 > initial["bbox"][1] and line.size <= 1.2 * size:
+            lines[number] = line._replace(x0=initial["bbox"][0], text=initial["text"].strip() + line.text.lstrip())
+            return True
+    return False
 
 
 def join_split_paragraphs(paragraphs: list[Paragraph]) -> list[Paragraph]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.common.text import CJK
 from ingest.pdf.columns import has_columns
-from ingest.pdf.layout import Line, Paragraph, paragraph_of
+from ingest.pdf.layout import INITIAL, MIN_INITIAL, Line, Paragraph, paragraph_of
 
 MIN_STEPS_UP = 2
 """Minimum number of lines above the line before them, twice as many as are below it, on a page drawn upwards."""
@@ -21,16 +21,12 @@ MAX_LEADING = 1.5
 MAX_INTERLACED = 0.4
 """Height in font sizes that two lines below each other may share, since their boxes hold the highest letters."""
 
-MIN_INITIAL = 1.8
-"""Size of a large initial relative to the text beside it."""
-
 MAX_INITIALS = 20
 """Maximum number of large initials on a page."""
 
 MAX_RUBY = 0.62
 """Size of furigana relative to the text below."""
 
-_INITIAL = re.compile(r"[\"'«“„‘¿¡]?[^\W\d_]")
 # Kana, bopomofo, or pinyin.
 _RUBY = re.compile("[\u3040-\u30ff\u3100-\u312f\\s]+|[a-z\u00e0-\u01dc\\s]+")
 _HAN = re.compile("[\u3005\u3400-\u4dbf\u4e00-\u9fff]")
@@ -120,7 +116,7 @@ def _is_below(line: Line, paragraph: Sequence[Line]) -> bool:
 def _initials(paragraphs: Sequence[Paragraph], short: Sequence[Line]) -> list[Line]:
     """The lines that are a single letter larger than most of the text; a page of large letters has no initials."""
     size = MIN_INITIAL * median_low([line.size for paragraph in paragraphs for line in paragraph.lines])
-    found = [line for line in short if line.size >= size and _INITIAL.fullmatch(line.text.strip())]
+    found = [line for line in short if line.size >= size and INITIAL.fullmatch(line.text.strip())]
     return found if len(found) <= MAX_INITIALS else []
 
 

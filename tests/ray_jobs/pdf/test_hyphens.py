@@ -4,6 +4,9 @@ import pymupdf
 import pytest
 
 from ingest.pdf.document import parse_pdf
+from ingest.pdf.hyphens import rejoin_hyphenated
+from ingest.pdf.layout import Line, Paragraph
+from ingest.pdf.structure import RawPage
 
 
 def texts(*pages):
@@ -41,6 +44,10 @@ def texts(*pages):
         ("a four-and-a-half-\nsecond delay", "a four-and-a-half-second delay"),
         ("an 18-\nyear-old, H2-\nreceptor", "an 18-year-old, H2-receptor"),
         ("undecanal or n-\ntridecanal, a t-\ntest", "undecanal or n-tridecanal, a t-test"),
+        (
+            "The plan is of a long-\nterm kind, the means are cost-\neffective and the men are inter-\ndependent.",
+            "The plan is of a long-term kind, the means are cost-effective and the men are interdependent.",
+        ),
         ("the DNA-\nbinding part", "the DNA-binding part"),
         ("copy-right of copy-\nright and copyright, copyright", "copy-right of copyright and copyright, copyright"),
         (
@@ -69,6 +76,13 @@ def test_a_word_is_whole_across_pages_and_columns():
     ]
     columns = [(72, 100, "the left column\nends with a lum-", 11), (320, 100, "berjack and so\nthe right one", 11)]
     assert texts(columns) == ["the left column ends with a lumberjack\n\nand so the right one"]
+
+
+def test_a_hyphen_before_a_soft_hyphen_is_kept():
+    line = Line(0, 0, 100, 10, "information. Cross-\u00ad", 10, False)
+    paragraph = Paragraph(0, 0, 100, 20, [line, line._replace(text="sectional studies")])
+    rejoin_hyphenated([RawPage(1, 800, "text", [paragraph])])
+    assert paragraph.text == "information. Cross-sectional studies"
 
 
 def test_a_heading_or_a_capital_after_a_hyphen_is_no_part_of_a_word():

@@ -110,3 +110,14 @@ def test_a_raised_digit_is_no_part_of_the_number_before_it():
     page.insert_text((x + 16, 95), "2", fontsize=7)
     page.insert_text((x + 24, 100), "was dredged.", fontsize=11)
     assert texts_of(document) == ["An area of 10⁶ m² was dredged."]
+
+
+def test_a_large_initial_that_is_drawn_before_the_last_line_beside_it_begins_the_first_one():
+    document, page = page_of()
+    lines = ["HE keeper of the northern light writes", *LEFT[1:3]]
+    for number, line in enumerate(lines):
+        if number == 2:
+            page.insert_text((72, 128), "T", fontsize=38)
+        page.insert_text((100, 100 + 14 * number), line, fontsize=11)
+    page.insert_text((72, 142), LEFT[3], fontsize=11)
+    assert " ".join(texts_of(document)) == " ".join(["THE keeper of the northern light writes", *LEFT[1:]])
