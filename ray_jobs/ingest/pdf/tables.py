@@ -7,15 +7,16 @@ also looks for a grid of lines or box edges, and takes a few milliseconds.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingest.pdf.layout import Line, Paragraph, join_lines
+from ingest.pdf.geometry import has_centre_in
+from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
+from ingest.pdf.table_cells import Grid, cells_of
 from ingest.pdf.table_titles import Rule
-from ingest.pdf.table_words import TOLERANCE, cut_at_rules, divided, lines_of
+from ingest.pdf.table_words import TOLERANCE, cut_at_rules
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -35,6 +36,9 @@ MAX_LINES = 400
 MIN_FILLED = 0.3
 """Minimum share of cells with text in a table; frames and forms have less."""
 
+MIN_LABELLED = 1 / 3
+"""Minimum share of rows with a first cell, or with several: the amounts of a form have their labels beside the grid."""
+
 MAX_CELL = 400
 """Maximum mean characters of a cell: a table with more is only the layout of a page."""
 
@@ -44,13 +48,14 @@ grid, but text runs across it."""
 
 
 class Table(NamedTuple):
-    """The box of a table and its text as Markdown."""
+    """The box of a table, its text as Markdown, and the words in its box that are part of lines beside it."""
 
     x0: float
     y0: float
     x1: float
     y1: float
     markdown: str
+    others: Sequence[tuple[Any, ...]] = ()
 
 
 def with_tables(
@@ -71,8 +76,9 @@ def with_tables(
     if strokes >= MIN_STROKES and (grids := list(_grids(horizontal, vertical))):
         cut = words
         if cut is None:
-            cut = cut_at_rules(page, text, page.get_text("words", textpage=text), grids)
-        tables = [table for rows, columns in grids if (table := _table(rows, columns, cut)) is not None]
+            places = [(grid.rows, grid.columns) for grid in grids]
+            cut = cut_at_rules(page, text, page.get_text("words", textpage=text), places)
+        tables = [table for grid in grids if (table := _table(grid, cut)) is not None]
     stacks = [
         stack for stack in stacks_of(horizontal) if not any(_is_in(rule, table) for rule in stack for table in tables)
     ]
@@ -113,8 +119,7 @@ def _with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> 
 
 
 def _contains(table: Table, line: Line) -> bool:
-    x, y = (line.x0 + line.x1) / 2, (line.y0 + line.y1) / 2
-    return table.x0 <= x <= table.x1 and table.y0 <= y <= table.y1
+    return has_centre_in(line[:4], table[:4]) and not any(has_centre_in(word[:4], line[:4]) for word in table.others)
 
 
 def _strokes(page: Page) -> int:
@@ -178,8 +183,8 @@ def _join_collinear(rules: list[Rule]) -> list[Rule]:
     return joined
 
 
-def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[tuple[list[float], list[float]]]:
-    """Yield the row and column positions of each group of crossing lines with at least two rows and two columns."""
+def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[Grid]:
+    """Yield the grid of each group of crossing lines with at least two rows and two columns."""
     if not (3 <= len(horizontal) <= MAX_LINES and 3 <= len(vertical) <= MAX_LINES):
         return
     groups: list[tuple[set[int], set[int]]] = []
@@ -202,7 +207,10 @@ def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[tuple[list[
         groups = [*others, (rows, columns)]
     for rows, columns in groups:
         if len(rows) >= 3 and len(columns) >= 3:
-            yield _positions(horizontal[row].at for row in rows), _positions(vertical[column].at for column in columns)
+            borders = [vertical[column] for column in sorted(columns)]
+            yield Grid(
+                _positions(horizontal[row].at for row in rows), _positions(border.at for border in borders), borders
+            )
 
 
 def _positions(values: Iterable[float]) -> list[float]:
@@ -214,30 +222,22 @@ def _positions(values: Iterable[float]) -> list[float]:
     return positions
 
 
-def _table(rows: list[float], columns: list[float], words: Sequence[tuple[Any, ...]]) -> Table | None:
+def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
     """Put words into the cells of a grid; None if the grid is no table."""
-    rows = divided(rows, columns, words)
-    cells: defaultdict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
-    columns_of_line: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-    for word in words:
-        row = bisect_right(rows, (word[1] + word[3]) / 2) - 1
-        column = bisect_right(columns, (word[0] + word[2]) / 2) - 1
-        if 0 <= row < len(rows) - 1 and 0 <= column < len(columns) - 1:
-            cells[row, column].append(word)
-            columns_of_line[word[5], word[6]].add(column)
-    texts = {place: text for place, of_cell in cells.items() if (text := join_lines(lines_of(of_cell)))}
-    used_rows, used_columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
+    texts, crossing, others = cells_of(grid, words)
+    rows, columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
     if (
-        len(used_rows) < 2
-        or len(used_columns) < 2
-        or len(texts) < MIN_FILLED * len(used_rows) * len(used_columns)
+        len(rows) < 2
+        or len(columns) < 2
+        or len(texts) < MIN_FILLED * len(rows) * len(columns)
         or sum(map(len, texts.values())) > MAX_CELL * len(texts)
-        or sum(len(crossed) > 1 for crossed in columns_of_line.values()) > MAX_CROSSING * len(columns_of_line)
+        or crossing > MAX_CROSSING
+        or sum(count > 1 or (row, columns[0]) in texts for row, count in Counter(row for row, _ in texts).items())
+        < MIN_LABELLED * len(rows)
     ):
         return None
     lines = [
-        "|" + "|".join(texts.get((row, column), "").replace("|", "\\|") for column in used_columns) + "|"
-        for row in used_rows
+        "|" + "|".join(texts.get((row, column), "").replace("|", "\\|") for column in columns) + "|" for row in rows
     ]
-    lines.insert(1, "|" + "---|" * len(used_columns))
-    return Table(columns[0], rows[0], columns[-1], rows[-1], "\n".join(lines))
+    lines.insert(1, "|" + "---|" * len(columns))
+    return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], "\n".join(lines), others)

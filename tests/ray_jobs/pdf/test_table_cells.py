@@ -1,0 +1,87 @@
+"""Each word of a page is in one cell of a table, or in a line beside it."""
+
+import pymupdf
+
+from read_pdfs import blocks_of, texts_of
+
+
+def grid(page, columns, rows):
+    for x in columns:
+        page.draw_line((x, rows[0]), (x, rows[-1]))
+    for y in rows:
+        page.draw_line((columns[0], y), (columns[-1], y))
+
+
+def write(page, y, cells):
+    for x, text in cells:
+        page.insert_text((x, y), text, fontsize=10)
+
+
+def test_a_title_that_begins_beside_a_table_is_not_cut():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [120, 200, 280, 360], [100, 124, 148, 172])
+        write(page, 116, [(60, "Depths of the harbours in fathoms")])
+        write(page, 140, [(130, "1"), (210, "2"), (290, "3")])
+        write(page, 164, [(130, "4"), (210, "5"), (290, "6")])
+        texts = texts_of(document)
+    assert texts[0] == "Depths of the harbours in fathoms"
+    assert sorted("".join(filter(str.isdigit, text)) for text in texts[1:]) == ["123456"]
+
+
+def test_boxes_for_the_amounts_of_a_form_are_no_table():
+    labels = ["Wages and salaries", "Interest", "Dividends", "Alimony", "Business income", "Pensions"]
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [400, 430, 500, 540], [100 + 20 * row for row in range(7)])
+        for row, label in enumerate(labels):
+            write(page, 114 + 20 * row, [(60, f"{row + 1} {label}"), (410, f"{row + 1}")])
+        blocks = blocks_of(document)
+    assert not any(block.table for block in blocks)
+    text = " ".join(block.text for block in blocks)
+    assert [f"{row + 1} {label} {row + 1}" in text for row, label in enumerate(labels)] == [True] * 6
+
+
+def test_a_line_that_crosses_columns_whose_border_is_not_drawn_there_is_one_cell():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [60, 200, 340, 480], [100, 124, 148, 172])
+        page.draw_line((60, 196), (480, 196))
+        for x in (60, 480):
+            page.draw_line((x, 172), (x, 196))
+        write(page, 116, [(64, "Port"), (204, "Depth"), (344, "Light")])
+        write(page, 140, [(64, "North"), (204, "9 m"), (344, "white")])
+        write(page, 164, [(64, "South"), (204, "4 m"), (344, "red")])
+        write(page, 188, [(64, "The depths were measured in spring by the master of the harbour.")])
+        (block,) = blocks_of(document)
+    assert block.text.split("\n")[2:] == [
+        "|North|9 m|white|",
+        "|South|4 m|red|",
+        "|The depths were measured in spring by the master of the harbour.|||",
+    ]
+
+
+def test_values_without_a_border_between_them_keep_to_their_columns():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [60, 200, 340, 480], [100, 124, 148, 172])
+        page.draw_line((60, 196), (480, 196))
+        for x in (60, 480):
+            page.draw_line((x, 172), (x, 196))
+        for row, cells in enumerate(
+            [("Port", "Oil", "Wicks"), ("North", "9", "2"), ("South", "4", "1"), ("", "13", "3")]
+        ):
+            write(page, 116 + 24 * row, [(64, cells[0]), (204, cells[1]), (344, cells[2])])
+        (block,) = blocks_of(document)
+    assert block.text.split("\n")[-1] == "||13|3|"
+
+
+def test_dots_that_lead_the_eye_are_no_cells():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [60, 200, 340, 480], [100, 124, 148, 172])
+        for row, (name, depth) in enumerate([("Port", "Depth"), ("North", "9 m"), ("South", "4 m")]):
+            dots = [(x, ".") for x in range(204, 330, 12)] if row else []
+            write(page, 116 + 24 * row, [(64, name), *dots, (344, depth)])
+        (block,) = blocks_of(document)
+    assert block.text.split("\n") == ["|Port|Depth|", "|---|---|", "|North|9 m|", "|South|4 m|"]
