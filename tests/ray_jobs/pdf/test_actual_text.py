@@ -47,3 +47,22 @@ def test_a_font_whose_letters_are_mapped_wrongly_has_its_declared_text():
     shifted = "".join(chr(ord(c) + 3) if c.isalpha() else c for c in "the minutes of the meeting are open to all")
     declared = "The minutes of the meeting are open to all"
     assert declared in text_of(span(f"({declared})", shifted))
+
+
+def test_words_whose_element_of_the_structure_declares_nothing_are_read():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((60, 60), SHOWN)
+        (contents,) = page.get_contents()
+        marked = b"/P <</MCID 0>> BDC " + document.xref_stream(contents) + b" EMC"
+        document.update_stream(contents, marked)
+        element, root = document.get_new_xref(), document.get_new_xref()
+        document.update_object(element, f"<</Type/StructElem/S/P/K 0/Pg {page.xref} 0 R/P {root} 0 R/ActualText( )>>")
+        document.update_object(
+            root, f"<</Type/StructTreeRoot/K {element} 0 R/ParentTree<</Nums[0[{element} 0 R]]>>/ParentTreeNextKey 1>>"
+        )
+        document.xref_set_key(page.xref, "StructParents", "0")
+        document.xref_set_key(document.pdf_catalog(), "StructTreeRoot", f"{root} 0 R")
+        document.xref_set_key(document.pdf_catalog(), "MarkInfo", "<</Marked true>>")
+        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert read.text == SHOWN
