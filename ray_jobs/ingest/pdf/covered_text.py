@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,28 +41,43 @@ _BOX = re.compile(rb" re\s+(?![W\d.-])")
 _PAINT = re.compile(rb"\b[fFBbSsn]\b")
 _SIDE = re.compile(rb"-?(?:\d{2,}|[4-9])(?:\.\d*)?")
 
-CoveredGlyphs = Counter[tuple[str, float, float]]
-"""Character and origin in points, to one decimal, and the number of covered glyphs there."""
+GlyphPlace = tuple[str, float, float]
+"""A character and its origin in points, to one decimal."""
+
+
+class CoveredGlyphs(NamedTuple):
+    """For each place, how many glyphs are covered there, and how many are drawn."""
+
+    hidden: Counter[GlyphPlace]
+    drawn: Counter[GlyphPlace]
 
 
 def covered_glyphs(page: Page) -> CoveredGlyphs:
     """Return the glyphs of a page that an opaque box hides which is painted after them."""
-    if not _may_cover(page):
-        return Counter()
-    boxes = list(_opaque_boxes(page))
+    none = CoveredGlyphs(Counter(), Counter())
+    boxes = list(_opaque_boxes(page)) if _may_cover(page) else []
     if not boxes:
-        return Counter()
-    covered: CoveredGlyphs = Counter()
+        return none
+    covered: Counter[GlyphPlace] = Counter()
     count = 0
     order, places = np.array([seqno for seqno, _ in boxes]), np.array([box for _, box in boxes])
-    for span in page.get_texttrace():
+    trace = page.get_texttrace()
+    for span in trace:
         later = (order > span["seqno"]) & _meets(span["bbox"], places.T)
         over = [boxes[index][1] for index in np.flatnonzero(later)]
         count += len(span["chars"])
         for code, _, origin, bbox in span["chars"] if over else ():
             if any(_hides(box, bbox) for box in over):
-                covered[chr(code), round(origin[0], 1), round(origin[1], 1)] += 1
-    return covered if covered.total() <= MAX_COVERED * count else Counter()
+                covered[glyph_place(chr(code), origin)] += 1
+    if not covered or covered.total() > MAX_COVERED * count:
+        return none
+    drawn = Counter(glyph_place(chr(code), origin) for span in trace for code, _, origin, _ in span["chars"])
+    return CoveredGlyphs(covered, drawn)
+
+
+def glyph_place(character: str, origin: Sequence[float]) -> GlyphPlace:
+    """Return the place of a glyph."""
+    return character, round(origin[0], 1), round(origin[1], 1)
 
 
 def _may_cover(page: Page) -> bool:

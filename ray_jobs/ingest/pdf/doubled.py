@@ -74,11 +74,12 @@ def has_doubled_lines(lines: Sequence[Line]) -> bool:
 def remove_doubled(lines: Sequence[GlyphLine]) -> None:
     """Remove each word at whose place another line has the same word, and the misreadings of a second layer.
 
-    Visible text is kept rather than invisible text, and otherwise the text that comes first. In a line most of whose
-    words are doubled, words at the places of other words are readings of them.
+    Visible text is kept rather than invisible text, whole lines rather than those with covered text, and otherwise the
+    text that comes first. In a line most of whose words are doubled, words at the places of other words are readings of
+    them.
     """
     cells: _Cells = defaultdict(list)
-    for number in sorted(range(len(lines)), key=lambda number: not lines[number].visible):
+    for number in sorted(range(len(lines)), key=lambda number: (not lines[number].visible, lines[number].changed)):
         line = lines[number]
         doubled, other, kept = [], [], []
         for word in [_word(line, number, glyphs) for glyphs in line.words()]:

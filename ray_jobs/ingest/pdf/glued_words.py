@@ -20,30 +20,53 @@ MAX_SINGLE = 0.34
 MAX_WIDE = 0.5
 """Share of the gaps of a line that may be those between words."""
 
-GLUED = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]{20,}")
-"""Matches letters that may be several words: only compounds of some languages are as long."""
+MIN_EVEN = 0.95
+"""Size of the smallest character of a line relative to the largest one if all are meant to have the same."""
 
+_LETTER = "[A-Za-z\u00c0-\u024f\u0370-\u052f]"
+_KOREAN = "[\uac00-\ud7a3]"
+_SENTENCES = f"{_LETTER}{{3}}[.,;](?:[A-Z\u00c0-\u00de\u0391-\u03ab\u0400-\u042f])(?![A-Z]){_LETTER}{{2}}"
+GLUED = re.compile(f"{_LETTER}{{20,}}|{_SENTENCES}|{_KOREAN}{{9,}}")
+"""Matches letters that may be several words: only compounds of some languages are as long; and joined sentences."""
 
-_LONG = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]{14,}")
+_LONG = re.compile(f"{_LETTER}{{14,}}|{_SENTENCES}|{_KOREAN}{{9,}}")
+_SHORT = re.compile(f"{_LETTER}{{5,}}|{_KOREAN}{{3,}}")
 
 
 def part_glued_words(lines: Sequence[GlyphLine]) -> None:
-    """Put spaces into the wide gaps of lines, in place, where all others are much narrower."""
-    for line in lines:
-        if not (line.horizontal and line.visible and line.size > 0 and _LONG.search(line.text)):
-            continue
-        gaps = [
-            (after.x0 - before.x1) / line.size
-            for before, after in pairwise(line.glyphs)
-            if not (before.text.isspace() or after.text.isspace())
-        ]
-        wide = [gap for gap in gaps if gap >= MIN_GAP]
-        narrow = max([gap for gap in gaps if gap < MIN_GAP], default=0.0)
-        if wide and len(wide) <= MAX_WIDE * len(gaps) and narrow <= MAX_SPACING * min(wide):
-            glyphs = _with_spaces(line.glyphs, MIN_GAP * line.size)
-            words = "".join([glyph.text for glyph in glyphs]).split()
-            if sum(len(word) == 1 for word in words) < MAX_SINGLE * len(words):
-                line.glyphs, line.changed = glyphs, True
+    """Put spaces into the wide gaps of lines, in place, where all others are much narrower.
+
+    Where that parts a long word, words of other lines are parted, too.
+    """
+    horizontal = [line for line in lines if line.horizontal and line.visible and line.size > 0]
+    if sum(_part(line) for line in horizontal if _LONG.search(line.text)):
+        for line in horizontal:
+            if _SHORT.search(line.text) and _is_even(line):
+                _part(line)
+
+
+def _is_even(line: GlyphLine) -> bool:
+    """Whether the characters of a line have one size: those of a formula do not, and gaps in it mean something else."""
+    return min(glyph.size for glyph in line.glyphs) > MIN_EVEN * line.size
+
+
+def _part(line: GlyphLine) -> bool:
+    """Part the words of a line, if it has wide gaps."""
+    gaps = [
+        (after.x0 - before.x1) / line.size
+        for before, after in pairwise(line.glyphs)
+        if not (before.text.isspace() or after.text.isspace())
+    ]
+    wide = [gap for gap in gaps if gap >= MIN_GAP]
+    narrow = max([gap for gap in gaps if gap < MIN_GAP], default=0.0)
+    if not wide or len(wide) > MAX_WIDE * len(gaps) or narrow > MAX_SPACING * min(wide):
+        return False
+    glyphs = _with_spaces(line.glyphs, MIN_GAP * line.size)
+    words = "".join([glyph.text for glyph in glyphs]).split()
+    if sum(len(word) == 1 for word in words) >= MAX_SINGLE * len(words):
+        return False
+    line.glyphs, line.changed = glyphs, True
+    return True
 
 
 def _with_spaces(glyphs: Sequence[Glyph], gap: float) -> list[Glyph]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ingest.pdf.covered_text import CoveredGlyphs
+from ingest.pdf.covered_text import CoveredGlyphs, GlyphPlace, glyph_place
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -83,8 +84,8 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: Co
 
     Glyphs that are covered or in unseen spans become gaps.
     """
-    hidden = covered.copy()
     raw = page.get_text("rawdict", textpage=text)
+    hidden = _hidden(raw, covered)
     found: list[GlyphLine] = []
     for number, (block, of_glyphs) in enumerate(zip(content["blocks"], raw["blocks"], strict=True)):
         for line, with_glyphs in zip(block.get("lines", ()), of_glyphs.get("lines", ()), strict=True):
@@ -93,8 +94,8 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: Co
             glyphs = []
             for span, is_gap in zip(spans, [UNSEEN in span for span in line["spans"]], strict=True):
                 for c in span["chars"]:
-                    x, y = c["origin"]
-                    place = (c["c"], round(x, 1), round(y, 1))
+                    y = c["origin"][1]
+                    place = glyph_place(c["c"], c["origin"])
                     is_covered = hidden[place] > 0
                     if is_covered:
                         hidden[place] -= 1
@@ -109,6 +110,16 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: Co
                 GlyphLine(number, line, glyphs, max(span["size"] for span in spans), horizontal, visible, changed)
             )
     return found
+
+
+def _hidden(raw: dict[str, Any], covered: CoveredGlyphs) -> Counter[GlyphPlace]:
+    """How many glyphs of the text at a place are covered: MuPDF leaves out some that are drawn again there."""
+    if not covered.hidden:
+        return Counter()
+    lines = (line for block in raw["blocks"] for line in block.get("lines", ()))
+    places = (glyph_place(c["c"], c["origin"]) for line in lines for span in line["spans"] for c in span["chars"])
+    there = Counter(place for place in places if place in covered.hidden)
+    return Counter({place: there[place] - (covered.drawn[place] - count) for place, count in covered.hidden.items()})
 
 
 def write_back(lines: Sequence[GlyphLine], content: dict[str, Any]) -> list[Word]:

@@ -18,6 +18,7 @@ from ingest.pdf.indices import has_late_indices, put_indices
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
 from ingest.pdf.row_order import goes_back, put_in_order
+from ingest.pdf.stray_spaces import has_stray_spaces, remove_stray_spaces
 from ingest.pdf.unseen import mark_unseen
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
     shuffled, glued = goes_back(lines), GLUED.search(characters)
-    blanks, indices = BLANK.search(characters), has_late_indices(lines)
-    if not (doubled or accents or spaced or unseen or covered or shuffled or glued or blanks or indices):
+    blanks, indices, stray = BLANK.search(characters), has_late_indices(lines), has_stray_spaces(characters)
+    if not any((doubled, accents, spaced, unseen, covered.hidden, shuffled, glued, blanks, indices, stray)):
         return None
     found = glyph_lines(page, text, content, covered)
+    if stray:
+        remove_stray_spaces(found)
     if blanks:
         fill_blanks(found)
     if doubled:

@@ -95,3 +95,11 @@ def test_a_text_layer_below_a_page_that_is_painted_over_is_kept(page):
     page.insert_text((50, 100), SENTENCE)
     page.draw_rect(page.rect, color=None, fill=(1, 1, 1))
     assert "Jonathan" in read(page)
+
+
+def test_text_that_is_drawn_again_on_the_box_at_the_same_place_is_kept(page):
+    page.insert_text((50, 100), SENTENCE)
+    page.draw_rect(place(page, "Jonathan Abernathy"), color=None, fill=(1, 1, 0))
+    page.insert_text((50, 100), SENTENCE)
+    page.insert_text((50, 150), LAST)
+    assert " ".join(read(page).split()) == f"{SENTENCE} {LAST}"
