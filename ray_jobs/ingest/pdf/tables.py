@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import normalize
 
+from ingest.common.text import as_typed
 from ingest.pdf.geometry import has_centre_in
 from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
@@ -32,6 +34,9 @@ MIN_TYPED = 3
 
 MAX_LINES = 400
 """Maximum number of lines in one direction, after collinear ones are joined: more are a drawing or graph paper."""
+
+MIN_EDGE = 0.2
+"""Minimum share of the width of a table that the edge of a row has; boxes behind words are narrower."""
 
 MIN_FILLED = 0.3
 """Minimum share of cells with text in a table; frames and forms have less."""
@@ -100,26 +105,36 @@ def with_typed_tables(
 
 
 def _with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> list[Paragraph]:
-    """Replace the paragraphs inside tables by the tables."""
+    """Replace the lines inside tables by the tables. A line stays if a table does not have all of its words."""
     for table in tables:
-        inside = [paragraph for paragraph in paragraphs if any(_contains(table, line) for line in paragraph.lines)]
-        if not inside:
-            continue
+        letters = _letters(table.markdown)
+        lines = [line for paragraph in paragraphs for line in paragraph.lines if _contains(table, line, letters)]
+        inside = set(map(id, lines))
         kept: list[Paragraph] = []
+        placed = False
         for paragraph in paragraphs:
-            if paragraph is inside[0]:
-                lines = [line for other in inside for line in other.lines if _contains(table, line)]
+            rest = [line for line in paragraph.lines if id(line) not in inside]
+            if len(rest) < len(paragraph.lines) and not placed:
                 kept.append(Paragraph(*table[:4], lines, table.markdown))
-            if paragraph not in inside:
+                placed = True
+            if len(rest) == len(paragraph.lines):
                 kept.append(paragraph)
-            elif rest := [line for line in paragraph.lines if not _contains(table, line)]:
+            elif rest:
                 kept.append(Paragraph(paragraph.x0, paragraph.y0, paragraph.x1, paragraph.y1, rest))
         paragraphs = kept
     return paragraphs
 
 
-def _contains(table: Table, line: Line) -> bool:
-    return has_centre_in(line[:4], table[:4]) and not any(has_centre_in(word[:4], line[:4]) for word in table.others)
+def _contains(table: Table, line: Line, letters: str) -> bool:
+    return (
+        has_centre_in(line[:4], table[:4])
+        and not any(has_centre_in(word[:4], line[:4]) for word in table.others)
+        and all(_letters(word) in letters for word in line.text.split())
+    )
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, normalize("NFKC", as_typed(text))))
 
 
 def _strokes(page: Page) -> int:
@@ -208,9 +223,18 @@ def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[Grid]:
     for rows, columns in groups:
         if len(rows) >= 3 and len(columns) >= 3:
             borders = [vertical[column] for column in sorted(columns)]
-            yield Grid(
-                _positions(horizontal[row].at for row in rows), _positions(border.at for border in borders), borders
-            )
+            positions = _positions(border.at for border in borders)
+            width = positions[-1] - positions[0]
+            lines = [horizontal[row] for row in rows]
+            edges = [edge for edge in _positions(line.at for line in lines) if _is_long(edge, lines, width)]
+            if len(edges) >= 3 and len(positions) >= 3:
+                yield Grid(edges, positions, borders)
+
+
+def _is_long(edge: float, lines: Iterable[Rule], width: float) -> bool:
+    """Whether the lines at the edge of a row are long enough not to be the box behind a word."""
+    there = sum(line.stop - line.start for line in lines if abs(line.at - edge) <= 2 * TOLERANCE)
+    return there >= MIN_EDGE * width
 
 
 def _positions(values: Iterable[float]) -> list[float]:

@@ -85,3 +85,32 @@ def test_dots_that_lead_the_eye_are_no_cells():
             write(page, 116 + 24 * row, [(64, name), *dots, (344, depth)])
         (block,) = blocks_of(document)
     assert block.text.split("\n") == ["|Port|Depth|", "|---|---|", "|North|9 m|", "|South|4 m|"]
+
+
+def test_boxes_behind_words_are_no_edges_of_rows():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        grid(page, [60, 200, 340, 480], [100, 160, 220])
+        page.draw_rect((200, 122, 230, 136), fill=(0.9, 0.9, 0.9))
+        write(page, 118, [(64, "Port"), (204, "Light and"), (344, "Depth at")])
+        write(page, 133, [(204, "colour"), (344, "low tide")])
+        write(page, 148, [(204, "of it"), (344, "in metres")])
+        write(page, 190, [(64, "North"), (204, "white"), (344, "9")])
+        (block,) = blocks_of(document)
+    assert block.text.split("\n") == [
+        "|Port|Light and colour of it|Depth at low tide in metres|",
+        "|---|---|---|",
+        "|North|white|9|",
+    ]
+
+
+def test_double_rules_around_one_column_are_no_table():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for x in (60, 62, 64):
+            page.draw_line((x, 100), (x, 172))
+        for y in (100, 124, 148, 172):
+            page.draw_line((60, y), (400, y))
+        write(page, 116, [(70, "Port"), (210, "Depth")])
+        write(page, 140, [(70, "North"), (210, "9 m")])
+        assert "Port" in " ".join(block.text for block in blocks_of(document))
