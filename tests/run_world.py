@@ -92,7 +92,7 @@ class World:
         return sentence, report
 
     def process_without_ray(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let runs write a row for each object of their work, in one block; objects named `bad` fail."""
+        """Let runs write a row for each object of their work, in one block; objects named `bad` or `changing` fail."""
 
         def process_objects(
             pipeline: Any, options: Any, target: Target, work: Any, single_writer: bool, say: Any
@@ -101,7 +101,11 @@ class World:
             for block in work.blocks():
                 for row in block.to_pylist():
                     self.written.append(row["source"].removeprefix(self.source))
-                    failure = ObjectError(Failure.ENCRYPTED, "it needs a password") if "bad" in row["source"] else None
+                    failure = None
+                    if "bad" in row["source"]:
+                        failure = ObjectError(Failure.ENCRYPTED, "it needs a password")
+                    elif "changing" in row["source"]:
+                        failure = ObjectError(Failure.CHANGED_DURING_RUN, "it was replaced")
                     made = part(row["source"], row["version"], Change(row["change"]), failure)
                     outcome.add(ObjectWriter(self.client, target).write([made]))
             return outcome, {}

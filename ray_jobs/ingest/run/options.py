@@ -113,7 +113,8 @@ RUN_FLAGS = (
     ),
     Flag(
         "max-failed-fraction",
-        "Fraction of the listed objects that may fail. Above it, the run ends with exit code 3.",
+        "Fraction of the listed objects that may fail. Above it, the run ends with exit code 3. Of those that were "
+        "replaced or deleted meanwhile, 10 do not count.",
         FRACTION,
         metavar="F",
         default=0.1,

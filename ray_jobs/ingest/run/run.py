@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from ingest.common.errors import TooManyFailedError
+from ingest.common.failures import Failure
 from ingest.common.text import one_line, printable
 from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.entries import count_failed
@@ -30,6 +31,10 @@ from ingest.run.processing import process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
 from ingest.stages.resources import check_resources
+
+MOVING = (Failure.CHANGED_DURING_RUN, Failure.VANISHED)
+MOST_MOVING = 10
+"""Of more, the store may be at fault: one that gives another ETag in listings, or lists what it does not have."""
 
 
 class Run:
@@ -195,15 +200,18 @@ class Run:
 
         The fraction refers to listed and not to processed objects: with one bad file among a hundred, the next run has
         only that file to retry and must not fail; with fifty, it has none to retry and must fail all the same. A run
-        with `only_failed` counts only the failures of its own objects.
+        with `only_failed` counts only the failures of its own objects. An object that somebody replaced or deleted
+        while the run was at it is no bad file: of a small day to which files are coming, one is a large fraction. Of
+        these, MOST_MOVING are not counted.
         """
         report, options = self._report, self._options
         failed_before = report.failed_before if options.only_failed is None else 0
-        failed = report.failed + failed_before
+        moving = sum(group["count"] for group in report.failure_counts if group["error_type"] in MOVING)
+        failed = report.failed + failed_before - min(moving, MOST_MOVING)
         if failed <= math.floor(options.max_failed_fraction * report.listed):
             return ""
         before = f" ({failed_before} of them in earlier runs)" if failed_before else ""
-        first = next(iter(report.failures), None)
+        first = min(report.failures, key=lambda each: each["error_type"] in MOVING, default=None)
         return (
             f"{failed} of {report.listed} objects failed{before}, more than --max-failed-fraction "
             f"{options.max_failed_fraction:g} allows; "
