@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.text import as_typed
 from ingest.pdf.contents import contents_of
+from ingest.pdf.structure_elements import declares_texts
 from ingest.pdf.text_layer import is_suspect
 from ingest.pdf.unknown_letters import UNKNOWN, lines_of
 
@@ -40,7 +41,7 @@ def misleads(page: Page, content: dict[str, Any], flags: int) -> bool:
     import pymupdf
 
     contents = contents_of(page)
-    if _ACTUAL not in contents and not _in_structure(page):
+    if _ACTUAL not in contents and not declares_texts(page):
         return False
     declared = _text(content)
     shown = _text(page.get_text("dict", flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT))
@@ -52,28 +53,6 @@ def misleads(page: Page, content: dict[str, Any], flags: int) -> bool:
     lost = [word for word in _WORD.findall(shown) if word not in squeezed and not get_close_matches(word, words, 1)]
     # A font may map its letters wrongly, and the declared text be right.
     return len(lost) >= MIN_LOST and not is_suspect(" ".join(lost * _SAMPLE))
-
-
-def _in_structure(page: Page) -> bool:
-    """Whether an element of the document's structure declares a text for a part of the page (ISO 32000-1, 14.7.4)."""
-    import pymupdf
-
-    mupdf = pymupdf.mupdf
-    root = pymupdf._as_pdf_document(page.parent).pdf_trailer().pdf_dict_gets("Root").pdf_dict_gets("StructTreeRoot")
-    key = pymupdf._as_pdf_page(page.this).obj().pdf_dict_gets("StructParents")
-    parents = root.pdf_dict_gets("ParentTree")
-    if not (parents.m_internal and key.m_internal):
-        return False
-    elements = mupdf.pdf_lookup_number(parents, key.pdf_to_int())
-    above: set[int] = set()
-    for index in range(elements.pdf_array_len()):
-        element = elements.pdf_array_get(index)
-        while element.m_internal and element.pdf_to_num() not in above:
-            if element.pdf_dict_gets("ActualText").m_internal:
-                return True
-            above.add(element.pdf_to_num())
-            element = element.pdf_dict_gets("P")
-    return False
 
 
 def _text(content: dict[str, Any]) -> str:

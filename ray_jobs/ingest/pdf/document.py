@@ -19,6 +19,7 @@ from ingest.pdf.figures import Figure, render_figures
 from ingest.pdf.language import detect_language
 from ingest.pdf.page_ranges import PageRange, ReadPage, join_pages, read_range
 from ingest.pdf.reader import open_pdf, pdf_metadata, too_many_pages
+from ingest.pdf.rendering import render
 from ingest.pdf.structure import Page, RawPage, detect_structure
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _has_ink(document: pymupdf.Document) -> bool:
 
     for number in range(document.page_count):
         with suppress(RuntimeError, ValueError):  # damaged
-            image = document[number].get_pixmap(dpi=36, colorspace=pymupdf.csGRAY, alpha=False)
+            image = render(document[number], dpi=36, colorspace=pymupdf.csGRAY, alpha=False)
             if len(set(image.samples)) > 1:
                 return True
     return False

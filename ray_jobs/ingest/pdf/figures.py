@@ -14,6 +14,7 @@ from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_boxes import as_displayed
+from ingest.pdf.rendering import render
 from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage, may_have_images
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _rendered(document: pymupdf.Document, place: Place) -> Figure:
     page = as_displayed(document[place.page])
     clip = pymupdf.Rect(place.bbox)
     scale = (MAX_FIGURE_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
-    picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
+    picture = render(page, matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
     bbox = [round(value, 1) for value in place.bbox]
     return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, {"bbox": bbox})
 

@@ -13,6 +13,7 @@ from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.memory import check_memory
+from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -154,7 +155,7 @@ def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
     """Render a page or a part of it as uint8 BGR of shape (height, width, 3)."""
     import pymupdf
 
-    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False, clip=clip)
+    image = render(page, matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False, clip=clip)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w, 3)
     return np.ascontiguousarray(pixels[:, :, ::-1])
 

@@ -23,6 +23,7 @@ from ingest.pdf.drawings import count_segments
 from ingest.pdf.geometry import Box, intersection, is_covered
 from ingest.pdf.layout import is_unreadable
 from ingest.pdf.ocr import detect_lines, read_line
+from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -271,7 +272,7 @@ def _unexplained_ink(page: Page, boxes: Iterable[Box]) -> float:
 
     side = max(page.rect.width, page.rect.height, 1)
     scale = INK_SCALE * min(1.0, 2000 / side)
-    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False)
+    image = render(page, matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w)
     paper = cv2.medianBlur(np.ascontiguousarray(pixels), 21)
     ink = cv2.absdiff(pixels, paper) >= MIN_CONTRAST

@@ -18,6 +18,7 @@ from ingest.pdf.doubled import CAP_HEIGHT
 from ingest.pdf.geometry import Box, bounding_box, is_covered
 from ingest.pdf.glyph_lines import PAINTED, UNSEEN
 from ingest.pdf.layout import is_unreadable
+from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -148,7 +149,7 @@ def _without_ink(
     clip = pymupdf.Rect(bounding_box([place for place, _ in faint])) & page.rect
     if clip.is_empty:
         return []
-    image = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False, clip=clip)
+    image = render(page, matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False, clip=clip)
     pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w)
     ground = np.ones_like(pixels, np.bool_)
     for x0, y0, x1, y1 in (span["bbox"] for span in written if _is_read(span["text"])):

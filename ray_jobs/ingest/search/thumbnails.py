@@ -13,6 +13,7 @@ import numpy as np
 from ingest.common.text import printable
 from ingest.image.opening import open_picture, prepare_images
 from ingest.image.picture import NO_LIMIT
+from ingest.pdf.rendering import render
 from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
 from ingest.store.object_reading import object_file
 from ingest.store.temporary_folder import temporary_folder
@@ -49,7 +50,7 @@ def _picture(hit: Hit, path: Path) -> Image | None:
             with pymupdf.open(path) as document:
                 page = document[hit.page - 1]
                 scale = THUMBNAIL_SIDE / max(page.rect.width, page.rect.height, 1)
-                pixels = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False)
+                pixels = render(page, matrix=pymupdf.Matrix(scale, scale), alpha=False)
                 return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
         case ImageHit():
             prepare_images()

@@ -4,6 +4,7 @@ import pymupdf
 import pytest
 
 from ingest.pdf.document import parse_pdf
+from ingest.pdf.rendering import render
 
 SHOWN = "The harbour master signed"
 
@@ -49,20 +50,37 @@ def test_a_font_whose_letters_are_mapped_wrongly_has_its_declared_text():
     assert declared in text_of(span(f"({declared})", shifted))
 
 
+def tagged(document, page, element):
+    """The file, in which the only part of the page belongs to an element."""
+    shown = page.read_contents()
+    first, *others = page.get_contents()
+    document.update_stream(first, b"/P <</MCID 0>> BDC " + shown + b" EMC")
+    for other in others:
+        document.update_stream(other, b" ")
+    number, root = document.get_new_xref(), document.get_new_xref()
+    document.update_object(number, f"<</Type/StructElem/S/P/K 0/Pg {page.xref} 0 R{element(number, root)}>>")
+    document.update_object(root, f"<</Type/StructTreeRoot/K {number} 0 R/ParentTree<</Nums[0[{number} 0 R]]>>>>")
+    document.xref_set_key(page.xref, "StructParents", "0")
+    document.xref_set_key(document.pdf_catalog(), "StructTreeRoot", f"{root} 0 R")
+    document.xref_set_key(document.pdf_catalog(), "MarkInfo", "<</Marked true>>")
+    return document.tobytes()
+
+
 def test_words_whose_element_of_the_structure_declares_nothing_are_read():
     with pymupdf.open() as document:
         page = document.new_page()
         page.insert_text((60, 60), SHOWN)
-        (contents,) = page.get_contents()
-        marked = b"/P <</MCID 0>> BDC " + document.xref_stream(contents) + b" EMC"
-        document.update_stream(contents, marked)
-        element, root = document.get_new_xref(), document.get_new_xref()
-        document.update_object(element, f"<</Type/StructElem/S/P/K 0/Pg {page.xref} 0 R/P {root} 0 R/ActualText( )>>")
-        document.update_object(
-            root, f"<</Type/StructTreeRoot/K {element} 0 R/ParentTree<</Nums[0[{element} 0 R]]>>/ParentTreeNextKey 1>>"
-        )
-        document.xref_set_key(page.xref, "StructParents", "0")
-        document.xref_set_key(document.pdf_catalog(), "StructTreeRoot", f"{root} 0 R")
-        document.xref_set_key(document.pdf_catalog(), "MarkInfo", "<</Marked true>>")
-        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
+        data = tagged(document, page, lambda _, root: f"/P {root} 0 R/ActualText( )")
+    [read], _, _ = parse_pdf(data, ocr=False)
     assert read.text == SHOWN
+
+
+def test_a_document_that_was_rendered_has_its_structure_and_declared_texts_again():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((60, 60), SHOWN)
+        data = tagged(document, page, lambda _, root: f"/P {root} 0 R/ActualText({SHOWN}, and dated it)")
+    with pymupdf.open(stream=data) as document:
+        expected = document[0].get_pixmap().samples
+        assert render(document[0]).samples == expected
+        assert document[0].get_text().strip() == f"{SHOWN}, and dated it"
