@@ -49,18 +49,16 @@ def _drop(document: Document, font: int, kind: str) -> None:
             return
         characters = characters_of(document, font)
         wrong = _wrong_by_glyphs(document, font, characters)
+        right = {code: text for code, text in characters.items() if code not in wrong}
     else:
         differences = document.xref_get_key(font, "Encoding/Differences")[1]
         if not _NAMED.search(differences):
             return
         characters = characters_of(document, font)
-        wrong = {
-            code
-            for code, letters in names_of_codes(differences)
-            if _is_part(characters.get(code), normalize("NFKC", letters))
-        }
-    if wrong:
-        set_characters(document, font, {code: text for code, text in characters.items() if code not in wrong})
+        names = {code: normalize("NFKC", letters) for code, letters in names_of_codes(differences)}
+        right = {**characters, **{code: text for code, text in names.items() if _is_part(characters.get(code), text)}}
+    if right != characters:
+        set_characters(document, font, right)
 
 
 def _is_part(text: str | None, letters: str) -> bool:

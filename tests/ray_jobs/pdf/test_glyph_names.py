@@ -129,3 +129,8 @@ def test_a_ligature_that_is_mapped_to_a_space_or_to_one_of_its_letters_has_all_o
 def test_a_name_that_the_table_contradicts_with_another_letter_is_not_believed():
     [page], _, _ = parse_pdf(pdf_with_table("xyz"), ocr=False)
     assert page.text == "The oxce of ynance, an ezcient one"
+
+
+def test_a_ligature_whose_name_mupdf_does_not_know_has_its_letters():
+    [page], _, _ = parse_pdf(pdf_with_table(["h", "fi", "ffi"], "/T_h /fi /f_f_i"), ocr=False)
+    assert page.text == "The oThce of finance, an efficient one"
