@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.text import as_typed
 from ingest.pdf.contents import contents_of
+from ingest.pdf.letter_statistics import is_suspect
 from ingest.pdf.structure_elements import declares_texts
-from ingest.pdf.text_layer import is_suspect
 from ingest.pdf.unknown_letters import UNKNOWN, lines_of
 
 if TYPE_CHECKING:

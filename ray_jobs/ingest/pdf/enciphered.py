@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from ingest.pdf.text_layer import has_odd_letters
+from ingest.pdf.letter_statistics import has_odd_letters
 from ingest.pdf.unknown_letters import spans_of
 
 MIN_LETTERS, MIN_WORDS = 80, 12

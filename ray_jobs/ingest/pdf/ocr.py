@@ -81,7 +81,7 @@ def _flush_subnormals() -> None:
         onnxruntime.InferenceSession(smallest, options, providers=["CPUExecutionProvider"])
 
 
-def ocr_page(page: Page, known: Iterable[Box] = ()) -> tuple[list[Paragraph], bool]:
+def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) -> tuple[list[Paragraph], bool]:
     """Read a page by OCR and return its paragraphs in reading order; a page on its side or upside down is rotated.
 
     Coordinates are in points on the page after that rotation, and the second result says whether there was one. The
@@ -90,6 +90,7 @@ def ocr_page(page: Page, known: Iterable[Box] = ()) -> tuple[list[Paragraph], bo
     Args:
         page: the page.
         known: places that are not read, in points: reading the lines of a full page takes longer than finding them.
+        least: minimum score of a line.
 
     Raises:
         MemoryError: there is not enough memory for the image or the models.
@@ -102,7 +103,7 @@ def ocr_page(page: Page, known: Iterable[Box] = ()) -> tuple[list[Paragraph], bo
             place = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
             if place.size:
                 place[:] = np.median(place, axis=(0, 1))
-        lines, turned = _lines(image, scale)
+        lines, turned = _lines(image, scale, least)
         return reading_order(_paragraphs(lines))[0], turned
     except Exception as error:
         check_memory(error)
@@ -160,7 +161,7 @@ def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _lines(image: np.ndarray, scale: float) -> tuple[list[Line], bool]:
+def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], bool]:
     """Return the lines of an image, and whether it had to be turned.
 
     RapidOCR's classifier takes many a long upright line for one that is upside down, so that all lines of a page have
@@ -176,7 +177,7 @@ def _lines(image: np.ndarray, scale: float) -> tuple[list[Line], bool]:
     pieces = _engine().crop_text_regions(image, corners)
     if upside_down := _is_upside_down(pieces):
         pieces = [np.ascontiguousarray(piece[::-1, ::-1]) for piece in pieces]
-    texts, turned = _read(pieces)
+    texts, turned = _read(pieces, least)
     boxes = _bounds(corners)
     if upside_down != (2 * turned.sum() > len(texts)):
         height, width = image.shape[:2]
@@ -215,7 +216,7 @@ def _is_upside_down(pieces: list[np.ndarray]) -> bool:
     return 2 * sum(label == "180" for label, _ in found.cls_res) > len(middles)
 
 
-def _read(pieces: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
+def _read(pieces: list[np.ndarray], least: float) -> tuple[list[str], np.ndarray]:
     """Read images of lines: their texts, which may be "", and which ones are upside down, as bool of shape (n,)."""
     texts, scores = _recognise(pieces)
     turned = np.zeros(len(texts), bool)
@@ -224,7 +225,7 @@ def _read(pieces: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
         for number, text, score in zip(doubtful, *_recognise(others), strict=True):
             if score > scores[number]:
                 texts[number], scores[number], turned[number] = text, score, True
-    return [text if score >= MIN_SCORE else "" for text, score in zip(texts, scores, strict=True)], turned
+    return [text if score >= least else "" for text, score in zip(texts, scores, strict=True)], turned
 
 
 def _recognise(pieces: list[np.ndarray]) -> tuple[list[str], list[float]]:

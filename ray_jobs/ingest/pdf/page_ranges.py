@@ -30,7 +30,7 @@ from ingest.pdf.ligature_codes import drop_ligatures
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.memory import check_memory
 from ingest.pdf.merge_layers import merge
-from ingest.pdf.ocr import ocr_page
+from ingest.pdf.ocr import MIN_SCORE, MIN_SURE, ocr_page
 from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.page_order import in_page_order
 from ingest.pdf.page_text import text_of
@@ -269,7 +269,7 @@ class _PageReader:
                 text, content = text_of(page)
         horizontal, others, words = _repaired(page, text, content)
         if missing is not None:
-            read, turned = ocr_page(page, missing.known)
+            read, turned = ocr_page(page, missing.known, MIN_SURE if missing.surely else MIN_SCORE)
             report_progress()
             if read:
                 if missing.fonts:

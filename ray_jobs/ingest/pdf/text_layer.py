@@ -7,7 +7,6 @@ explains, and the statistics of its letters. Only a page that they leave in doub
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -22,8 +21,10 @@ from ingest.pdf.contents import contents_of
 from ingest.pdf.drawings import count_segments
 from ingest.pdf.geometry import Box, intersection, is_covered
 from ingest.pdf.layout import is_unreadable
+from ingest.pdf.letter_statistics import is_suspect
 from ingest.pdf.ocr import detect_lines, read_line
 from ingest.pdf.rendering import render
+from ingest.pdf.scripts import is_read_by_ocr
 
 if TYPE_CHECKING:
     from pymupdf import Page
@@ -54,24 +55,6 @@ MIN_UNEXPLAINED_LINES, MIN_UNEXPLAINED_TEXT = 3, 0.1
 """Minimum number of lines that the detector sees outside the text layer, and their share of the length of all lines,
 if a page is read by OCR."""
 
-MIN_SUSPECT_LETTERS = 40
-"""Minimum number of characters in one font whose statistics count."""
-
-VOWELS = (0.25, 0.62)
-"""Range of the share of vowels among Latin letters: 0.36 to 0.5 in the languages of Europe, 0.15 in shifted letters."""
-
-MIN_COMMON = 0.42
-"""Minimum share of the letters a, e, i, n, o, r, s and t among Latin letters: 0.5 to 0.7 in the languages of Europe,
-and 0.3 if letters are exchanged at random."""
-
-MAX_MIXED = 0.3
-"""Share of the words of at least three characters, with digits or symbols between letters or the reverse, above which a
-text may be mapped wrongly."""
-
-MAX_CASE_CHANGES, MAX_SYMBOLS, MAX_ACCENTED = 0.08, 0.4, 0.4
-"""Share of capitals after small letters in a word, of characters that are neither letters nor digits, and of letters
-with marks, above which a text may be mapped wrongly."""
-
 MIN_TORN_WORDS, MAX_SINGLE_LETTERS = 20, 0.2
 """Minimum number of words on a scanned page, and share of single letters among them above which the words of its text
 layer are torn: it is 0.05 in the languages of Europe."""
@@ -82,14 +65,6 @@ MIN_SIMILARITY = 0.5
 MAX_SAMPLES, MAX_CHECKS = 3, 3
 """Number of lines of a page that are compared, and number of pages after which a document is trusted."""
 
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
-_VOWEL = re.compile("[aeiouy]", re.I)
-_COMMON = re.compile("[aeinorst]", re.I)
-_LONG = re.compile(r"\S{3,}")
-_OTHER = r"[\d!\"#$%*+;<=>?@\\^`{|}~]"
-_MIXED = re.compile(rf"[^\W\d_]-?{_OTHER}+-?[^\W\d_]|{_OTHER}-?[^\W\d_]+-?{_OTHER}")
-_CASE_CHANGE = re.compile("[a-z][A-Z]")
-
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -98,10 +73,12 @@ class Missing:
     Attributes:
         fonts: fonts whose text in the layer is wrong.
         known: places where the page shows a line that the layer has, in points: OCR can leave them out.
+        surely: whether only lines count that OCR is sure of, since it does not know the script of the layer.
     """
 
     fonts: frozenset[str] = frozenset()
     known: Sequence[Box] = ()
+    surely: bool = False
 
 
 class TextLayers:
@@ -125,12 +102,15 @@ class TextLayers:
         """
         lines = [line for block in content["blocks"] for line in block.get("lines", ())]
         text = "".join(span["text"] for line in lines for span in line["spans"])
-        if is_unreadable(text):
+        is_known = is_read_by_ocr(text)
+        if is_known and is_unreadable(text):
             return _without(page, lines, _unreadable_fonts(lines))
         covered = image_coverage(page)
         if len("".join(text.split())) <= MAX_STAMP:
-            return Missing() if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
-        if covered >= MIN_SCAN_COVERAGE and is_torn(lines):
+            return (
+                Missing(surely=not is_known) if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
+            )
+        if is_known and covered >= MIN_SCAN_COVERAGE and is_torn(lines):
             return Missing(frozenset(font for line in lines for font in _fonts(line)))
         if wrong := self._wrong_fonts(page, lines):
             return _without(page, lines, wrong)
@@ -142,7 +122,7 @@ class TextLayers:
         known, others = _seen(page, boxes)
         length = _length(others)
         enough = len(others) >= MIN_UNEXPLAINED_LINES and length >= MIN_UNEXPLAINED_TEXT * (length + _length(known))
-        return Missing(known=known) if enough else None
+        return Missing(known=known, surely=not is_known) if enough else None
 
     def _wrong_fonts(self, page: Page, lines: Sequence[dict[str, Any]]) -> frozenset[str]:
         """Return the fonts whose text looks odd, and is not what the page shows."""
@@ -153,7 +133,8 @@ class TextLayers:
         wrong = []
         for font, of_lines in of_font.items():
             texts = ["".join(span["text"] for span in line["spans"]) for line in of_lines]
-            if self._right >= MAX_CHECKS or not is_suspect(" ".join(texts)):
+            text = " ".join(texts)
+            if self._right >= MAX_CHECKS or not (is_suspect(text) and is_read_by_ocr(text)):
                 continue
             longest = sorted(zip(texts, of_lines, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
             alike = [_similarity(shown, read_line(page, line["bbox"])) for shown, line in longest]
@@ -196,34 +177,6 @@ def _unreadable_fonts(lines: Iterable[dict[str, Any]]) -> frozenset[str]:
 def _boxes(lines: Iterable[dict[str, Any]]) -> list[Box]:
     """The boxes of the lines that are horizontal or vertical: others have boxes that cover more than themselves."""
     return [line["bbox"] for line in lines if 1.0 in map(abs, line["dir"])]
-
-
-def is_suspect(text: str) -> bool:
-    """Whether the statistics of a text are unlike those of written language: its letters may be mapped wrongly."""
-    solid = [character for character in text if not character.isspace()]
-    if len(solid) < MIN_SUSPECT_LETTERS:
-        return False
-    latin = _LATIN.findall(text)
-    symbols = sum(not character.isalnum() for character in solid)
-    if symbols > MAX_SYMBOLS * len(solid) and symbols > sum(text.count(dot) for dot in "._-·…|") * 2:
-        return True
-    words = _LONG.findall(text) if sum(map(str.isalpha, solid)) < 0.9 * len(solid) else ()
-    if sum(_MIXED.search(word) is not None for word in words) > MAX_MIXED * len(words):
-        return True
-    if len(latin) < MIN_SUSPECT_LETTERS or 2 * len(latin) < len(solid):
-        return False
-    return (
-        has_odd_letters(latin)
-        or len(_CASE_CHANGE.findall(text)) > MAX_CASE_CHANGES * len(latin)
-        or sum(letter > "\u007f" for letter in latin) > MAX_ACCENTED * len(latin)
-    )
-
-
-def has_odd_letters(latin: Sequence[str]) -> bool:
-    """Whether Latin letters have other shares of vowels and of common letters than in the languages of Europe."""
-    plain = unicodedata.normalize("NFD", "".join(latin))
-    vowels = len(_VOWEL.findall(plain)) / len(latin)
-    return not VOWELS[0] <= vowels <= VOWELS[1] or len(_COMMON.findall(plain)) < MIN_COMMON * len(latin)
 
 
 def is_torn(lines: Iterable[dict[str, Any]]) -> bool:

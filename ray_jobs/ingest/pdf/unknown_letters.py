@@ -20,6 +20,7 @@ from ingest.pdf.geometry import Box
 from ingest.pdf.glyph_names import characters_of_name
 from ingest.pdf.memory import check_memory
 from ingest.pdf.ocr import read_line
+from ingest.pdf.scripts import is_read_by_ocr
 
 if TYPE_CHECKING:
     from pymupdf import Document, Page
@@ -152,7 +153,7 @@ def _read_letters(page: Page) -> dict[int, dict[int, str]]:
     for line in lines_of(page.get_text("rawdict", flags=_flags())) if known else ():
         glyphs = [c for span in line["spans"] for c in span["chars"] if not c["c"].isspace()]
         text = "".join([c["c"] for c in glyphs])
-        if UNKNOWN not in text or line["dir"] != (1.0, 0.0):
+        if UNKNOWN not in text or line["dir"] != (1.0, 0.0) or not is_read_by_ocr(text):
             continue
         keys = [known[_place(c["origin"])][:2] if _place(c["origin"]) in known else None for c in glyphs]
         for key in {keys[index] for index in _in_words(text)}:

@@ -7,8 +7,9 @@ from ingest.pdf import page_ranges as reader
 from ingest.pdf import text_layer
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.layout import Line, paragraph_of
+from ingest.pdf.letter_statistics import is_suspect
 from ingest.pdf.merge_layers import merge
-from ingest.pdf.text_layer import is_suspect, is_torn
+from ingest.pdf.text_layer import is_torn
 
 WIDTH, HEIGHT = 595, 842
 PROSE = (
@@ -36,7 +37,7 @@ def model(monkeypatch):
         calls["detect"] += 1
         return calls["seen"]
 
-    def read(page, known=()):
+    def read(page, known=(), least=0.0):
         calls["read"] += 1
         calls["known"] = known
         return [paragraph_of(lines(*SEEN))], False
