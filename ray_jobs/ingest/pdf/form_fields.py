@@ -1,60 +1,73 @@
-"""Puts the values of form fields, and text typed onto a page, beside their labels: MuPDF gives them after the page."""
+"""Finds the values of form fields, and texts typed onto a page, which MuPDF gives after the text of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
 
+from ingest.pdf.field_labels import Field, place
 from ingest.pdf.geometry import Box, has_centre_in
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 
 if TYPE_CHECKING:
     from pymupdf import Page
 
-MAX_DISTANCE = 30
-"""Largest distance between a label and the value to its right, in font sizes of the label."""
+TICK, CROSS, EMPTY = "✓✗☐"
 
-MAX_CLOSE = 3
-"""Largest such distance, in font sizes, if there is a label above the field, too."""
+HIDDEN = 0b100010
+"""Bits of the flags of an annotation that is not shown (ISO 32000-1, table 165): Hidden and NoView."""
 
-MAX_ABOVE = 1.5
-"""Largest distance between a label and the field below it, in font sizes of the label."""
+MAX_TICK = 12
+"""Largest size of the letter that stands for a tick, in points."""
 
-MAX_BESIDE = 2.5
-"""Largest distance between a check mark and the label to its right, in font sizes of the label."""
+_WORD = re.compile(r"[^\W_]")
 
-MIN_LINES = 3
-"""Number of lines of a field from which on it is a text of its own, without a label to its left."""
 
-MIN_SHARED = 0.4
-"""Share of the lower height by which a label and a value in one row overlap."""
+class State(Enum):
+    """What a field is: a button that is ticked or not, a text, or a text typed onto the page."""
+
+    ON = auto()
+    OFF = auto()
+    TEXT = auto()
+    FREE = auto()
 
 
 def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
     """Move the values of fields among horizontal paragraphs to their labels, or else to their places on the page."""
+    states = dict(_fields(page))
     values: dict[Box, list[Line]] = {}
     rest: list[Paragraph] = []
-    boxes = list(_fields(page))
-    for paragraph in paragraphs if boxes else ():
+    for paragraph in paragraphs if states else ():
         kept = []
         for line in paragraph.lines:
-            box = next((box for box in boxes if has_centre_in(line[:4], box)), None)
+            box = next((box for box in states if has_centre_in(line[:4], box)), None)
             if box is None:
                 kept.append(line)
             else:
                 values.setdefault(box, []).append(line)
         if kept:
             rest.append(paragraph if len(kept) == len(paragraph.lines) else paragraph_of(kept))
-    if not values:
-        return paragraphs
-    for box, lines in sorted(values.items(), key=lambda value: (round(value[0][1] / 4), value[0][0])):
-        _place(box, lines, rest)
-    return rest
+    fields = [
+        Field(box, tuple(_shown(box, state, values.get(box, []))), state is State.FREE) for box, state in states.items()
+    ]
+    return place(fields, rest) if values or any(field.lines for field in fields) else paragraphs
 
 
-def _fields(page: Page) -> Iterator[Box]:
-    """Yield the boxes of the fields of a page, and of the texts typed onto it."""
+def _shown(box: Box, state: State, lines: list[Line]) -> list[Line]:
+    """The lines of a field; of a button without words, a mark if it is ticked, and else at most an empty box."""
+    text = "".join([line.text for line in lines])
+    if state in (State.TEXT, State.FREE) or _WORD.search(text):
+        return lines
+    if state is State.OFF:
+        return [lines[0]._replace(text=EMPTY)] if EMPTY in text else []
+    size = min(box[3] - box[1], MAX_TICK)
+    return [Line(*box, text=CROSS if CROSS in text else TICK, size=size, bold=False)]
+
+
+def _fields(page: Page) -> Iterator[tuple[Box, State]]:
+    """Yield the boxes of the fields of a page, and of the texts typed onto it, and what they are."""
     import pymupdf
 
     mupdf = pymupdf.mupdf
@@ -67,53 +80,24 @@ def _fields(page: Page) -> Iterator[Box]:
         while found.m_internal:
             if first is mupdf.pdf_first_widget or mupdf.pdf_annot_type(found) == mupdf.PDF_ANNOT_FREE_TEXT:
                 box = mupdf.pdf_bound_annot(found)
-                yield box.x0, box.y0, box.x1, box.y1
+                is_widget = first is mupdf.pdf_first_widget
+                yield (box.x0, box.y0, box.x1, box.y1), _state(found) if is_widget else State.FREE
             found = following(found)
 
 
-def _place(box: Box, lines: Sequence[Line], paragraphs: list[Paragraph]) -> None:
-    """Put the lines of a field behind its label, in place."""
-    mark = len(lines) == 1 and len(lines[0].text.strip()) == 1 and not lines[0].text.strip().isalnum()
-    places = [(number, index) for number, paragraph in enumerate(paragraphs) for index in range(len(paragraph.lines))]
+def _state(widget: Any) -> State:
+    """What a widget is. A button says in which of its appearances it is, or its field's value is one of them."""
+    from pymupdf import mupdf
 
-    def label_at(distance: dict[tuple[int, int], float]) -> tuple[int, int] | None:
-        return min(distance, key=lambda place: distance[place], default=None)
-
-    labels = {place: paragraphs[place[0]].lines[place[1]] for place in places}
-    row = {place: line for place, line in labels.items() if len(lines) < MIN_LINES and _in_row(line, lines[0])}
-    right = {place: line.x0 - box[2] for place, line in row.items() if -2 <= line.x0 - box[2] < MAX_BESIDE * line.size}
-    left = {place: box[0] - line.x1 for place, line in row.items() if -2 <= box[0] - line.x1 < MAX_DISTANCE * line.size}
-    above = {
-        place: box[1] - line.y1
-        for place, line in labels.items()
-        if -0.5 * line.size <= box[1] - line.y1 < MAX_ABOVE * line.size and line.x0 < box[2] and line.x1 > box[0]
-    }
-    if mark and (found := label_at(right)) is not None:
-        _join(paragraphs, found, [lines[0], labels[found]])
-    elif (found := label_at(left)) is not None and not (above and left[found] > MAX_CLOSE * labels[found].size):
-        _join(paragraphs, found, [labels[found], *lines])
-    elif (found := label_at(above)) is not None and len(lines) >= MIN_LINES:
-        paragraphs.insert(found[0] + 1, paragraph_of([*lines]))
-    elif found is not None:
-        paragraph = paragraphs[found[0]]
-        paragraphs[found[0]] = paragraph_of(
-            [*paragraph.lines[: found[1] + 1], *lines, *paragraph.lines[found[1] + 1 :]]
-        )
-    else:
-        below = (number for number, paragraph in enumerate(paragraphs) if paragraph.y0 >= box[1])
-        paragraphs.insert(next(below, len(paragraphs)), paragraph_of([*lines]))
-
-
-def _in_row(one: Line, other: Line) -> bool:
-    return min(one.y1, other.y1) - max(one.y0, other.y0) > MIN_SHARED * min(one.y1 - one.y0, other.y1 - other.y0)
-
-
-def _join(paragraphs: list[Paragraph], place: tuple[int, int], lines: Sequence[Line]) -> None:
-    """Replace the line at a place by one with the text of several."""
-    label = paragraphs[place[0]].lines[place[1]]
-    box = paragraph_of([*lines])
-    text = " ".join([line.text.strip() for line in lines])
-    joined = label._replace(x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1, text=text)
-    paragraph = paragraphs[place[0]]
-    others = [joined if index == place[1] else line for index, line in enumerate(paragraph.lines)]
-    paragraphs[place[0]] = replace(paragraph_of(others), table=paragraph.table)
+    if mupdf.pdf_widget_type(widget) not in (mupdf.PDF_WIDGET_TYPE_CHECKBOX, mupdf.PDF_WIDGET_TYPE_RADIOBUTTON):
+        return State.TEXT
+    entries = mupdf.pdf_annot_obj(widget)
+    state = mupdf.pdf_dict_gets(entries, "AS")
+    if not mupdf.pdf_is_name(state):
+        state = mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("V"))
+        appearances = mupdf.pdf_dict_gets(mupdf.pdf_dict_gets(entries, "AP"), "N")
+        name = mupdf.pdf_to_name(state)
+        if not name or mupdf.pdf_is_null(mupdf.pdf_dict_gets(appearances, name)):
+            return State.OFF
+    is_on = mupdf.pdf_to_name(state) != "Off" and not mupdf.pdf_annot_flags(widget) & HIDDEN
+    return State.ON if is_on else State.OFF

@@ -37,6 +37,7 @@ from ingest.pdf.page_text import text_of
 from ingest.pdf.reader import lost_contents, take_warnings
 from ingest.pdf.right_to_left import has_right_to_left, to_logical_order
 from ingest.pdf.structure import RawPage
+from ingest.pdf.symbol_fonts import mark_dingbats
 from ingest.pdf.text_layer import MAX_CHECKS, TextLayers, without_fonts
 from ingest.pdf.unknown_letters import add_letters_of_fonts, letters_as_shown, lost_letters
 
@@ -210,6 +211,7 @@ class _PageReader:
         self._seen: set[int] = set()
         self._fonts: tuple[set[int], ...] = (set(), set(), set())
         self._cleaned: set[int] = set()
+        self._dingbats: set[int] = set()
         self._lost, self._odd = 0, False
         self._warnings = ""
 
@@ -258,6 +260,8 @@ class _PageReader:
     def _text_of(self, page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
         """Return the text page and the result of `page.get_text("dict")`, with the letters that the fonts know."""
         text, content = text_of(page)
+        if mark_dingbats(page, content, self._dingbats):
+            text, content = text_of(page)
         return text_of(page) if add_letters_of_fonts(page, content, self._cleaned) else (text, content)
 
     def _read(self, page: pymupdf.Page, number: int) -> RawPage:
