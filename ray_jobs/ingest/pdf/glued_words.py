@@ -25,11 +25,11 @@ MIN_EVEN = 0.95
 
 _LETTER = "[A-Za-z\u00c0-\u024f\u0370-\u052f]"
 _KOREAN = "[\uac00-\ud7a3]"
-_SENTENCES = f"{_LETTER}{{3}}[.,;](?:[A-Z\u00c0-\u00de\u0391-\u03ab\u0400-\u042f])(?![A-Z]){_LETTER}{{2}}"
-GLUED = re.compile(f"{_LETTER}{{20,}}|{_SENTENCES}|{_KOREAN}{{9,}}")
-"""Matches letters that may be several words: only compounds of some languages are as long; and joined sentences."""
+_CLAUSES = f"{_LETTER}{{3}}[,;]{_LETTER}{{3}}"
+GLUED = re.compile(f"{_LETTER}{{20,}}|{_CLAUSES}|{_KOREAN}{{9,}}")
+"""Matches letters that may be several words: only compounds of some languages are as long; and joined clauses."""
 
-_LONG = re.compile(f"{_LETTER}{{14,}}|{_SENTENCES}|{_KOREAN}{{9,}}")
+_LONG = re.compile(f"{_LETTER}{{14,}}|{_CLAUSES}|{_KOREAN}{{9,}}")
 _SHORT = re.compile(f"{_LETTER}{{5,}}|{_KOREAN}{{3,}}")
 
 

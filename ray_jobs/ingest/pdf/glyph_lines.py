@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.covered_text import CoveredGlyphs, GlyphPlace, glyph_place
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
 
-_Corners = tuple[float, float, float, float]
 PAINTED = 16 | 32
 """MuPDF's flags FZ_STEXT_FILLED and FZ_STEXT_STROKED: text with neither is invisible, as that of an OCR layer."""
 
@@ -94,14 +93,12 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: Co
             glyphs = []
             for span, is_gap in zip(spans, [UNSEEN in span for span in line["spans"]], strict=True):
                 for c in span["chars"]:
-                    y = c["origin"][1]
-                    place = glyph_place(c["c"], c["origin"])
-                    is_covered = hidden[place] > 0
-                    if is_covered:
+                    shown, origin = " " if is_gap else c["c"], c["origin"]
+                    if hidden and hidden[place := glyph_place(c["c"], origin)] > 0:
                         hidden[place] -= 1
-                    changed = changed or is_covered
-                    shown = " " if is_gap or is_covered else c["c"]
-                    glyphs.append(Glyph(shown, *cast(_Corners, c["bbox"]), y, span["size"], c["synthetic"]))
+                        shown, changed = " ", True
+                    x0, y0, x1, y1 = c["bbox"]
+                    glyphs.append(Glyph(shown, x0, y0, x1, y1, origin[1], span["size"], c["synthetic"]))
             if changed and all(glyph.text.isspace() for glyph in glyphs):
                 glyphs = []
             visible = any(span["char_flags"] & PAINTED for span in spans)
