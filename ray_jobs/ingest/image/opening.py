@@ -36,6 +36,7 @@ from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_o
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews
 from ingest.image.repairs import CODESTREAM, END, has_merged_alpha, mended, padded
+from ingest.image.tiff_channels import decode_channels
 from ingest.image.tiff_pages import other_pages
 from ingest.image.unreadable import unreadable
 from ingest.image.unwritten import unwritten_share
@@ -99,6 +100,8 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     if picture is None and (correct := mended(data)):
         data = correct
         picture = tried(_decoded, data, side)
+    if picture is None and FORMATS.get(data[:2]) == "TIFF":
+        picture = tried(decode_channels, data)
     previews = find_previews(data)
     for pixels, content in previews.contents if picture or previews.is_raw else ():
         if picture is not None and pixels < picture.width * picture.height:
