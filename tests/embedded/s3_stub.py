@@ -48,7 +48,9 @@ class S3Stub:
         before_page: called with the number of a page's first key; returns a fault for that page, or None.
         written_key: how the key is written in listings by a store that ignores the request's encoding type.
         page: the number of keys in a page of a listing.
-        continues: whether a cut listing says how to go on.
+        continues: whether a cut listing says how to go on; "" if it does so with an empty token.
+        knows_start: whether a listing begins behind the key that a request names.
+        order: how listings sort keys.
         circle: a listing goes on with this page, instead of none, after its last one; under ever new tokens.
         before_get: called with the key of every GetObject.
         requests: "METHOD /path?query" of every request.
@@ -81,7 +83,9 @@ class S3Stub:
         self.written_key: Callable[[str], bytes] | None = None
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
-        self.continues = True
+        self.continues: bool | str = True
+        self.knows_start = False
+        self.order: Callable[[str], str] = str
         self.circle: int | None = None
         self.requests: list[str] = []
         self.before_get: Callable[[str], None] = lambda key: None
@@ -155,7 +159,9 @@ class S3Stub:
         if fault := self.listing_fault or self.before_page(start):
             self._fail(request, fault)
             return
-        keys = sorted(key for key in self.objects if key.startswith(values.get("prefix", "")))
+        keys = sorted((key for key in self.objects if key.startswith(values.get("prefix", ""))), key=self.order)
+        if self.knows_start and "start-after" in values:
+            keys = [key for key in keys if self.order(key) > self.order(values["start-after"])]
         shown = keys[start : start + self.page]
         parts = [
             f"<Contents><Key>{self._written(key)}</Key><Size>{len(found.body)}</Size>"
@@ -171,7 +177,9 @@ class S3Stub:
         parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated>")
         if self.written_key is None:
             parts.append("<EncodingType>url</EncodingType>")
-        if cut and self.continues:
+        if cut and self.continues == "":
+            parts.append("<NextContinuationToken></NextContinuationToken>")
+        elif cut and self.continues:
             parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
         _send_xml(request, 200, f"<ListBucketResult>{''.join(parts)}</ListBucketResult>")
 

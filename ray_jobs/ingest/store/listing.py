@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.objects import StoredObject
@@ -56,6 +57,29 @@ class Circle:
             self.seen, self.pages = first, 0
         self.pages += 1
         return False
+
+
+def pages(client: Any, bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a listing, of which the last one says that there are more if the store cannot go on.
+
+    If a page does not say how to go on, the listing goes on behind its last key; that is whole if the keys are sorted.
+    """
+    paginator = client.get_paginator("list_objects_v2")
+    behind: dict[str, str] = {}
+    last, is_sorted = "", True
+    while True:
+        page, keys = {}, []
+        for page in paginator.paginate(Bucket=bucket, Prefix=prefix, **behind):
+            keys = [item["Key"] for item in page.get("Contents", ())]
+            if behind and keys and keys[0] <= last:  # the store begins anew
+                return
+            is_sorted = is_sorted and keys == sorted(keys) and (not keys or keys[0] > last)
+            last = keys[-1] if keys else last
+            yield page
+        is_written_as_is = "EncodingType" in page or "%" not in last
+        if not (page.get("IsTruncated") and keys and is_sorted and is_written_as_is):
+            return
+        behind = {"StartAfter": last}
 
 
 def check_empty(bucket: str, prefix: str) -> None:

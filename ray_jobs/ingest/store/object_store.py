@@ -6,7 +6,6 @@ Credentials come from the environment only (`AWS_*`, `AWS_ENDPOINT_URL`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,8 +18,9 @@ from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
 from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, widen
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
+from ingest.store.endpoints import endpoint_problem
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Circle, Ignored, check_empty, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, check_empty, pages, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.refusals import NO_CODE, SKEWED, is_spent, refusal, role_refusal
@@ -104,9 +104,6 @@ _VARIABLES = (
 """Environment variables that boto3 reads and that can hold neither white space nor quotes."""
 
 
-_ENDPOINT = re.compile(r"https?://[^/?#]", re.I)
-
-
 @lru_cache(maxsize=1)
 def s3_client() -> Any:
     """A boto3 client, created once per process (clients are thread-safe and cost 100 ms each)."""
@@ -119,8 +116,8 @@ def s3_client() -> Any:
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     values = {name: variable(name) for name in _VARIABLES}
     named = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if values[name]), "")
-    if named and not _ENDPOINT.match(values[named]):
-        raise ConfigurationError(f"{named} must begin with http:// or https:// and name a host")
+    if named and (problem := endpoint_problem(named, values[named])):
+        raise ConfigurationError(problem)
     try:
         client = boto3.Session(botocore_session=session).client(
             "s3",
@@ -233,8 +230,9 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
 
     bucket, prefix = split_s3(source)
     count, circle = 0, Circle()
+    page: Mapping[str, Any] = {}
     try:
-        for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in pages(s3_client(), bucket, prefix):
             check_listing(page)
             items = page.get("Contents", ())
             if circle.closes(items[0]["Key"] if items else None):
@@ -256,12 +254,12 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                     f"the object store {_store_name()} lists folders instead of the objects in them; ingest its "
                     "folders one by one, or update it"
                 )
-            if page.get("IsTruncated") and not page.get("NextContinuationToken"):
-                raise ConfigurationError(
-                    f"the object store {_store_name()} lists {f'only the first {count}' if count else 'none'} of the "
-                    f"objects of {source} and says that there are more, because it does not know version 2 of the S3 "
-                    "listing; update it, or ingest smaller prefixes one by one"
-                )
+        if page.get("IsTruncated"):
+            raise ConfigurationError(
+                f"the object store {_store_name()} lists {f'only the first {count}' if count else 'none'} of the "
+                f"objects of {source} and says that there are more, but not how to go on; update it, or ingest smaller "
+                "prefixes one by one"
+            )
         if not count:
             check_empty(bucket, prefix)
     except (BotoCoreError, ClientError) as error:

@@ -51,6 +51,43 @@ def test_a_listing_that_begins_with_an_empty_page_and_cannot_be_continued_lists_
         listed()
 
 
+@pytest.mark.parametrize("continues", ["", False])
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+def test_a_listing_that_does_not_say_how_to_go_on_goes_on_behind_its_last_key(stub, page, continues):
+    for name in ("a b.pdf", "a%20b.pdf", "é.pdf", "😀.pdf"):
+        stub.put(f"day/{name}")
+    stub.page, stub.continues, stub.knows_start = page, continues, True
+    assert [entry.source.removeprefix(ROOT) for entry in listed()] == [
+        "a b.pdf", "a%20b.pdf", "a.pdf", "b.pdf", "c.pdf", "é.pdf", "😀.pdf"
+    ]  # fmt: skip
+
+
+def test_a_store_that_begins_anew_is_not_said_to_know_no_second_version(stub):
+    stub.page, stub.continues = 2, ""
+    with pytest.raises(ConfigurationError, match=r"only the first 2 of the objects .* but not how to go on; update"):
+        listed()
+
+
+def test_a_listing_that_is_not_sorted_does_not_go_on_behind_its_last_key(stub):
+    stub.objects = {}
+    for name in ("b2", "a3", "c1"):
+        stub.put(f"day/{name}.pdf")
+    stub.page, stub.continues, stub.knows_start = 2, "", True
+    stub.order = {"day/c1.pdf": "1", "day/a3.pdf": "2", "day/b2.pdf": "3"}.__getitem__
+    with pytest.raises(ConfigurationError, match="only the first 2 of the objects"):
+        listed()
+
+
+def test_a_key_that_may_be_encoded_is_not_gone_on_behind(stub):
+    stub.objects = {}
+    for name in ("a b.pdf", "a c.pdf", "a d.pdf"):
+        stub.put(f"day/{name}")
+    stub.written_key = lambda key: key.replace(" ", "%20").encode()
+    stub.page, stub.continues, stub.knows_start = 1, "", True
+    with pytest.raises(ConfigurationError, match="only the first 1 of the objects"):
+        listed()
+
+
 @pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")])
 def test_a_bucket_in_another_region_is_said_to_be_there(stub, status, code):
     stub.region, stub.listing_fault = "eu-west-1", (status, code, "Send it elsewhere")

@@ -179,6 +179,32 @@ def test_an_endpoint_that_is_not_a_url_is_a_configuration_error(client, monkeypa
     assert "AWS_ENDPOINT_URL must begin with http:// or https://" in listing_error(ConfigurationError)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        (
+            "http://my_store:9000",
+            "'my_store' in AWS_ENDPOINT_URL: it has a \"_\"; give the service another name, an alias",
+        ),
+        ("https://minio.my_net.local", 'it has a "_"'),
+        ("http://-store:9000", 'a part of its name begins or ends with "-"; give the service another name'),
+        ("http://store-.example:9000", 'a part of its name begins or ends with "-"'),
+        ("http://störe:9000", "it has letters outside ASCII; write 'xn--stre-6qa' instead"),
+        ("http://a b:9000", "it has a ' '"),
+        ("http://a..b:9000", "between dots need 1 to 63 characters"),
+        (f"http://{'a' * 64}:9000", "between dots need 1 to 63 characters"),
+        ("minio:9000", "must begin with http:// or https:// and name a host; write http:// or https:// before"),
+        ("http://minio:99999", "has no valid port behind its host (minio:99999)"),
+        ("http://key:embedded-secret@minio:x", "has no valid port behind its host (minio:x)"),
+    ],
+)
+def test_a_host_that_boto3_does_not_take_is_named_as_the_cause(client, monkeypatch, endpoint, sentence):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    found = listing_error(ConfigurationError)
+    assert sentence in found
+    assert "embedded-secret" not in found
+
+
 @pytest.mark.parametrize("source", ["s3://", "s3://a", "s3:///key", "gs://bucket/x/", "http://host/x", "", "/no/such"])
 def test_an_invalid_source_is_a_configuration_error(source):
     with pytest.raises(ConfigurationError) as caught:
