@@ -1,0 +1,142 @@
+"""Takes out the consonants that MuPDF gives twice where a vowel drawn before them belongs to them.
+
+Cairo and Chromium declare one text for such a vowel and its consonants, and another for the part of the vowel that is
+drawn behind them. Where the glyphs end with the declared text, MuPDF counts the rest of it in bytes: it gives the text
+at the place of the vowel, without a width, and then again with the glyphs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from math import hypot
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import category
+
+from ingest.pdf.contents import contents_of
+
+if TYPE_CHECKING:
+    from pymupdf import Page, TextPage
+
+MIN_SHIFT, MAX_SHIFT = 0.05, 2.0
+"""Distance in font sizes from such a text to its glyphs: the width of the vowel that is drawn between."""
+
+_DECLARED = re.compile(rb"/ActualText\s*(?:<\s*FEFF\s*(?:0[9A-D]|1[07])|\((?:\xfe\xff|\\376\\377))", re.I)
+# Consonants of the scripts of India, Sri Lanka, Burma and Cambodia, and what may stand between them.
+_CONSONANT = re.compile(
+    f"[{''.join(f'{chr(block + 0x15)}-{chr(block + 0x39)}' for block in range(0x900, 0xD80, 0x80))}"
+    "\u0958-\u095f\u09dc-\u09df\u09f0\u09f1\u0a59-\u0a5e\u0b5c-\u0b5f\u0d9a-\u0dc6\u1000-\u1021\u1780-\u17a2]"
+)
+
+
+class _Place(NamedTuple):
+    """A character of a text page, its line, and the character before it in the line; all are MuPDF's structures."""
+
+    line: Any
+    before: Any
+    character: Any
+
+
+def drop_doubles(page: Page, text: TextPage) -> None:
+    """Take such consonants out of the text page of a page that declares texts in one of these scripts."""
+    if not _DECLARED.search(contents_of(page)):
+        return
+    places = list(_places(text))
+    runs = []
+    number = 0
+    while number < len(places):
+        end = number + 1
+        first = places[number].character
+        if _CONSONANT.match(chr(first.c)) and _has_no_width(first):
+            while end < len(places) and _is_beside(first, places[end].character):
+                end += 1
+            runs.append((places[number:end], places[end : 2 * end - number + 1]))
+        number = end
+    for run, following in reversed(runs):  # a line may get the one behind it
+        _drop(run, following)
+    places = list(_places(text))
+    for last, mark in reversed(list(pairwise(places))):
+        if mark.before is None and category(chr(mark.character.c)) in ("Mc", "Mn"):
+            _join(last, mark)
+
+
+def _places(text: TextPage) -> Iterator[_Place]:
+    import pymupdf
+
+    for block in text.this:
+        if block.m_internal.type == pymupdf.mupdf.FZ_STEXT_BLOCK_TEXT:
+            for line in block:
+                before, character = None, line.m_internal.first_char
+                while character:
+                    yield _Place(line.m_internal, before, character)
+                    before, character = character, character.next
+
+
+def _has_no_width(character: Any) -> bool:
+    return bool(character.quad.ll.x == character.quad.lr.x and character.quad.ll.y == character.quad.lr.y)
+
+
+def _is_beside(first: Any, other: Any) -> bool:
+    """Whether a character without a width is at the place of another."""
+    same = other.origin.x == first.origin.x and other.origin.y == first.origin.y
+    return same and _has_no_width(other)
+
+
+def _drop(run: list[_Place], following: list[_Place]) -> None:
+    """Take characters at one place out of their line as far as those that follow are the same."""
+    import pymupdf
+
+    gaps = 1 if following and following[0].character.flags & pymupdf.mupdf.FZ_STEXT_SYNTHETIC else 0
+    glyphs = "".join([chr(place.character.c) for place in following[gaps:]])
+    declared = "".join([chr(place.character.c) for place in run])
+    count = max((n for n in range(1, len(run) + 1) if glyphs.startswith(declared[-n:])), default=0)
+    if not count:
+        return
+    first, glyph = run[0].character, following[gaps].character
+    shift = hypot(glyph.origin.x - first.origin.x, glyph.origin.y - first.origin.y)
+    if MIN_SHIFT * first.size <= shift <= MAX_SHIFT * first.size:
+        # The place of the vowel is part of the syllable.
+        glyph.quad.ll, glyph.quad.ul = first.quad.ll, first.quad.ul
+        glyph.origin = first.origin
+        if run[-1].line.next and run[-1].line.next.this == following[0].line.this:
+            _append(run[-1].line, following[0].line)
+        for place in reversed([*run[-count:], *following[:gaps]]):
+            _unlink(place)
+
+
+def _join(last: _Place, mark: _Place) -> None:
+    """Join two lines between a letter and its mark: MuPDF gives no width to the glyph of a conjunct between them."""
+    one, other = last.character, mark.character
+    gap = other.origin.x - one.quad.lr.x
+    if (
+        last.line.next
+        and last.line.next.this == mark.line.this
+        and not chr(one.c).isspace()
+        and other.origin.y == one.origin.y
+        and 0 <= gap <= MAX_SHIFT * one.size
+    ):
+        other.quad.ll, other.quad.ul = one.quad.lr, one.quad.ur
+        _append(last.line, mark.line)
+
+
+def _append(line: Any, other: Any) -> None:
+    """Give a line the characters of the next one, which a wide vowel has parted from it."""
+    line.last_char.next, line.last_char = other.first_char, other.last_char
+    for corner in ("x0", "y0", "x1", "y1"):
+        choose = min if corner.endswith("0") else max
+        setattr(line.bbox, corner, choose(getattr(line.bbox, corner), getattr(other.bbox, corner)))
+    line.next = other.next
+
+
+def _unlink(place: _Place) -> None:
+    line, before, character = place
+    following = character.next
+    if before is not None:
+        before.next = following
+        if following is None:
+            line.last_char = before
+    elif following is not None:
+        line.first_char = following
+    else:  # MuPDF has no lines without characters
+        character.c = ord(" ")

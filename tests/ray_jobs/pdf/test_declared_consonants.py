@@ -1,0 +1,83 @@
+"""Syllables with a vowel that is drawn before its consonants are read once, as cairo declares them."""
+
+import pymupdf
+import pytest
+
+from ingest.pdf.document import parse_pdf
+
+EARLY, HALANT, MARK = 1, "\u09cd", "\N{REPLACEMENT CHARACTER}"
+
+
+def text_of(spans, early_width=400, unknown=""):
+    """The text of a line of spans: what is declared for a span, and its glyphs; ▲ is the vowel."""
+    letters = sorted({letter for _, shown in spans for letter in shown} - {"▲"})
+    codes = {"▲": EARLY, **{letter: code for code, letter in enumerate(letters, 2)}}
+    unicode = {code: MARK if letter in "▲" + unknown else letter for letter, code in codes.items()}
+    halants = "".join(f" {code} [0]" for letter, code in codes.items() if letter == HALANT)
+    with pymupdf.open() as document:
+        page = document.new_page()
+        descriptor, descendant, table, font, stream = (document.get_new_xref() for _ in range(5))
+        document.update_object(
+            descriptor,
+            "<</Type/FontDescriptor/FontName/Body/Flags 4/FontBBox[0 -200 1000 800]/Ascent 800/Descent -200>>",
+        )
+        document.update_object(
+            descendant,
+            "<</Type/Font/Subtype/CIDFontType2/BaseFont/Body/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
+            f"/Supplement 0>>/DW 900/W[{EARLY} [{early_width}]{halants}]/FontDescriptor {descriptor} 0 R>>",
+        )
+        document.update_object(
+            font,
+            "<</Type/Font/Subtype/Type0/BaseFont/Body/Encoding/Identity-H"
+            f"/DescendantFonts[{descendant} 0 R]/ToUnicode {table} 0 R>>",
+        )
+        entries = "\n".join(f"<{code:04x}> <{text.encode('utf-16-be').hex()}>" for code, text in unicode.items())
+        cmap = f"1 begincodespacerange <0000> <ffff> endcodespacerange {len(unicode)} beginbfchar\n{entries}\nendbfchar"
+        contents = "BT /F0 14 Tf 60 700 Td\n"
+        for declared, shown in spans:
+            glyphs = f"<{''.join(f'{codes[letter]:04x}' for letter in shown)}> Tj\n"
+            actual = f"/Span <</ActualText <feff{declared.encode('utf-16-be').hex()}>>> BDC {glyphs} EMC\n"
+            contents += actual if declared else glyphs
+        for number, content in ((table, cmap), (stream, f"{contents} ET")):
+            document.update_object(number, "<<>>")
+            document.update_stream(number, content.encode())
+        document.xref_set_key(page.xref, "Resources", f"<</Font<</F0 {font} 0 R>>>>")
+        document.xref_set_key(page.xref, "Contents", f"{stream} 0 R")
+        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
+        return read.text
+
+
+SYLLABLES = {
+    "Bengali": ("ছ", "ো", "া", "ট"),
+    "Gujarati": ("ક", "ો", "ા", "મ"),
+    "Khmer": ("ក", "ោ", "ា", "ន"),
+    "Malayalam": ("പ", "ോ", "ാ", "യ"),
+    "Odia": ("କ", "ୋ", "ା", "ଠ"),
+    "Sinhala": ("ක", "ො", "ා", "ට"),
+    "Tamil": ("ப", "ோ", "ா", "ல"),
+}
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+@pytest.mark.parametrize("script", SYLLABLES)
+def test_the_consonant_of_a_vowel_in_two_parts_is_read_once(script, width):
+    consonant, vowel, late, last = SYLLABLES[script]
+    spans = [("", last * 3), (consonant, f"▲{consonant}"), (vowel, late), ("", last * 4)]
+    assert text_of(spans, width) == f"{last * 3}{consonant}{vowel}{last * 4}"
+
+
+def test_a_syllable_that_begins_a_line_is_read_once():
+    assert text_of([("ப", "▲ப"), ("ோ", "ா"), ("", "லலல")], 1000) == "போலலல"
+
+
+def test_a_conjunct_is_read_once():
+    assert text_of([("", "ট"), (f"ক{HALANT}ষ", f"▲ক{HALANT}ষ"), ("ো", "া"), ("", "ট")]) == f"টক{HALANT}ষোট"
+
+
+def test_letters_that_are_written_twice_stay():
+    assert text_of([("", "ছছ"), ("ছ", "▲ছ"), ("ো", "া"), ("", "ছছ")]) == "ছছছোছছ"
+
+
+def test_a_conjunct_whose_glyph_has_no_letters_keeps_its_vowel():
+    spans = [("", "টট"), (f"ক{HALANT}ষ", "▲◆"), ("ো", "া"), ("", "ভট")]
+    assert text_of(spans, unknown="◆") == f"টটক{HALANT}ষোভট"
