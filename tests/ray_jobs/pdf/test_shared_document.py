@@ -27,7 +27,7 @@ def ocr(monkeypatch):
     """Stands in for OCR: it reads one line, and counts the pages."""
     pages = []
 
-    def read(page, known=()):
+    def read(page, known=(), least=0.0):
         pages.append(page.number + 1)
         return [paragraph_of([Line(72, 300, 400, 312, READ, 12.0, False)])], False
 
