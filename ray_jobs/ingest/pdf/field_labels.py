@@ -65,9 +65,12 @@ class Side(Enum):
     ABOVE = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Near:
-    """The labels near a field, and the distance of each in points; the nearest first."""
+    """The labels near a field, and the distance of each in points; the nearest first.
+
+    `close`: the label to the left is that of the field, whatever is above.
+    """
 
     left: Mapping[Place, float]
     right: Mapping[Place, float]
@@ -96,11 +99,14 @@ def place(fields: Sequence[Field], paragraphs: Sequence[Paragraph]) -> list[Para
     near = [_near(field, labels) for field in ordered]
     # A label with a field beside it is not that of the field below it.
     beside = {next(iter(each.left)) for each in near if each.left and (each.close or not each.above)}
+    # In a table, the titles of its columns are above the fields of the first row, and no labels of these.
+    columns = {_column(each, found, labels) for each, found in zip(ordered, near, strict=True) if not found.above}
     values: dict[Place, _Values] = {}
     alone: list[Field] = []
     for each, found in zip(ordered, near, strict=True):
         if not each.lines:
             continue
+        found.close = found.close or (bool(found.left) and _column(each, found, labels) in columns)
         if (chosen := _label_of(each, found, beside)) is None:
             alone.append(each)
             continue
@@ -135,6 +141,12 @@ def _near(field: Field, labels: Mapping[Place, Line]) -> _Near:
     }
     close = any(distance <= MAX_CLOSE * labels[at].size for at, distance in left.items())
     return _Near(left, _nearest(right), _nearest(above), close)
+
+
+def _column(field: Field, near: _Near, labels: Mapping[Place, Line]) -> tuple[int, ...]:
+    """Where a field begins and ends, and the label to its left begins; the same for the fields of a table's column."""
+    starts = [labels[next(iter(near.left))].x0] if near.left else []
+    return tuple(map(round, (field.box[0], field.box[2], *starts)))
 
 
 def _label_of(field: Field, near: _Near, beside: Collection[Place]) -> tuple[Side, Place] | None:

@@ -76,3 +76,14 @@ def test_a_label_to_the_right_follows_its_value(step):
     labels = [(130, 120, "metres long"), (130, 120 + step, "tons heavy"), (72, 300, END)]
     fields = [(72, 108, 125, 123, "12"), (72, 108 + step, 125, 123 + step, "48")]
     assert text_of(labels, fields) == f"12 metres long 48 tons heavy {END}"
+
+
+@pytest.mark.parametrize("step", [18, 26])
+def test_titles_of_columns_are_no_labels_of_the_first_row(step):
+    labels = [(150, 100, "Monday"), (250, 100, "Tuesday"), (72, 120, "Morning"), (72, 120 + step, "Evening")]
+    rows = [(120, "Ada", "Ben"), (120 + step, "Cleo", "Dan")]
+    fields = [
+        (at, y - 12, at + 90, y + 3, value) for y, *values in rows for at, value in zip((150, 250), values, strict=True)
+    ]
+    found = text_of([*labels, (72, 300, END)], fields)
+    assert found == f"Monday Tuesday Morning Ada Ben Evening Cleo Dan {END}"
