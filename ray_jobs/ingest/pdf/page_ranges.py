@@ -21,12 +21,10 @@ from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
 from ingest.pdf.enciphered import has_enciphered
 from ingest.pdf.figures import FigureCollector, Place
+from ingest.pdf.fonts import Fonts
 from ingest.pdf.form_fields import with_fields
-from ingest.pdf.glyph_names import spell_out_ligatures
 from ingest.pdf.glyphs import repair
-from ingest.pdf.indic_clusters import mend_clusters
 from ingest.pdf.layout import Paragraph, paragraphs_of
-from ingest.pdf.ligature_codes import drop_ligatures
 from ingest.pdf.line_numbers import Column, LineNumbers
 from ingest.pdf.memory import check_memory
 from ingest.pdf.merge_layers import merge
@@ -208,8 +206,7 @@ class _PageReader:
         self._layers = TextLayers(pages.right) if ocr else None
         self._line_numbers = LineNumbers(document, pages.first, self._text_before)
         self._figures = FigureCollector(pages.segments) if figures else None
-        self._seen: set[int] = set()
-        self._fonts: tuple[set[int], ...] = (set(), set(), set())
+        self._fonts = Fonts()
         self._cleaned: set[int] = set()
         self._dingbats: set[int] = set()
         self._lost, self._odd = 0, False
@@ -240,11 +237,7 @@ class _PageReader:
 
     def _opened(self, number: int) -> pymupdf.Page:
         page = as_displayed(self._document[number - 1])
-        fonts = {font for font, *_ in page.get_fonts()}
-        if not fonts <= self._seen:
-            self._seen |= fonts
-            for step, seen in zip((drop_ligatures, spell_out_ligatures, mend_clusters), self._fonts, strict=True):
-                step(page, seen)
+        self._fonts.mend(page)
         return page
 
     def _text_before(self, number: int) -> list[Paragraph]:
