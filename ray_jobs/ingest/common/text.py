@@ -83,11 +83,20 @@ _TWICE = re.compile(
     "([\u093e-\u094d\u09be-\u09cd\u0a3e-\u0a4d\u0abe-\u0acd\u0b3e-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbe-\u0ccd"
     "\u0d3e-\u0d4d])\\1+"
 )
-_SOUTHERN = re.compile("[\u0900-\u0eff]")
+_SOUTHERN = re.compile("[\u0900-\u0eff\u1000-\u109f\u1780-\u17ff]")
+# A gap before a mark, which belongs to the letter before it. Some producers draw each mark behind a space.
+_MARKS = "".join(
+    chr(code)
+    for start, stop in ((0x900, 0xF00), (0x1000, 0x10A0), (0x1780, 0x1800))
+    for code in range(start, stop)
+    if unicodedata.category(chr(code)).startswith("M") or code in (0xE33, 0xEB3)
+)
+_SPACE_IN_SYLLABLE = re.compile(f"(?<=[\u0900-\u0eff\u1000-\u109f\u1780-\u17ff]) +(?=[{_MARKS}])")
 
 
 def _southern(text: str) -> str:
-    """Repair the scripts of India, Thailand and Laos as files split or repeat their vowels."""
+    """Repair the scripts of India and of its neighbours in the east as files split or repeat their vowels."""
+    text = _SPACE_IN_SYLLABLE.sub("", text)
     text = _SPLIT_AM.sub(lambda am: f"{am[1]}\u0e33" if am[1] is not None else f"{am[2]}\u0eb3", text)
     return _TWICE.sub(r"\1", text)
 

@@ -34,7 +34,7 @@ from ingest.image.metadata import (
 from ingest.image.missing import ends_early, is_torn, missing_part, percent
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
-from ingest.image.previews import find_previews
+from ingest.image.previews import find_previews, old_jpeg
 from ingest.image.repairs import CODESTREAM, END, has_merged_alpha, mended, padded
 from ingest.image.tiff_channels import decode_channels
 from ingest.image.tiff_pages import other_pages
@@ -101,7 +101,8 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
         data = correct
         picture = tried(_decoded, data, side)
     if picture is None and FORMATS.get(data[:2]) == "TIFF":
-        picture = tried(decode_channels, data)
+        whole_jpeg = old_jpeg(data)
+        picture = tried(_preview, whole_jpeg, side, data) if whole_jpeg else tried(decode_channels, data)
     previews = find_previews(data)
     for pixels, content in previews.contents if picture or previews.is_raw else ():
         if picture is not None and pixels < picture.width * picture.height:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.image.picture import TIFF_PHOTOMETRIC
-from ingest.image.tiff_pages import KIND, PIXELS, directories
+from ingest.image.tiff_pages import KIND, PIXELS, directories, picture_page
 
 WIDTH, HEIGHT, COMPRESSION, STRIPS, STRIP_BYTES = 256, 257, 259, 273, 279
 """Tags of TIFF 6.0."""
@@ -50,6 +50,17 @@ class Previews:
             f"only a preview of {width} x {height} pixels can be read, because the picture itself is in a form that is "
             "not supported; export it as JPEG or PNG"
         )
+
+
+def old_jpeg(data: bytes) -> bytes:
+    """The JPEG that the picture of a TIFF is, if it is one as a whole: copiers write such; b"" if not."""
+    with suppress(Exception):  # it is no TIFF, or cut off
+        _, tags = picture_page(data)
+        start = tags.get(JPEG_START, 0)
+        content = data[start : start + tags.get(JPEG_BYTES, 0)]
+        if tags.get(COMPRESSION) == OLD_JPEG and content.startswith(b"\xff\xd8"):
+            return content
+    return b""
 
 
 def find_previews(data: bytes) -> Previews:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,9 @@ class State(Enum):
 
 def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
     """Move the values of fields among horizontal paragraphs to their labels, or else to their places on the page."""
-    states = dict(_fields(page))
+    fields_of_page = list(_fields(page))
+    states = {box: state for box, state, _ in fields_of_page}
+    names = {box: options for box, _, options in fields_of_page if options}
     values: dict[Box, list[Line]] = {}
     rest: list[Paragraph] = []
     for paragraph in paragraphs if states else ():
@@ -50,7 +52,8 @@ def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
         if kept:
             rest.append(paragraph if len(kept) == len(paragraph.lines) else paragraph_of(kept))
     fields = [
-        Field(box, tuple(_shown(box, state, values.get(box, []))), state is State.FREE) for box, state in states.items()
+        Field(box, tuple(_shown(box, state, _named(values.get(box, []), names.get(box, {})))), state is State.FREE)
+        for box, state in states.items()
     ]
     return place(fields, rest) if values or any(field.lines for field in fields) else paragraphs
 
@@ -66,8 +69,13 @@ def _shown(box: Box, state: State, lines: list[Line]) -> list[Line]:
     return [Line(*box, text=CROSS if CROSS in text else TICK, size=size, bold=False)]
 
 
-def _fields(page: Page) -> Iterator[tuple[Box, State]]:
-    """Yield the boxes of the fields of a page, and of the texts typed onto it, and what they are."""
+def _named(lines: list[Line], names: Mapping[str, str]) -> list[Line]:
+    """The lines of a choice in the words that a viewer shows: without an appearance, MuPDF gives the value."""
+    return [line._replace(text=names.get(line.text.strip(), line.text)) for line in lines]
+
+
+def _fields(page: Page) -> Iterator[tuple[Box, State, Mapping[str, str]]]:
+    """Yield the boxes of the fields of a page, and of the texts typed onto it, what they are, and their options."""
     import pymupdf
 
     mupdf = pymupdf.mupdf
@@ -81,7 +89,8 @@ def _fields(page: Page) -> Iterator[tuple[Box, State]]:
             if first is mupdf.pdf_first_widget or mupdf.pdf_annot_type(found) == mupdf.PDF_ANNOT_FREE_TEXT:
                 box = mupdf.pdf_bound_annot(found)
                 is_widget = first is mupdf.pdf_first_widget
-                yield (box.x0, box.y0, box.x1, box.y1), _state(found) if is_widget else State.FREE
+                place_of_field = (box.x0, box.y0, box.x1, box.y1)
+                yield place_of_field, _state(found) if is_widget else State.FREE, _options(found) if is_widget else {}
             found = following(found)
 
 
@@ -101,3 +110,18 @@ def _state(widget: Any) -> State:
             return State.OFF
     is_on = mupdf.pdf_to_name(state) != "Off" and not mupdf.pdf_annot_flags(widget) & HIDDEN
     return State.ON if is_on else State.OFF
+
+
+def _options(widget: Any) -> Mapping[str, str]:
+    """The words that a viewer shows for the values of a choice (ISO 32000-1, table 231), where they are others."""
+    from pymupdf import mupdf
+
+    options = mupdf.pdf_dict_get_inheritable(mupdf.pdf_annot_obj(widget), mupdf.pdf_new_name("Opt"))
+    pairs = [mupdf.pdf_array_get(options, index) for index in range(mupdf.pdf_array_len(options))]
+    names = {
+        mupdf.pdf_to_text_string(mupdf.pdf_array_get(pair, 0)): mupdf.pdf_to_text_string(mupdf.pdf_array_get(pair, 1))
+        for pair in pairs
+        if mupdf.pdf_array_len(pair) == 2
+    }
+    shown = set(names.values())
+    return {value: name for value, name in names.items() if value not in shown}

@@ -30,6 +30,7 @@ from ingest.common.text import as_typed
         ("葛\U000e0100城", "葛城"),
         ("น\u0e4d\u0e49\u0e32 ຄ\u0ecd\u0eb2", "น้ำ ຄຳ"),
         ("ค\u0e4d\u0e33แปล", "คำแปล"),
+        ("กรณ ีท ี ่ท ่าน ต ้อง", "กรณีที่ท่าน ต้อง"),
         ("क्षेेत्र কাা", "क्षेत्र কা"),
         ("Ⅳ 𝒙 ㎏ ㍻ 5µm", "IV x kg 平成 5μm"),
         ("non\u2011breaking", "non-breaking"),

@@ -150,3 +150,15 @@ def test_pages_and_smaller_versions_of_an_ordinary_tiff_do_not_replace_its_first
 def test_directories_in_a_circle_come_to_an_end():
     at = struct.unpack_from("<I", written(values(THUMBNAIL)), 4)[0]
     assert shown(written(values(THUMBNAIL), tags={SUBDIRECTORIES: [at]})).image.size == (32, 21)
+
+
+@pytest.mark.parametrize("size", [CAT.size, CAT.resize((301, 199)).size])
+def test_a_grey_tiff_that_is_one_jpeg_as_a_whole_is_shown(size):
+    grey = CAT.resize(size).convert("L")
+    grey_tags = {PHOTOMETRIC: 1, 277: 1, 258: [8], 530: [2, 2]}
+
+    def directory_of(at):
+        data, tags = compressed(jpeg(grey), OLD_JPEG, 1, size, 0)(at)
+        return data, {**tags, **grey_tags, JPEG_START: at, JPEG_BYTES: len(data)}
+
+    assert likeness(shown(written(directory_of)), grey.convert("RGB")) > 0.98

@@ -57,3 +57,17 @@ def test_text_typed_onto_the_page_stands_at_its_place():
         page.add_freetext_annot((50, 140, 300, 160), "By order", fontsize=11)
         [page], _, _ = parse_pdf(document.tobytes(), ocr=False)
     assert [block.text for block in page.blocks] == ["Keeper: Ada Lovelace", "By order", "Signed at the office."]
+
+
+def test_a_choice_without_an_appearance_has_the_words_that_a_viewer_shows():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((50, 100), "Country:", fontsize=11)
+        field = pymupdf.Widget()
+        field.field_name, field.rect, field.field_value = "country", pymupdf.Rect(150, 88, 300, 104), "NO"
+        field.field_type, field.choice_values = pymupdf.PDF_WIDGET_TYPE_COMBOBOX, ["DK", "NO"]
+        page.add_widget(field)
+        document.xref_set_key(field.xref, "Opt", "[[(DK)(Denmark)][(NO)(Norway)]]")
+        document.xref_set_key(field.xref, "AP", "null")
+        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert read.text == "Country: Norway"
