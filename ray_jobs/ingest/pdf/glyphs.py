@@ -15,6 +15,7 @@ from ingest.pdf.doubled import has_doubled_lines, remove_doubled
 from ingest.pdf.glued_words import GLUED, part_glued_words
 from ingest.pdf.glyph_lines import Word, glyph_lines, write_back
 from ingest.pdf.indices import has_late_indices, put_indices
+from ingest.pdf.late_pieces import has_late_pieces, put_late_pieces
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
 from ingest.pdf.row_order import goes_back, put_in_order
@@ -42,9 +43,9 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     doubled = has_doubled_lines(lines)
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
-    shuffled, glued = goes_back(lines), GLUED.search(characters)
+    shuffled, late, glued = goes_back(lines), has_late_pieces(lines), GLUED.search(characters)
     blanks, indices, stray = BLANK.search(characters), has_late_indices(lines), has_stray_spaces(characters)
-    if not any((doubled, accents, spaced, unseen, covered.hidden, shuffled, glued, blanks, indices, stray)):
+    if not any((doubled, accents, spaced, unseen, covered.hidden, shuffled, late, glued, blanks, indices, stray)):
         return None
     found = glyph_lines(page, text, content, covered)
     if stray:
@@ -55,6 +56,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
         remove_doubled(found)
     if shuffled:
         put_in_order(found)
+    if late:
+        put_late_pieces(found)
     if indices:
         put_indices(found)
     if accents:

@@ -100,6 +100,15 @@ def _groups(places: Sequence[tuple[Glyph, int]], size: float) -> Iterator[list[t
         yield group
 
 
+def in_order(lines: Sequence[GlyphLine]) -> list[Glyph]:
+    """Return the glyphs of pieces of one line from left to right, with spaces in gaps; [] if some overlap."""
+    glyphs = sorted(
+        (glyph for line in lines for glyph in line.glyphs if not glyph.synthetic),
+        key=lambda glyph: (glyph.x0, glyph.x1),
+    )
+    return [] if _overlap(glyphs) else _with_spaces(glyphs, max(line.size for line in lines))
+
+
 def _overlap(glyphs: Sequence[Glyph]) -> bool:
     shown = [glyph for glyph in glyphs if not glyph.text.isspace()]
     return any(
