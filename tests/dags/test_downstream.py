@@ -96,6 +96,7 @@ def announce(stage: Any, day: str) -> None:
     assert stage.airflow.wait_run("ingest_pdfs", run_id)["state"] == "success"
 
 
+@pytest.mark.nightly
 @begins(source="s3://bucket/pdfs/2026-03-08/too-many-fail/")
 def test_both_start_once_after_the_next_success_where_a_run_failed_for_good(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "failed"
