@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ingest.pdf.character_tables import forget_fonts
 
 if TYPE_CHECKING:
-    from pymupdf import Page
+    from pymupdf import Document
 
 _PREDEFINED = frozenset(("Adobe-Japan1", "Adobe-GB1", "Adobe-CNS1", "Adobe-Korea1", "Adobe-KR"))
 """The collections of characters whose fonts need not be embedded."""
@@ -15,28 +15,23 @@ _PREDEFINED = frozenset(("Adobe-Japan1", "Adobe-GB1", "Adobe-CNS1", "Adobe-Korea
 _SYMBOLIC = 4
 
 
-def add_descriptors(page: Page, seen: set[int]) -> None:
-    """Add descriptors to the fonts of a page that lack theirs; `seen` holds the fonts looked at."""
+def add_descriptor(document: Document, font: int, kind: str) -> None:
+    """Add its descriptor to a font of several bytes for each character, if it lacks one."""
     import pymupdf
 
     mupdf = pymupdf.mupdf
-    document = pymupdf._as_pdf_document(page.parent)
-    added = False
-    for number, _, kind, name, *_ in page.get_fonts():
-        if number in seen or number < 1 or kind != "Type0":
-            continue
-        seen.add(number)
-        fonts = mupdf.pdf_new_indirect(document, number, 0).pdf_dict_gets("DescendantFonts")
-        font = fonts.pdf_array_get(0)
-        system = font.pdf_dict_gets("CIDSystemInfo")
-        collection = "-".join(system.pdf_dict_gets(key).pdf_to_text_string() for key in ("Registry", "Ordering"))
-        if font.pdf_dict_gets("FontDescriptor").m_internal or collection not in _PREDEFINED:
-            continue
-        descriptor = mupdf.pdf_new_dict(document, 3)
-        descriptor.pdf_dict_puts("Type", mupdf.pdf_new_name("FontDescriptor"))
-        descriptor.pdf_dict_puts("FontName", mupdf.pdf_new_name(name))
-        descriptor.pdf_dict_puts("Flags", mupdf.pdf_new_int(_SYMBOLIC))
-        font.pdf_dict_puts("FontDescriptor", descriptor)
-        added = True
-    if added:
-        forget_fonts()
+    if kind != "Type0":
+        return
+    pdf = pymupdf._as_pdf_document(document)
+    found = mupdf.pdf_new_indirect(pdf, font, 0)
+    descendant = found.pdf_dict_gets("DescendantFonts").pdf_array_get(0)
+    system = descendant.pdf_dict_gets("CIDSystemInfo")
+    collection = "-".join(system.pdf_dict_gets(key).pdf_to_text_string() for key in ("Registry", "Ordering"))
+    if descendant.pdf_dict_gets("FontDescriptor").m_internal or collection not in _PREDEFINED:
+        return
+    descriptor = mupdf.pdf_new_dict(pdf, 3)
+    descriptor.pdf_dict_puts("Type", mupdf.pdf_new_name("FontDescriptor"))
+    descriptor.pdf_dict_puts("FontName", mupdf.pdf_new_name(found.pdf_dict_gets("BaseFont").pdf_to_name()))
+    descriptor.pdf_dict_puts("Flags", mupdf.pdf_new_int(_SYMBOLIC))
+    descendant.pdf_dict_puts("FontDescriptor", descriptor)
+    forget_fonts()

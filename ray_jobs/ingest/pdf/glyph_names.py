@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ingest.pdf.character_tables import set_characters
-from ingest.pdf.memory import check_memory
 
 if TYPE_CHECKING:
     import pymupdf
@@ -31,22 +30,13 @@ _ESCAPED = re.compile("#([0-9A-Fa-f]{2})")
 _UNI = re.compile("uni((?:[0-9A-F]{4})+)|u([0-9A-F]{4,6})")
 
 
-def spell_out_ligatures(page: pymupdf.Page, seen: set[int]) -> None:
-    """Add the table to the simple fonts of a page that need one and have none; `seen` holds the fonts looked at.
+def spell_out_ligatures(document: pymupdf.Document, font: int, kind: str) -> None:
+    """Add the table to a simple font that needs one and has none.
 
     The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), not those within the font.
     """
-    for font, _, kind, *_ in page.get_fonts():
-        if font in seen or font < 1 or kind == "Type0":  # 0: the font stands in the page itself and has no number
-            continue
-        seen.add(font)
-        try:
-            _spell_out(page.parent, font)
-        except Exception as error:  # MuPDF reads a font that is broken as far as it can
-            check_memory(error)
-
-
-def _spell_out(document: pymupdf.Document, font: int) -> None:
+    if kind == "Type0":
+        return
     if document.xref_get_key(font, "ToUnicode")[0] != "null":
         return
     if document.xref_get_key(font, "Encoding")[0] == "null":

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ingest.pdf.character_tables import characters_of, set_characters
-from ingest.pdf.memory import check_memory
 from ingest.pdf.unknown_letters import UNKNOWN, spans_of
 
 if TYPE_CHECKING:
-    from pymupdf import Document, Page
+    from pymupdf import Document
 
 # The vowels of nine scripts that stand before their consonants, and letters by their places in the block of a script.
 _EARLY = "\u093f\u09bf\u09c7\u09c8\u0a3f\u0abf\u0b47\u0bc6\u0bc7\u0bc8\u0d46\u0d47\u0d48"
@@ -47,23 +46,14 @@ _LATE_R = re.compile(f"({_CLUSTER})({_VOWELS}){_R}(..){_CLUSTER}({_VOWELS}){_END
 _SYLLABLE = re.compile(rb"<0[9a-d][0-9a-f]{2}(?:0[9a-d][0-9a-f]{2})+>", re.I)
 
 
-def mend_clusters(page: Page, seen: set[int]) -> None:
-    """Give the glyphs of a page's fonts their own letters; `seen` holds the fonts looked at."""
-    for font, _, kind, *_ in page.get_fonts():
-        if font in seen or font < 1 or kind != "Type0":
-            continue
-        seen.add(font)
-        try:
-            _mend(page.parent, font)
-        except Exception as error:  # MuPDF reads a font that is broken as far as it can
-            check_memory(error)
-
-
-def _mend(document: Document, font: int) -> None:
+def mend_clusters(document: Document, font: int, kind: str) -> None:
+    """Give the glyphs of a font their own letters."""
+    if kind != "Type0":
+        return
     import pymupdf
 
-    kind, table = document.xref_get_key(font, "ToUnicode")
-    if kind != "xref" or not _SYLLABLE.search(document.xref_stream(int(table.split()[0])) or b""):
+    form, table = document.xref_get_key(font, "ToUnicode")
+    if form != "xref" or not _SYLLABLE.search(document.xref_stream(int(table.split()[0])) or b""):
         return
     program = pymupdf.Font(fontbuffer=document.extract_font(font)[3])
     own = {

@@ -1,7 +1,8 @@
-"""Takes ligatures out of a font's table of characters that maps them to a space, or to one of their letters.
+"""Mends a font's table of characters that maps ligatures to a space, or to one of their letters.
 
-Other modules then find their letters, by the encoding, by the program of the font, or by OCR. A code of two is suspect
-that has the text of another code and a glyph that is no such letter: a space with ink, or a letter that is wide.
+Those that the encoding names get the letters of their names. In fonts without names, a code of two is suspect that has
+the text of another code and a glyph that is no such letter: a space with ink, or a letter that is wide. Such codes get
+no text, and other modules then find their letters by the program of the font, or by OCR.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from unicodedata import normalize
 
 from ingest.pdf.character_tables import characters_of, set_characters
 from ingest.pdf.glyph_names import names_of_codes
-from ingest.pdf.memory import check_memory
 
 if TYPE_CHECKING:
-    from pymupdf import Document, Page
+    from pymupdf import Document
 
 MIN_WIDER = 1.3
 """Ratio of the width of a ligature to that of its first letter."""
@@ -29,19 +29,8 @@ _ROS, _HEAD = b"\x0c\x1e", 120
 _NAMED = re.compile(r"/(?:f_?f|f_?[ijltbhk]|T_?h|t_?t|t_?i)")
 
 
-def drop_ligatures(page: Page, seen: set[int]) -> None:
-    """Take the ligatures with a wrong text out of the tables of a page's fonts; `seen` holds the fonts looked at."""
-    for font, _, kind, *_ in page.get_fonts():
-        if font in seen or font < 1:
-            continue
-        seen.add(font)
-        try:
-            _drop(page.parent, font, kind)
-        except Exception as error:  # MuPDF reads a font that is broken as far as it can
-            check_memory(error)
-
-
-def _drop(document: Document, font: int, kind: str) -> None:
+def mend_ligatures(document: Document, font: int, kind: str) -> None:
+    """Give the ligatures with a wrong text in a font's table the letters of their names, or else no text."""
     if document.xref_get_key(font, "ToUnicode")[0] != "xref":
         return
     if kind == "Type0":
