@@ -1,10 +1,19 @@
-"""Boxes on a page: (x0, y0, x1, y1) in points from the upper left corner."""
+"""Boxes and rules on a page, in points from the upper left corner; a box is (x0, y0, x1, y1)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 Box = tuple[float, float, float, float]
+
+
+class Rule(NamedTuple):
+    """A horizontal or vertical line at the coordinate `at`, from `start` to `stop` in the other coordinate."""
+
+    at: float
+    start: float
+    stop: float
 
 
 def intersection(one: Box, other: Box) -> Box:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
+from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import Line, join_lines
 from ingest.pdf.table_titles import (
     LINE_HEIGHT,
     MIN_COLUMN_GAP,
-    Rule,
     Stripe,
     Word,
     borders_of,

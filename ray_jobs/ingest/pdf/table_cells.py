@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import join_lines
-from ingest.pdf.table_titles import Rule
 from ingest.pdf.table_words import divided, lines_of
 
 MIN_COVERED = 0.5

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
+from ingest.pdf.geometry import Rule
+
 MIN_COLUMN_GAP = 0.6
 """Minimum width of the stripe between two columns, in font sizes."""
 
@@ -20,14 +22,6 @@ MIN_TITLE_GAP = 0.4
 """Minimum width of the gap between the titles of two columns, in font sizes."""
 
 Word = tuple[Any, ...]
-
-
-class Rule(NamedTuple):
-    """A horizontal or vertical line at the coordinate `at`, from `start` to `stop` in the other coordinate."""
-
-    at: float
-    start: float
-    stop: float
 
 
 class Stripe(NamedTuple):

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import normalize
 
 from ingest.common.text import as_typed
-from ingest.pdf.geometry import has_centre_in
+from ingest.pdf.geometry import Rule, has_centre_in
 from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
 from ingest.pdf.table_cells import Grid, cells_of
-from ingest.pdf.table_titles import Rule
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules
 
 if TYPE_CHECKING:
