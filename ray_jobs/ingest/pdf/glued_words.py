@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ingest.pdf.glyph_lines import Glyph, GlyphLine
+from ingest.pdf.glyph_lines import GlyphLine, with_spaces
 
 MIN_GAP = 0.08
 """Smallest gap between two words, in font sizes; MuPDF takes 0.15."""
@@ -61,19 +61,9 @@ def _part(line: GlyphLine) -> bool:
     narrow = max([gap for gap in gaps if gap < MIN_GAP], default=0.0)
     if not wide or len(wide) > MAX_WIDE * len(gaps) or narrow > MAX_SPACING * min(wide):
         return False
-    glyphs = _with_spaces(line.glyphs, MIN_GAP * line.size)
+    glyphs = with_spaces(line.glyphs, MIN_GAP * line.size)
     words = "".join([glyph.text for glyph in glyphs]).split()
     if sum(len(word) == 1 for word in words) >= MAX_SINGLE * len(words):
         return False
     line.glyphs, line.changed = glyphs, True
     return True
-
-
-def _with_spaces(glyphs: Sequence[Glyph], gap: float) -> list[Glyph]:
-    spaced: list[Glyph] = []
-    for glyph in glyphs:
-        before = spaced[-1] if spaced else glyph
-        if not (before.text.isspace() or glyph.text.isspace()) and glyph.x0 - before.x1 >= gap:
-            spaced.append(Glyph(" ", before.x1, glyph.y0, glyph.x0, glyph.y1, glyph.baseline, glyph.size, True))
-        spaced.append(glyph)
-    return spaced

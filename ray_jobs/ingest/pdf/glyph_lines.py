@@ -119,6 +119,17 @@ def _hidden(raw: dict[str, Any], covered: CoveredGlyphs) -> Counter[GlyphPlace]:
     return Counter({place: there[place] - (covered.drawn[place] - count) for place, count in covered.hidden.items()})
 
 
+def with_spaces(glyphs: Sequence[Glyph], gap: float) -> list[Glyph]:
+    """Return glyphs from left to right with a space in each gap of at least `gap` points that has none."""
+    spaced: list[Glyph] = []
+    for glyph in glyphs:
+        before = spaced[-1] if spaced else glyph
+        if not (before.text.isspace() or glyph.text.isspace()) and glyph.x0 - before.x1 >= gap:
+            spaced.append(Glyph(" ", before.x1, glyph.y0, glyph.x0, glyph.y1, glyph.baseline, glyph.size, True))
+        spaced.append(glyph)
+    return spaced
+
+
 def write_back(lines: Sequence[GlyphLine], content: dict[str, Any]) -> list[Word]:
     """Put changed lines into `content`, and return the words of the page; a line without glyphs disappears."""
     words: list[Word] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from ingest.pdf.draw_order import MAX_GAP
-from ingest.pdf.glyph_lines import Glyph, GlyphLine
+from ingest.pdf.glyph_lines import Glyph, GlyphLine, with_spaces
 from ingest.pdf.layout import Line
 
 MIN_WORD_GAP = 0.15
@@ -63,7 +63,7 @@ def put_in_order(lines: Sequence[GlyphLine]) -> None:
         if len(groups) > len(row) or all(len({number for _, number in group}) == 1 for group in groups):
             continue
         for line, group in zip(row, groups, strict=False):
-            line.glyphs, line.changed = _with_spaces([glyph for glyph, _ in group], line.size), True
+            line.glyphs, line.changed = with_spaces([glyph for glyph, _ in group], MIN_WORD_GAP * line.size), True
         for line in row[len(groups) :]:
             line.glyphs, line.changed = [], True
 
@@ -106,7 +106,7 @@ def in_order(lines: Sequence[GlyphLine]) -> list[Glyph]:
         (glyph for line in lines for glyph in line.glyphs if not glyph.synthetic),
         key=lambda glyph: (glyph.x0, glyph.x1),
     )
-    return [] if _overlap(glyphs) else _with_spaces(glyphs, max(line.size for line in lines))
+    return [] if _overlap(glyphs) else with_spaces(glyphs, MIN_WORD_GAP * max(line.size for line in lines))
 
 
 def _overlap(glyphs: Sequence[Glyph]) -> bool:
@@ -115,14 +115,3 @@ def _overlap(glyphs: Sequence[Glyph]) -> bool:
         before.x1 - after.x0 > MAX_OVERLAP * min(before.x1 - before.x0, after.x1 - after.x0) > 0
         for before, after in pairwise(shown)
     )
-
-
-def _with_spaces(glyphs: Sequence[Glyph], size: float) -> list[Glyph]:
-    spaced: list[Glyph] = []
-    for glyph in glyphs:
-        if spaced and not (spaced[-1].text.isspace() or glyph.text.isspace()):
-            gap = glyph.x0 - spaced[-1].x1
-            if gap > MIN_WORD_GAP * size:
-                spaced.append(Glyph(" ", spaced[-1].x1, glyph.y0, glyph.x0, glyph.y1, glyph.baseline, glyph.size, True))
-        spaced.append(glyph)
-    return spaced
