@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ingest.pdf.glyph_lines import GlyphLine
 from ingest.pdf.layout import Line
@@ -44,14 +46,19 @@ def has_late_pieces(lines: Sequence[Line]) -> bool:
 
 def put_late_pieces(lines: Sequence[GlyphLine]) -> None:
     """Join the pieces of each line that are drawn in several passes, in place of the first; the others become empty."""
-    joined: set[int] = set()
+    stripes: defaultdict[int, list[int]] = defaultdict(list)
     for number, line in enumerate(lines):
-        if number in joined or not _is_piece(line):
+        if _is_piece(line):
+            stripes[int(line.glyphs[0].baseline / ROW)].append(number)
+    joined: set[int] = set()
+    for number in sorted(chain.from_iterable(list(stripes.values()))):
+        if number in joined:
             continue
+        line = lines[number]
+        stripe = int(line.glyphs[0].baseline / ROW)
+        around = (other for key in (stripe - 1, stripe, stripe + 1) for other in stripes[key])
         row = [
-            other
-            for other in range(number, len(lines))
-            if other not in joined and _is_piece(lines[other]) and _on_one_line(line, lines[other])
+            other for other in around if other >= number and other not in joined and _on_one_line(line, lines[other])
         ]
         for pieces in _beside_each_other(row, lines):
             first = min(pieces)
