@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.text import as_typed
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from pymupdf import Page
 
 MIN_LOST = 2
-"""Number of words that a page shows and its declared texts lack from which on the shown text is read."""
+"""Number of different words that a page shows and its declared texts lack from which on the shown text is read."""
+
+MAX_LOST = 20
+"""Number of such words after which no more are looked for: each is compared with all declared ones."""
 
 _ACTUAL = b"/ActualText"
 # Words of scripts whose letters are drawn in the order in which they are read.
@@ -50,7 +54,8 @@ def misleads(page: Page, content: dict[str, Any], flags: int) -> bool:
     declared, shown = (as_typed(text).casefold() for text in (declared, shown))
     squeezed = "".join(declared.split())
     words = set(_WORD.findall(declared))
-    lost = [word for word in _WORD.findall(shown) if word not in squeezed and not get_close_matches(word, words, 1)]
+    missing = (word for word in dict.fromkeys(_WORD.findall(shown)) if word not in squeezed)
+    lost = list(islice((word for word in missing if not get_close_matches(word, words, 1)), MAX_LOST))
     # A font may map its letters wrongly, and the declared text be right.
     return len(lost) >= MIN_LOST and not is_suspect(" ".join(lost * _SAMPLE))
 
