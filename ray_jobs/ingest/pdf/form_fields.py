@@ -80,18 +80,22 @@ def _fields(page: Page) -> Iterator[tuple[Box, State, Mapping[str, str]]]:
 
     mupdf = pymupdf.mupdf
     shown = pymupdf._as_pdf_page(page.this)
-    for first, following in (
-        (mupdf.pdf_first_widget, mupdf.pdf_next_widget),
-        (mupdf.pdf_first_annot, mupdf.pdf_next_annot),
-    ):
-        found = first(shown)
-        while found.m_internal:
-            if first is mupdf.pdf_first_widget or mupdf.pdf_annot_type(found) == mupdf.PDF_ANNOT_FREE_TEXT:
-                box = mupdf.pdf_bound_annot(found)
-                is_widget = first is mupdf.pdf_first_widget
-                place_of_field = (box.x0, box.y0, box.x1, box.y1)
-                yield place_of_field, _state(found) if is_widget else State.FREE, _options(found) if is_widget else {}
-            found = following(found)
+    widget = mupdf.pdf_first_widget(shown)
+    while widget.m_internal:
+        yield _box(widget), _state(widget), _options(widget)
+        widget = mupdf.pdf_next_widget(widget)
+    typed = mupdf.pdf_first_annot(shown)
+    while typed.m_internal:
+        if mupdf.pdf_annot_type(typed) == mupdf.PDF_ANNOT_FREE_TEXT:
+            yield _box(typed), State.FREE, {}
+        typed = mupdf.pdf_next_annot(typed)
+
+
+def _box(annotation: Any) -> Box:
+    from pymupdf import mupdf
+
+    box = mupdf.pdf_bound_annot(annotation)
+    return box.x0, box.y0, box.x1, box.y1
 
 
 def _state(widget: Any) -> State:
