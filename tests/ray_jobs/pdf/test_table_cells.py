@@ -42,38 +42,29 @@ def test_boxes_for_the_amounts_of_a_form_are_no_table():
     assert [f"{row + 1} {label} {row + 1}" in text for row, label in enumerate(labels)] == [True] * 6
 
 
-def test_a_line_that_crosses_columns_whose_border_is_not_drawn_there_is_one_cell():
+def table_over_an_undivided_row(rows, last):
+    """The last lines of a table with three columns, and a row below them that no vertical rule divides."""
     with pymupdf.open() as document:
         page = document.new_page()
         grid(page, [60, 200, 340, 480], [100, 124, 148, 172])
         page.draw_line((60, 196), (480, 196))
         for x in (60, 480):
             page.draw_line((x, 172), (x, 196))
-        write(page, 116, [(64, "Port"), (204, "Depth"), (344, "Light")])
-        write(page, 140, [(64, "North"), (204, "9 m"), (344, "white")])
-        write(page, 164, [(64, "South"), (204, "4 m"), (344, "red")])
-        write(page, 188, [(64, "The depths were measured in spring by the master of the harbour.")])
+        for row, cells in enumerate([*rows, last]):
+            write(page, 116 + 24 * row, zip((64, 204, 344), cells, strict=False))
         (block,) = blocks_of(document)
-    assert block.text.split("\n")[2:] == [
-        "|North|9 m|white|",
-        "|South|4 m|red|",
-        "|The depths were measured in spring by the master of the harbour.|||",
-    ]
+        return block.text.split("\n")[3:]
+
+
+def test_a_line_that_crosses_columns_whose_border_is_not_drawn_there_is_one_cell():
+    rows = [("Port", "Depth", "Light"), ("North", "9 m", "white"), ("South", "4 m", "red")]
+    note = "The depths were measured in spring by the master of the harbour."
+    assert table_over_an_undivided_row(rows, [note]) == ["|South|4 m|red|", f"|{note}|||"]
 
 
 def test_values_without_a_border_between_them_keep_to_their_columns():
-    with pymupdf.open() as document:
-        page = document.new_page()
-        grid(page, [60, 200, 340, 480], [100, 124, 148, 172])
-        page.draw_line((60, 196), (480, 196))
-        for x in (60, 480):
-            page.draw_line((x, 172), (x, 196))
-        for row, cells in enumerate(
-            [("Port", "Oil", "Wicks"), ("North", "9", "2"), ("South", "4", "1"), ("", "13", "3")]
-        ):
-            write(page, 116 + 24 * row, [(64, cells[0]), (204, cells[1]), (344, cells[2])])
-        (block,) = blocks_of(document)
-    assert block.text.split("\n")[-1] == "||13|3|"
+    rows = [("Port", "Oil", "Wicks"), ("North", "9", "2"), ("South", "4", "1")]
+    assert table_over_an_undivided_row(rows, ["", "13", "3"]) == ["|South|4|1|", "||13|3|"]
 
 
 def test_dots_that_lead_the_eye_are_no_cells():
