@@ -10,7 +10,6 @@ a task can only replace it.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 XCOM_KEY = "ray_ingest_unannounced"
 STATE_KEY = "unannounced_partitions"
 """The key in the state of a task's first outlet."""
-
-log = logging.getLogger(__name__)
 
 
 def intend(context: Any, partitions: Collection[str]) -> None:
