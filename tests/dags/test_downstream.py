@@ -66,7 +66,8 @@ def test_both_start_once_a_retry_succeeds(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
     (task,) = stage.airflow.task_instances("ingest_pdfs", begun)
     assert task["try_number"] == 2
-    stage.assert_both_started_once(begun, "2026-03-07")
+    assert_both_started_once(stage, "2026-03-07")
+    assert {event["partition_key"] for event in stage.events_of(begun)} >= {None, "2026-03-07"}
 
 
 def assert_both_started_once(stage: Any, day: str) -> None:
