@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-ANIMATIONS = {"GIF", "PNG", "WEBP"}
-"""Formats with animations, of which some begin with a frame that is transparent, or black."""
+ANIMATIONS = {"AVIF", "GIF", "PNG", "WEBP"}
+"""Formats with animations, of which some begin with a frame that is transparent, or fade in from black or white."""
 
-BLACK = 24
-"""Brightness (of 255) that no pixel of a black frame reaches."""
+CONTRAST = 64
+"""Difference between the darkest and the brightest value (of 255) of a frame that shows something."""
 
 MAX_EMPTY = 20
 """Frames among which the first one that shows something is looked for."""
@@ -23,16 +23,18 @@ MAX_PAGES = 1000
 
 
 def seek_content(image: ImageFile, frames: int) -> None:
-    """Seek the first frame of an animation that shows something; the first one that is not transparent if none does."""
-    visible = None
+    """Seek the first frame of an animation that shows something; if none does, the one with the most contrast."""
+    most, best = -1, 0
     for frame in range(min(frames, MAX_EMPTY)):
         image.seek(frame)
         pixels = np.asarray(image.convert("RGBA"))
-        if pixels[..., 3].any():
-            visible = frame if visible is None else visible
-            if pixels[pixels[..., 3] > 0, :3].max() >= BLACK:
-                return
-    image.seek(visible or 0)
+        visible = pixels[pixels[..., 3] > 0, :3]
+        contrast = int(np.ptp(visible, axis=0).max()) if visible.size else -1
+        if contrast >= CONTRAST:
+            return
+        if contrast > most:
+            most, best = contrast, frame
+    image.seek(best)
 
 
 def count_pages(image: ImageFile) -> int:

@@ -16,11 +16,11 @@ _HEADERS = 1 << 16
 def transfer_of_primary(data: bytes) -> int:
     """The transfer characteristics (ITU-T H.273) of the picture; 0 if none are declared."""
     try:
-        meta = _only(data, b"meta")[4:]
-        properties = _only(meta, b"iprp")
-        number = _primary(_only(meta, b"pitm"))
-        contents = [kind + content for kind, content in _boxes(_only(properties, b"ipco"))]
-        own = [contents[index - 1] for index in _properties(_only(properties, b"ipma"), number) if index]
+        meta = only(data, b"meta")[4:]
+        properties = only(meta, b"iprp")
+        number = _primary(only(meta, b"pitm"))
+        contents = [kind + content for kind, content in boxes(only(properties, b"ipco"))]
+        own = [contents[index - 1] for index in _properties(only(properties, b"ipma"), number) if index]
     except (IndexError, ValueError):  # a sequence of pictures has one of them in another place
         place = data.find(_COLOURS, 0, _HEADERS)
         own = [data[place:]] if place > 0 else []
@@ -28,7 +28,7 @@ def transfer_of_primary(data: bytes) -> int:
     return int.from_bytes(found[0][10:12], "big") if found else 0  # ISO/IEC 14496-12, 12.1.5
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the types and contents of boxes (ISO/IEC 14496-12, 4.2)."""
     at = 0
     while at + 8 <= len(data):
@@ -42,9 +42,9 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _only(data: bytes, kind: bytes) -> bytes:
+def only(data: bytes, kind: bytes) -> bytes:
     """The content of the first box of a type. Raises ValueError if there is none."""
-    for found, content in _boxes(data):
+    for found, content in boxes(data):
         if found == kind:
             return content
     raise ValueError(f"there is no box {kind!r}")

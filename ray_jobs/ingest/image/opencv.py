@@ -62,10 +62,13 @@ def deep_colours(image: Image, data: bytes) -> Image | None:
 
 
 def check_planes(tags: Mapping[int, Any]) -> None:
-    """Refuse a TIFF with a plane for each colour that is not of eight bits: Pillow and OpenCV misread it."""
+    """Refuse a TIFF with a plane for each colour that is not of eight bits: Pillow and OpenCV misread it.
+
+    Raises:
+        ValueError: it is one.
+    """
     if tags.get(TIFF_PLANES) == SEPARATE and (bits := max(tags.get(TIFF_BITS, (8,)))) > 8:
-        problem = f"the TIFF has a plane of {bits} bits for each colour, which is not supported"
-        raise ObjectError(Failure.UNSUPPORTED_IMAGE, problem)
+        raise ValueError(f"a plane of {bits} bits for each colour is not supported")
 
 
 def _opencv(data: bytes, page: int) -> np.ndarray | None:

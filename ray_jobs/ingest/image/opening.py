@@ -18,8 +18,10 @@ from ingest.common.failures import Failure
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
+from ingest.image.bitmaps import decode_bitmap
 from ingest.image.frames import ANIMATIONS, count_pages, seek_content
 from ingest.image.jpeg import scan_place
+from ingest.image.jpeg2000 import as_declared, with_known_colours
 from ingest.image.loading import is_announced, load, load_jpeg, opened
 from ingest.image.metadata import (
     SIDEWAYS,
@@ -85,6 +87,7 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     if (before := _TEXT_BEFORE.match(data)) and not is_announced(data):
         data = data[before.end() :]
+    data = with_known_colours(data)
     errors: list[Exception] = []
 
     def tried(decode: Callable[..., Picture], content: bytes, *args: Any) -> Picture | None:
@@ -103,6 +106,8 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     if picture is None and FORMATS.get(data[:2]) == "TIFF":
         whole_jpeg = old_jpeg(data)
         picture = tried(_preview, whole_jpeg, side, data) if whole_jpeg else tried(decode_channels, data)
+    if picture is None and data.startswith(b"BM"):
+        picture = tried(decode_bitmap, data)
     previews = find_previews(data)
     for pixels, content in previews.contents if picture or previews.is_raw else ():
         if picture is not None and pixels < picture.width * picture.height:
@@ -184,6 +189,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         pages = "its other page" if others == 1 else f"its {others} other pages"
         metadata[PARTLY_READ] = f"{pages} cannot be found by a search; as a PDF, all of its pages can"
     shown = deep_colours(image, data) if deep else None
+    if image.format == "JPEG2000" and not deep:
+        shown = to_rgb(as_declared(image, data))
     if image.mode == "RGBA" and not _has_alpha(image, data):
         shown = image.convert("RGB")
     if image.format == "TIFF":  # Pillow turns it by itself

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NO_LIMIT = 1 << 40
 """More pixels than any image has."""
 
-TIFF_SAMPLE_FORMAT, UNSIGNED, SIGNED = 339, 1, 2
-"""SampleFormat, a tag of TIFF 6.0, and two of its values."""
+TIFF_SAMPLE_FORMAT, UNSIGNED, SIGNED, FLOAT = 339, 1, 2, 3
+"""SampleFormat, a tag of TIFF 6.0, and three of its values."""
 
 TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 """PhotometricInterpretation, a tag of TIFF 6.0, and a value of it: Pillow and OpenCV heed it up to eight bits only."""

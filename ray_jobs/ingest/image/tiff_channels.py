@@ -1,4 +1,5 @@
-"""Decodes TIFFs with more channels than colours, such as selections or infrared light, of which Pillow knows a few.
+"""Decodes TIFFs whose channels Pillow cannot: more than colours, such as selections or infrared light, a plane of more
+than eight bits for each, and CIELAB.
 
 Such a picture is read as a grey one: with the channels of a pixel beside each other as pixels, or of one plane.
 """
@@ -16,6 +17,7 @@ from ingest.image.loading import load, opened
 from ingest.image.metadata import SIDEWAYS, turned
 from ingest.image.opencv import PREMULTIPLIED, SEPARATE, TIFF_BITS, TIFF_EXTRA, TIFF_PLANES
 from ingest.image.picture import (
+    FLOAT,
     TIFF_PHOTOMETRIC,
     TIFF_SAMPLE_FORMAT,
     UNSIGNED,
@@ -29,8 +31,11 @@ from ingest.image.tiff_pages import picture_page
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-COLOURS = {0: "L", 1: "L", 2: "RGB", 5: "CMYK"}
+COLOURS = {0: "L", 1: "L", 2: "RGB", 5: "CMYK", 8: "LAB", 9: "LAB"}
 """The modes of values of PhotometricInterpretation."""
+
+OFFSET_LAB = 9
+"""The value for CIELAB whose colours are no signed numbers, but have an offset (TIFF, Adobe's technical notes)."""
 
 STRAIGHT = 2
 """A value of ExtraSamples (TIFF 6.0): transparency by which the colours are not multiplied."""
@@ -38,7 +43,7 @@ STRAIGHT = 2
 LOSSLESS = {1, 5, 8, 32773, 32946}
 """Values of Compression: none, LZW, Deflate, PackBits, and Deflate of old."""
 
-MAX_CHANNELS = {"L": 4, "RGB": 64, "CMYK": 64}
+MAX_CHANNELS = {"L": 4, "RGB": 64, "CMYK": 64, "LAB": 64}
 """Maximum number of channels. Many beside a grey one are bands of light, of which none is the picture."""
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION, _CHANNELS = 256, 257, 259, 274, 277
@@ -51,7 +56,8 @@ _DIFFERENCES = 2
 
 
 def decode_channels(data: bytes, max_pixels: int) -> Picture:
-    """Decode a TIFF with more channels than colours. Of these, only a transparency is heeded, and of CMYK none.
+    """Decode a TIFF whose channels are of 8 or 16 bits, or floats. Of those that are no colours, only a transparency is
+    heeded, and of CMYK and CIELAB none.
 
     Raises:
         ValueError: it is no such TIFF.
@@ -60,13 +66,18 @@ def decode_channels(data: bytes, max_pixels: int) -> Picture:
     _, tags = picture_page(data)
     mode, count = COLOURS.get(tags.get(TIFF_PHOTOMETRIC, -1), ""), tags.get(_CHANNELS, 1)
     bits, form = set(tags.get(TIFF_BITS, (1,))), set(tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,)))
-    is_known = bits in ({8}, {16}) and form == {UNSIGNED} and tags.get(_COMPRESSION, 1) in LOSSLESS
-    if not mode or not len(mode) < count <= MAX_CHANNELS[mode] or not is_known or data[2:4] not in (b"*\0", b"\0*"):
-        raise ValueError("it is no TIFF with more channels than colours")
+    is_integer = bits in ({8}, {16}) and (form == {UNSIGNED} or mode == "LAB")
+    is_known = is_integer or (bits == {32} and form == {FLOAT} and mode == "RGB")
+    if not is_known or tags.get(_COMPRESSION, 1) not in LOSSLESS or data[2:4] not in (b"*\0", b"\0*"):
+        raise ValueError("it is no TIFF of known channels")
+    is_odd = mode == "LAB" or (tags.get(TIFF_PLANES) == SEPARATE and bits != {8})  # with colours alone
+    if not mode or not len(mode) + (not is_odd) <= count <= MAX_CHANNELS[mode]:
+        raise ValueError("its channels are not those of its colours")
     width, height = tags[_WIDTH], tags[_HEIGHT]
     check_pixels(width, height, max_pixels)
     extra = tags.get(TIFF_EXTRA, (None,))[0]
-    wanted = len(mode) + (extra in (PREMULTIPLIED, STRAIGHT) and mode != "CMYK")
+    has_alpha = count > len(mode) and extra in (PREMULTIPLIED, STRAIGHT) and mode in ("L", "RGB")
+    wanted = len(mode) + has_alpha
     if tags.get(TIFF_PLANES) == SEPARATE:
         values = np.dstack([_plane(data, tags, plane, count) for plane in range(wanted)])
     else:
@@ -83,18 +94,37 @@ def _image(values: np.ndarray, mode: str, tags: Mapping[int, Any], extra: int | 
     from PIL import Image
 
     colours, alpha = values[:, :, 0] if mode == "L" else values[:, :, : len(mode)], values[:, :, len(mode) :]
+    if mode == "LAB":
+        return _of_lab(colours, tags)
     # Inks are measured from the paper, and no picture of them is too dark to be seen.
-    shown = eight_bits(colours) if mode != "CMYK" else (colours >> 8 * (values.itemsize - 1)).astype(np.uint8)
+    shown = eight_bits(colours) if mode != "CMYK" else _high_bits(colours)
     if tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO:
         shown = 255 - shown
     if alpha.shape[2]:
-        shares = (alpha >> 8 * (values.itemsize - 1)).astype(np.uint8)
+        shares = eight_bits(alpha[:, :, 0]) if values.dtype.kind == "f" else _high_bits(alpha)
         shown = np.dstack([shown] * (3 // len(mode)) + [shares])
         image = Image.frombytes("RGBA", shown.shape[1::-1], shown.tobytes())
         if extra == PREMULTIPLIED:
             image = Image.frombytes("RGBa", image.size, image.tobytes()).convert("RGBA")
     else:
         image = Image.frombytes(mode, shown.shape[1::-1], shown.tobytes())
+    if profile := tags.get(_PROFILE):
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _high_bits(values: np.ndarray) -> np.ndarray:
+    return (values >> 8 * (values.itemsize - 1)).astype(np.uint8)
+
+
+def _of_lab(colours: np.ndarray, tags: Mapping[int, Any]) -> Image:
+    """The image of CIELAB, of which Pillow knows eight bits, in signed numbers."""
+    from PIL import Image
+
+    shown = np.ascontiguousarray(_high_bits(colours))
+    if tags.get(TIFF_PHOTOMETRIC) == OFFSET_LAB:
+        shown[:, :, 1:] ^= 0x80
+    image = Image.frombytes("LAB", shown.shape[1::-1], shown.tobytes())
     if profile := tags.get(_PROFILE):
         image.info["icc_profile"] = profile
     return image
@@ -131,12 +161,14 @@ def _grey(data: bytes, tags: Mapping[int, Any], changed: Mapping[int, Any]) -> n
     order = "<" if data.startswith(b"II") else ">"
     bits = int(tags[TIFF_BITS][0])
     described = {TIFF_BITS: bits, TIFF_PHOTOMETRIC: 1, _CHANNELS: 1, TIFF_PLANES: 1}
+    if bits == 32:
+        described[TIFF_SAMPLE_FORMAT] = FLOAT
     all_tags = {tag: tags[tag] for tag in _KEPT if tag in tags} | described | dict(changed)
     start = len(data) + len(data) % 2
     header = data[:4] + struct.pack(f"{order}I", start)
     image = opened(header + data[8:].ljust(start - 8, b"\0") + _directory(all_tags, start, order), broken=False)
     load(image, cut=False)
-    return np.asarray(image).astype(np.uint8 if bits == 8 else np.uint16)
+    return np.asarray(image).astype({8: np.uint8, 16: np.uint16, 32: np.float32}[bits])
 
 
 def _directory(tags: Mapping[int, Any], start: int, order: str) -> bytes:

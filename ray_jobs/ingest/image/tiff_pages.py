@@ -18,6 +18,9 @@ KIND, OLD_KIND, PIXELS = 254, 255, {273, 324}
 REDUCED_OR_MASK, OLD_REDUCED = 0b101, 2
 """Bits of the first for a reduced-resolution version and a transparency mask, and a value of the second."""
 
+_PALETTE = 320
+"""ColorMap, a tag of TIFF 6.0."""
+
 SUBDIRECTORIES = 330
 """SubIFDs, a tag of TIFF/EP: pictures that are no pages of their own."""
 
@@ -33,6 +36,17 @@ def show_picture(image: ImageFile, data: bytes) -> None:
     """
     if image.format == "TIFF" and _is_by_product(getattr(image, "tag_v2", {})):
         image.seek(picture_page(data)[0])
+    if image.format == "TIFF" and image.mode == "P":
+        _scale_palette(image)
+
+
+def _scale_palette(image: ImageFile) -> None:
+    """Show the colours of a palette that ends at 255 instead of TIFF's 65535, as some programs write it."""
+    from PIL import ImagePalette
+
+    colours = getattr(image, "tag_v2", {}).get(_PALETTE, (0,))
+    if 0 < max(colours) < 1 << 8:
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
 
 
 def picture_page(data: bytes) -> tuple[int, Mapping[int, Any]]:

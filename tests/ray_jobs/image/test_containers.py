@@ -112,3 +112,19 @@ def test_the_compact_form_of_heif_is_named():
     with pytest.raises(ObjectError, match="the compact form of HEIF") as caught:
         read(b"\0\0\0\x10ftypmif3heic" + bytes(99))
     assert caught.value.failure == "UnsupportedImage"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("ground", ["white", "black", "blue"])
+def test_an_animation_that_fades_in_shows_its_picture(kind, ground):
+    plain = Image.new("RGB", CAT.size, ground)
+    frames = [Image.blend(plain, CAT, share) for share in (0, 0, 0.05, 0.5, 1, 1)]
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
+    shown, whole = (pixels(each).reshape(-1, 3)[:, 1] for each in (data, saved(CAT, "PNG")))
+    assert np.corrcoef(shown, whole)[0, 1] > 0.9
+
+
+def test_an_animation_of_plain_frames_shows_the_first():
+    frames = [Image.new("RGB", CAT.size, colour) for colour in ("red", "blue", "lime")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+    assert (pixels(data).reshape(-1, 3) == (255, 0, 0)).all()

@@ -74,6 +74,33 @@ def test_further_channels_of_sixteen_bits_do_not_change_the_colours(kind, extra,
     assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.98
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["16 bits", "floats"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_plane_of_more_than_eight_bits_for_each_colour_is_shown(kind, channels, order):
+    values = RGB.astype(np.uint16) * 257 if kind == "16 bits" else RGB.astype(np.float32) / 255
+    values = np.dstack([values, values[:, :, :1]])[:, :, :channels]
+    shown = np.asarray(open_picture(planes(values, {EXTRA: 0} if channels > 3 else {}, order), LIMIT, 64).image, float)
+    assert np.corrcoef(shown.ravel(), RGB.astype(float).ravel())[0, 1] > 0.98
+
+
+LAB = np.array([[[53, 67, 55], [88, -86, 83]], [[32, 79, -108], [96, 0, 0]]]).repeat(32, 0).repeat(32, 1)
+"""Red, green, blue and nearly white."""
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("photometric", "scales", "offset", "kind"),
+    [(8, (655.35, 256), 0, np.int16), (9, (652.8, 256), 128, np.uint16), (9, (2.55, 1), 128, np.uint8)],
+)
+def test_cielab_is_shown_in_its_colours(photometric, scales, offset, kind, order):
+    lightness, colours = LAB[:, :, :1] * scales[0], (LAB[:, :, 1:] + offset) * scales[1]
+    values = np.rint(np.dstack([lightness, colours])).astype(np.int64).astype(kind)
+    shown = np.asarray(open_picture(tiff(values, {PHOTOMETRIC: photometric}, order), LIMIT, 64).image)
+    assert [int(shown[row, column].argmax()) for row, column in ((9, 9), (9, 50), (50, 9))] == [0, 1, 2]
+    assert shown[50, 50].min() > 230
+
+
 def test_transparency_beside_further_channels_shows_white():
     alpha = FULL.copy()
     alpha[:, :48] = 0

@@ -60,9 +60,8 @@ def test_a_pixel_without_a_number_is_black_also_where_zero_is_white():
     assert not np.asarray(open_picture(tiff(values, {PHOTOMETRIC: 0}), LIMIT, 64).image)[0].any()
 
 
-@pytest.mark.parametrize("photometric", [8, 9, 10])
-@pytest.mark.parametrize("kind", [np.uint16, np.float32])
-def test_cielab_of_more_than_eight_bits_fails_with_advice(photometric, kind):
+@pytest.mark.parametrize(("photometric", "kind"), [(8, np.float32), (9, np.float32), (10, np.float32), (10, np.uint16)])
+def test_cielab_of_floats_or_of_itu_fails_with_advice(photometric, kind):
     with pytest.raises(
         ObjectError, match="CIELAB in a form that is not supported; export it as an ordinary JPEG or PNG"
     ) as caught:
@@ -106,3 +105,13 @@ def test_a_fourth_channel_without_a_name_is_no_transparency():
     """It is infrared light in aerial photos."""
     infrared = np.dstack([COLOUR, np.zeros(GREY.shape, np.uint8)])
     assert likeness(open_picture(tiff(infrared, {}), LIMIT, 64), COLOUR) > 0.98
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_the_palette_of_a_tiff_ends_at_255_or_at_65535(scale):
+    colours = np.array([(200, 30, 30), (30, 160, 40), (40, 60, 200), (235, 235, 235)])
+    indices = np.arange(4, dtype=np.uint8).reshape(2, 2).repeat(32, 0).repeat(32, 1)
+    palette = np.zeros((3, 256), int)
+    palette[:, :4] = colours.T * scale
+    shown = np.asarray(open_picture(tiff(indices, {PHOTOMETRIC: 3, 320: palette.ravel().tolist()}), LIMIT, 64).image)
+    assert np.abs(shown - colours[indices]).max() <= 1
