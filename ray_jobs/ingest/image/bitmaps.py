@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.common.objects import PARTLY_READ
 from ingest.image.loading import load, opened
+from ingest.image.missing import partly, percent
 from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.repairs import MAX_LOST
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 _FILE_HEADER, _CORE, _INFO, _WITH_MASKS = 14, 12, 40, 52
 """Bytes of the header of the file, of those of OS/2 1.x and Windows 3, and of the first one that has masks."""
 
-_RAW, _MASKS, _JPEG, _PNG, _MASKS_AND_ALPHA = 0, 3, 4, 5, 6
-"""Values of Compression."""
+_RAW, _RUNS, _MASKS, _JPEG, _PNG, _MASKS_AND_ALPHA = 0, {1: 8, 2: 4}, 3, 4, 5, 6
+"""Values of Compression; those for runs of equal pixels go with a number of bits."""
+
+_END_OF_ROW, _END, _MOVE = 0, 1, 2
+"""Codes between runs."""
 
 _USUAL_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 24: (0xFF0000, 0xFF00, 0xFF, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 
@@ -67,20 +73,55 @@ def decode_bitmap(data: bytes, max_pixels: int) -> Picture:
     header = _Header.of(data)
     width, height = header.width, abs(header.height)
     check_pixels(width, height, max_pixels)
+    metadata: dict[str, Any] = {"format": "BMP"}
     if header.compression in (_JPEG, _PNG):
         embedded = opened(data[header.place :], broken=False)
         load(embedded, cut=False)
         image = to_rgb(embedded)
     elif header.compression in (_RAW, _MASKS, _MASKS_AND_ALPHA):
         image = to_rgb(_pixels(data, header, width, height))
+    elif _RUNS.get(header.compression) == header.bits:  # broken, as Pillow decodes whole ones
+        indices, share = _unpacked(data[header.place :], header.bits, width, height)
+        if share > MAX_LOST:
+            raise ValueError("nearly all of its pixels are missing")
+        if share:
+            metadata[PARTLY_READ] = partly(f"{percent(share)} of the picture is missing")
+        image = _of(_colours(data, header)[indices[::-1]])
     else:
         raise ValueError(f"unsupported compression of a bitmap ({header.compression})")
-    return Picture(image, *image.size, {"format": "BMP", "mode": image.mode})
+    return Picture(image, *image.size, metadata | {"mode": image.mode})
+
+
+def _unpacked(runs: bytes, bits: int, width: int, height: int) -> tuple[np.ndarray, float]:
+    """The indices that runs hold, from the last row to the first, and the share of the pixels behind their end."""
+    indices = np.zeros((height, width), np.uint8)
+    at = row = column = 0
+    while at + 2 <= len(runs) and row < height:
+        count, code = runs[at], runs[at + 1]
+        at += 2
+        if count:
+            values = [code] if bits == 8 else [code >> 4, code & 15]
+            run = (values * count)[:count]
+        elif code == _END_OF_ROW:
+            row, column = row + 1, 0
+            continue
+        elif code == _END:
+            return indices, 0.0
+        elif code == _MOVE:
+            row, column, at = row + runs[at + 1], column + runs[at], at + 2
+            continue
+        else:
+            length = code if bits == 8 else (code + 1) // 2
+            part = runs[at : at + length]
+            run = list(part if bits == 8 else [half for byte in part for half in (byte >> 4, byte & 15)])[:code]
+            at += length + length % 2
+        run = run[: max(width - column, 0)]
+        indices[row, column : column + len(run)] = run
+        column += len(run)
+    return indices, 1 - min(row * width + min(column, width), height * width) / (height * width)
 
 
 def _pixels(data: bytes, header: _Header, width: int, height: int) -> Image:
-    from PIL import Image
-
     stride = (width * header.bits + 31) // 32 * 4
     rows = np.frombuffer(data, np.uint8, stride * height, header.place).reshape(height, stride)
     if header.height > 0:
@@ -91,6 +132,12 @@ def _pixels(data: bytes, header: _Header, width: int, height: int) -> Image:
         channels = _colours(data, header)[_indices(rows, header.bits)[:, :width]]
     else:
         raise ValueError(f"unsupported bits of a bitmap ({header.bits})")
+    return _of(channels)
+
+
+def _of(channels: np.ndarray) -> Image:
+    from PIL import Image
+
     return Image.fromarray(np.ascontiguousarray(channels))
 
 

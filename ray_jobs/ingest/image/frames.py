@@ -22,19 +22,30 @@ MAX_PAGES = 1000
 """Pages that are counted in a file that was cut off between them."""
 
 
-def seek_content(image: ImageFile, frames: int) -> None:
-    """Seek the first frame of an animation that shows something; if none does, the one with the most contrast."""
-    most, best = -1, 0
+def content_frame(image: ImageFile, frames: int) -> int:
+    """The first frame of an animation that shows something; if none does, the one with the most contrast.
+
+    Args:
+        image: an image that is of no more use afterwards: a frame may be larger than it.
+    """
+    most, best, size = -1, 0, image.size
     for frame in range(min(frames, MAX_EMPTY)):
-        image.seek(frame)
-        pixels = np.asarray(image.convert("RGBA"))
+        try:
+            image.seek(frame)
+            if image.size != size:
+                break
+            pixels = np.asarray(image.convert("RGBA"))
+        except MemoryError:
+            raise
+        except Exception:  # the animation is broken behind its first frames
+            break
         visible = pixels[pixels[..., 3] > 0, :3]
         contrast = int(np.ptp(visible, axis=0).max()) if visible.size else -1
-        if contrast >= CONTRAST:
-            return
         if contrast > most:
             most, best = contrast, frame
-    image.seek(best)
+        if contrast >= CONTRAST:
+            break
+    return best
 
 
 def count_pages(image: ImageFile) -> int:

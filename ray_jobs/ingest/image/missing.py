@@ -39,6 +39,11 @@ def percent(share: float) -> str:
     return f"{max(share, 0.01):.0%}"
 
 
+def partly(losses: str) -> str:
+    """Write the sentence about an image of which something is lost."""
+    return f"{losses}; the rest is kept, and the whole file should be uploaded again"
+
+
 def missing_part(image: ImageFile, data: bytes, side: int) -> str:
     """Say how much of a decoded image is missing; "" if nothing is.
 

@@ -19,7 +19,7 @@ from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
 from ingest.image.bitmaps import decode_bitmap
-from ingest.image.frames import ANIMATIONS, count_pages, seek_content
+from ingest.image.frames import ANIMATIONS, content_frame, count_pages
 from ingest.image.jpeg import scan_place
 from ingest.image.jpeg2000 import as_declared, with_known_colours
 from ingest.image.loading import is_announced, load, load_jpeg, opened
@@ -33,7 +33,7 @@ from ingest.image.metadata import (
     transfer_of,
     turned,
 )
-from ingest.image.missing import ends_early, is_torn, missing_part, percent
+from ingest.image.missing import ends_early, is_torn, missing_part, partly, percent
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews, old_jpeg
@@ -123,13 +123,13 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
     if picture is None and (whole := padded(data)):
         picture = tried(_decoded, whole, side)
         if picture is not None and len(data) < len(whole) - len(END):
-            picture.metadata[PARTLY_READ] = _partly(f"{percent(1 - len(data) / len(whole))} of the file is missing")
+            picture.metadata[PARTLY_READ] = partly(f"{percent(1 - len(data) / len(whole))} of the file is missing")
     if picture is None and data[:2] in FORMATS:
         picture = tried(decode_with_opencv, data)
         if picture is not None and any(_DECODER_ERROR in str(error) for error in errors):
             if len(set(picture.image.convert("L").getextrema())) == 1:
                 raise unreadable(data, errors)
-            picture.metadata[PARTLY_READ] = _partly("some of the picture cannot be decoded")
+            picture.metadata[PARTLY_READ] = partly("some of the picture cannot be decoded")
     if picture is None and previews.is_raw:
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the image is in a camera's raw format, which is not supported")
     if picture is None:
@@ -167,7 +167,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     metadata = declared(image, frames)
     turn = orientation(exif_of(image))
     if frames > 1 and image.format in ANIMATIONS and not cut:
-        seek_content(image, frames)
+        image.seek(content_frame(opened(data, broken), frames))
     image.draft("RGB", (side, side))  # affects JPEG only
     fax.forget()
     is_jpeg = image.format in ("JPEG", "MPO") and not cut
@@ -184,7 +184,7 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if torn or (broken and image.format == "ICO"):  # Pillow decodes an icon when it opens it
         losses.append("some of its pixels are damaged or missing")
     if losses:
-        metadata[PARTLY_READ] = _partly(" and ".join(losses))
+        metadata[PARTLY_READ] = partly(" and ".join(losses))
     elif frames > 1 and image.format == "TIFF" and (others := other_pages(data)):
         pages = "its other page" if others == 1 else f"its {others} other pages"
         metadata[PARTLY_READ] = f"{pages} cannot be found by a search; as a PDF, all of its pages can"
@@ -218,7 +218,3 @@ def _preview(content: bytes, max_pixels: int, side: int, data: bytes) -> Picture
     width, height = (preview.width, preview.height)[:: -1 if turn in SIDEWAYS else 1]
     metadata = preview.metadata | photographed(photo) | {"format": "TIFF"}
     return Picture(turned(preview.image, turn), width, height, metadata)
-
-
-def _partly(losses: str) -> str:
-    return f"{losses}; the rest is kept, and the whole file should be uploaded again"

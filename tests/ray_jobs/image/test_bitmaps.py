@@ -8,6 +8,7 @@ import pytest
 
 from embedded.images import photo
 from ingest.common.errors import ObjectError
+from ingest.common.objects import PARTLY_READ
 from ingest.image.opening import open_picture, prepare_images
 
 CAT = photo("cat.jpg", 96)
@@ -16,6 +17,7 @@ LIMIT = 1 << 20
 FULL = np.full(RGB.shape[:2], 255, np.uint8)
 INDICES = (RGB[:, :, 0] > 128).astype(np.uint8) + 2 * (RGB[:, :, 2] > 96)
 COLOURS = np.array([(20, 30, 40), (200, 30, 30), (30, 60, 200), (235, 235, 235)], np.uint8)
+PALETTE = np.insert(COLOURS[:, ::-1], 3, 0, axis=1).tobytes()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,8 +91,7 @@ def test_two_bits_choose_among_four_colours():
     groups = INDICES[::-1].reshape(INDICES.shape[0], -1, 4)
     rows = np.zeros((INDICES.shape[0], 24), np.uint8)
     rows[:, : groups.shape[1]] = groups @ np.array([64, 16, 4, 1], np.uint8)
-    palette = np.dstack([COLOURS[:, 2], COLOURS[:, 1], COLOURS[:, 0], [0] * 4]).astype(np.uint8).tobytes()
-    assert difference(bitmap(rows.tobytes(), 2, palette=palette), COLOURS[INDICES]) == 0
+    assert difference(bitmap(rows.tobytes(), 2, palette=PALETTE), COLOURS[INDICES]) == 0
 
 
 def test_a_negative_height_begins_with_the_first_row():
@@ -104,6 +105,25 @@ def test_an_embedded_file_is_shown(kind, compression):
     file = io.BytesIO()
     CAT.save(file, kind, quality=95)
     assert difference(bitmap(file.getvalue(), 0, compression)) <= (0 if kind == "PNG" else 60)
+
+
+RUNS = b"".join(bytes((48, 1, 48, 2, 0, 0)) for _ in range(RGB.shape[0]))
+
+
+@pytest.mark.parametrize(("bits", "compression"), [(8, 1), (4, 2)])
+def test_runs_that_are_cut_off_are_shown_as_far_as_they_go(bits, compression):
+    runs = RUNS if bits == 8 else RUNS.replace(b"\x30\1", b"\x30\x11").replace(b"\x30\2", b"\x30\x22")
+    picture = open_picture(bitmap(runs[: len(runs) // 2], bits, compression, palette=PALETTE), LIMIT, 64)
+    shown = np.asarray(picture.image)
+    assert picture.metadata[PARTLY_READ].startswith("50% of the picture is missing")
+    assert (shown[-9, 9] == COLOURS[1]).all()
+    assert (shown[-9, 60] == COLOURS[2]).all()
+
+
+def test_a_run_that_is_longer_than_its_row_is_no_loss():
+    picture = open_picture(bitmap(b"\xff\3\0\0" * RGB.shape[0] + b"\0\1", 8, 1, palette=PALETTE), LIMIT, 64)
+    assert PARTLY_READ not in picture.metadata
+    assert (np.asarray(picture.image) == COLOURS[3]).all()
 
 
 def test_a_limit_holds_for_bitmaps():

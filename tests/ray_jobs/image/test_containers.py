@@ -128,3 +128,12 @@ def test_an_animation_of_plain_frames_shows_the_first():
     frames = [Image.new("RGB", CAT.size, colour) for colour in ("red", "blue", "lime")]
     data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
     assert (pixels(data).reshape(-1, 3) == (255, 0, 0)).all()
+
+
+def test_an_animation_whose_further_frames_are_broken_or_larger_shows_its_first():
+    plain = Image.new("RGB", (64, 64), "white")
+    data = bytearray(saved(plain, "GIF", save_all=True, append_images=[CAT.resize((64, 64))], duration=100))
+    place = data.rfind(b",\0\0\0\0\x40\0\x40\0")
+    data[place + 5 : place + 9] = b"\xff\xff\xff\xff"
+    assert (pixels(bytes(data)) == 255).all()
+    assert (pixels(bytes(data[: place + 30])) == 255).all()
