@@ -8,6 +8,7 @@ as a cut between two shots of a moving camera. Between dark frames, the first di
 most: small grey type on black hardly moves a mean.
 
 A key frame is not the first frame of its scene but the first that has settled: a dissolve is over, a flash is gone.
+What merely moves has settled, too: its pixels change, and their histogram does not.
 
 PySceneDetect 0.7.2 with its defaults and the middle frame of each scene does not replace it: it misses most dissolves,
 and slides that differ only in their text. CPU time is that of one thread, with decoding; here `ingest.media.video`
@@ -15,8 +16,8 @@ decodes only some of the frames (November 2026; `tests/benchmarks/test_scene_det
 
     scenes with a key frame / key frames / CPU      this module         ContentDetector     AdaptiveDetector
     corpus: 30 scenes, cuts                          30 /  30 / 0.6 s    30 /  30 /  2.9 s    30 /  30 /  3.0 s
-    made here: 142 scenes, cuts and fades           142 / 144 / 4.7 s   138 / 140 / 16.8 s   142 / 162 / 17.4 s
-    made here: 92 scenes, dissolves and slides       87 /  95 / 2.9 s    26 /  26 /  8.9 s    26 /  28 /  8.9 s
+    made here: 142 scenes, cuts and fades           142 / 143 / 4.7 s   138 / 140 / 16.8 s   142 / 162 / 17.4 s
+    made here: 92 scenes, dissolves and slides       87 /  93 / 2.9 s    26 /  26 /  8.9 s    26 /  28 /  8.9 s
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ _CERTAIN_CHANGE = 0.25
 """A change that motion alone rarely causes; between two photos it is usually twice as large."""
 _SETTLE_TIMEOUT = 1.5
 """Seconds after which a scene gets its key frame even if it has not settled."""
+_MOTION, _MOTION_SHARE = 0.02, 0.6
+"""Largest change of the histogram, as a part of `FrameSignature.distance` and as a share of it, in a scene that merely
+moves. Without them, a key frame was 0.41 s behind the start of its scene on the mean, and 1.7 s at most; with them,
+0.26 s and 0.8 s, and as many scenes have one (312 as in `tests/benchmarks/test_scene_detection.py`, November 2026)."""
 _DRIFT = 0.08
 """Histogram distance from the last key frame above which a gradual change counts as a new scene."""
 BLACK = 24
@@ -150,11 +155,11 @@ class SceneDetector:
             steady: the frames after this one are known to show the same for a while.
             picture: returns the frame in the form that the caller wants; called only for candidates.
         """
-        signature = FrameSignature.of(thumbnail)
-        change = signature.distance(self._previous) if self._previous is not None else None
+        signature, previous = FrameSignature.of(thumbnail), self._previous
+        change = signature.distance(previous) if previous is not None else None
         self._previous = signature
         if self._since is not None:
-            assert change is not None
+            assert change is not None and previous is not None
             limit = self._limit(self._changes or self._usual)
             if not self._changes:
                 # A single frame between two changes is a flash, or motion where frames are sparse. It is a scene of
@@ -170,7 +175,8 @@ class SceneDetector:
             self._candidate = (KeyFrame(time, picture()), signature)
             settled = steady or (self._changes and change <= self._limit(self._usual) / 2)
             overdue = time - self._since >= _SETTLE_TIMEOUT
-            if (settled or overdue) and self._interval_over(time):
+            moves = self._changes and _merely_moves(_HISTOGRAM_WEIGHT * signature.histogram_distance(previous), change)
+            if (settled or overdue or moves) and self._interval_over(time):
                 if not settled:
                     self._usual.extend(self._changes)  # this much motion is usual from now on
                 yield from self._accept_candidate()
@@ -223,3 +229,8 @@ class SceneDetector:
         elif self._last_key is None or signature.distance(self._last_key[1]) > self._threshold:
             self._last_key = (frame.time, signature)
             yield frame
+
+
+def _merely_moves(histogram: float, change: float) -> bool:
+    """Whether a change is one of motion, by the part of it that is a change of the histogram."""
+    return histogram <= min(_MOTION, _MOTION_SHARE * change)

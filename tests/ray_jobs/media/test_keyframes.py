@@ -51,6 +51,16 @@ def key_frame_times(thumbnails, **settings):
     return [frame.time for frame in [*found, *detector.finish()]]
 
 
+@pytest.mark.parametrize("paint", [zoom, talking, grainy], ids=lambda paint: paint.__name__)
+def test_a_scene_that_moves_has_its_key_frame_soon_after_its_cut(paint, tmp_path):
+    pictures = [photo(seed) for seed in range(3)]
+    moving = [zoom(each) if paint is zoom else paint(still(each), seed) for seed, each in enumerate(pictures)]
+    spans = write(tmp_path / "a.mkv", [Scene(3, each) for each in moving], Video("libx264"))
+    times = key_frames(tmp_path / "a.mkv").times
+    assert all(any(start <= time < start + 0.5 for time in times) for start, _ in spans), times
+    assert len(times) == len(spans)
+
+
 def single_colour(*colour):
     return np.full((THUMBNAIL, THUMBNAIL, 3), colour or 0, np.uint8)
 
