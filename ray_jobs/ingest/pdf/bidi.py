@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
+from ingest.pdf.bidi_conventions import EPSILON, LAM_ALEF, PARTNERS, PageConventions, has_no_width, is_alef_at
 from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of, is_mark, with_spaces_in_place
 
 MIN_SPACE = 0.2
@@ -20,25 +20,17 @@ MIN_SPACE = 0.2
 MAX_BACKSTEP, MAX_RUN_GAP = 0.3, 1.5
 """Largest step backwards and largest gap, in font sizes, within a run."""
 
+MIN_ROOM = 0.6
+"""Size of a gap in which a sign stands that is drawn later, relative to the sign."""
+
 MAX_INFERRED_SPACE = 1.5
 """Width, in font sizes, below which a space that MuPDF inferred may be a letter that it does not see."""
-
-EPSILON = 0.001
-"""Points below which a width is zero and two positions are equal."""
 
 UNKNOWN = "\ufffd"
 """MuPDF's text for a glyph whose character is unknown."""
 
-MIN_SPACE_RATIO = 0.05
-"""Ratio of spaces to other characters on a page above which the file contains its spaces and none are inferred."""
-
-LAM_ALEF = frozenset(("\u0644\u0622", "\u0644\u0623", "\u0644\u0625", "\u0644\u0627"))
-"""Letter pairs that every Arabic font shows as one glyph: lam followed by one of the four alefs."""
-
 ALEF, FATHATAN, SUKUN = "\u0627", "\u064b", "\u0652"
 """An alef, which bears no short vowel, unlike those with a hamza; the mark that it bears; one that only a lam bears."""
-
-_PARTNERS = dict(zip("()[]{}", ")(][}{", strict=True))
 
 
 @dataclass(slots=True)
@@ -52,30 +44,6 @@ class GlyphCluster:
     direction: str
 
 
-class PageConventions(NamedTuple):
-    """How the file of a page writes text.
-
-    Attributes:
-        has_spaces: there are space characters between words.
-        right_to_left: most of the page is read from right to left.
-        marks_first: combining marks are drawn before their letters.
-    """
-
-    has_spaces: bool
-    right_to_left: bool
-    marks_first: bool
-
-
-def conventions_of(lines: Sequence[Sequence[Character]]) -> PageConventions:
-    """Tell from the lines of a page how its file writes text."""
-    characters = [character for line in lines for character in line]
-    letters = sum(not character.text.isspace() for character in characters)
-    spaces = sum(character.text == " " and not character.synthetic for character in characters)
-    directions = [direction_of(character.text) for character in characters]
-    right_to_left = directions.count("R") >= directions.count("L")
-    return PageConventions(spaces >= MIN_SPACE_RATIO * letters, right_to_left, _marks_first(lines))
-
-
 def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) -> list[GlyphCluster]:
     """Return the clusters of a line in logical order.
 
@@ -85,7 +53,7 @@ def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) ->
     """
     size = max(piece.size for piece in pieces)
     pieces = with_spaces_in_place(pieces)
-    clusters = [_clusters(piece, conventions) for piece in pieces]
+    clusters = _with_late_signs([_clusters(piece, conventions) for piece in pieces])
     _join_numbers(clusters)
     runs = [run for of_piece in clusters for run in _runs(of_piece, size)]
     runs.sort(key=lambda run: (run[0].x + run[-1].x) / 2)
@@ -107,6 +75,39 @@ def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) ->
             ordered.append(GlyphCluster(" ", run[-1].x1, run[-1].x1, run[-1].x1, ""))
         ordered.extend(run)
     return ordered
+
+
+def _with_late_signs(pieces: list[list[GlyphCluster]]) -> list[list[GlyphCluster]]:
+    """Put signs that are drawn in another pass, since the font of the letters lacks them, into their gaps."""
+    for piece in pieces:
+        for sign in [c for number, c in enumerate(piece) if not c.direction and _is_apart(piece, number)]:
+            others = [[c for c in other if c is not sign] for other in pieces]
+            place = _gap_for(sign, others)
+            if place is not None:
+                before, after = place
+                piece[:] = [c for c in piece if c is not sign]
+                home = next(other for other in pieces if any(c is before for c in other))
+                home.insert(next(index for index, c in enumerate(home) if c is after), sign)
+    return [piece for piece in pieces if piece]
+
+
+def _is_apart(piece: Sequence[GlyphCluster], number: int) -> bool:
+    """Whether a cluster is beside neither the one before it nor the one behind it."""
+    sign = piece[number]
+    near = 2 * (sign.x1 - sign.x0)
+    around = [*piece[max(number - 1, 0) : number], *piece[number + 1 : number + 2]]
+    return not sign.text.isspace() and all(max(c.x0 - sign.x1, sign.x0 - c.x1) > near for c in around)
+
+
+def _gap_for(sign: GlyphCluster, pieces: Sequence[list[GlyphCluster]]) -> tuple[GlyphCluster, GlyphCluster] | None:
+    """The clusters of a piece, one behind the other, between which a sign stands."""
+    middle = (sign.x0 + sign.x1) / 2
+    for piece in pieces:
+        for before, after in pairwise(piece):
+            left, right = (before, after) if before.x0 < after.x0 else (after, before)
+            if left.x1 <= middle <= right.x0 and right.x0 - left.x1 >= MIN_ROOM * (sign.x1 - sign.x0) > 0:
+                return before, after
+    return None
 
 
 def _reverse_opposite_phrases(runs: Sequence[list[GlyphCluster]], opposite: str) -> list[list[GlyphCluster]]:
@@ -142,9 +143,9 @@ def _before_open_bracket(runs: Sequence[Sequence[GlyphCluster]], start: int, sto
     unmatched: list[tuple[int, str]] = []
     for index in range(start + 1, stop):
         text = runs[index][0].text
-        if len(runs[index]) > 1 or text not in _PARTNERS:
+        if len(runs[index]) > 1 or text not in PARTNERS:
             continue
-        if unmatched and unmatched[-1][1] == _PARTNERS[text]:
+        if unmatched and unmatched[-1][1] == PARTNERS[text]:
             unmatched.pop()
         else:
             unmatched.append((index, text))
@@ -157,20 +158,24 @@ def _clusters(piece: DrawnPiece, conventions: PageConventions) -> list[GlyphClus
     marks = ""
     rightwards = _drawn_rightwards((c.text, c.x) for c in piece.characters)
     before: Character | None = None
-    for character in piece.characters:
+    for index, character in enumerate(piece.characters):
         width = character.x1 - character.x0
         if character.synthetic and conventions.has_spaces and width < MAX_INFERRED_SPACE * piece.size:
             continue
-        if character.text == UNKNOWN and _has_no_width(character):  # a mark, or the dots of a letter
+        if character.text == UNKNOWN and has_no_width(character):  # a mark, or the dots of a letter
             continue
         if is_mark(character.text):
             # In text drawn from left to right, a mark with a glyph of its own comes before its letter.
-            if rightwards and conventions.marks_first and not (before and _has_no_width(before)):
+            if rightwards and conventions.marks_first and not (before and has_no_width(before)):
                 marks = marks if character.text in marks else character.text + marks
             elif clusters and character.text not in clusters[-1].text:
                 clusters[-1].text += character.text
             continue
-        if clusters and before and not before.text.isspace() and _belongs_to(before, character):
+        following = (
+            piece.characters[index + 1] if conventions.alefs_first and index + 1 < len(piece.characters) else None
+        )
+        between = following is not None and is_alef_at(character, following, following.x0)
+        if clusters and before and not before.text.isspace() and not between and _belongs_to(before, character):
             # Some files list the letters of a ligature from left to right.
             alef_first = character.text + before.text in LAM_ALEF
             found = clusters[-1].text
@@ -205,14 +210,10 @@ def _with_letter(found: str, letter: str) -> str:
     return found + letter
 
 
-def _has_no_width(character: Character) -> bool:
-    return character.x1 - character.x0 < EPSILON
-
-
 def _belongs_to(before: Character, character: Character) -> bool:
     """Whether a character belongs to the glyph before it: MuPDF then puts it at that glyph's end, with no width."""
     return (
-        _has_no_width(character)
+        has_no_width(character)
         and (
             character.bidi != VISUAL
             or before.text + character.text in LAM_ALEF
@@ -222,21 +223,6 @@ def _belongs_to(before: Character, character: Character) -> bool:
         and abs(character.x - before.x1) < EPSILON
         and character.y == before.y
     )
-
-
-def _marks_first(lines: Iterable[Sequence[Character]]) -> bool:
-    """Whether combining marks are drawn before their letters.
-
-    If so, some marks follow a space and none precede one. Marks that belong to the letter's glyph follow the letter.
-    """
-    votes = 0
-    for line in lines:
-        for before, after in pairwise(line):
-            if before.text.isspace() and not before.synthetic and is_mark(after.text):
-                votes += 1
-            elif is_mark(before.text) and after.text.isspace() and not after.synthetic:
-                votes -= 1
-    return votes >= 0
 
 
 def _drawn_rightwards(letters: Iterable[tuple[str, float]]) -> bool:

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 MIN_SHIFT, MAX_SHIFT = 0.05, 2.0
 """Distance in font sizes from such a text to its glyphs: the width of the vowel that is drawn between."""
 
-_DECLARED = re.compile(rb"/ActualText\s*(?:<\s*FEFF\s*(?:0[9A-D]|1[07])|\((?:\xfe\xff|\\376\\377))", re.I)
+_DECLARED = re.compile(rb"/ActualText\s*(?:<\s*FEFF\s*(?:0[689A-E]|1[07])|\((?:\xfe\xff|\\376\\377))", re.I)
 # Consonants of the scripts of India, Sri Lanka, Burma and Cambodia, and what may stand between them.
 _CONSONANT = re.compile(
     f"[{''.join(f'{chr(block + 0x15)}-{chr(block + 0x39)}' for block in range(0x900, 0xD80, 0x80))}"
     "\u0958-\u095f\u09dc-\u09df\u09f0\u09f1\u0a59-\u0a5e\u0b5c-\u0b5f\u0d9a-\u0dc6\u1000-\u1021\u1780-\u17a2]"
 )
+_JOINERS = "".join(f"{chr(block + 0x4D)}" for block in range(0x900, 0xD80, 0x80)) + "\u0dca\u1039\u17d2\u200c\u200d"
+"""Viramas, and what may stand between one and a consonant."""
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A character of a text page, its line, and the character before it in the line; all are MuPDF's structures."""
 
     line: Any
@@ -38,30 +40,36 @@ class _Place(NamedTuple):
     character: Any
 
 
+def declares_syllables(page: Page) -> bool:
+    """Whether a page declares texts in a script that joins letters to syllables."""
+    return _DECLARED.search(contents_of(page)) is not None
+
+
 def drop_doubles(page: Page, text: TextPage) -> None:
     """Take such consonants out of the text page of a page that declares texts in one of these scripts."""
-    if not _DECLARED.search(contents_of(page)):
+    if not declares_syllables(page):
         return
-    places = list(_places(text))
+    places = list(places_of(text))
     runs = []
     number = 0
     while number < len(places):
         end = number + 1
         first = places[number].character
-        if _CONSONANT.match(chr(first.c)) and _has_no_width(first):
-            while end < len(places) and _is_beside(first, places[end].character):
+        if _CONSONANT.match(chr(first.c)) and has_no_width(first):
+            while end < len(places) and is_beside(first, places[end].character):
                 end += 1
-            runs.append((places[number:end], places[end : 2 * end - number + 1]))
+            runs.append((places[max(number - 1, 0)], places[number:end], places[end : 2 * end - number + 1]))
         number = end
-    for run, following in reversed(runs):  # a line may get the one behind it
-        _drop(run, following)
-    places = list(_places(text))
+    for last, run, following in reversed(runs):  # a line may get the one behind it
+        _drop(last, run, following)
+    places = list(places_of(text))
     for last, mark in reversed(list(pairwise(places))):
         if mark.before is None and category(chr(mark.character.c)) in ("Mc", "Mn"):
             _join(last, mark)
 
 
-def _places(text: TextPage) -> Iterator[_Place]:
+def places_of(text: TextPage) -> Iterator[Place]:
+    """Yield the characters of a text page."""
     import pymupdf
 
     for block in text.this:
@@ -69,28 +77,36 @@ def _places(text: TextPage) -> Iterator[_Place]:
             for line in block:
                 before, character = None, line.m_internal.first_char
                 while character:
-                    yield _Place(line.m_internal, before, character)
+                    yield Place(line.m_internal, before, character)
                     before, character = character, character.next
 
 
-def _has_no_width(character: Any) -> bool:
+def has_no_width(character: Any) -> bool:
+    """Whether a character has no place of its own."""
     return bool(character.quad.ll.x == character.quad.lr.x and character.quad.ll.y == character.quad.lr.y)
 
 
-def _is_beside(first: Any, other: Any) -> bool:
+def is_beside(first: Any, other: Any) -> bool:
     """Whether a character without a width is at the place of another."""
     same = other.origin.x == first.origin.x and other.origin.y == first.origin.y
-    return same and _has_no_width(other)
+    return same and has_no_width(other)
 
 
-def _drop(run: list[_Place], following: list[_Place]) -> None:
-    """Take characters at one place out of their line as far as those that follow are the same."""
+def _drop(last: Place, run: list[Place], following: list[Place]) -> None:
+    """Take characters at one place out of their line as far as those that follow are the same.
+
+    One behind a virama belongs to a conjunct, and the same letter may follow it.
+    """
     import pymupdf
 
     gaps = 1 if following and following[0].character.flags & pymupdf.mupdf.FZ_STEXT_SYNTHETIC else 0
     glyphs = "".join([chr(place.character.c) for place in following[gaps:]])
     declared = "".join([chr(place.character.c) for place in run])
-    count = max((n for n in range(1, len(run) + 1) if glyphs.startswith(declared[-n:])), default=0)
+    before = f"{chr(last.character.c)}{declared}"
+    count = max(
+        (n for n in range(1, len(run) + 1) if glyphs.startswith(declared[-n:]) and before[-n - 1] not in _JOINERS),
+        default=0,
+    )
     if not count:
         return
     first, glyph = run[0].character, following[gaps].character
@@ -100,12 +116,12 @@ def _drop(run: list[_Place], following: list[_Place]) -> None:
         glyph.quad.ll, glyph.quad.ul = first.quad.ll, first.quad.ul
         glyph.origin = first.origin
         if run[-1].line.next and run[-1].line.next.this == following[0].line.this:
-            _append(run[-1].line, following[0].line)
+            append_line(run[-1].line, following[0].line)
         for place in reversed([*run[-count:], *following[:gaps]]):
-            _unlink(place)
+            unlink(place)
 
 
-def _join(last: _Place, mark: _Place) -> None:
+def _join(last: Place, mark: Place) -> None:
     """Join two lines between a letter and its mark: MuPDF gives no width to the glyph of a conjunct between them."""
     one, other = last.character, mark.character
     gap = other.origin.x - one.quad.lr.x
@@ -117,10 +133,10 @@ def _join(last: _Place, mark: _Place) -> None:
         and 0 <= gap <= MAX_SHIFT * one.size
     ):
         other.quad.ll, other.quad.ul = one.quad.lr, one.quad.ur
-        _append(last.line, mark.line)
+        append_line(last.line, mark.line)
 
 
-def _append(line: Any, other: Any) -> None:
+def append_line(line: Any, other: Any) -> None:
     """Give a line the characters of the next one, which a wide vowel has parted from it."""
     line.last_char.next, line.last_char = other.first_char, other.last_char
     for corner in ("x0", "y0", "x1", "y1"):
@@ -129,7 +145,8 @@ def _append(line: Any, other: Any) -> None:
     line.next = other.next
 
 
-def _unlink(place: _Place) -> None:
+def unlink(place: Place) -> None:
+    """Take a character out of its line."""
     line, before, character = place
     following = character.next
     if before is not None:

@@ -18,6 +18,7 @@ from ingest.pdf.indices import has_late_indices, put_indices
 from ingest.pdf.late_pieces import has_late_pieces, put_late_pieces
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.letter_spacing import SPACED, close_spaced_letters
+from ingest.pdf.missed_spaces import add_missed_spaces, has_missed_spaces
 from ingest.pdf.row_order import goes_back, put_in_order
 from ingest.pdf.stray_spaces import has_stray_spaces, remove_stray_spaces
 from ingest.pdf.unseen import mark_unseen
@@ -45,7 +46,9 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
     shuffled, late, glued = goes_back(lines), has_late_pieces(lines), GLUED.search(characters)
     blanks, indices, stray = BLANK.search(characters), has_late_indices(lines), has_stray_spaces(characters)
-    if not any((doubled, accents, spaced, unseen, covered.hidden, shuffled, late, glued, blanks, indices, stray)):
+    missed = has_missed_spaces(characters)
+    seen = (doubled, accents, spaced, unseen, covered.hidden, shuffled, late, glued, blanks, indices, stray, missed)
+    if not any(seen):
         return None
     found = glyph_lines(page, text, content, covered)
     if stray:
@@ -60,6 +63,8 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
         put_late_pieces(found)
     if indices:
         put_indices(found)
+    if missed:
+        add_missed_spaces(page, found)
     if accents:
         join_accents(found)
     if glued:

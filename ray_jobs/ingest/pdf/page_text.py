@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.actual_text import misleads
 from ingest.pdf.declared_consonants import drop_doubles
+from ingest.pdf.declared_gaps import close_gaps
+from ingest.pdf.declared_twice import drop_repeated
 from ingest.pdf.indic_clusters import put_in_order
 from ingest.pdf.symbol_fonts import name_symbols
 
@@ -21,7 +23,9 @@ def text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
     # order; and give U+FFFD for an unknown glyph, for which MuPDF otherwise gives its number in the font.
     flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.TEXT_MEDIABOX_CLIP
     text = page.get_textpage(flags=flags)
+    drop_repeated(page, text)
     drop_doubles(page, text)
+    close_gaps(page, text)
     content = page.get_text("dict", textpage=text)
     if misleads(page, content, flags):
         text = page.get_textpage(flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT)

@@ -27,10 +27,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ingest.pdf.bidi import EPSILON, GlyphCluster, conventions_of, logical_order
+from ingest.pdf.bidi import GlyphCluster, logical_order
+from ingest.pdf.bidi_conventions import EPSILON, conventions_of
 from ingest.pdf.draw_order import DrawnPiece, direction_of, is_horizontal, lines_of_pieces, pieces_in_draw_order
 from ingest.pdf.glyph_lines import Word
 from ingest.pdf.layout import Paragraph
+from ingest.pdf.mirrored_brackets import turn_brackets
 from ingest.pdf.strayed_marks import return_marks
 
 if TYPE_CHECKING:
@@ -65,22 +67,26 @@ def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> lis
     _restore_alefs(page, drawn)
     return_marks(page, drawn)
     conventions = conventions_of([piece.characters for of_block in pieces for piece in of_block])
+    found = [
+        [(row, logical_order(row, conventions) if _is_reversed(row) else []) for row in lines_of_pieces(of_block)]
+        for of_block in pieces
+    ]
+    turn_brackets([clusters for of_block in found for _, clusters in of_block])
     words: list[Word] = []
-    for number, (block, of_block) in enumerate(zip(content["blocks"], pieces, strict=True)):
+    for number, (block, of_block) in enumerate(zip(content["blocks"], found, strict=True)):
         lines: list[dict[str, Any]] = []
-        for line_pieces in lines_of_pieces(of_block):
-            if is_horizontal(line_pieces[0]) and any(
-                direction_of(character.text) == "R" for piece in line_pieces for character in piece.characters
-            ):
-                reordered = [(_as_line(line_pieces, clusters := logical_order(line_pieces, conventions)), clusters)]
-            else:
-                reordered = [(piece.line, _in_draw_order(piece)) for piece in line_pieces]
-            for line, clusters in reordered:
+        for row, ordered in of_block:
+            reordered = [(_as_line(row, ordered), ordered)] if ordered else []
+            for line, clusters in reordered or [(piece.line, _in_draw_order(piece)) for piece in row]:
                 words.extend(_words(clusters, line["bbox"], number, len(lines)))
                 lines.append(line)
         if lines:
             block["lines"] = lines
     return words
+
+
+def _is_reversed(row: Sequence[DrawnPiece]) -> bool:
+    return is_horizontal(row[0]) and any(direction_of(c.text) == "R" for piece in row for c in piece.characters)
 
 
 def _restore_alefs(page: Page, pieces: Sequence[DrawnPiece]) -> None:

@@ -3,13 +3,16 @@
 import pymupdf
 import pytest
 
+from ingest.pdf.bidi import logical_order
+from ingest.pdf.bidi_conventions import conventions_of
 from ingest.pdf.document import parse_pdf
+from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece
 
 WIDTH = 0.5
 """Width of a glyph in font sizes; combining marks have none."""
 
 
-def pdf_of(*lines, size=10.0):
+def pdf_of(*lines, size=10.0, pitch=40):
     """A PDF whose lines consist of these glyphs, drawn from left to right.
 
     A glyph is given by its text, or by a tuple of text and width. The text None leaves a gap of that width.
@@ -24,7 +27,7 @@ def pdf_of(*lines, size=10.0):
         x = 100.0
         for text, width in line:
             if text is not None:
-                content.append(f"BT /F {size} Tf {x:.2f} {700 - 40 * number} Td <{codes[text, width]:04x}> Tj ET")
+                content.append(f"BT /F {size} Tf {x:.2f} {700 - pitch * number} Td <{codes[text, width]:04x}> Tj ET")
             x += width * size
     with pymupdf.open() as document:
         page = document.new_page()
@@ -56,8 +59,8 @@ def pdf_of(*lines, size=10.0):
         return document.tobytes()
 
 
-def text_of(*lines):
-    (page,) = parse_pdf(pdf_of(*lines), ocr=False)[0]
+def text_of(*lines, pitch=40):
+    (page,) = parse_pdf(pdf_of(*lines, pitch=pitch), ocr=False)[0]
     return page.text
 
 
@@ -184,3 +187,28 @@ def test_table_cells_are_in_logical_order():
         data = document.tobytes()
     (page,) = parse_pdf(data, ocr=False)[0]
     assert "|عمر|سلا|" in page.text
+
+
+def test_a_ligature_between_two_lams_keeps_its_alef():
+    def drawn(text, x0, x1):
+        return Character(text, x0, x0, x1, 50.0, VISUAL, False)
+
+    # A producer that has the alef of a ligature before its lam: as in the last word, so in the first one.
+    first = [drawn("ل", 0, 5), drawn("ا", 5, 5), drawn("ل", 5, 10), drawn("خ", 10, 15)]
+    last = [drawn("م", 0, 5), drawn("ا", 5, 5), drawn("ل", 5, 10), drawn("س", 10, 15)]
+    pieces = [DrawnPiece({"bbox": (0.0, 40.0, 15.0, 50.0)}, word, 10.0) for word in (first, last)]
+    found = [logical_order([piece], conventions_of([first, last])) for piece in pieces]
+    assert ["".join(cluster.text for cluster in word) for word in found] == ["خلال", "سلام"]
+
+
+@pytest.mark.parametrize("opening, closing", ["()", "[]", ")(", "]["])
+def test_brackets_stand_as_they_are_read(opening, closing):
+    first, last = sorted("()" if "(" in (opening, closing) else "[]")
+    line = [*visual("דבר"), " ", opening, *visual("סעיף"), closing, " ", *visual("זו")]
+    assert text_of(line) == f"זו {first}סעיף{last} דבר"
+
+
+def test_signs_that_are_drawn_in_a_later_pass_stand_in_their_gaps():
+    letters = [*visual("דבר"), " ", (None, 0.3), *visual("סעיף"), " ", (None, 0.3), *visual("זו")]
+    signs = [(None, 4 * WIDTH), (",", 0.3), (None, 5 * WIDTH), (".", 0.3)]
+    assert text_of(letters, signs, pitch=0) == "זו. סעיף, דבר"
