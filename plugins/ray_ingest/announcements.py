@@ -4,7 +4,7 @@ A task registers its events by ending as success, so each ending announces its c
 
 1. A run that changed no rows (dry runs, unchanged prefixes) has no events. An earlier attempt of the same task may have
    written rows and failed, though. Its successor finds them unchanged, so a success after a failure always has events.
-   What a run leaves that ends without events, the next success announces (``ray_ingest.unannounced``).
+   What a run leaves that ends without events, is announced after the next success (``ray_ingest.unannounced``).
 2. Every event has a partition key: the day in the changed prefix, or else the prefix itself. Airflow (3.3) starts
    partition-aware Dags only from events with a key. For the other Dags, which such events do not start,
    ``ray_ingest.listener`` adds an event without one.
@@ -20,9 +20,7 @@ from typing import Any
 
 from airflow_ray.job_record import JobRecord
 from ray_ingest import unannounced
-
-PARTITIONS_KEY = "partitions"
-"""The key of an event's ``extra`` with the keys of all events that its task registered."""
+from ray_ingest.assets import PARTITIONS_KEY
 
 _ATTEMPTS_KEY = "unannounced_attempts"
 _COMPLETE_DAY_KEY = "last_complete_day"
@@ -69,10 +67,10 @@ def announce(context: Any, report: Mapping[str, Any] | None) -> None:
     for outlet in task.outlets if day else ():
         state = context["asset_state_store"][outlet]
         state.set(_COMPLETE_DAY_KEY, max(day, state.get(_COMPLETE_DAY_KEY) or day))
-    keys = sorted({*unannounced.of_others(context), *_changed_partitions(context, report)})
-    unannounced.intend(context, set())
+    keys = [] if report.get("dry_run") else sorted(_changed_partitions(context, report))
+    unannounced.intend(context, set(), announced=None if report.get("dry_run") else keys)
     log = logging.getLogger("airflow.task")
-    if report.get("dry_run") or not keys:
+    if not keys:
         log.info("No rows have changed: no asset events.")
         task.outlets = []
     else:

@@ -11,6 +11,9 @@ It names this platform and not the server, whose address is a Variable: for Airf
 another asset, with another history and without the Dags that wait for the first one.
 """
 
+PARTITIONS_KEY = "partitions"
+"""The key of an event's ``extra`` with the keys of all events that were registered with it."""
+
 _DESCRIPTIONS = {
     "documents": "Chunks of text and captions of figures from PDFs, with embeddings.",
     "images": "Images with CLIP embeddings.",

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from airflow.listeners import hookimpl
 
 from ray_ingest import unannounced
-from ray_ingest.announcements import PARTITIONS_KEY
-from ray_ingest.assets import URI_PREFIX
+from ray_ingest.assets import PARTITIONS_KEY, URI_PREFIX
 
 if TYPE_CHECKING:
     from airflow.listeners.types import AssetEvent
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def on_asset_event_emitted(asset_event: AssetEvent) -> None:
     """Register the event again without its key, once for all partitions that a task has changed."""
     key = asset_event.partition_key
-    if key is None or not asset_event.asset.uri.startswith(URI_PREFIX):
+    if key is None or not asset_event.asset.uri.startswith(URI_PREFIX) or unannounced.LATE_KEY in asset_event.extra:
         return
     listed = asset_event.extra.get(PARTITIONS_KEY)
     partitions = [str(partition) for partition in listed] if isinstance(listed, list) else [key]
@@ -41,5 +40,6 @@ def on_asset_event_emitted(asset_event: AssetEvent) -> None:
     extra = {**asset_event.extra, **source}
     for attempt in run_with_db_retries():
         with attempt, create_session(scoped=False) as session:
-            asset_manager.register_asset_change(asset=asset_event.asset, extra=extra, session=session)
+            # In the order of ``unannounced.announce_left``, or each would wait for the other's lock.
             unannounced.take(session, asset_event.asset.name, partitions)
+            asset_manager.register_asset_change(asset=asset_event.asset, extra=extra, session=session)

@@ -1,9 +1,7 @@
-"""Airflow standalone on loopback: API server, scheduler, Dag processor and triggerer on one SQLite file."""
+"""Airflow standalone on loopback: API server, scheduler, Dag processor and triggerer on one database."""
 
-import contextlib
 import json
 import secrets
-import sqlite3
 import threading
 import urllib.parse
 from collections.abc import Mapping
@@ -13,15 +11,13 @@ from typing import Any
 
 import psutil
 
+from embedded.airflow_database import SQLITE_TIMEOUT, AirflowDatabase
 from embedded.http import HttpError, request_json
 from embedded.ports import free_ports
 from embedded.processes import Part, StartError, command_line, poll
 
 FINAL_STATES = ("success", "failed")
 API_ATTEMPTS = 4
-# Seconds that Airflow's components wait for each other's writes; sqlite3's default of 5 is short on two busy cores, and
-# a scheduler that does not get its turn ends.
-SQLITE_TIMEOUT = 60
 COMPONENTS = ("scheduler", "triggerer", "dag_processor")
 # What Airflow notices within seconds or minutes by default, of new work or a killed component, a test sees at once.
 QUICK_TO_NOTICE = {
@@ -72,6 +68,7 @@ class AirflowStandalone(Part):
         self.dags_folder = dags_folder
         self.plugins_folder = plugins_folder or folder / "plugins"
         self.pools = dict(pools or {"ray": 2})
+        self.database = AirflowDatabase(folder / "airflow.db")
         self._environment = dict(environment or {})
         self._ports = free_ports(4)
         self.url = f"http://127.0.0.1:{self._ports[0]}"
@@ -79,10 +76,6 @@ class AirflowStandalone(Part):
         self._launched = datetime.now(UTC)
         self._token: str | None = None
         self._token_lock = threading.Lock()
-
-    @property
-    def _database(self) -> Path:
-        return self.folder / "airflow.db"
 
     @property
     def _passwords_file(self) -> Path:
@@ -98,6 +91,8 @@ class AirflowStandalone(Part):
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self._ports[0]),
             "AIRFLOW__API__WORKERS": "1",
+            # The first file takes long on two busy cores, and would be read again only after minutes.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "80",
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -105,10 +100,11 @@ class AirflowStandalone(Part):
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.plugins_folder),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={SQLITE_TIMEOUT}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.url,
             # A new or changed Dag file is seen within seconds; the defaults are minutes. An unchanged one is read again
             # every two minutes.
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "90",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
@@ -129,10 +125,7 @@ class AirflowStandalone(Part):
         settings = self.folder / "config" / "airflow_local_settings.py"  # in AIRFLOW_HOME, where Airflow imports it
         settings.parent.mkdir(exist_ok=True)
         settings.write_text(LOCAL_SETTINGS)
-        # The mode stays with the file. Without it a reader waits for each writer, and a writer for all readers: on two
-        # busy cores the API answered after more than 30 seconds.
-        with contextlib.closing(sqlite3.connect(self._database)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
+        self.database.create()
         # Chosen here, so that the password is known without reading Airflow's output.
         if self._passwords_file.exists():
             self.password = json.loads(self._passwords_file.read_text())[self.username]
