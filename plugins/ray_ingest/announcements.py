@@ -108,11 +108,18 @@ def partition_key(source: str, of_run: str | None) -> str:
 
 
 def _complete_day(context: Any, report: Mapping[str, Any]) -> str:
-    """The day of the run if it has looked at every object of it; else an empty string."""
+    """The day of the run if none of its objects waits for another run or for a person; else an empty string."""
     key = context["dag_run"].partition_key or ""
-    done = sum(report.get(name, 0) for name in ("added", "changed", "unchanged"))
-    complete = _DAY.fullmatch(key) and not report.get("dry_run") and report.get("listed") == done
-    return key if complete else ""
+    by_source: Mapping[str, Mapping[str, int]] = report.get("by_source") or {}
+    of_day = [counts for source, counts in by_source.items() if partition_key(source, key) == key] or [report]
+    is_incomplete = report.get("dry_run") or "removals" in report.get("awaiting", ()) or any(map(_waits, of_day))
+    return key if _DAY.fullmatch(key) and not is_incomplete else ""
+
+
+def _waits(counts: Mapping[str, int]) -> bool:
+    """Whether the run has left objects out, or some have failed that the next one tries again."""
+    done = sum(counts.get(name, 0) for name in ("added", "changed", "unchanged"))
+    return counts.get("listed") != done or bool(counts.get("to_retry"))
 
 
 def _attempts(context: Any) -> list[int]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from ray_ingest.assets import PARTITIONS_KEY, URI_PREFIX, collection_asset
+from ray_ingest.assets import PARTITIONS_KEY, URI_PREFIX
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -119,6 +119,7 @@ def announce_left(asset: str, announced: Collection[str] = ()) -> None:
     :param announced: partitions whose events have been registered, and that are only taken from the state.
     """
     from airflow.assets.manager import asset_manager
+    from airflow.serialization.definitions.assets import SerializedAssetUniqueKey
     from airflow.utils.retries import run_with_db_retries
     from airflow.utils.session import create_session
 
@@ -130,8 +131,8 @@ def announce_left(asset: str, announced: Collection[str] = ()) -> None:
             extra = {PARTITIONS_KEY: left, LATE_KEY: True}
             for key in (*left, None) if left else ():
                 asset_manager.register_asset_change(
-                    asset=collection_asset(asset), extra=extra, partition_key=key, session=session,
-                    callback_sink=callbacks,
+                    asset=SerializedAssetUniqueKey(asset, f"{URI_PREFIX}{asset}"), extra=extra, partition_key=key,
+                    session=session, callback_sink=callbacks,
                 )  # fmt: skip
             if left:
                 logger.info("Asset events of %s for the partitions %s, left by runs before.", asset, ", ".join(left))

@@ -279,5 +279,11 @@ def test_the_latest_complete_day_is_in_the_state_of_the_asset():
         task.succeeds(whole)
         assert task.asset_state["last_complete_day"] == "2026-01-31"
     task.partition = "2026-02-01"
-    task.succeeds({**whole, "dry_run": True})
-    assert task.asset_state["last_complete_day"] == "2026-01-31"
+    sources = {"s3://b/pdfs/2026-02-01/": {**whole, "to_retry": 1}, DAY: whole}
+    removals = {**whole, "awaiting": {"removals": "3 of 4 are missing"}}
+    for waits in ({**whole, "dry_run": True}, {**whole, "to_retry": 1}, {**whole, "by_source": sources}, removals):
+        task.succeeds(waits)
+        assert task.asset_state["last_complete_day"] == "2026-01-31"
+    of_the_day_before = {"s3://b/pdfs/2026-02-01/": {**whole, "failed": 1}, DAY: {**whole, "to_retry": 1}}
+    task.succeeds({**whole, "listed": 6, "to_retry": 1, "by_source": of_the_day_before})
+    assert task.asset_state["last_complete_day"] == "2026-02-01"

@@ -28,6 +28,7 @@ class ObjectOutcomes:
         groups: number of failures and the first one, by stage and type.
         sources: the sources of the run.
         failed_under: number of failed objects under each of these.
+        retried_under: number of those among them that the next run tries again.
     """
 
     sources: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class ObjectOutcomes:
     partly_read: list[dict[str, str]] = field(default_factory=list)
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
     failed_under: Counter[str] = field(default_factory=Counter)
+    retried_under: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows_written(self) -> int:
@@ -56,10 +58,12 @@ class ObjectOutcomes:
             if len(self.partly_read) < MAX_FAILURES:
                 self.partly_read.append({"source": source, "message": metadata[PARTLY_READ]})
 
-    def fail(self, source: str, failure: ObjectError) -> None:
-        """Count an object that failed."""
+    def fail(self, source: str, failure: ObjectError, is_retried: bool = False) -> None:
+        """Count an object that failed, and that the next run tries again or not."""
         self.failed += 1
-        self.failed_under.update(root for root in self.sources if is_under(source, root))
+        roots = [root for root in self.sources if is_under(source, root)]
+        self.failed_under.update(roots)
+        self.retried_under.update(roots if is_retried else ())
         shown = {
             "source": source,
             "stage": failure.failure.stage,
@@ -90,6 +94,7 @@ class ObjectOutcomes:
         self.rows_in.update(other.rows_in)
         self.rows_deleted += other.rows_deleted
         self.failed_under.update(other.failed_under)
+        self.retried_under.update(other.retried_under)
         self.failures = (self.failures + other.failures)[:MAX_FAILURES]
         self.partly_read = (self.partly_read + other.partly_read)[:MAX_FAILURES]
         for key, (count, example) in other.groups.items():

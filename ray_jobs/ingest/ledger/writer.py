@@ -123,7 +123,7 @@ class ObjectWriter:
             if part.failure is None:
                 outcome.succeed(part.source, part.total, part.metadata)
             else:
-                outcome.fail(part.source, part.failure)
+                outcome.fail(part.source, part.failure, _is_retried(part))
 
     def remove(self, sources: Iterable[str]) -> tuple[int, int]:
         """Remove objects that left the store: first their rows, then their ledger rows.

@@ -40,7 +40,8 @@ class SourceState(StrEnum):
 class Counts:
     """Objects under a source, or under all sources of a run.
 
-    `failed_before` counts unchanged objects that failed permanently in an earlier run.
+    `to_retry` counts those of `failed` that the next run tries again, and `failed_before` unchanged objects that failed
+    permanently in an earlier run.
     """
 
     listed: int = 0
@@ -49,6 +50,7 @@ class Counts:
     unchanged: int = 0
     deleted: int = 0
     failed: int = 0
+    to_retry: int = 0
     failed_before: int = 0
     kept: int = 0
 
@@ -140,6 +142,9 @@ class Report(Counts):
         self.rows_written, self.rows_deleted = outcome.rows_written, outcome.rows_deleted
         for source, count in outcome.failed_under.items():
             self.by_source[source].failed = count
+        for source, count in outcome.retried_under.items():
+            self.by_source[source].to_retry = count
+        self.to_retry = outcome.retried_under.total()
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it. The run's names come first, since people read the line from its start."""

@@ -55,6 +55,15 @@ def test_permanent_failures_are_counted_in_the_whole_ledger(world):
     assert world.run().failed_in_ledger == 0
 
 
+def test_failures_that_the_next_run_tries_again_are_counted(world):
+    put(world, "bad.pdf", 1)
+    put(world, "changing.pdf", 2)
+    for failed in (2, 1):  # the bad one is unchanged now
+        report = world.run("--max-failed-fraction", "1")
+        (of_source,) = report.by_source.values()
+        assert (report.failed, report.to_retry, of_source.to_retry) == (failed, 1, 1)
+
+
 def test_a_run_does_not_fail_because_its_failures_cannot_be_counted(world, monkeypatch):
     def away(*arguments):
         raise MilvusException(message="the server is away")
