@@ -7,7 +7,7 @@ from datetime import datetime
 from airflow.sdk import DAG, Param
 
 from ray_ingest.assets import collection_asset
-from ray_ingest.factory import script_task, skip_unless
+from ray_ingest.factory import script_task
 from ray_ingest.forms import model_form, switch
 from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.templates import MACROS, model_flags
@@ -77,5 +77,5 @@ with DAG(
             },
             __file__,
             outlets=[collection_asset(name) for name in collections],
-            pre_execute=skip_unless(pipeline),
+            only_for=pipeline,
         )

@@ -34,7 +34,10 @@ class ScriptOperator(RayOperator):
 
     report: Mapping[str, Any] | None = None
     """The report of the job, once it has succeeded."""
+    pipeline: str | None = None
+    """The pipeline that the form must have chosen, or the task is skipped; None if it runs in any case."""
     is_rendered = False
+    is_chosen = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,8 +52,9 @@ class ScriptOperator(RayOperator):
         return None if getattr(task_instance, "state", None) == "skipped" else self._lineage()
 
     def _lineage(self) -> Any:
-        """None where a template of the arguments has failed: its text names no dataset."""
-        return lineage(self.arguments or {}, self.collections, self.report) if self.is_rendered else None
+        """None for a task that is skipped, or where a template has failed, whose text names no dataset."""
+        has_datasets = self.is_rendered and self.is_chosen
+        return lineage(self.arguments or {}, self.collections, self.report) if has_datasets else None
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
@@ -60,6 +64,7 @@ class ScriptOperator(RayOperator):
         variables = {name: value for name, value in runtime_env.get("env_vars", {}).items() if value}
         self.runtime_env = {**runtime_env, "env_vars": variables}
         self.is_rendered = True
+        self.is_chosen = self.pipeline is None or self.pipeline in chosen_pipelines(context)
 
 
 def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,22 +75,20 @@ def with_sources(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def daily_task(pipeline: str, dag_file: str) -> RayOperator:
     """The task of a pipeline's daily Dag. It ingests the partition's prefix, or the form's ``source``."""
-    return _ingest_task("ingest", pipeline, daily_flags(pipeline), dag_file, warn_without_cleaner)
+    return _ingest_task("ingest", pipeline, daily_flags(pipeline), dag_file, pre_execute=warn_without_cleaner)
 
 
 def sweep_task(pipeline: str, dag_file: str) -> RayOperator:
     """A task that ingests everything of a pipeline, if the form's ``pipelines`` have it."""
-    return _ingest_task(f"sweep_{pipeline}", pipeline, sweep_flags(pipeline), dag_file, skip_unless(pipeline))
+    return _ingest_task(f"sweep_{pipeline}", pipeline, sweep_flags(pipeline), dag_file, only_for=pipeline)
 
 
-def _ingest_task(
-    task_id: str, pipeline: str, flags: Mapping[str, Any], dag_file: str, pre_execute: Callable[[Any], None]
-) -> RayOperator:
+def _ingest_task(task_id: str, pipeline: str, flags: Mapping[str, Any], dag_file: str, **before: Any) -> RayOperator:
     """A task that ingests; where people decide, two more follow it: one asks, and one does what is approved."""
     script, outlets = f"ingest_{pipeline}.py", [collection_asset(name) for name in COLLECTIONS[pipeline]]
     if not approvals_are_on():
-        return script_task(task_id, script, flags, dag_file, outlets, pre_execute)
-    task = script_task(task_id, script, {**flags, "ask-first": True}, dag_file, outlets, pre_execute)
+        return script_task(task_id, script, flags, dag_file, outlets, **before)
+    task = script_task(task_id, script, {**flags, "ask-first": True}, dag_file, outlets, **before)
     approved = script_task(f"{task_id}_approved", script, {**flags, **approved_flags(task_id)}, dag_file, outlets)
     task >> approval_task(task_id, pipeline) >> approved
     return task
@@ -94,19 +97,24 @@ def _ingest_task(
 def check_task(pipeline: str, dag_file: str) -> RayOperator:
     """A task that tells the states of a pipeline's days, if the form's ``pipelines`` have it."""
     script, flags = f"ingest_{pipeline}.py", check_flags(pipeline)
-    return script_task(f"check_{pipeline}", script, flags, dag_file, pre_execute=skip_unless(pipeline))
+    return script_task(f"check_{pipeline}", script, flags, dag_file, only_for=pipeline)
 
 
 def skip_unless(pipeline: str) -> Callable[[Any], None]:
     """A ``pre_execute`` hook that skips the task when the form's ``pipeline`` or ``pipelines`` are others."""
 
     def check(context: Any) -> None:
-        params = context["params"]
-        chosen = params["pipelines"] if "pipelines" in params else [params["pipeline"]]
+        chosen = chosen_pipelines(context)
         if pipeline not in chosen:
             raise AirflowSkipException(f"This run is for {' and '.join(chosen)}.")
 
     return check
+
+
+def chosen_pipelines(context: Any) -> list[str]:
+    """The form's ``pipeline`` or ``pipelines``."""
+    params = context["params"]
+    return list(params["pipelines"]) if "pipelines" in params else [params["pipeline"]]
 
 
 def after_run(context: Any, report: Mapping[str, Any] | None) -> None:
@@ -124,6 +132,7 @@ def script_task(
     dag_file: str,
     outlets: Sequence[Asset] = (),
     pre_execute: Callable[[Any], None] | None = None,
+    only_for: str | None = None,
 ) -> RayOperator:
     """A task that runs a job script with the site's Milvus and collections, in the pool ``ray``, with retries.
 
@@ -131,9 +140,12 @@ def script_task(
     :param arguments: the script's other flags; templated.
     :param dag_file: ``__file__`` of the Dag. ``ray_jobs`` is beside its folder, or where ``ingest_jobs_dir`` says.
     :param pre_execute: called with the task's context before the task runs.
+    :param only_for: a pipeline; where the form has chosen others, the task is skipped.
     """
     jobs = Path(dag_file).resolve().parent.parent / "ray_jobs"
-    return ScriptOperator(
+    if only_for is not None:
+        pre_execute = skip_unless(only_for)
+    task = ScriptOperator(
         task_id=task_id,
         entrypoint=f"python {script}",
         arguments={
@@ -155,3 +167,5 @@ def script_task(
         post_execute=after_run if outlets else None,
         on_failure_callback=[leave_to_next_run, record_failure, leave_note_of_failure] if outlets else None,
     )
+    task.pipeline = only_for
+    return task

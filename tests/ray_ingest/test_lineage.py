@@ -1,14 +1,16 @@
 """The datasets of a run in OpenLineage: their names, and the events of the optional provider."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowSkipException
 
-from ray_ingest.factory import ScriptOperator, daily_task
+from ray_ingest.factory import ScriptOperator, daily_task, skip_unless, sweep_task
 from ray_ingest.lineage import input_name, output_name
 
 ARGUMENTS = {"source": ["s3://bucket/pdfs/2026-01-31/", "s3://bucket/pdfs/2026-01-30/"], "collection": "site_"}
@@ -116,3 +118,17 @@ def test_a_task_that_ran_nothing_has_no_datasets(state: str):
     task = task_of("pdfs", ARGUMENTS)
     task.is_rendered = state == "skipped"
     assert task.get_openlineage_facets_on_complete(SimpleNamespace(state=state)) is None
+
+
+@pytest.mark.parametrize(("pipelines", "told"), [(["images", "videos"], False), (["images", "pdfs"], True)])
+def test_a_task_that_will_be_skipped_has_no_datasets_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, pipelines: list[str], told: bool
+):
+    monkeypatch.setattr("ray_ingest.factory.lineage", lambda *of_task: "datasets")
+    with DAG("a_dag", schedule=None):
+        task = sweep_task("pdfs", __file__)
+    task.arguments, task.runtime_env, task.working_dir = {**MILVUS, **ARGUMENTS}, {}, "s3://code/jobs.zip"
+    task.render_template_fields({"params": {"pipelines": pipelines}})
+    assert task.get_openlineage_facets_on_start() == ("datasets" if told else None)
+    with pytest.raises(AirflowSkipException) if not told else nullcontext():
+        skip_unless("pdfs")({"params": {"pipelines": pipelines}})
