@@ -39,12 +39,13 @@ Place = tuple[int, int]
 class Field:
     """The box of a field, and the lines of its value; none if it is empty.
 
-    `is_free`: it is a text typed onto the page, which need not have a label.
+    `is_free`: it is a text typed onto the page, which need not have a label. `is_button`: it can be ticked.
     """
 
     box: Box
     lines: tuple[Line, ...]
     is_free: bool = False
+    is_button: bool = False
 
     @property
     def is_mark(self) -> bool:
@@ -99,6 +100,8 @@ def place(fields: Sequence[Field], paragraphs: Sequence[Paragraph]) -> list[Para
     near = [_near(field, labels) for field in ordered]
     # A label with a field beside it is not that of the field below it.
     beside = {next(iter(each.left)) for each in near if each.left and (each.close or not each.above)}
+    buttons = [found for each, found in zip(ordered, near, strict=True) if each.is_button]
+    beside |= {next(iter(each.right)) for each in buttons if each.right}
     # In a table, the titles of its columns are above the fields of the first row, and no labels of these.
     columns = {_column(each, found, labels) for each, found in zip(ordered, near, strict=True) if not found.above}
     values: dict[Place, _Values] = {}

@@ -19,6 +19,9 @@ TICK, CROSS, EMPTY = "✓✗☐"
 HIDDEN = 0b100010
 """Bits of the flags of an annotation that is not shown (ISO 32000-1, table 165): Hidden and NoView."""
 
+COMB = 1 << 24
+"""Flag of a text field that shows each character of its value in a cell of its own (ISO 32000-1, table 228)."""
+
 MAX_TICK = 12
 """Largest size of the letter that stands for a tick, in points."""
 
@@ -38,7 +41,7 @@ def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
     """Move the values of fields among horizontal paragraphs to their labels, or else to their places on the page."""
     fields_of_page = list(_fields(page))
     states = {box: state for box, state, _ in fields_of_page}
-    names = {box: options for box, _, options in fields_of_page if options}
+    names = {box: written for box, _, written in fields_of_page if written}
     values: dict[Box, list[Line]] = {}
     rest: list[Paragraph] = []
     for paragraph in paragraphs if states else ():
@@ -52,7 +55,12 @@ def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
         if kept:
             rest.append(paragraph if len(kept) == len(paragraph.lines) else paragraph_of(kept))
     fields = [
-        Field(box, tuple(_shown(box, state, _named(values.get(box, []), names.get(box, {})))), state is State.FREE)
+        Field(
+            box,
+            tuple(_shown(box, state, _named(values.get(box, []), names.get(box, {})))),
+            state is State.FREE,
+            state in (State.ON, State.OFF),
+        )
         for box, state in states.items()
     ]
     return place(fields, rest) if values or any(field.lines for field in fields) else paragraphs
@@ -70,19 +78,22 @@ def _shown(box: Box, state: State, lines: list[Line]) -> list[Line]:
 
 
 def _named(lines: list[Line], names: Mapping[str, str]) -> list[Line]:
-    """The lines of a choice in the words that a viewer shows: without an appearance, MuPDF gives the value."""
+    """The lines of a field in other words where there are any, which may be those of all its lines together."""
+    together = "".join("".join([line.text for line in lines]).split())
+    if together in names:
+        return [lines[0]._replace(x1=lines[-1].x1, text=names[together])]
     return [line._replace(text=names.get(line.text.strip(), line.text)) for line in lines]
 
 
 def _fields(page: Page) -> Iterator[tuple[Box, State, Mapping[str, str]]]:
-    """Yield the boxes of the fields of a page, and of the texts typed onto it, what they are, and their options."""
+    """Yield the boxes of the fields of a page, and of the texts typed onto it, what they are, and their other words."""
     import pymupdf
 
     mupdf = pymupdf.mupdf
     shown = pymupdf._as_pdf_page(page.this)
     widget = mupdf.pdf_first_widget(shown)
     while widget.m_internal:
-        yield _box(widget), _state(widget), _options(widget)
+        yield _box(widget), _state(widget), _options(widget) or _comb(widget)
         widget = mupdf.pdf_next_widget(widget)
     typed = mupdf.pdf_first_annot(shown)
     while typed.m_internal:
@@ -129,3 +140,14 @@ def _options(widget: Any) -> Mapping[str, str]:
     }
     shown = set(names.values())
     return {value: name for value, name in names.items() if value not in shown}
+
+
+def _comb(widget: Any) -> Mapping[str, str]:
+    """The value of a field whose characters stand in cells, by these characters."""
+    from pymupdf import mupdf
+
+    entries = mupdf.pdf_annot_obj(widget)
+    if not mupdf.pdf_to_int(mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("Ff"))) & COMB:
+        return {}
+    value = mupdf.pdf_to_text_string(mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("V")))
+    return {"".join(value.split()): value.strip()} if value.strip() else {}

@@ -19,6 +19,8 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
 from ingest.common.text import one_line
+from ingest.pdf.code_pages import read_code_pages
+from ingest.pdf.contents import drop_empty_streams
 from ingest.pdf.enciphered import has_enciphered
 from ingest.pdf.figures import FigureCollector, Place
 from ingest.pdf.fonts import Fonts
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT_TEXT = 100_000_000
 """Maximum number of characters of a file. The largest books have a few million; a compressed stream may hold any."""
+
+CUT_SHORT = "premature end"
+"""What MuPDF says of a stream that ends before its data do."""
 
 MAX_NAMED = 5
 """Number of damaged pages whose numbers are named."""
@@ -209,6 +214,7 @@ class _PageReader:
         self._fonts = Fonts()
         self._cleaned: set[int] = set()
         self._dingbats: set[int] = set()
+        self._code_pages: set[int] = set()
         self._lost, self._odd = 0, False
         self._warnings = ""
 
@@ -228,6 +234,8 @@ class _PageReader:
         column = self._line_numbers.of_page(number) if raw.kind == "text" else None
         lost = lost_contents(f"{self._warnings}\n{take_warnings()}")
         self._warnings = ""
+        if CUT_SHORT in lost and drop_empty_streams(self._document[number - 1]):
+            return self.read(number)
         damage = (damage or lost) if damage is not None else (lost or None)
         checks = self._layers.take_checks() if self._layers is not None else []
         repairs = repaired, self._document.is_repaired
@@ -253,7 +261,7 @@ class _PageReader:
     def _text_of(self, page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
         """Return the text page and the result of `page.get_text("dict")`, with the letters that the fonts know."""
         text, content = text_of(page)
-        if mark_dingbats(page, content, self._dingbats):
+        if mark_dingbats(page, content, self._dingbats) or read_code_pages(page, content, self._code_pages):
             text, content = text_of(page)
         return text_of(page) if add_letters_of_fonts(page, content, self._cleaned) else (text, content)
 

@@ -12,6 +12,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import as_typed, one_line
 from ingest.pdf.layers import settle_memberships
+from ingest.pdf.line_endings import as_sent
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_tree import mend_page_tree
 from ingest.pdf.refusals import not_opened
@@ -55,6 +56,7 @@ def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str])
     pymupdf.TOOLS.mupdf_display_warnings(False)
     if not data:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
+    data = as_sent(data)
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors have no narrower common base class

@@ -19,6 +19,7 @@ import numpy as np
 from ingest.common.sandbox_child import report_progress
 from ingest.pdf.contents import contents_of
 from ingest.pdf.drawings import count_segments
+from ingest.pdf.frequent_words import lacks_frequent_words
 from ingest.pdf.geometry import Box, intersection, is_covered
 from ingest.pdf.layout import is_unreadable
 from ingest.pdf.letter_statistics import is_suspect
@@ -112,7 +113,7 @@ class TextLayers:
             )
         if is_known and covered >= MIN_SCAN_COVERAGE and is_torn(lines):
             return Missing(frozenset(font for line in lines for font in _fonts(line)))
-        if wrong := self._wrong_fonts(page, lines):
+        if wrong := self._wrong_fonts(page, lines, covered >= MIN_SCAN_COVERAGE):
             return _without(page, lines, wrong)
         if covered < MIN_SCAN_COVERAGE and count_segments(page) < MIN_OUTLINED_PARAGRAPH:
             return None
@@ -124,8 +125,8 @@ class TextLayers:
         enough = len(others) >= MIN_UNEXPLAINED_LINES and length >= MIN_UNEXPLAINED_TEXT * (length + _length(known))
         return Missing(known=known, surely=not is_known) if enough else None
 
-    def _wrong_fonts(self, page: Page, lines: Sequence[dict[str, Any]]) -> frozenset[str]:
-        """Return the fonts whose text looks odd, and is not what the page shows."""
+    def _wrong_fonts(self, page: Page, lines: Sequence[dict[str, Any]], is_scan: bool) -> frozenset[str]:
+        """Return the fonts whose text looks odd, and is not what the page shows; bad OCR has odd words, too."""
         of_font: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for line in lines:
             if line["dir"] == (1.0, 0.0) and len(_fonts(line)) == 1:
@@ -134,7 +135,8 @@ class TextLayers:
         for font, of_lines in of_font.items():
             texts = ["".join(span["text"] for span in line["spans"]) for line in of_lines]
             text = " ".join(texts)
-            if self._right >= MAX_CHECKS or not (is_suspect(text) and is_read_by_ocr(text)):
+            odd = is_suspect(text) or (is_scan and lacks_frequent_words(text))
+            if self._right >= MAX_CHECKS or not (odd and is_read_by_ocr(text)):
                 continue
             longest = sorted(zip(texts, of_lines, strict=True), key=lambda line: -len(line[0]))[:MAX_SAMPLES]
             alike = [_similarity(shown, read_line(page, line["bbox"])) for shown, line in longest]

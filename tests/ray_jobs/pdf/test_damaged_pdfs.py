@@ -240,3 +240,28 @@ def test_a_blank_pdf_is_whole():
     with pymupdf.open() as document:
         document.new_page()
         assert read(document.tobytes()) == ([""], "")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x78\xda"], ids=["nothing", "header"])
+def test_a_stream_without_data_is_no_damage(data):
+    shown = b"BT /F 18 Tf 72 700 Td (lantern) Tj ET"
+    for contents, text in (("5 0 R", ""), ("[5 0 R 6 0 R 5 0 R]", "lantern")):
+        pdf = from_objects(
+            {
+                1: "<</Type/Catalog/Pages 2 0 R>>",
+                2: "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+                3: f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {contents}"
+                "/Resources<</Font<</F 4 0 R>>>>>>",
+                4: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+                5: f"<</Filter/FlateDecode/Length {len(data)}>>\nstream\n{'@' * len(data)}\nendstream",
+                6: f"<</Length {len(shown)}>>\nstream\n{shown.decode()}\nendstream",
+            }
+        )
+        assert read(pdf.replace(b"\n@@\n", b"\n" + data + b"\n")) == ([text], "")
+
+
+def test_a_file_that_got_carriage_returns_on_its_way_is_whole():
+    sent = written().replace(b"\n", b"\r\n")
+    words, lost = read(sent)
+    assert [text[:6] for text in words] == ["Page 1", "Page 2", "Page 3", "Page 4"]
+    assert lost == ""

@@ -71,3 +71,22 @@ def test_a_choice_without_an_appearance_has_the_words_that_a_viewer_shows():
         document.xref_set_key(field.xref, "AP", "null")
         [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
     assert read.text == "Country: Norway"
+
+
+def test_characters_in_cells_of_their_own_are_one_value():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((50, 100), "Code:", fontsize=11)
+        page.insert_text((50, 140), "Signed at the office.", fontsize=11)
+        field = pymupdf.Widget()
+        field.field_name, field.rect, field.field_value = "code", pymupdf.Rect(150, 88, 350, 104), "M5V3K4"
+        field.field_type, field.text_maxlen, field.field_flags = pymupdf.PDF_WIDGET_TYPE_TEXT, 10, 1 << 24
+        page.add_widget(field)
+        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert [block.text for block in read.blocks] == ["Code: M5V3K4", "Signed at the office."]
+
+
+def test_words_beside_a_check_box_are_no_label_of_the_field_below_them():
+    labels = [(70, 100, "Void"), (170, 100, "Corrected"), (50, 128, "Payer"), (50, 200, "Signed at the office.")]
+    found = filled(labels, [(50, 90, 62, 102, True), (150, 90, 162, 102, False), (160, 116, 380, 132, "Harbour Ltd")])
+    assert "Payer Harbour Ltd" in " ".join(found)

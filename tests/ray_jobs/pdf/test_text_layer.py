@@ -271,3 +271,32 @@ def test_a_layer_between_lines_of_a_scan_is_in_its_place():
     layer = [paragraph_of(lines((60, 200, 500, 212), text="typed in"))]
     read = [paragraph_of(lines((60, top, 500, top + 12), text=f"line at {top}")) for top in (100, 300)]
     assert [paragraph.text for paragraph in merge(layer, read, False)] == ["line at 100", "typed in", "line at 300"]
+
+
+NAMES = [f"Brandt Sofia {number} Keller Jonas" for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        ([line[::-1].replace(" ", "") for line in [PROSE[60 * row :][:60] for row in range(3)]] * 3, "ocr"),
+        (["qiox trvuf nnm jfl wvem uirn cvtn jjri tnli"] * 10, "ocr"),
+        (NAMES, "text"),
+    ],
+    ids=["reversed", "junk", "names"],
+)
+def test_a_layer_without_frequent_words_is_compared_with_the_scan(layer, kind, model):
+    document = picture(paper)
+    model["says"], model["seen"] = NAMES[0], []
+    for row, text in enumerate(layer):
+        for part, word in enumerate(text.split() if kind == "ocr" else [text]):
+            document[0].insert_text((60 + 40 * part, 110 + 20 * row), word, fontsize=12, render_mode=3)
+    assert kind_and_text(document)[0] == kind
+
+
+def test_a_layer_with_frequent_words_is_believed_without_the_model(model):
+    document = picture(paper)
+    document[0].insert_textbox((60, 90, 530, 380), PROSE * 3, fontsize=12, render_mode=3)
+    model["seen"] = []
+    assert kind_and_text(document)[0] == "text"
+    assert model["line"] == 0
