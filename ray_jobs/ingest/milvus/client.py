@@ -45,13 +45,19 @@ _REFUSED = re.compile(
     r"header with status: 40[13]",
     re.I,
 )
-# The words of pymilvus and gRPC for a server that is away, restarting or still loading a collection.
+# The words of pymilvus and gRPC for a server that is away.
 _AWAY = re.compile(
-    r"fail connecting|unavailable|not ready|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
-    r"connection (refused|reset)|not loaded|state 'released'|channel closed|shard leaders?|in any replica|"
+    r"fail connecting|unavailable|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
+    r"connection (refused|reset)|channel closed|wait .*timeout|header with status: 5\d\d",
+    re.I,
+)
+# The words of a Milvus that is starting, being upgraded, losing nodes, or still loading a collection.
+_NOT_READY = re.compile(
+    r"not ready|not loaded|loaded to memory|state 'released'|shard leaders?|in any replica|"
     r"on recovering|node (not found|offline)|timestamp lag|context canceled|node ?id mismatch|server ?id mismatch|"
     r"(partitions|fully) loaded|etcdserver: (request timed out|no leader|leader changed)|initializing|"
-    r"wait .*timeout|header with status: 5\d\d",
+    r"channel (not available|not subscribed|lacks)|not (healthy|serviceable|serving)|no available \w+|"
+    r"segment (lacks?|not loaded)|streaming_code_|node not match|replica not available",
     re.I,
 )
 
@@ -59,7 +65,8 @@ _AWAY = re.compile(
 _FULL = re.compile(
     r"quota (is )?(exceeded|exhausted)|(memory|disk) (limit|quota)|force.?(to )?den|deny to write|no space left|"
     r"disk (is )?full|"
-    r"resource.?insufficient|limit number of collections|collection (number )?limit|general capacity|"
+    r"resource.?insufficient|insufficient memory|oom if load|out of memory|"
+    r"limit number of collections|collection (number )?limit|general capacity|"
     r"number of collections .*(limit|max)|database space exceeded|minimum free drive",
     re.I,
 )
@@ -73,7 +80,7 @@ _STOPPED = re.compile(
 # The words of gRPC for a server that is another one than Milvus, such as a proxy without a route to it.
 _ANOTHER = re.compile(r"header with status: (400|404|405|415|421)|unknown service|unexpected content-type", re.I)
 _LARGE = re.compile(r"message larger than max|status: 413", re.I)
-_RATE = re.compile(r"rate ?limit|too many requests|header with status: 429", re.I)
+_RATE = re.compile(r"rate ?limit|request limit exceeded|too many requests|header with status: 429", re.I)
 # Words of Milvus and pymilvus about a value that a field cannot hold. Newer servers also answer with _INVALID.
 _UNSTORABLE = re.compile(
     r"exceeds? (the )?max|invalid (parameter|input)|illegal|not a number|nan\b|infinit|out of range|expects .*input|"
@@ -86,7 +93,9 @@ _INVALID = 1100
 def refuses_rows(error: MilvusException) -> bool:
     """Whether Milvus refuses a request because of the values of its rows, and not for a reason of its own."""
     text = str(error.message)
-    own = error.code == 2 or any(pattern.search(text) for pattern in (_AWAY, _REFUSED, _FULL, _RATE, _FOLDER))
+    own = error.code == 2 or any(
+        pattern.search(text) for pattern in (_AWAY, _NOT_READY, _REFUSED, _FULL, _RATE, _FOLDER)
+    )
     return not own and (error.code == _INVALID or error.is_input_error or _UNSTORABLE.search(text) is not None)
 
 
@@ -221,6 +230,11 @@ def errors_as_sentences(uri: str) -> Iterator[None]:
             raise UnreachableError(
                 f"{server} accepts so few requests that none came through in {TIMEOUT:.0f} s ({text}); raise its "
                 "limit, or run fewer jobs at a time"
+            ) from None
+        if isinstance(error, MilvusException) and error.code != 2 and _NOT_READY.search(text):
+            raise UnreachableError(
+                f"{server} is not ready ({text}); wait until its nodes run and have loaded its collections, or look at "
+                "its log"
             ) from None
         if getattr(error, "code", None) == 2 or not isinstance(error, MilvusException) or _AWAY.search(text):
             name = token_variable()

@@ -165,6 +165,26 @@ def test_each_error_of_pymilvus_becomes_the_sentence_for_its_cause(error, kind):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
+        (503, "fail to search on QueryNode 4: channel not available[channel=channel distribution is not serviceable]"),
+        (503, "failed to search: channel lacks[channel=channel not subscribed]"),
+        (1, "proxy not healthy"),
+        (1, "server is not healthy, please try again later"),
+        (1, "find no available rootcoord, check rootcoord state"),
+        (1, "role rootcoord[nodeID: 0] is not serving, reason: state code: Abnormal"),
+        (1, "collection 7 has not been loaded to memory or load failed"),
+        (65535, "code: STREAMING_CODE_TRANSACTION_EXPIRED, cause: some message has been expired"),
+    ],
+)
+def test_a_server_that_answers_that_it_is_not_ready_is_waited_for(code, message):
+    with pytest.raises(UnreachableError, match="is not ready") as caught, errors_as_sentences("http://h:1"):
+        raise MilvusException(code=code, message=message)
+    assert message in str(caught.value)
+    assert not refuses_rows(MilvusException(code=code, message=message))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
         (9, "quota exceeded[reason=disk quota exceeded, please allocate more resources]"),
         (9, "force to deny writing: memory quota exceeded, please allocate more resources"),
         (3, "memory limit exceeded[predict=9][limit=8]"),
@@ -173,6 +193,9 @@ def test_each_error_of_pymilvus_becomes_the_sentence_for_its_cause(error, kind):
         (1, "exceeded the limit number of collections[limit=65536]"),
         (65535, "failed checking general capacity: exceeded max general capacity"),
         (46, "deny to write"),
+        (52, "deny to load, insufficient memory, please allocate more resources, collectionName: hello_milvus"),
+        (65535, "show collection failed: load segment failed, OOM if load, maxSegmentSize = 273.5 MB"),
+        (65535, "request limit exceeded[limit=1024]"),
         (8, "rate type: DDLCollection: request is rejected by grpc RateLimiter middleware, please retry later"),
         (8, "Retry timeout: 120.0s, message=request is rejected by grpc RateLimiter: rate limit exceeded[rate=1]"),
     ],
