@@ -11,6 +11,15 @@ _INVISIBLE = "\ufeff\u200b\u00a0"
 """A byte order mark, and spaces that are copied from web pages."""
 
 
+def remove_empty(prefix: str) -> None:
+    """Remove the variables whose names begin with `prefix` and that are empty.
+
+    A line `NAME=$NAME` of docker compose makes one of a variable that is not set, and libraries take it for a value.
+    """
+    for name in [name for name, value in os.environ.items() if name.startswith(prefix) and not value]:
+        del os.environ[name]
+
+
 def variable(name: str) -> str:
     """The value of an environment variable; empty if it is not set.
 

@@ -12,6 +12,16 @@ _LONGEST = 63
 """Characters of a part of a host's name (RFC 1035, 2.3.4)."""
 
 
+_INVALID = re.compile(r"Invalid endpoint: (.*)", re.DOTALL)
+"""The words of botocore, which also reads an endpoint from the file of a profile."""
+
+
+def profile_problem(error: Exception) -> str:
+    """A sentence about the endpoint of a profile that botocore refuses; "" if it refuses something else."""
+    found = _INVALID.fullmatch(str(error))
+    return endpoint_problem("endpoint_url of the profile in AWS_PROFILE", found[1]) if found else ""
+
+
 def endpoint_problem(name: str, url: str) -> str:
     """A sentence about the URL that the environment variable `name` holds; "" if nothing is wrong with it."""
     if not _SCHEME.match(url):

@@ -11,19 +11,20 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ingest.common.environment import variable
+from ingest.common.environment import remove_empty, variable
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.loopback import is_loopback
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
+from ingest.store import refusals
 from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, widen
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
-from ingest.store.endpoints import endpoint_problem
+from ingest.store.endpoints import endpoint_problem, profile_problem
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, check_empty, pages, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
-from ingest.store.refusals import NO_CODE, SKEWED, is_spent, refusal, role_refusal
+from ingest.store.notations import suggested
 from ingest.store.timestamps import timestamp
 from ingest.store.versions import listed_version
 
@@ -32,15 +33,6 @@ READ_TIMEOUT = 60
 
 REQUEST_ATTEMPTS = 5
 """Attempts per request, with waits of up to 1, 2, 4 and 8 s between them (botocore's mode `standard`)."""
-
-EXPIRED = {
-    "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired",
-    "RequestExpired", "RequestTimeTooSkewed",
-}  # fmt: skip
-"""S3 error codes of credentials that the store accepts for no request at all."""
-
-REFUSED = EXPIRED | {"AccessDenied", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "403", "401"}
-"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses"); to a HEAD, a bare number."""
 
 
 def is_s3(uri: str) -> bool:
@@ -82,7 +74,10 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
         # The slash after the bucket keeps out other buckets whose names begin with this one.
         return "s3://{}/{}".format(*split_s3(source))
     scheme = source.partition("://")[0] if "://" in source else ""
+    instead = suggested(source)
     if scheme not in ("", "file"):
+        if instead:
+            raise ConfigurationError(f"--source {source!r} is no URI of a bucket; write {instead}")
         other = " and set AWS_ENDPOINT_URL to the S3 API of that store," if scheme in OTHER_STORES else ""
         raise ConfigurationError(
             f"--source {source!r}: {scheme}:// is not supported; give s3://bucket/prefix/{other} or a folder"
@@ -94,7 +89,8 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
         return f"file://{path.as_posix()}"
     if source.startswith("s3:"):
         raise ConfigurationError(f"--source {source!r} lacks slashes; write s3://bucket/prefix/")
-    raise ConfigurationError(f"--source {source!r}: there is no such folder")
+    hint = f"; for a bucket, write {instead}" if instead else ""
+    raise ConfigurationError(f"--source {source!r}: there is no such folder{hint}")
 
 
 _VARIABLES = (
@@ -112,6 +108,7 @@ def s3_client() -> Any:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, CredentialRetrievalError, PartialCredentialsError
 
+    remove_empty("AWS_")
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     values = {name: variable(name) for name in _VARIABLES}
@@ -132,12 +129,13 @@ def s3_client() -> Any:
             ),
         )
     except PartialCredentialsError:
-        raise _no_credentials() from None
+        raise ConfigurationError(refusals.NO_CREDENTIALS) from None
     except CredentialRetrievalError as error:
-        raise ConfigurationError(refusal(error, "", "")) from None
+        raise ConfigurationError(refusals.refusal(error, "", "")) from None
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"the object store's client cannot be set up: {one_line(error)}; "
+            profile_problem(error)
+            or f"the object store's client cannot be set up: {one_line(error)}; "
             "check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE"
         ) from None
     widen(client)
@@ -153,25 +151,22 @@ def _store_name() -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _no_credentials() -> ConfigurationError:
-    return ConfigurationError(
-        "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "in the environment of the Ray nodes, or AWS_NO_SIGN_REQUEST=YES for a public bucket"
-    )
+def explain(error: Exception, bucket: str, prefix: str = "") -> ConfigurationError | UnreachableError:
+    """The error to raise for an exception of boto3 for which no single object is to blame.
 
-
-def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableError:
-    """The error to raise for an exception of boto3 for which no single object is to blame."""
+    Args:
+        prefix: of the keys that were to be listed.
+    """
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return _no_credentials()
+        return ConfigurationError(refusals.NO_CREDENTIALS)
     if isinstance(error, ClientError):
-        if sentence := role_refusal(error):
+        if sentence := refusals.role_refusal(error):
             return ConfigurationError(sentence)
         if is_web_page(error):
             return _no_store(status(error))
-        if is_spent(error):
+        if refusals.is_spent(error):
             return UnreachableError(
                 f"the object store {_store_name()} delivers no more for this account ({one_line(error, 200)}); raise "
                 "its cap, pay its bill, or wait until the cap counts anew"
@@ -185,13 +180,17 @@ def explain(error: Exception, bucket: str) -> ConfigurationError | UnreachableEr
             )
         if code == "NoSuchBucket":
             return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
-        if code in REFUSED - SKEWED:
+        if code in refusals.DENIED:
+            return ConfigurationError(refusals.denial(error, _store_name(), bucket, prefix))
+        if code in refusals.REFUSED - refusals.SKEWED:
             return ConfigurationError(
                 f"the object store {_store_name()} refuses these credentials for bucket {bucket!r} ({code}); "
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
             )
-    if sentence := refusal(error, _store_name(), bucket):
+    if sentence := refusals.refusal(error, _store_name(), bucket):
         return ConfigurationError(sentence)
+    if sentence := refusals.overload(error, _store_name()):
+        return UnreachableError(sentence)
     return UnreachableError(
         f"the object store {_store_name()} cannot be reached ({one_line(error)}); "
         "check that it runs and that AWS_ENDPOINT_URL is right"
@@ -263,9 +262,9 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
         if not count:
             check_empty(bucket, prefix)
     except (BotoCoreError, ClientError) as error:
-        raise explain(error, bucket) from None
+        raise explain(error, bucket, prefix) from None
     except EOFError:
-        raise ConfigurationError(NO_CODE) from None
+        raise ConfigurationError(refusals.NO_CODE) from None
     except (ValueError, OSError) as error:  # a number that is none, or the file of AWS_WEB_IDENTITY_TOKEN_FILE
         raise ConfigurationError(
             f"the objects of {source} cannot be listed ({one_line(error, 160)}); check the files that AWS_* variables "

@@ -11,6 +11,26 @@ from ingest.store.answers import is_fault, status
 SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 """S3 error codes of a request whose time is wrong by more than 15 minutes."""
 
+DENIED = {"AccessDenied", "403"}
+"""S3 error codes of credentials that may not do this; to a HEAD, a bare number."""
+
+EXPIRED = {
+    "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired",
+    "RequestExpired", "RequestTimeTooSkewed",
+}  # fmt: skip
+"""S3 error codes of credentials that the store accepts for no request at all."""
+
+REFUSED = EXPIRED | DENIED | {"SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "401"}
+"""S3 error codes of refused credentials (Amazon S3 API reference, "Error responses")."""
+
+NO_CREDENTIALS = (
+    "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment "
+    "of the Ray nodes, or AWS_NO_SIGN_REQUEST=YES for a public bucket"
+)
+
+_BUSY = re.compile(r"SlowDown|TooManyRequests|Throttl|RequestLimitExceeded|RateExceeded|BandwidthLimit", re.I)
+"""Codes of a store that asks for patience."""
+
 _SPENT = re.compile(
     r"\bcaps?[ _]exceeded|(download|bandwidth|transfer|daily|egress).{0,20} quota|UserDisable|arrears", re.I
 )
@@ -43,6 +63,34 @@ def role_refusal(error: Any) -> str:
         f"the role that reads the object store cannot be assumed ({found.get('Code')}: "
         f"{one_line(found.get('Message', ''), 160)}); check AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_PROFILE and "
         "whom the role trusts"
+    )
+
+
+def denial(error: Any, store: str, bucket: str, prefix: str) -> str:
+    """The sentence for credentials that the store knows, or does not, and that may not list a prefix."""
+    found = error.response.get("Error", {})
+    message = one_line(found.get("Message", ""), 300)
+    reason = f"{found.get('Code')}: {message}" if message else str(found.get("Code"))
+    return (
+        f"the object store {store} refuses these credentials for bucket {bucket!r} ({reason}); they need the "
+        f"permission s3:ListBucket for the prefix {prefix!r}, and s3:GetObject; check "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
+    )
+
+
+def overload(error: Any, store: str) -> str:
+    """The sentence for a store that asked for patience until no attempt was left; "" if it did not."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError):
+        return ""
+    found = error.response.get("Error", {})
+    code = str(found.get("Code", ""))
+    if not _BUSY.search(code) and status(error) != 429:
+        return ""
+    return (
+        f"the object store {store} accepts so few requests that none came through ({code}: "
+        f"{one_line(found.get('Message', ''), 160)}); run fewer jobs at a time, raise its limits, or wait"
     )
 
 

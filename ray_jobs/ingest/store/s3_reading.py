@@ -18,9 +18,9 @@ from ingest.common.text import one_line, printable
 from ingest.store.access import split_s3
 from ingest.store.answers import is_fault, is_web_page, status
 from ingest.store.content_encoding import encodings
-from ingest.store.object_store import EXPIRED, explain, first_page, s3_client
+from ingest.store.object_store import explain, first_page, s3_client
 from ingest.store.probe import StoreProbe, probe_of
-from ingest.store.refusals import is_spent
+from ingest.store.refusals import EXPIRED, is_spent
 from ingest.store.versions import condition, is_version, listed_version
 
 READ_ATTEMPTS = 4

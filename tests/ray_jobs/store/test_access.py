@@ -91,7 +91,7 @@ def test_a_package_that_an_access_point_needs_is_named(stub):
     ("source", "names"),
     [
         ("gs://bucket/day/", "AWS_ENDPOINT_URL"),
-        ("https://bucket.s3.amazonaws.com/day/", "AWS_ENDPOINT_URL"),
+        ("https://bucket.example/day/", "AWS_ENDPOINT_URL"),
         ("s3:/bucket/day/", "lacks slashes"),
         ("s3:bucket/day/", "lacks slashes"),
     ],

@@ -51,6 +51,51 @@ def test_an_answer_that_may_pass_is_no_configuration_error(stub, fault, monkeypa
     s3_client.cache_clear()
 
 
+def test_credentials_that_may_not_list_get_the_permission_the_prefix_and_the_reason_of_the_store(stub):
+    stub.listing_fault = (403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")
+    with pytest.raises(ConfigurationError) as caught:
+        sources()
+    for words in ("s3:ListBucket", "'day/'", "'bucket'", "explicit deny in a resource-based policy"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [(503, "SlowDown", "Please reduce your request rate"), (429, "TooManyRequests", "no")]
+)
+def test_a_store_that_asks_for_patience_is_not_said_to_be_away(stub, fault, monkeypatch):
+    monkeypatch.setattr("ingest.store.object_store.REQUEST_ATTEMPTS", 1)
+    s3_client.cache_clear()
+    stub.listing_fault = fault
+    with pytest.raises(UnreachableError, match="so few requests"):
+        sources()
+    s3_client.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"])
+def test_an_empty_variable_is_none(stub, monkeypatch, name):
+    monkeypatch.setenv(name, "")
+    s3_client.cache_clear()
+    assert len(sources()) == 3
+    s3_client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [("localhost:9000", "must begin with http://"), ("http://my_store:9000", 'it has a "_"'), ("http://-a/", '"-"')],
+)
+def test_an_endpoint_of_a_profile_that_boto3_does_not_take_is_explained(stub, monkeypatch, tmp_path, endpoint, words):
+    (tmp_path / "config").write_text(f"[profile p]\nregion = us-east-1\nendpoint_url = {endpoint}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    s3_client.cache_clear()
+    with pytest.raises(ConfigurationError) as caught:
+        sources()
+    assert words in str(caught.value)
+    assert "endpoint_url of the profile" in str(caught.value)
+    s3_client.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("problem", "names"),
     [

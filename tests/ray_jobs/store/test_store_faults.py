@@ -70,7 +70,7 @@ def test_a_read_that_keeps_failing_is_blamed_on_the_object_if_another_can_be_rea
 
 def test_a_listing_that_keeps_failing_is_not_an_empty_listing(proxy, one_attempt):
     proxy.add("list-type=2", "503")
-    with pytest.raises(UnreachableError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match="so few requests"):
         listed()
 
 
