@@ -16,6 +16,7 @@ from ingest.pdf.line_endings import as_sent
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_tree import mend_page_tree
 from ingest.pdf.refusals import not_opened
+from ingest.pdf.revisions import is_cut_off, up_to_cut
 
 if TYPE_CHECKING:
     from pymupdf import Document
@@ -57,6 +58,9 @@ def open_pdf(data: bytes | memoryview, max_pages: int | None, losses: list[str])
     if not data:
         raise ObjectError(Failure.EMPTY, "the file is empty (0 bytes)")
     data = as_sent(data)
+    if is_cut_off(data):
+        data = up_to_cut(data)
+        losses.append("it is cut off, and only the whole objects before the cut are read")
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
     except Exception as error:  # MuPDF's errors have no narrower common base class

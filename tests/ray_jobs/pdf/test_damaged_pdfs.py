@@ -265,3 +265,22 @@ def test_a_file_that_got_carriage_returns_on_its_way_is_whole():
     words, lost = read(sent)
     assert [text[:6] for text in words] == ["Page 1", "Page 2", "Page 3", "Page 4"]
     assert lost == ""
+
+
+@pytest.mark.parametrize("end", [b"xref", b"startxref", b"0000000000 65535", b"/Parent"])
+def test_of_a_revision_that_is_cut_off_the_whole_objects_are_read(end):
+    first = three_pages()
+    content = b"BT /F 18 Tf 72 700 Td (lighthouse) Tj ET"
+    changed = b"11 0 obj\n<< /Length %d >>\nstream\n%s\nendstream\nendobj\n" % (len(content), content)
+    changed += (
+        b"12 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>\nendobj\n" if end == b"/Parent" else b""
+    )
+    table = b"xref\n11 1\n%010d 00000 n \n0000000000 65535 f \ntrailer\n<< /Size 16 /Root 1 0 R >>\nstartxref\n"
+    revised = first + changed + table % len(first)
+    words, lost = read(revised[: revised.index(end, len(first))])
+    assert words == ["lighthouse", "anchor", "compass"]
+    assert lost == "it is cut off, and only the whole objects before the cut are read"
+
+
+def test_junk_behind_the_end_of_a_file_is_no_revision():
+    assert read(three_pages() + b"\n<html>an object is 1 2 objects</html>") == (WORDS, "")
