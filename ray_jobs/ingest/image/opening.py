@@ -35,9 +35,10 @@ from ingest.image.metadata import (
 )
 from ingest.image.missing import ends_early, is_torn, missing_part, partly, percent
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
+from ingest.image.photoshop import has_merged_alpha, is_unmerged, preview
 from ingest.image.picture import Picture, check_pixels, to_rgb
 from ingest.image.previews import find_previews, old_jpeg
-from ingest.image.repairs import CODESTREAM, END, has_merged_alpha, mended, padded
+from ingest.image.repairs import CODESTREAM, END, mended, padded
 from ingest.image.tiff_channels import decode_channels
 from ingest.image.tiff_pages import other_pages
 from ingest.image.unreadable import unreadable
@@ -55,6 +56,11 @@ _TEXT_BEFORE = re.compile(
     re.DOTALL,
 )
 """A byte order mark, headers of HTTP or of a form, or a script's warning in front of an image."""
+
+_ONLY_PREVIEW = (
+    "only a preview can be read, because the file was saved without its merged picture; save it with maximum "
+    "compatibility"
+)
 
 _CIELAB = re.compile(rb"colr\x01..\0\0\0\x0e", re.DOTALL)
 """A box of JPEG 2000 (ISO/IEC 15444-2, M.11.7.3) with a colour space that Pillow takes for RGB."""
@@ -117,6 +123,10 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
             break
     if picture is not None and (loss := previews.loss(picture.width, picture.height, side)):
         picture.metadata[PARTLY_READ] = loss
+    if picture is None and (small := preview(data)):
+        picture = tried(_decoded, small, side)
+        if picture is not None:
+            picture.metadata.update({"format": "PSD", PARTLY_READ: _ONLY_PREVIEW})
     picture = picture or tried(_decoded, data, side, True) or tried(_decoded, data, side, True, True)
     if picture is None and (pixels := data.find(CODESTREAM)) > 0:
         picture = tried(_decoded, data[pixels:], side)
@@ -174,6 +184,8 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     start, end = scan_place(data) if is_jpeg else (0, 0)
     surplus = load_jpeg(image, data, end) if end else 0
     load(image, cut)
+    if image.format == "PSD" and is_unmerged(data) and _is_plain(image):
+        raise ValueError("a Photoshop file without its merged picture is not supported")
     if loss := fax.loss(image, data):
         losses.append(loss)
     if cut and (part := missing_part(image, data, side)):
@@ -201,6 +213,11 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
     if (transfer := transfer_of(image, data)) in (PQ, HLG):
         shown = images.fromarray(as_shown(np.asarray(shown), transfer))
     return Picture(turned(shown, turn), width, height, metadata)
+
+
+def _is_plain(image: ImageFile) -> bool:
+    pixels = np.asarray(image)
+    return bool((pixels == pixels[0, 0]).all())
 
 
 def _has_alpha(image: ImageFile, data: bytes) -> bool:

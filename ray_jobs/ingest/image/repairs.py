@@ -17,6 +17,9 @@ END = b"\xff\xd9"
 _FIRST_CHUNK = 12
 """The place of the first chunk of a RIFF file."""
 
+_CANVAS = 24
+"""The place of the size of the canvas in an extended WebP."""
+
 _TILE = b"\xff\x90\0\x0a"
 _FRAME = re.compile(rb"\xff[\xc0-\xc2]\0.\x08\0\0", re.DOTALL)
 _LINES = re.compile(rb"\xff\xdc\0\x04(..)", re.DOTALL)
@@ -37,10 +40,13 @@ def padded(data: bytes) -> bytes | None:
 
 
 def mended(data: bytes) -> bytes | None:
-    """Correct the length that a WebP declares for itself, or the height of a JPEG; None if neither is wrong."""
+    """Correct the lengths that a WebP declares for itself, or the height of a JPEG; None if none is wrong."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        size = _end_of_chunks(data) - 8
-        return data[:4] + size.to_bytes(4, "little") + data[8:] if data[4:8] != size.to_bytes(4, "little") else None
+        size = (_end_of_chunks(data) - 8).to_bytes(4, "little")
+        correct = data[:4] + size + data[8:]
+        if canvas := _canvas(data):
+            correct = correct[:_CANVAS] + canvas + correct[_CANVAS + len(canvas) :]
+        return correct if correct != data else None
     if data[:2] == b"\xff\xd8" and (frame := _FRAME.search(data)) and (lines := _LINES.search(data, frame.end())):
         return data[: frame.end() - 2] + lines[1] + data[frame.end() :]
     return None
@@ -55,6 +61,20 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + size + size % 2
 
 
+def _canvas(data: bytes) -> bytes:
+    """The size of the canvas of an extended WebP, which is that of its picture; b"" if it is none or an animation."""
+    found = dict(chunks(data))
+    if b"VP8X" not in found or b"ANIM" in found:
+        return b""
+    if b"VP8L" in found:
+        numbers = int.from_bytes(found[b"VP8L"][1:5], "little")
+        width, height = (numbers & 0x3FFF) + 1, (numbers >> 14 & 0x3FFF) + 1
+    else:
+        frame = found.get(b"VP8 ", b"")
+        width, height = (int.from_bytes(frame[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little") if width and height else b""
+
+
 def _end_of_chunks(data: bytes) -> int:
     """The place where the last chunk of a RIFF file ends, or would end if the file were whole."""
     at = _FIRST_CHUNK
@@ -62,16 +82,3 @@ def _end_of_chunks(data: bytes) -> int:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + size + size % 2
     return at
-
-
-def has_merged_alpha(data: bytes) -> bool:
-    """Whether the fourth channel of a Photoshop file is the transparency of its picture, and not a saved selection.
-
-    The number of layers is negative then (Adobe Photoshop File Formats Specification, "Layer info").
-    """
-    at = 26
-    for _ in range(2):  # colours and resources
-        at += 4 + int.from_bytes(data[at : at + 4], "big")
-    return (
-        int.from_bytes(data[at : at + 4], "big") > 6 and int.from_bytes(data[at + 8 : at + 10], "big", signed=True) < 0
-    )

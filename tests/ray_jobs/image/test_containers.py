@@ -137,3 +137,14 @@ def test_an_animation_whose_further_frames_are_broken_or_larger_shows_its_first(
     data[place + 5 : place + 9] = b"\xff\xff\xff\xff"
     assert (pixels(bytes(data)) == 255).all()
     assert (pixels(bytes(data[: place + 30])) == 255).all()
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_webp_whose_canvas_is_not_of_the_size_of_its_picture_is_shown(lossless):
+    image = CAT.convert("RGBA")
+    image.putalpha(CAT.convert("L"))
+    data = bytearray(saved(image, "WEBP", lossless=lossless, xmp=b"<x/>"))
+    place = data.find(b"VP8X")
+    expected = pixels(bytes(data))
+    data[place + 12] += 1
+    assert (pixels(bytes(data)) == expected).all()
