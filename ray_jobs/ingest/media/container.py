@@ -18,7 +18,7 @@ from av.stream import Disposition, Stream
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
-from ingest.media import riff
+from ingest.media import mpeg, riff
 from ingest.media.filler import Filler
 from ingest.media.opening import check_memory, open_media
 from ingest.media.timeline import Strays, Timeline, has_flag
@@ -116,12 +116,14 @@ def measured_duration(path: str) -> float:
 
 def is_whole(container: InputContainer, path: str) -> bool:
     """Whether this is a Matroska file whose segment, which all of its media is in, ends where the file does or before,
-    or an AVI file of which the same is true of its list of packets.
+    or an AVI file of which the same is true of its list of packets, or an MP3 file with all the bytes that it declares.
 
     Such a file is not cut off, whatever duration it declares.
     """
     if container.format.name == "avi":
         return riff.is_whole_avi(path)
+    if container.format.name == "mp3":
+        return mpeg.is_whole(path)
     if container.format.name != "matroska,webm":
         return False
     with Path(path).open("rb") as file:
