@@ -88,7 +88,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         turn = 1 if item.get_closest_marker("begins") else 3 if "nothing_else_runs" in item.fixturenames else 2
         turn = turn if "stage" in item.fixturenames else 0
         place = GROUPS.index(group) if group in GROUPS else len(GROUPS)
-        order[item] = ((*TIERS, *LONG_TIERS).index(tier), place, turn)
+        # Of several tiers in one run, too.
+        first = "airflow" if "stage" in item.fixturenames else tier
+        order[item] = ((*TIERS, *LONG_TIERS).index(first), place, turn)
     items.sort(key=order.__getitem__)
 
 
