@@ -101,15 +101,13 @@ def _announce_after_commit(session: Session, succeeded: dict[str, set[str]]) -> 
 
 
 def _after_commit(session: Session) -> None:
-    from sqlalchemy.exc import SQLAlchemyError
-
     if session.in_nested_transaction():
         return
     succeeded, session.info[_SUCCEEDED_KEY] = session.info[_SUCCEEDED_KEY], {}
     for asset, own in succeeded.items():
         try:
             announce_left(asset, own)
-        except SQLAlchemyError:
+        except Exception:  # of whichever Dag that waits for the asset: the scheduler must go on
             logger.exception("What runs have left unannounced of %s is announced after the next success.", asset)
 
 

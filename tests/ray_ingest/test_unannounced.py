@@ -149,6 +149,22 @@ def test_what_others_have_left_is_announced_when_a_run_has_ended_of_which_a_task
     assert (len(events(engine)), stored(engine)) == (2, [])
 
 
+def test_what_cannot_be_announced_stays_for_the_next_success_and_the_scheduler_goes_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+):
+    leave(engine, "sweep_pdfs", [], announced=[])
+
+    def fail(**event: Any) -> None:
+        raise RuntimeError("Could not find serialized dag")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow.assets.manager.asset_manager.register_asset_change", fail)
+        end_run(engine)
+    assert (events(engine), stored(engine)) == ([], ["2026-01-30"])
+    end_run(engine)
+    assert (len(events(engine)), stored(engine)) == (2, [])
+
+
 def test_a_partition_that_the_run_has_announced_itself_has_no_other_event(engine: Engine):
     leave(engine, "sweep_pdfs", [], announced=["2026-01-30"])
     end_run(engine)
