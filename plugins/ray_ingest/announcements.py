@@ -16,6 +16,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC
 from typing import Any
 
 from airflow_ray.job_record import JobRecord
@@ -108,11 +109,14 @@ def partition_key(source: str, of_run: str | None) -> str:
 
 
 def _complete_day(context: Any, report: Mapping[str, Any]) -> str:
-    """The day of the run if none of its objects waits for another run or for a person; else an empty string."""
+    """The day of the run if it was over and none of its objects waits for another run or a person; else ``""``."""
     key = context["dag_run"].partition_key or ""
     by_source: Mapping[str, Mapping[str, int]] = report.get("by_source") or {}
     of_day = [counts for source, counts in by_source.items() if partition_key(source, key) == key] or [report]
-    is_incomplete = report.get("dry_run") or "removals" in report.get("awaiting", ()) or any(map(_waits, of_day))
+    goes_on = context["ti"].start_date.astimezone(UTC).date().isoformat() <= key
+    is_incomplete = (
+        goes_on or report.get("dry_run") or "removals" in report.get("awaiting", ()) or any(map(_waits, of_day))
+    )
     return key if _DAY.fullmatch(key) and not is_incomplete else ""
 
 

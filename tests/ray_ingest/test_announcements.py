@@ -1,6 +1,7 @@
 """The asset events of a task: which runs have some, for which partitions, and the event without one that follows."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +33,7 @@ class Task:
         self.task_state, self.asset_state = Store(), Store()
         self.left: list[str] = []
         self.has_succeeded = False
+        self.started = datetime(2026, 3, 1, tzinfo=UTC)
         self.arguments: dict[str, Any] = {"source": DAY}
 
     def fails(self, has_job: bool = True) -> None:
@@ -70,7 +72,7 @@ class Task:
 
     def context(self) -> dict[str, Any]:
         return {
-            "ti": SimpleNamespace(try_number=self.try_number, xcom_push=self.push),
+            "ti": SimpleNamespace(try_number=self.try_number, xcom_push=self.push, start_date=self.started),
             "task": SimpleNamespace(outlets=[DOCUMENTS], arguments=self.arguments),
             "dag_run": SimpleNamespace(partition_key=self.partition, run_id="manual__1"),
             "task_state_store": self.task_state,
@@ -287,3 +289,8 @@ def test_the_latest_complete_day_is_in_the_state_of_the_asset():
     of_the_day_before = {"s3://b/pdfs/2026-02-01/": {**whole, "failed": 1}, DAY: {**whole, "to_retry": 1}}
     task.succeeds({**whole, "listed": 6, "to_retry": 1, "by_source": of_the_day_before})
     assert task.asset_state["last_complete_day"] == "2026-02-01"
+    task.partition = "2026-03-01"
+    for day, latest in ((1, "2026-02-01"), (2, "2026-03-01")):  # more objects may come on the first of March
+        task.started = datetime(2026, 3, day, tzinfo=UTC)
+        task.succeeds(whole)
+        assert task.asset_state["last_complete_day"] == latest

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -236,7 +237,7 @@ def test_the_tasks_of_the_daily_dags_record_both(packets):
     made = {
         **context(),
         "task": task,
-        "ti": SimpleNamespace(try_number=1, xcom_push=lambda **_: None),
+        "ti": SimpleNamespace(try_number=1, xcom_push=lambda **_: None, start_date=datetime.now(UTC)),
         "dag_run": SimpleNamespace(partition_key="2026-01-31", run_id="manual__1"),
         "task_state_store": Store(),
     }
