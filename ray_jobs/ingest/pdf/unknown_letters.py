@@ -150,10 +150,12 @@ def _read_letters(page: Page) -> dict[int, dict[int, str]]:
     """
     known = unknown_glyphs(page)
     shown: defaultdict[tuple[int, int], list[tuple[Box, str, list[tuple[int, int] | None]]]] = defaultdict(list)
+    is_read = is_read_by_ocr(page.get_text()) if known else False
     for line in lines_of(page.get_text("rawdict", flags=_flags())) if known else ():
         glyphs = [c for span in line["spans"] for c in span["chars"] if not c["c"].isspace()]
         text = "".join([c["c"] for c in glyphs])
-        if UNKNOWN not in text or line["dir"] != (1.0, 0.0) or not is_read_by_ocr(text):
+        is_likely_read = is_read_by_ocr(text) if text.strip(UNKNOWN) else is_read
+        if UNKNOWN not in text or line["dir"] != (1.0, 0.0) or not is_likely_read:
             continue
         keys = [known[_place(c["origin"])][:2] if _place(c["origin"]) in known else None for c in glyphs]
         for key in {keys[index] for index in _in_words(text)}:
@@ -165,7 +167,7 @@ def _read_letters(page: Page) -> dict[int, dict[int, str]]:
         for box, text, keys in sorted(samples, key=lambda sample: -len(sample[1]))[:MAX_SAMPLES]:
             if box not in read:
                 read.add(box)
-                for key, letters in _aligned(text, keys, "".join(read_line(page, box).split())):
+                for key, letters in _aligned(text, keys, read_line(page, box).split()):
                     votes[key][letters] += 1
                 report_progress()
     found: defaultdict[int, dict[int, str]] = defaultdict(dict)
@@ -176,8 +178,15 @@ def _read_letters(page: Page) -> dict[int, dict[int, str]]:
     return found
 
 
-def _aligned(text: str, keys: Sequence[tuple[int, int] | None], seen: str) -> Iterator[tuple[tuple[int, int], str]]:
+def _aligned(
+    text: str, keys: Sequence[tuple[int, int] | None], words: Sequence[str]
+) -> Iterator[tuple[tuple[int, int], str]]:
     """Yield the unknown glyphs of a line, and the letters that stand in its OCR in their places."""
+    if set(text) == {UNKNOWN}:  # the glyph of the space may be one of them
+        seen = next((seen for seen in ("".join(words), " ".join(words)) if len(seen) == len(text)), "")
+        yield from ((key, letter) for key, letter in zip(keys, seen, strict=False) if key is not None)
+        return
+    seen = "".join(words)
     for kind, start, end, first, last in SequenceMatcher(None, text, seen, autojunk=False).get_opcodes():
         key = keys[start] if kind == "replace" and end == start + 1 else None
         if key is not None and last - first <= MAX_LETTERS:

@@ -55,6 +55,21 @@ def test_other_letters_are_read_in_their_lines(monkeypatch):
 
 
 @pytest.mark.usefixtures("font_without_names")
+def test_a_line_of_unknown_letters_alone_is_read(monkeypatch):
+    monkeypatch.setattr(unknown_letters, "read_line", lambda page, box: "Annual report")
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_font(fontname="F0", fontbuffer=pymupdf.Font("tiro").buffer)
+        page.insert_text((50, 100), "Annual report", fontname="F0")
+        page.insert_text((50, 130), PLAIN * 4, fontsize=8)
+        font = next(number for number, *_, reference, _ in page.get_fonts() if reference == "F0")
+        set_characters(document, font, dict.fromkeys(characters_of(document, font), "\ufffd"))
+        [page], _, metadata = parse_pdf(document.tobytes())
+    assert page.text.startswith("Annual report")
+    assert "partly_read" not in metadata
+
+
+@pytest.mark.usefixtures("font_without_names")
 def test_what_was_read_on_a_page_is_not_kept_for_the_next(monkeypatch):
     seen = iter(["The shadows flee, and the fire is out.", "...", "..."])
     monkeypatch.setattr(unknown_letters, "read_line", lambda page, box: next(seen))
