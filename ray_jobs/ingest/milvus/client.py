@@ -54,9 +54,10 @@ _AWAY = re.compile(
 # The words of a Milvus that is starting, being upgraded, losing nodes, or still loading a collection.
 _NOT_READY = re.compile(
     r"not ready|not loaded|loaded to memory|state 'released'|shard leaders?|in any replica|"
-    r"on recovering|node (not found|offline)|timestamp lag|context canceled|node ?id mismatch|server ?id mismatch|"
+    r"recovering|node (not found|offline)|timestamp lag|context canceled|node ?id mismatch|server ?id mismatch|"
     r"(partitions|fully) loaded|etcdserver: (request timed out|no leader|leader changed)|initializing|"
-    r"channel (not available|not subscribed|lacks)|not (healthy|serviceable|serving)|no available \w+|"
+    r"channel (not (available|subscribed|found)|lacks)|empty grpc client|io failed|"
+    r"not (healthy|serviceable|serving)|no available \w+|"
     r"segment (lacks?|not loaded)|streaming_code_|node not match|replica not available",
     re.I,
 )
