@@ -17,6 +17,9 @@ from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece, direction_of, i
 MIN_SPACE = 0.2
 """Smallest gap, in font sizes, that stands for a space."""
 
+MIN_CELL_GAP = 0.5
+"""Smallest gap, in font sizes, between two cells of a table whose file contains its spaces."""
+
 MAX_BACKSTEP, MAX_RUN_GAP = 0.3, 1.5
 """Largest step backwards and largest gap, in font sizes, within a run."""
 
@@ -60,7 +63,8 @@ def logical_order(pieces: Sequence[DrawnPiece], conventions: PageConventions) ->
     for index in range(len(runs) - 1, 0, -1):
         before, after = runs[index - 1], runs[index]
         gap = min(cluster.x0 for cluster in after) - max(cluster.x1 for cluster in before)
-        is_space = gap > MIN_SPACE * size and (before[0].direction != after[0].direction or not conventions.has_spaces)
+        is_other = before[0].direction != after[0].direction or not conventions.has_spaces
+        is_space = gap > (MIN_SPACE if is_other else MIN_CELL_GAP) * size
         if is_space and not any(run[end].text.isspace() for run in (before, after) for end in (0, -1)):
             x = max(cluster.x1 for cluster in before)
             runs.insert(index, [GlyphCluster(" ", x, x, x + gap, "")])

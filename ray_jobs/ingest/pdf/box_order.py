@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
+from ingest.common.text import CJK
 from ingest.pdf.columns import MIN_GUTTER, bands_of, has_columns
 from ingest.pdf.layout import Paragraph
 from ingest.pdf.right_to_left import RIGHT_TO_LEFT
@@ -14,8 +16,13 @@ MAX_TOPS = 1.5
 MIN_GAP = 0.4
 """Smallest distance between what stands alone and the rest of the page, in font sizes."""
 
+MIN_UPRIGHT = 3
+"""Number of characters of such a column."""
+
 MAX_BOXES = 300
 """Number of paragraphs above which a page is a drawing or a form."""
+
+_CHARACTER = re.compile(f"[{CJK}\u3000-\u303f\ufe10-\ufe4f\uff00-\uffef]")
 
 
 def in_box_order(paragraphs: list[Paragraph]) -> list[Paragraph]:
@@ -81,6 +88,13 @@ def _from_left_to_right(paragraphs: list[Paragraph]) -> list[Paragraph]:
     size = max(part.lines[0].size for part in paragraphs)
     if len(drawn) > len(groups) or max(tops) - min(tops) > MAX_TOPS * size:
         return paragraphs
-    right_to_left = 2 * sum(RIGHT_TO_LEFT.search(part.lines[0].text) is not None for part in paragraphs)
+    right_to_left = 2 * sum(
+        RIGHT_TO_LEFT.search(part.lines[0].text) is not None or _is_upright(part) for part in paragraphs
+    )
     drawn.sort(key=lambda group: group[0], reverse=right_to_left > len(paragraphs))
     return [part for _, parts in drawn for part in parts]
+
+
+def _is_upright(part: Paragraph) -> bool:
+    """Whether a paragraph is a column of upright Chinese or Japanese characters: the next one stands at its left."""
+    return len(part.lines) >= MIN_UPRIGHT and all(_CHARACTER.fullmatch(line.text.strip()) for line in part.lines)

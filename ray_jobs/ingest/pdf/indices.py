@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -20,10 +21,15 @@ MAX_DISTANCE = 0.15
 MAX_COVERED = 0.3
 """Share of its width by which an index may overlap with the characters of its line."""
 
+MAX_SIGNS = 100
+"""Number of signs on a page for which a line is looked for among all lines before them."""
+
+_SIGN = re.compile(r"[\u00ae\u00a9\u2120\u2122*\u2020\u2021\u00a7]{1,3}")
+
 
 def has_late_indices(lines: Sequence[Line]) -> bool:
-    """Whether a short line in small type is drawn after a line in whose height and width it begins."""
-    return any(
+    """Whether a short line in small type is drawn after a line in whose height and width it begins, or is a sign."""
+    return any(_SIGN.fullmatch(line.text.strip()) for line in lines) or any(
         after.size <= MAX_RAISED * before.size
         and len(after.text.strip()) <= MAX_LENGTH
         and before.x0 < after.x0 <= before.x1 + 1
@@ -34,11 +40,15 @@ def has_late_indices(lines: Sequence[Line]) -> bool:
 
 def put_indices(lines: Sequence[GlyphLine]) -> None:
     """Move indices into the last line before them that has a gap at their place; theirs become empty."""
+    signs = 0
     for number, line in enumerate(lines):
         shown = [glyph for glyph in line.glyphs if not glyph.text.isspace()]
         if not (line.horizontal and line.visible and 0 < len(shown) <= MAX_LENGTH):
             continue
-        for base in reversed(lines[max(number - 2 * MAX_LENGTH, 0) : number]):
+        # Some producers draw all signs of a page after its text.
+        is_sign = signs < MAX_SIGNS and _SIGN.fullmatch(line.text.strip()) is not None
+        signs += is_sign
+        for base in reversed(lines[0 if is_sign else max(number - 2 * MAX_LENGTH, 0) : number]):
             if base.horizontal and base.visible and base.glyphs and line.size <= MAX_RAISED * base.size:
                 filled = _with_index(base.glyphs, shown, base.size)
                 if filled:

@@ -13,6 +13,7 @@ from statistics import median
 
 from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import Line, join_lines
+from ingest.pdf.right_to_left import is_right_to_left
 from ingest.pdf.table_titles import (
     LINE_HEIGHT,
     MIN_COLUMN_GAP,
@@ -21,6 +22,7 @@ from ingest.pdf.table_titles import (
     borders_of,
     middle_of,
     phrases_of,
+    text_of,
     titles_of,
 )
 from ingest.pdf.table_words import TOLERANCE
@@ -176,6 +178,8 @@ def _open_table(
     if max(map(len, map(" ".join, titles))) > MAX_TITLE:
         return ""
     shown = [[join_lines("\n".join(cell)).replace("|", "\\|") for cell in row] for row in [titles, *rows]]
+    if is_right_to_left([cell for row in shown for cell in row]):
+        shown = [row[::-1] for row in shown]
     lines = ["|" + "|".join(row) + "|" for row in shown]
     lines.insert(1, "|" + "---|" * len(columns))
     return "\n".join(lines)
@@ -217,15 +221,15 @@ def _columns(rows: Sequence[Sequence[Word]], size: float) -> list[Stripe]:
 def _cells(row: Sequence[Word], columns: Sequence[Stripe], size: float) -> list[list[str]]:
     """The words of a row by column; a text that crosses columns, or is in the middle of all, is in the first one."""
     borders = borders_of(columns)
-    cells: list[list[str]] = [[] for _ in columns]
+    cells: list[list[Word]] = [[] for _ in columns]
     phrases = list(phrases_of(row, MIN_COLUMN_GAP * size))
     middle = (row[0][0] + row[-1][2] - columns[0].x0 - columns[-1].x1) / 2
     for phrase in phrases:
         column = bisect_right(borders, phrase[0][0] + 0.1 * size)
         if len(phrases) == 1 and (abs(middle) <= size or phrase[-1][2] > [*borders, float("inf")][column]):
             column = 0
-        cells[column] += [word[4] for word in phrase]
-    return [[" ".join(cell)] if cell else [] for cell in cells]
+        cells[column] += phrase
+    return [[text_of(cell)] if cell else [] for cell in cells]
 
 
 def _joined(cells: Sequence[list[list[str]]], heights: Sequence[float], size: float) -> Iterator[list[list[str]]]:

@@ -23,7 +23,7 @@ string and does not say where each glyph went.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,16 @@ def has_right_to_left(paragraphs: Sequence[Paragraph]) -> bool:
     """Whether the text contains letters of a right-to-left script."""
     text = "".join([line.text for paragraph in paragraphs for line in paragraph.lines])
     return not text.isascii() and RIGHT_TO_LEFT.search(text) is not None
+
+
+def is_right_to_left(texts: Iterable[str]) -> bool:
+    """Whether most of the texts with letters are in such a script: a table of them is read from its right column."""
+    directions = [direction for text in texts if (direction := _direction_of(text))]
+    return 2 * directions.count("R") > len(directions)
+
+
+def _direction_of(text: str) -> str:
+    return next((direction for c in text if (direction := direction_of(c)) in ("L", "R")), "")
 
 
 def to_logical_order(page: Page, text: TextPage, content: dict[str, Any]) -> list[Word]:

@@ -11,6 +11,7 @@ from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from ingest.pdf.geometry import Rule
+from ingest.pdf.right_to_left import is_right_to_left
 
 MIN_COLUMN_GAP = 0.6
 """Minimum width of the stripe between two columns, in font sizes."""
@@ -89,7 +90,7 @@ def titles_of(
             ]
         for phrase, below in zip(phrases, found, strict=True):
             for index in below:
-                titles[index].append(" ".join(word[4] for word in phrase))
+                titles[index].append(text_of(phrase))
     return titles
 
 
@@ -135,3 +136,10 @@ def _centred(place: Stripe, others: Sequence[Stripe], columns: Sequence[Stripe],
         and not any(columns[first].x0 < other.middle < columns[last].x1 for other in others)
     ]
     return max(groups, key=len, default=[])
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """The text of words of a line, which are from left to right: those from right to left are in the line's order."""
+    if is_right_to_left([word[4] for word in words]):
+        words = sorted(words, key=lambda word: word[5:8])
+    return " ".join([word[4] for word in words])

@@ -16,6 +16,7 @@ from ingest.common.text import as_typed
 from ingest.pdf.geometry import Rule, has_centre_in
 from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
+from ingest.pdf.right_to_left import is_right_to_left
 from ingest.pdf.table_cells import Grid, cells_of
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules
 
@@ -259,6 +260,8 @@ def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
         < MIN_LABELLED * len(rows)
     ):
         return None
+    if is_right_to_left(texts.values()):
+        columns.reverse()
     lines = [
         "|" + "|".join(texts.get((row, column), "").replace("|", "\\|") for column in columns) + "|" for row in rows
     ]

@@ -103,3 +103,19 @@ def test_columns_below_a_title_are_read_from_left_to_right():
     parts = [(60, 200 + 30 * index, 12, part) for index, part in enumerate(["Safety rules", "Notes", "Parts"])]
     texts = page_texts([TITLE, *pages, *parts])
     assert texts.index("Parts") < texts.index("4")
+
+
+@pytest.mark.parametrize("length", [4, 12, 30])
+def test_columns_of_upright_characters_are_read_from_the_right(length):
+    columns = [
+        "古い灯台は港の入口に立っていて、毎晩光を送ります。冬も夏も休みません。",
+        "守り人は毎朝油を運びます。風の強い日には二人で塔に登ります。",
+        "海は静かです。船は遠くを行きます。港は今日も眠っています。空は青い。",
+    ]
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for number, column in enumerate(columns):
+            for row, character in enumerate(column[: length if number == 2 else None]):
+                page.insert_text((500 - 30 * number, 80 + 14 * row), character, fontname="japan", fontsize=14)
+        (parsed,), _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert "".join(parsed.text.split()) == "".join([*columns[:2], columns[2][:length]])

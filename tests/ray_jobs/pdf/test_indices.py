@@ -38,3 +38,19 @@ def test_late_indices_stand_behind_their_letters(pieces, shift, text):
 
 def test_a_small_word_below_a_line_is_no_index():
     assert drawn(("The lamp of the harbour", "lamp"), -9).split() == ["The", "lamp", "of", "the", "harbour", "lamp"]
+
+
+def test_signs_that_are_drawn_after_all_text_stand_in_their_lines():
+    lines = [("The Lantern", " brand is sold in all ports"), ("and the Marigold", " lamps are made of copper")] * 6
+    with pymupdf.open() as document:
+        page = document.new_page()
+        ends = []
+        for row, (name, rest) in enumerate(lines):
+            x = 60 + pymupdf.get_text_length(name, fontsize=10)
+            page.insert_text((60, 100 + 14 * row), name, fontsize=10)
+            page.insert_text((x + 6, 100 + 14 * row), rest.strip(), fontsize=10)
+            ends.append((x, 97 + 14 * row))
+        for place in ends:
+            page.insert_text(place, "\u00ae", fontsize=6)
+        [page], _, _ = parse_pdf(document.tobytes(), ocr=False)
+    assert page.text == " ".join(f"{name}\u00ae{rest}" for name, rest in lines)

@@ -7,6 +7,7 @@ from ingest.pdf.bidi import logical_order
 from ingest.pdf.bidi_conventions import conventions_of
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.draw_order import VISUAL, Character, DrawnPiece
+from ingest.pdf.table_titles import text_of as text_of_words
 
 WIDTH = 0.5
 """Width of a glyph in font sizes; combining marks have none."""
@@ -176,7 +177,7 @@ def test_a_line_that_is_not_horizontal_is_unchanged():
     assert page.text == expected
 
 
-def test_table_cells_are_in_logical_order():
+def test_table_cells_are_in_logical_order_and_columns_from_the_right():
     data = pdf_of([*visual("عمر"), *[(None, 1.0)] * 6, "لا", *visual("س")], [*"42", *[(None, 1.0)] * 6, *"17"])
     with pymupdf.open(stream=data) as document:
         page = document[0]
@@ -186,7 +187,12 @@ def test_table_cells_are_in_logical_order():
             page.draw_line((x, 110), (x, 190))
         data = document.tobytes()
     (page,) = parse_pdf(data, ocr=False)[0]
-    assert "|عمر|سلا|" in page.text
+    assert "|سلا|عمر|\n|---|---|\n|17|42|" in page.text
+
+
+def test_the_words_of_a_cell_without_vertical_rules_are_in_the_order_of_their_line():
+    words = [(0, 0, 30, 10, "الحساب", 2, 0, 1), (35, 0, 55, 10, "كتاب", 2, 0, 0)]
+    assert text_of_words(words) == "كتاب الحساب"
 
 
 def test_a_ligature_between_two_lams_keeps_its_alef():
@@ -212,3 +218,8 @@ def test_signs_that_are_drawn_in_a_later_pass_stand_in_their_gaps():
     letters = [*visual("דבר"), " ", (None, 0.3), *visual("סעיף"), " ", (None, 0.3), *visual("זו")]
     signs = [(None, 4 * WIDTH), (",", 0.3), (None, 5 * WIDTH), (".", 0.3)]
     assert text_of(letters, signs, pitch=0) == "זו. סעיף, דבר"
+
+
+def test_cells_close_to_each_other_are_words_of_their_own():
+    first, second = [(None, 2 * 2.65 + 1.0), *visual("اسم")], [(None, 2.65), *visual("عدد كل")]
+    assert text_of(first, second, visual("مبلغ"), pitch=0) == "اسم عدد كل مبلغ"
