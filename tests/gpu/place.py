@@ -1,25 +1,45 @@
 """The parts of the tier `gpu`, and its models: they need no network, and no command on the PATH."""
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+import pytest
 
 from embedded.milvus_lite import MilvusLite
+from embedded.pdfs import make_pdf
 from embedded.processes import base_environment, command_line
 from embedded.ray_head import RayHead
 
 RAY_JOBS = Path(__file__).resolve().parents[2] / "ray_jobs"
 JOB_SECONDS = 150
+DRY = os.environ.get("GPU_DRY") == "1"
+LEAST_COSINE = 0.9999
+
+needs_gpu = pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="this machine has no GPU")
+
+
+def has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def device() -> str:
+    return "cuda" if has_gpu() else "cpu"
 
 
 class Head(RayHead):
@@ -137,7 +157,81 @@ def bge_m3(folder: Path, tokenizer: Path, small: bool) -> Path:
     return folder
 
 
+def whisper_large(folder: Path, small: bool) -> Path:
+    """A folder for CTranslate2 with the shape of Whisper large-v3 (1,550 million parameters; a few when `small`)."""
+    import torch
+    from ctranslate2.converters.transformers import WhisperLoader
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    width, heads, layers = (64, 4, 2) if small else (1280, 20, 32)
+    config = WhisperConfig(
+        vocab_size=51_866,
+        num_mel_bins=128,
+        d_model=width,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=4 * width,
+        decoder_ffn_dim=4 * width,
+    )
+    torch.manual_seed(0)
+    with torch.device(device()):
+        model = WhisperForConditionalGeneration(config)
+    model = model.half().to("cpu").eval()
+    spec = WhisperLoader().get_model_spec(model)
+    words = [f"<{number}>" for number in range(config.vocab_size)]
+    special = ("endoftext", "startoftranscript")
+    words[50_257:50_259] = [f"<|{name}|>" for name in special]
+    special = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
+    words[50_359:50_365] = [f"<|{name}|>" for name in special]
+    spec.register_vocabulary(words)
+    spec.config.alignment_heads = [(layers - 1, 0)]
+    spec.config.lang_ids = [50259]
+    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], []
+    spec.validate()
+    spec.optimize(quantization="float16")
+    folder.mkdir(exist_ok=True)
+    spec.save(str(folder))
+    return folder
+
+
+# --- inputs
+
+
+def texts(count: int, seed: int = 0) -> list[str]:
+    """Texts of 20 to 160 words, each of them another one."""
+    chance = np.random.default_rng(seed)
+    words = ["light", "harbour", "ship", "trace", "cache", "loop", "river", "stone", "letter", "winter", "engine"]
+    return [" ".join(chance.choice(words, chance.integers(20, 160))) + f" {seed} {number}." for number in range(count)]
+
+
+def write_pdf(file: Path, pages: int, seed: int) -> None:
+    """Write a PDF of pages that no other seed has."""
+    file.write_bytes(make_pdf(*texts(pages, seed)))
+
+
+def pdf_with_figure(number: int) -> bytes:
+    """A PDF of a page with a sentence and a picture."""
+    import pymupdf
+    from PIL import Image
+
+    pixels = np.random.default_rng(number).integers(0, 255, (200, 300, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((72, 72), f"The figure below is number {number} of eight.")
+        page.insert_image(pymupdf.Rect(72, 100, 372, 300), stream=file.getvalue())
+        data: bytes = document.tobytes()
+        return data
+
+
 # --- measuring
+
+
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return (first * second).sum(1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
 
 
 def busy_share(function: Callable[[], object]) -> float:
@@ -161,6 +255,27 @@ def busy_share(function: Callable[[], object]) -> float:
         total += max(0.0, end - max(start, last))
         last = max(last, end)
     return total / 1e6 / wall
+
+
+@contextmanager
+def sampled_use() -> Iterator[Callable[[], float]]:
+    """While it lasts, `nvidia-smi` says every 0.2 s whether a kernel ran; afterwards, call what this yields.
+
+    That returns the mean share from the first sample with a kernel to the last.
+    """
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
+    with tempfile.TemporaryFile("w+") as file, subprocess.Popen(command, stdout=file) as process:
+
+        def mean() -> float:
+            file.seek(0)
+            busy = np.trim_zeros([int(line) for line in file.read().split()])
+            return float(np.mean(busy)) / 100 if busy else 0.0
+
+        try:
+            yield mean
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
