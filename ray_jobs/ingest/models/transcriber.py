@@ -132,7 +132,7 @@ class Transcriber:
         )
         if device != "cpu":
             # CTranslate2 loads CUDA's libraries with its first batch: without them, fail here and not at each file.
-            self._model.detect_language(np.zeros(SAMPLE_RATE, np.float32))
+            self._model.encode(self._model.feature_extractor(np.zeros(SAMPLE_RATE, np.float32)))
         self._pipeline: BatchedInferencePipeline = BatchedInferencePipeline(self._model)
         self._unfinished: list[bool] = []
         generate = self._pipeline.generate_segment_batched
