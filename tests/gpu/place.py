@@ -258,24 +258,19 @@ def busy_share(function: Callable[[], object]) -> float:
 
 
 @contextmanager
-def sampled_use() -> Iterator[Callable[[], float]]:
-    """While it lasts, `nvidia-smi` says every 0.2 s whether a kernel ran; afterwards, call what this yields.
-
-    That returns the mean share from the first sample with a kernel to the last.
-    """
+def sampled_use() -> Iterator[list[float]]:
+    """At its end, the list has the share of `nvidia-smi`'s samples with a kernel, from the first to the last such."""
     command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
-    with tempfile.TemporaryFile("w+") as file, subprocess.Popen(command, stdout=file) as process:
-
-        def mean() -> float:
-            file.seek(0)
-            busy = np.trim_zeros([int(line) for line in file.read().split()])
-            return float(np.mean(busy)) / 100 if busy else 0.0
-
-        try:
-            yield mean
-        finally:
-            process.terminate()
-            process.wait()
+    shares: list[float] = []
+    with tempfile.TemporaryFile("w+") as file:
+        with subprocess.Popen(command, stdout=file) as process:
+            try:
+                yield shares
+            finally:
+                process.terminate()
+        file.seek(0)
+        busy = np.trim_zeros([int(line) for line in file.read().split()])
+        shares.append(float(np.mean(busy)) / 100 if busy else 0.0)
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -21,8 +21,8 @@ TEXTS_PER_PASS = 1024
 CPU_TEXTS_PER_CALL = 128
 """Texts between two reports of progress on CPUs: seconds."""
 
-PASSES_PER_CALL = 2
-"""Passes between two reports of progress on a GPU."""
+PASSES_PER_CALL = 8
+"""Passes of the most texts between two reports of progress on a GPU: some seconds, after which it waits briefly."""
 
 OnDone = Callable[[Sequence[int], np.ndarray], None]
 """Called with the indices of the texts that were just embedded, and their vectors."""

@@ -46,7 +46,7 @@ FLAGS = (
     EMBEDDING_MODEL_FLAG,
     Flag(
         "embedding-batch-size",
-        "The most chunks per forward pass on a GPU, which has at most 65,536 tokens too.",
+        "The most chunks per forward pass on a GPU, which has at most 32,768 tokens too.",
         COUNT,
         metavar="N",
         default=TEXTS_PER_PASS,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ingest.common.errors import JobError
+from ingest.models import token_passes
 from ingest.models.token_passes import PADDED_TO, TokenPasses
 from ingest.models.torch_texts import TorchTexts
 
@@ -29,6 +30,12 @@ def test_the_vectors_are_those_of_the_model_in_passes_of_few_tokens(model, passe
     found = TokenPasses(model.loaded, 500).embed(TEXTS, ALL)
     assert len(passes) > 5
     assert (found * model.embed(TEXTS, "document")).sum(axis=1).min() > 0.99999
+
+
+def test_texts_that_are_tokenized_in_parts_keep_their_order(model, monkeypatch):
+    expected = TokenPasses(model.loaded).embed(TEXTS, ALL)
+    monkeypatch.setattr(token_passes, "TOKENIZED_AT_ONCE", 16)
+    assert np.abs(TokenPasses(model.loaded, 500).embed(TEXTS, ALL) - expected).max() < 1e-5
 
 
 def test_a_pass_has_as_many_texts_as_its_tokens_allow(model, passes):
