@@ -18,7 +18,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
 from ingest.ledger.parts import ObjectPart
-from ingest.milvus.client import refuses_rows, refuses_size
+from ingest.milvus.refusals import refuses_rows, refuses_size
 from ingest.milvus.schema import JSON_LENGTH, SOURCE_LENGTH, TEXT_LENGTH, VERSION_LENGTH
 
 REFUSALS = (Failure.NOT_STORABLE, Failure.INVALID_VECTOR)

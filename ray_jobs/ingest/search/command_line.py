@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError, ExitCode
 from ingest.common.text import one_line
-from ingest.milvus.client import check_prefix, connect, errors_as_sentences, without_credentials
+from ingest.milvus.client import check_prefix, connect, errors_as_sentences
+from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.options import MILVUS_FLAGS

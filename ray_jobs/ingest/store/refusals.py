@@ -136,6 +136,11 @@ def refusal(error: Any, store: str, bucket: str) -> str:
     code, message = (str(error.response.get("Error", {}).get(name, "")) for name in ("Code", "Message"))
     if code in SKEWED:
         return f"the clock of this node is wrong, says the object store {store} ({code}); set it, for example by NTP"
+    if code == "400":
+        return (
+            f"the object store {store} refuses to list bucket {bucket!r} and does not say why (400); check "
+            "AWS_DEFAULT_REGION, which must be the bucket's region, AWS_ENDPOINT_URL, and the credentials"
+        )
     # A bare number comes from something that is no object store, such as a gateway that has not found it yet.
     if not code.isdigit() and status(error) in _PERMANENT:
         return (

@@ -4,11 +4,13 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import grpc
 import pytest
-from pymilvus.exceptions import MilvusException
+from pymilvus.exceptions import DataNotMatchException, MilvusException
 
 from embedded.milvus_lite import MilvusLite
 from embedded.processes import base_environment
@@ -21,9 +23,9 @@ from ingest.milvus.client import (
     errors_as_sentences,
     is_lite,
     query_pages,
-    refuses_rows,
 )
 from ingest.milvus.expressions import literal, literal_list
+from ingest.milvus.refusals import refuses_rows
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
 TOKEN = "token-that-no-one-may-see"
@@ -225,10 +227,73 @@ def test_a_row_that_cannot_be_stored_is_recognised(code, message):
     assert refuses_rows(MilvusException(code=code, message=message))
 
 
-def test_an_unknown_server_error_is_neither_a_configuration_error_nor_an_outage():
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (1, "getSegmentID failed: SegmentIDAllocator failRemainRequest unexpected error"),
+        (65535, "failed to search/query delegator 3 for channel c: fail to search on QueryNode 3: unrecoverable error"),
+        (1, "Create collection failed: send dd create collection req failed, error = message send timeout"),
+        (65535, "failed to allocate msg id"),
+        (65535, "append failed: storage is not writable"),
+        (2000, "query failed: UnknownError: => failed to get vector, faiss inner error"),
+        (65535, "runtime error: invalid memory address or nil pointer dereference"),
+        (65535, "words that nobody has seen before"),
+    ],
+)
+def test_an_error_of_the_insides_of_milvus_is_one_of_the_server_whatever_its_words_are(code, message):
+    with pytest.raises(UnreachableError, match="look at its log") as caught, errors_as_sentences("http://h:1"):
+        raise MilvusException(code=code, message=message)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MilvusException(code=1100, message="field x does not exist"),
+        MilvusException(code=1100, message="create index on 104 field is not supported: invalid parameter"),
+        MilvusException(code=1, message="CreateIndex failed: index already exist, but parameters are inconsistent"),
+        MilvusException(code=1, message="invalid dimension: 40000. should be in range 2 ~ 32768"),
+        MilvusException(code=65535, message="words that nobody has seen before", is_input_error=True),
+    ],
+)
+def test_a_request_that_milvus_will_refuse_again_is_not_tried_again(error):
+    with pytest.raises(ConfigurationError, match="check that its version"), errors_as_sentences("http://h:1"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MilvusException(code=100, message="collection not found[collection=a_pages]"),
+        MilvusException(code=1, message="Unexpected error, message=<'NoneType' object is not iterable>"),
+        DataNotMatchException(message="The Input data type is inconsistent with defined schema"),
+    ],
+)
+def test_an_error_of_the_client_or_about_a_collection_that_is_gone_is_neither_configuration_nor_an_outage(error):
     with pytest.raises(JobError) as caught, errors_as_sentences("http://h:1"):
-        raise MilvusException(code=1100, message="field x does not exist")
+        raise error
     assert type(caught.value) is JobError
+
+
+@pytest.fixture
+def nothing_implemented():
+    """The URI of a gRPC server that knows no method."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop(None)
+
+
+def test_another_grpc_server_at_the_address_is_named(nothing_implemented):
+    sentence = refusal(ConfigurationError, nothing_implemented)
+    assert f"Milvus at {nothing_implemented} answers, but not as Milvus does" in sentence
+    assert "check --milvus-uri" in sentence
+
+
+def test_an_older_milvus_that_lacks_a_method_is_to_be_updated():
+    with pytest.raises(ConfigurationError, match="update Milvus"), errors_as_sentences("http://h:1"):
+        raise MilvusException(code=1, message="Received UNIMPLEMENTED from server. Please first verify that")
 
 
 def test_other_exceptions_pass_unchanged():

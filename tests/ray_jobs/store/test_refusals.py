@@ -33,6 +33,7 @@ def item(key, inside=""):
         ((404, "NoSuchKey", "no"), "without the bucket"),
         ((400, "InvalidRegionName", "no"), "AWS_DEFAULT_REGION"),
         ((501, "NotImplemented", "no"), "NotImplemented"),
+        ((400, "400", ""), "AWS_DEFAULT_REGION, which must be the bucket's region"),
     ],
 )
 def test_a_refusal_of_the_listing_is_a_configuration_error_that_names_the_remedy(stub, fault, names):
