@@ -1,8 +1,8 @@
 """Syllables with a vowel that is drawn before its consonants are read once, as cairo declares them."""
 
-import pymupdf
 import pytest
 
+from embedded.cid_fonts import pdf_with_cid_font
 from ingest.pdf.document import parse_pdf
 
 EARLY, HALANT, MARK = 1, "\u09cd", "\N{REPLACEMENT CHARACTER}"
@@ -24,37 +24,14 @@ def text_of(spans, early_width=400, unknown="", early=MARK, shift=0):
         code: early if letter == "▲" else MARK if letter in unknown else letter for letter, code in codes.items()
     }
     halants = "".join(f" {code} [0]" for letter, code in codes.items() if letter == HALANT)
-    with pymupdf.open() as document:
-        page = document.new_page()
-        descriptor, descendant, table, font, stream = (document.get_new_xref() for _ in range(5))
-        document.update_object(
-            descriptor,
-            "<</Type/FontDescriptor/FontName/Body/Flags 4/FontBBox[0 -200 1000 800]/Ascent 800/Descent -200>>",
-        )
-        document.update_object(
-            descendant,
-            "<</Type/Font/Subtype/CIDFontType2/BaseFont/Body/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
-            f"/Supplement 0>>/DW 900/W[{EARLY} [{early_width}]{halants}]/FontDescriptor {descriptor} 0 R>>",
-        )
-        document.update_object(
-            font,
-            "<</Type/Font/Subtype/Type0/BaseFont/Body/Encoding/Identity-H"
-            f"/DescendantFonts[{descendant} 0 R]/ToUnicode {table} 0 R>>",
-        )
-        entries = "\n".join(f"<{code:04x}> <{text.encode('utf-16-be').hex()}>" for code, text in unicode.items())
-        cmap = f"1 begincodespacerange <0000> <ffff> endcodespacerange {len(unicode)} beginbfchar\n{entries}\nendbfchar"
-        contents = "BT /F0 14 Tf 60 700 Td\n"
-        for declared, shown in spans:
-            glyphs = f"[{f' {shift} '.join(f'<{codes[letter]:04x}>' for letter in shown)}] TJ\n"
-            actual = f"/Span <</ActualText <feff{declared.encode('utf-16-be').hex()}>>> BDC {glyphs} EMC\n"
-            contents += actual if declared else glyphs
-        for number, content in ((table, cmap), (stream, f"{contents} ET")):
-            document.update_object(number, "<<>>")
-            document.update_stream(number, content.encode())
-        document.xref_set_key(page.xref, "Resources", f"<</Font<</F0 {font} 0 R>>>>")
-        document.xref_set_key(page.xref, "Contents", f"{stream} 0 R")
-        [read], _, _ = parse_pdf(document.tobytes(), ocr=False)
-        return read.text
+    contents = "BT /F0 14 Tf 60 700 Td\n"
+    for declared, shown in spans:
+        glyphs = f"[{f' {shift} '.join(f'<{codes[letter]:04x}>' for letter in shown)}] TJ\n"
+        actual = f"/Span <</ActualText <feff{declared.encode('utf-16-be').hex()}>>> BDC {glyphs} EMC\n"
+        contents += actual if declared else glyphs
+    data = pdf_with_cid_font(unicode, f"/DW 900/W[{EARLY} [{early_width}]{halants}]", f"{contents} ET")
+    [read], _, _ = parse_pdf(data, ocr=False)
+    return read.text
 
 
 SYLLABLES = {

@@ -3,6 +3,7 @@
 import pymupdf
 import pytest
 
+from embedded.cid_fonts import pdf_with_cid_font
 from ingest.pdf.bidi import logical_order
 from ingest.pdf.bidi_conventions import conventions_of
 from ingest.pdf.document import parse_pdf
@@ -21,43 +22,16 @@ def pdf_of(*lines, size=10.0, pitch=40):
     glyphs = [[glyph if isinstance(glyph, tuple) else (glyph, WIDTH) for glyph in line] for line in lines]
     fonts = sorted({glyph for line in glyphs for glyph in line if glyph[0] is not None})
     codes = {glyph: code for code, glyph in enumerate(fonts, 1)}
-    texts = "\n".join(f"<{code:04x}> <{text.encode('utf-16-be').hex()}>" for (text, _), code in codes.items())
     widths = " ".join(f"{code} [{1000 * width:.0f}]" for (_, width), code in codes.items())
     content = []
     for number, line in enumerate(glyphs):
         x = 100.0
         for text, width in line:
             if text is not None:
-                content.append(f"BT /F {size} Tf {x:.2f} {700 - pitch * number} Td <{codes[text, width]:04x}> Tj ET")
+                content.append(f"BT /F0 {size} Tf {x:.2f} {700 - pitch * number} Td <{codes[text, width]:04x}> Tj ET")
             x += width * size
-    with pymupdf.open() as document:
-        page = document.new_page()
-
-        def added(definition, stream=None):
-            xref = document.get_new_xref()
-            document.update_object(xref, definition)
-            if stream is not None:
-                document.update_stream(xref, stream.encode())
-            return xref
-
-        to_unicode = added(
-            "<<>>",
-            "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
-            f"1 begincodespacerange <0000> <ffff> endcodespacerange\n{len(codes)} beginbfchar\n{texts}\nendbfchar\n"
-            "endcmap end end",
-        )
-        descriptor = added("<</Type/FontDescriptor/FontName/Made/Flags 4/FontBBox[0 -200 1000 800]/Ascent 800>>")
-        descendant = added(
-            "<</Type/Font/Subtype/CIDFontType2/BaseFont/Made/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
-            f"/Supplement 0>>/FontDescriptor {descriptor} 0 R/DW 500/W[{widths}]>>"
-        )
-        font = added(
-            f"<</Type/Font/Subtype/Type0/BaseFont/Made/Encoding/Identity-H/DescendantFonts[{descendant} 0 R]"
-            f"/ToUnicode {to_unicode} 0 R>>"
-        )
-        document.xref_set_key(page.xref, "Resources", f"<</Font<</F {font} 0 R>>>>")
-        document.xref_set_key(page.xref, "Contents", f"{added('<<>>', chr(10).join(content))} 0 R")
-        return document.tobytes()
+    texts = {code: text for (text, _), code in codes.items()}
+    return pdf_with_cid_font(texts, f"/DW 500/W[{widths}]", chr(10).join(content))
 
 
 def text_of(*lines, pitch=40):

@@ -3,6 +3,7 @@
 import pymupdf
 import pytest
 
+from embedded.cid_fonts import pdf_with_cid_font
 from ingest.pdf import page_ranges, text_layer
 from ingest.pdf.document import parse_pdf
 from ingest.pdf.enciphered import has_enciphered
@@ -72,44 +73,15 @@ def test_the_model_for_ocr_knows_the_scripts_that_are_taken_for_known():
 
 def layer(text, scanned=False):
     """A page whose text has no letters in its font: only the table of characters says what they are."""
-    document = pymupdf.open()
-    page = document.new_page()
     codes = {character: code for code, character in enumerate(sorted(set(text)), 1)}
-    numbers = {}
-    for name, source in (
-        (
-            "descriptor",
-            "<</Type/FontDescriptor/FontName/Body/Flags 4/FontBBox[0 -200 1000 800]/Ascent 800/Descent -200"
-            "/ItalicAngle 0/CapHeight 700/StemV 80>>",
-        ),
-        (
-            "descendant",
-            "<</Type/Font/Subtype/CIDFontType2/BaseFont/Body/CIDSystemInfo<</Registry(Adobe)"
-            "/Ordering(Identity)/Supplement 0>>/DW 500/FontDescriptor {descriptor} 0 R>>",
-        ),
-        ("table", "<<>>"),
-        (
-            "font",
-            "<</Type/Font/Subtype/Type0/BaseFont/Body/Encoding/Identity-H/DescendantFonts[{descendant} 0 R]"
-            "/ToUnicode {table} 0 R>>",
-        ),
-    ):
-        numbers[name] = document.get_new_xref()
-        document.update_object(numbers[name], source.format_map(numbers))
-    entries = "\n".join(f"<{code:04x}> <{ord(character):04x}>" for character, code in codes.items())
-    table = f"1 begincodespacerange <0000> <ffff> endcodespacerange {len(codes)} beginbfchar\n{entries}\nendbfchar"
-    document.update_stream(numbers["table"], table.encode())
-    document.xref_set_key(page.xref, "Resources", f"<</Font<</F0 {numbers['font']} 0 R>>>>")
     lines = [text[start : start + 60] for start in range(0, len(text), 60)]
     shown = "".join(
         f"BT /F0 12 Tf 60 {760 - 20 * row} Td <{''.join(f'{codes[c]:04x}' for c in line)}> Tj ET\n"
         for row, line in enumerate(lines)
     )
-    stream = document.get_new_xref()
-    document.update_object(stream, "<<>>")
-    document.update_stream(stream, shown.encode())
-    before = [f"{number} 0 R" for number in page.get_contents()]
-    document.xref_set_key(page.xref, "Contents", f"[{' '.join([*before, f'{stream} 0 R'])}]")
+    texts = {code: character for character, code in codes.items()}
+    document = pymupdf.open(stream=pdf_with_cid_font(texts, "/DW 500", shown))
+    page = document[0]
     if scanned:
         grey = pymupdf.Pixmap(pymupdf.csGRAY, pymupdf.IRect(0, 0, 9, 9), False)
         page.insert_image(page.rect, pixmap=grey, overlay=False)
