@@ -45,7 +45,7 @@ class DecodedImage:
 
     Attributes:
         pixels: uint8 RGB of shape (squares, size, size, 3), as bytes; see `squares_of`.
-        width, height: in pixels, with the Exif orientation applied.
+        width, height: in pixels of the file, with the Exif orientation applied.
         metadata: format, mode and, if known, frames, taken, camera; PARTLY_READ if pixels or pages are missing.
     """
 
@@ -63,7 +63,7 @@ def read_image(data: bytes, square: Square, max_pixels: int) -> DecodedImage:
         MemoryError: there is not enough memory for it.
     """
     picture = open_picture(data, max_pixels, DRAFT_FACTOR * square.size)
-    squares = squares_of(picture.image, square, (picture.width, picture.height))
+    squares = squares_of(picture.image, square, picture.full)
     pixels = b"".join(each.tobytes() for each in squares)
     return DecodedImage(pixels, picture.width, picture.height, picture.metadata)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from ingest.image.missing import ends_early, is_torn, missing_part, partly, perc
 from ingest.image.opencv import FORMATS, TIFF_EXTRA, check_planes, decode_with_opencv, deep_colours
 from ingest.image.photoshop import has_merged_alpha, is_unmerged, preview
 from ingest.image.picture import Picture, check_pixels, to_rgb
+from ingest.image.pixel_shape import pixel_ratio, with_square_pixels
 from ingest.image.previews import find_previews, old_jpeg
 from ingest.image.repairs import CODESTREAM, END, mended, padded
 from ingest.image.tiff_channels import decode_channels
@@ -144,6 +146,8 @@ def open_picture(data: bytes, max_pixels: int, side: int) -> Picture:
         raise ObjectError(Failure.UNSUPPORTED_IMAGE, "the image is in a camera's raw format, which is not supported")
     if picture is None:
         raise unreadable(data, errors)
+    if FORMATS.get(data[:2]) == "TIFF" and (ratio := pixel_ratio(data)) != 1:
+        return replace(picture, image=with_square_pixels(picture.image, ratio), is_stretched=True)
     return picture
 
 

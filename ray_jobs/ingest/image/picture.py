@@ -33,12 +33,19 @@ class Picture:
         image: RGB, upright; a large JPEG at a smaller scale.
         width, height: in pixels, upright, at the scale of the file.
         metadata: format, mode and, if known, frames, taken, camera; PARTLY_READ if pixels or pages are missing.
+        is_stretched: whether the image has square pixels, and the file has not.
     """
 
     image: Image
     width: int
     height: int
     metadata: dict[str, Any]
+    is_stretched: bool = False
+
+    @property
+    def full(self) -> tuple[int, int]:
+        """Width and height at the scale of the file, in square pixels."""
+        return self.image.size if self.is_stretched else (self.width, self.height)
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -31,7 +31,6 @@ from ingest.media.container import (
 from ingest.media.joined import whole_recording
 from ingest.media.ogg import lost_share
 from ingest.media.opening import open_media
-from ingest.media.splices import joined_mp4s
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
 AUDIO_FILE = "audio.pcm"
@@ -99,7 +98,8 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     """
     with open_media(path) as container:
         metadata = header_metadata(container)
-    path = whole_recording(path, folder)
+    recording = whole_recording(path, folder)
+    path = recording.path
     with open_media(path) as container:
         length, whole = declared_duration(container), is_whole(container, path)
         present = {kind: has_stream(container, kind) for kind in ("audio", "video")}
@@ -132,9 +132,9 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
     if not audio.samples and not frames.times:
         with open_media(path) as container:
             raise undecodable_error(container, [audio.damage, frames.damage])
-    if riff.is_cut_off(path):
+    if recording.is_cut_off or riff.is_cut_off(path):
         audio.damage.cut_off = True
-    return _media(length, whole, audio, frames, metadata, present, bool(joined_mp4s(path)), lost_share(path))
+    return _media(length, whole, audio, frames, metadata, present, recording.is_partial, lost_share(path))
 
 
 def _media(
@@ -171,7 +171,8 @@ def _media(
     cut_at = duration if "truncated" in metadata else None
     lost = any(damage.skipped > _MAX_MISSING * damage.packets for _, damage in read.values())
     losses = _describe_losses(missing, skipped if lost else 0, cut_at, length if short else None)
-    if filler := max(audio.damage.filler, frames.damage.filler):
+    filler = max(audio.damage.filler, frames.damage.filler)
+    if filler and not joined:  # otherwise the silence of recordings that are left out
         losses.append(f"{filler:.0%} of its bytes were never written, and are zeros or repeated blocks")
     if lost_pages > _MAX_MISSING:
         losses.append(f"{lost_pages:.0%} of its pages are damaged or missing")

@@ -14,9 +14,9 @@ _MIN_SURPLUS = 4096
 """Bytes behind the declared end that are more than padding."""
 
 
-def is_cut_off(path: str) -> bool:
-    """Whether a file ends before its media does."""
-    start, length = _media_chunk(path)
+def is_cut_off(path: str, begin: int = 0) -> bool:
+    """Whether a file, or the last recording in it, which begins at `begin`, ends before its media does."""
+    start, length = _media_chunk(path, begin)
     return 0 < length < _UNKNOWN and start + length - Path(path).stat().st_size > _LOST * length
 
 
@@ -53,9 +53,10 @@ def goes_on(path: str) -> bool:
     return not any(part.isascii() and part.decode("ascii").isprintable() for part in (following[:4], following[1:]))
 
 
-def _media_chunk(path: str) -> tuple[int, int]:
+def _media_chunk(path: str, begin: int = 0) -> tuple[int, int]:
     """Return where the media begins and its declared length, in bytes; (0, 0) if there is none."""
     with Path(path).open("rb") as file:
+        file.seek(begin)
         head = file.read(12)
         if head[:4] not in (b"RIFF", b"FORM"):
             return 0, 0

@@ -41,7 +41,7 @@ def frame_at(path: str, time: float) -> Image | None:
         ObjectError: the file cannot be read.
     """
     with TemporaryDirectory() as folder:
-        return _frame_at(whole_recording(path, folder), time)
+        return _frame_at(whole_recording(path, folder).path, time)
 
 
 def _frame_at(path: str, time: float) -> Image | None:

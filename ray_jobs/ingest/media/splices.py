@@ -10,7 +10,6 @@ import io
 import mmap
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +37,6 @@ _JOINTS = {
 }
 """The headers, by their first bytes, that FFmpeg does not expect within a file."""
 
-_MAX_BOXES = 10_000
-
 
 def pieces(path: str, anywhere: bool = False) -> list[tuple[int, int]]:
     """Return the beginnings and ends of the parts of a file that are media; empty if that is the whole file.
@@ -59,34 +56,6 @@ def pieces(path: str, anywhere: bool = False) -> list[tuple[int, int]]:
                 joints = [header.span() for header in joint.finditer(content, start)][1:]
     ends = [start, *(place for header in joints for place in header), size]
     return list(zip(ends[::2], ends[1::2], strict=True)) if start or joints else []
-
-
-def joined_mp4s(path: str) -> list[tuple[int, int]]:
-    """Return the beginnings and ends of MP4 files that were joined, of which players show the first; empty if the file
-    is no such one."""
-    with Path(path).open("rb") as file:
-        boxes = list(_boxes(file))
-        size = file.seek(0, io.SEEK_END)
-    kinds = [kind for kind, _ in boxes]
-    if kinds[:1] != [b"ftyp"] or kinds.count(b"ftyp") < 2 or kinds.count(b"moov") < 2 or b"moof" in kinds:
-        return []
-    starts = [at for kind, at in boxes if kind == b"ftyp"]
-    return list(zip(starts, [*starts[1:], size], strict=True))
-
-
-def _boxes(file: io.BufferedReader) -> Iterator[tuple[bytes, int]]:
-    """Yield the types and places of the boxes of an MP4 file (ISO/IEC 14496-12, 4.2)."""
-    size, at = file.seek(0, io.SEEK_END), 0
-    for _ in range(_MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
-            length = int.from_bytes(head[8:16], "big")
-        yield head[4:8], at
-        if length < 8 or at + length >= size:
-            return
-        at += length
 
 
 class Spliced(io.RawIOBase):

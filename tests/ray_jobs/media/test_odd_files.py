@@ -216,50 +216,6 @@ def test_recordings_that_were_joined_are_read_to_the_end(name, codec, rate, tmp_
     assert "skipped_packets" not in media.metadata
 
 
-def test_mp4_files_that_were_joined_are_read_to_the_end(tmp_path):
-    whole = recording(tmp_path, "a.m4a", "aac")
-    media, tones = read(tmp_path, "b.m4a", 3 * whole)
-    assert tones == pytest.approx([0.5, 2.5, 4.5, 6.5, 8.5, 10.5], abs=0.3)
-    assert media.duration == pytest.approx(12, abs=0.4)
-    assert "partly_read" not in media.metadata
-    assert media.metadata["container"].startswith("mov")
-
-
-def test_a_frame_of_the_second_of_joined_mp4_files_is_found(tmp_path):
-    parts = [
-        Path(make(tmp_path / f"{name}.mp4", pictures=[pictures(colour, 20)], sounds=[beeps(4, RATE, [1])], rate=RATE,
-                  sound_codec="aac")).read_bytes()
-        for name, colour in (("a", RED), ("b", BLUE))
-    ]  # fmt: skip
-    media, tones = read(tmp_path, "joined.mp4", b"".join(parts))
-    assert media.duration == pytest.approx(8, abs=0.3)
-    assert tones == pytest.approx([1, 5], abs=0.3)
-    assert len(media.frame_times) == 2
-    shown = frame_at(str(tmp_path / "joined.mp4"), media.frame_times[1])
-    assert shown.getpixel((32, 24)) == pytest.approx(BLUE, abs=20)
-
-
-def test_an_mp4_file_of_another_format_behind_the_first_is_named(tmp_path):
-    first, second = (recording(tmp_path, f"{rate}.m4a", "aac", rate) for rate in (16_000, 44_100))
-    media, tones = read(tmp_path, "b.m4a", first + second)
-    assert media.metadata["partly_read"].startswith("another recording is joined behind its end")
-    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
-    assert "partly_read" not in read(tmp_path, "c.m4a", first)[0].metadata
-
-
-def test_a_joined_mp4_file_that_is_cut_off_is_named(tmp_path):
-    sound, path = beeps(20, RATE, [0.5]), tmp_path / "a.mp4"
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("aac", rate=RATE, layout="mono")
-        samples = av.AudioFrame.from_ndarray(sound, "s16", "mono")
-        samples.sample_rate = RATE
-        for packet in [*stream.encode(samples), *stream.encode(None)]:
-            container.mux(packet)
-    whole = path.read_bytes()
-    media, _ = read(tmp_path, "b.mp4", whole + whole[: len(whole) * 2 // 3])
-    assert "partly_read" in media.metadata
-
-
 @pytest.mark.parametrize("first", [pictures((0, 0, 0), 20), pictures(RED, 1)], ids=["black", "picture"])
 def test_the_film_is_found_behind_a_track_that_shows_nothing(first, tmp_path):
     path = Path(make(tmp_path / "a.mkv", pictures=[first, pictures(BLUE, 20)]))
