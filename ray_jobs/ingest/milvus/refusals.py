@@ -72,7 +72,8 @@ _UNKNOWN = re.compile("unimplemented", re.I)
 # Of Milvus about the request itself, such as a type of index that it does not have.
 _NOT_ACCEPTED = re.compile(
     r"invalid (parameter|param\b|index|dimension|schema|input|field|collection|metric)|illegal|not supported|"
-    r"unsupported|parameters are inconsistent|at most one distinct|maximum field",
+    r"unsupported|parameters are inconsistent|with different parameters|at most one distinct|maximum field|"
+    r"cannot parse expression|failed to create (expr|query) plan",
     re.I,
 )
 _REQUEST_CODES = {105, 107, 108, 701, _INVALID, 1101, 1102, 1700}

@@ -191,10 +191,7 @@ def explain(error: Exception, bucket: str, prefix: str = "") -> ConfigurationErr
         return ConfigurationError(sentence)
     if sentence := refusals.overload(error, _store_name()):
         return UnreachableError(sentence)
-    return UnreachableError(
-        f"the object store {_store_name()} cannot be reached ({one_line(error)}); "
-        "check that it runs and that AWS_ENDPOINT_URL is right"
-    )
+    return UnreachableError(refusals.silence(error, _store_name()))
 
 
 def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None) -> Iterator[StoredObject]:

@@ -44,6 +44,8 @@ NO_CODE = (
 _ROLE_OPERATIONS = {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetRoleCredentials"}
 """Operations of the services STS and SSO, which botocore calls before the first request to the store."""
 
+_AMAZON = re.compile(r"\.amazonaws\.com(\.cn)?$")
+
 _PERMANENT = {*range(400, 500), 501} - {408, 429}
 """HTTP statuses that the same request gets again."""
 
@@ -148,6 +150,14 @@ def refusal(error: Any, store: str, bucket: str) -> str:
             "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, which must be its S3 API, without the bucket"
         )
     return ""
+
+
+def silence(error: Exception, store: str) -> str:
+    """The sentence for a store that does not answer."""
+    settings = "AWS_ENDPOINT_URL is right"
+    if _AMAZON.search(store):
+        settings = "AWS_DEFAULT_REGION is a region; for a store that is not Amazon's, set AWS_ENDPOINT_URL"
+    return f"the object store {store} cannot be reached ({one_line(error)}); check that it runs and that {settings}"
 
 
 def _tls(problem: str, store: str) -> str:

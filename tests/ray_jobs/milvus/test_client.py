@@ -252,6 +252,8 @@ def test_an_error_of_the_insides_of_milvus_is_one_of_the_server_whatever_its_wor
         MilvusException(code=1100, message="field x does not exist"),
         MilvusException(code=1100, message="create index on 104 field is not supported: invalid parameter"),
         MilvusException(code=1, message="CreateIndex failed: index already exist, but parameters are inconsistent"),
+        MilvusException(code=65535, message="failed to create query plan: cannot parse expression: a ~ 1"),
+        MilvusException(code=65535, message="metric type BM25 not found or not supported, supported: [L2 IP COSINE]"),
         MilvusException(code=1, message="invalid dimension: 40000. should be in range 2 ~ 32768"),
         MilvusException(code=65535, message="words that nobody has seen before", is_input_error=True),
     ],

@@ -6,7 +6,7 @@ from botocore.exceptions import SSLError
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.store.object_reading import ReadSettings, read_object
 from ingest.store.object_store import list_objects, normalise_source, normalise_sources, s3_client
-from ingest.store.refusals import refusal
+from ingest.store.refusals import refusal, silence
 from ingest.store.timestamps import timestamp
 
 ROOT = "s3://bucket/day/"
@@ -50,6 +50,18 @@ def test_an_answer_that_may_pass_is_no_configuration_error(stub, fault, monkeypa
     with pytest.raises(UnreachableError):
         sources()
     s3_client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("store", "names"),
+    [
+        ("https://s3.s3-sa-east-1.amazonaws.com", "AWS_DEFAULT_REGION is a region"),
+        ("http://minio:9000", "AWS_ENDPOINT_URL is right"),
+        ("https://amazonaws.com.example.org", "AWS_ENDPOINT_URL is right"),
+    ],
+)
+def test_a_store_that_does_not_answer_gets_a_hint_at_what_names_its_address(store, names):
+    assert names in silence(OSError("nobody there"), store)
 
 
 def test_credentials_that_may_not_list_get_the_permission_the_prefix_and_the_reason_of_the_store(stub):
