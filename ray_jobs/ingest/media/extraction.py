@@ -29,7 +29,7 @@ from ingest.media.container import (
     undecodable_error,
 )
 from ingest.media.joined import whole_recording
-from ingest.media.ogg import lost_share
+from ingest.media.ogg import changes_codec, lost_share
 from ingest.media.opening import open_media
 from ingest.media.video import ExtractedFrames, Sampling, extract_frames
 
@@ -134,7 +134,8 @@ def extract(path: str, folder: str, settings: MediaSettings) -> Media:
             raise undecodable_error(container, [audio.damage, frames.damage])
     if recording.is_cut_off or riff.is_cut_off(path):
         audio.damage.cut_off = True
-    return _media(length, whole, audio, frames, metadata, present, recording.is_partial, lost_share(path))
+    joined = recording.is_partial or changes_codec(path)
+    return _media(length, whole, audio, frames, metadata, present, joined, lost_share(path))
 
 
 def _media(

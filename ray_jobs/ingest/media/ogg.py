@@ -1,14 +1,22 @@
-"""Counts the pages of an Ogg file (RFC 3533) that are damaged or missing: FFmpeg leaves them out without a word."""
+"""Notices what of an Ogg file (RFC 3533) FFmpeg leaves out without a word: pages that are damaged or missing, and
+recordings of another codec behind the first."""
 
 from __future__ import annotations
 
 import mmap
+import re
 import zlib
 from pathlib import Path
 
 _CAPTURE = b"OggS"
 _HEADER, _SEGMENTS = 27, 26
 """Bytes of a page's header before its table of segments, and the place of the table's length."""
+
+_FIRST_PAGE = re.compile(rb"OggS\x00[\x02\x06]", re.DOTALL)
+"""How the first page of a stream begins."""
+
+_MAGIC = 5
+"""Bytes of a stream's first packet that tell its codec, such as `OpusH`."""
 
 _POSITION, _SERIAL, _NUMBER, _CHECKSUM = slice(6, 14), slice(14, 18), slice(18, 22), slice(22, 26)
 _UNFINISHED = bytes(8), b"\xff" * 8
@@ -28,6 +36,30 @@ def lost_share(path: str) -> float:
             return 0.0
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _lost_share(data)
+
+
+def changes_codec(path: str) -> bool:
+    """Whether a stream begins behind others that have ended, and has a codec that none of the first ones has."""
+    with Path(path).open("rb") as file:
+        if file.read(len(_CAPTURE)) != _CAPTURE:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            end, known = 0, set()
+            for found in _FIRST_PAGE.finditer(data):
+                at = found.start()
+                segments = data[at + _SEGMENTS : at + _HEADER]
+                table = data[at + _HEADER : at + _HEADER + (segments[0] if segments else 0)]
+                packet = at + _HEADER + len(table)
+                codec = data[packet : packet + _MAGIC]
+                if at == end:  # the first pages of streams beside each other stand together
+                    known.add(codec)
+                    end = packet + sum(table)
+                elif (
+                    codec not in known
+                    and _checksum(data[at : packet + sum(table)]) == data[at + _CHECKSUM.start : at + _CHECKSUM.stop]
+                ):
+                    return True
+    return False
 
 
 def _lost_share(data: mmap.mmap) -> float:

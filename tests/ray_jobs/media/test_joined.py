@@ -77,6 +77,14 @@ def test_a_wav_file_of_another_rate_behind_the_first_is_named(tmp_path):
     assert tones == pytest.approx([0.5, 2.5], abs=0.03)
 
 
+def test_an_ogg_file_of_another_codec_behind_the_first_is_named(tmp_path):
+    first, second = recording(tmp_path, "a.ogg", "libopus", 48_000), recording(tmp_path, "b.ogg", "flac")
+    media, tones = read(tmp_path, "c.ogg", first + second)
+    assert media.metadata["partly_read"].startswith("another recording is joined behind its end")
+    assert tones == pytest.approx([0.5, 2.5], abs=0.03)
+    assert "partly_read" not in read(tmp_path, "d.ogg", 2 * first)[0].metadata
+
+
 def test_the_last_of_joined_wav_files_may_be_cut_off(tmp_path):
     whole = recording(tmp_path, "a.wav", "pcm_s16le")
     media, tones = read(tmp_path, "b.wav", 2 * whole + whole[: len(whole) // 2])
