@@ -40,8 +40,9 @@ class State(Enum):
 def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
     """Move the values of fields among horizontal paragraphs to their labels, or else to their places on the page."""
     fields_of_page = list(_fields(page))
-    states = {box: state for box, state, _ in fields_of_page}
-    names = {box: written for box, _, written in fields_of_page if written}
+    states = {box: state for box, state, _, _ in fields_of_page}
+    names = {box: written for box, _, written, _ in fields_of_page if written}
+    whole = {box: value for box, _, _, value in fields_of_page}
     values: dict[Box, list[Line]] = {}
     rest: list[Paragraph] = []
     for paragraph in paragraphs if states else ():
@@ -57,7 +58,7 @@ def with_fields(page: Page, paragraphs: list[Paragraph]) -> list[Paragraph]:
     fields = [
         Field(
             box,
-            tuple(_shown(box, state, _named(values.get(box, []), names.get(box, {})))),
+            tuple(_shown(box, state, _named(_whole(values.get(box, []), *whole[box]), names.get(box, {})))),
             state is State.FREE,
             state in (State.ON, State.OFF),
         )
@@ -77,28 +78,36 @@ def _shown(box: Box, state: State, lines: list[Line]) -> list[Line]:
     return [Line(*box, text=CROSS if CROSS in text else TICK, size=size, bold=False)]
 
 
+def _whole(lines: list[Line], value: str, is_comb: bool) -> list[Line]:
+    """The lines of a text field, or its value in one line where they are a part of it, or single characters."""
+    shown, wanted = ("".join(text.split()) for text in ("".join([line.text for line in lines]), value))
+    if not shown or shown not in wanted or (shown == wanted and not is_comb):
+        return lines
+    return [lines[0]._replace(x1=lines[-1].x1, text=" ".join(value.split()))]
+
+
 def _named(lines: list[Line], names: Mapping[str, str]) -> list[Line]:
-    """The lines of a field in other words where there are any, which may be those of all its lines together."""
-    together = "".join("".join([line.text for line in lines]).split())
-    if together in names:
-        return [lines[0]._replace(x1=lines[-1].x1, text=names[together])]
+    """The lines of a field in other words where there are any."""
     return [line._replace(text=names.get(line.text.strip(), line.text)) for line in lines]
 
 
-def _fields(page: Page) -> Iterator[tuple[Box, State, Mapping[str, str]]]:
-    """Yield the boxes of the fields of a page, and of the texts typed onto it, what they are, and their other words."""
+def _fields(page: Page) -> Iterator[tuple[Box, State, Mapping[str, str], tuple[str, bool]]]:
+    """Yield the boxes of the fields of a page, and of the texts typed onto it, and what they are.
+
+    Behind that come the other words of its values, and what `_value` tells of it.
+    """
     import pymupdf
 
     mupdf = pymupdf.mupdf
     shown = pymupdf._as_pdf_page(page.this)
     widget = mupdf.pdf_first_widget(shown)
     while widget.m_internal:
-        yield _box(widget), _state(widget), _options(widget) or _comb(widget)
+        yield _box(widget), _state(widget), _options(widget), _value(widget)
         widget = mupdf.pdf_next_widget(widget)
     typed = mupdf.pdf_first_annot(shown)
     while typed.m_internal:
         if mupdf.pdf_annot_type(typed) == mupdf.PDF_ANNOT_FREE_TEXT:
-            yield _box(typed), State.FREE, {}
+            yield _box(typed), State.FREE, {}, ("", False)
         typed = mupdf.pdf_next_annot(typed)
 
 
@@ -142,12 +151,13 @@ def _options(widget: Any) -> Mapping[str, str]:
     return {value: name for value, name in names.items() if value not in shown}
 
 
-def _comb(widget: Any) -> Mapping[str, str]:
-    """The value of a field whose characters stand in cells, by these characters."""
+def _value(widget: Any) -> tuple[str, bool]:
+    """The value of a text field, of which its appearance may show a part, and whether its characters stand in cells."""
     from pymupdf import mupdf
 
     entries = mupdf.pdf_annot_obj(widget)
-    if not mupdf.pdf_to_int(mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("Ff"))) & COMB:
-        return {}
+    if mupdf.pdf_widget_type(widget) != mupdf.PDF_WIDGET_TYPE_TEXT:
+        return "", False
+    flags = mupdf.pdf_to_int(mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("Ff")))
     value = mupdf.pdf_to_text_string(mupdf.pdf_dict_get_inheritable(entries, mupdf.pdf_new_name("V")))
-    return {"".join(value.split()): value.strip()} if value.strip() else {}
+    return value, bool(flags & COMB)

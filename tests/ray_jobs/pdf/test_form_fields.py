@@ -90,3 +90,9 @@ def test_words_beside_a_check_box_are_no_label_of_the_field_below_them():
     labels = [(70, 100, "Void"), (170, 100, "Corrected"), (50, 128, "Payer"), (50, 200, "Signed at the office.")]
     found = filled(labels, [(50, 90, 62, 102, True), (150, 90, 162, 102, False), (160, 116, 380, 132, "Harbour Ltd")])
     assert "Payer Harbour Ltd" in " ".join(found)
+
+
+def test_a_value_that_its_field_has_no_room_for_is_whole():
+    value = "The keeper found the lamp cold and the door open on the morning of the second of March"
+    labels = [(50, 100, "Remarks:"), (50, 140, "Signed at the office.")]
+    assert filled(labels, [(150, 88, 300, 104, value)]) == [f"Remarks: {value}", labels[1][2]]
