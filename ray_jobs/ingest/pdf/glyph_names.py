@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ingest.pdf.built_in_names import built_in_names
 from ingest.pdf.character_tables import set_characters
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MAC_TABLE, NO_NAMES = bytes([0, 1, 0, 0]), bytes([0, 3, 0, 0])
 """Platform and encoding of a table of characters, and version of a table of names (OpenType, `cmap`, `post`)."""
 
 _NUMBER_OR_NAME = re.compile(r"(\d+)(?=[\s/\]])|/([^\s/\[\]<>()]+)")
+_LIGATURE = re.compile(rb"[A-Za-z0-9]_[A-Za-z]|uni[0-9A-F]{8}")
 _ESCAPED = re.compile("#([0-9A-Fa-f]{2})")
 _UNI = re.compile("uni((?:[0-9A-F]{4})+)|u([0-9A-F]{4,6})")
 
@@ -33,21 +35,48 @@ _UNI = re.compile("uni((?:[0-9A-F]{4})+)|u([0-9A-F]{4,6})")
 def spell_out_ligatures(document: pymupdf.Document, font: int, kind: str) -> None:
     """Add the table to a simple font that needs one and has none.
 
-    The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), not those within the font.
+    The names are those of the font's encoding in the PDF (ISO 32000-1, 9.6.6), and for other codes those within the
+    font, unless the PDF names another encoding for these.
     """
     if kind == "Type0":
         return
     if document.xref_get_key(font, "ToUnicode")[0] != "null":
         return
-    if document.xref_get_key(font, "Encoding")[0] == "null":
-        if document.xref_get_key(font, "Subtype")[1] == "/TrueType" and _is_macintosh(document.extract_font(font)[3]):
+    form, encoding = document.xref_get_key(font, "Encoding")
+    if form == "name" or (form == "xref" and document.xref_object(int(encoding.split()[0])).startswith("/")):
+        return
+    if form == "null" and document.xref_get_key(font, "Subtype")[1] == "/TrueType":
+        if _is_macintosh(document.extract_font(font)[3]):
             set_characters(document, font, MAC_ROMAN)
         return
+    found: dict[int, str] = {}
+    if form == "null" or document.xref_get_key(font, "Encoding/BaseEncoding")[0] == "null":
+        found = _built_in_ligatures(document, font)
     form, differences = document.xref_get_key(font, "Encoding/Differences")
-    if form != "array" or not ("_" in differences or "uni" in differences or "#" in differences):
-        return
-    if found := _ligatures(differences):
+    if form == "array" and (found or "_" in differences or "uni" in differences or "#" in differences):
+        for code, text in names_of_codes(differences):
+            found.pop(code, None)
+            if len(text) > 1:
+                found[code] = text
+    if found:
         set_characters(document, font, found)
+
+
+def _built_in_ligatures(document: pymupdf.Document, font: int) -> dict[int, str]:
+    """Return the texts of the codes with names of several characters in the encoding of an embedded Type 1 font."""
+    program = b""
+    for key in ("FontFile3", "FontFile"):
+        form, stream = document.xref_get_key(font, f"FontDescriptor/{key}")
+        if form == "xref":
+            program = document.xref_stream(int(stream.split()[0])) or b""
+    if not _LIGATURE.search(program):
+        return {}
+    try:
+        names = built_in_names(program)
+    except (IndexError, KeyError, ValueError):  # a program that is broken
+        return {}
+    texts = ((code, characters_of_name(name)) for code, name in names.items() if code < 256)
+    return {code: text for code, text in texts if len(text) > 1}
 
 
 def _is_macintosh(program: bytes) -> bool:
@@ -60,11 +89,6 @@ def _is_macintosh(program: bytes) -> bool:
     count = int.from_bytes(characters[2:4])
     kinds = {characters[place : place + 4] for place in range(4, 4 + 8 * count, 8)}
     return kinds == {MAC_TABLE} and tables.get(b"post", NO_NAMES).startswith(NO_NAMES)
-
-
-def _ligatures(differences: str) -> dict[int, str]:
-    """Return the texts of the codes, from 0 to 255, with names of several characters."""
-    return {code: text for code, text in names_of_codes(differences) if len(text) > 1}
 
 
 def names_of_codes(differences: str) -> Iterator[tuple[int, str]]:
