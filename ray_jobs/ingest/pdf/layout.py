@@ -35,7 +35,7 @@ _URL_BREAK = re.compile(
     r"(?=(?!https?:|www\.)[a-z0-9][^\s/.:,;)]*(?:/[^\s]|\.[a-z0-9]+/|[._=&?%#][a-z0-9]+[_./=&?]|_[a-z0-9]))"
 )
 # Ligatures at the places where LaTeX's fonts have them (T1 encoding), in files that do not say what they are.
-_LATEX_LIGATURE = re.compile("[\x1b-\x1f](?:(?=[a-z])|(?<=[a-z].))")
+_LATEX_LIGATURES = re.compile("[\x1b-\x1f]+(?=[a-z\xdf-\xff])|(?<=[a-z\xdf-\xff])[\x1b-\x1f]+")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 _UNREADABLE = re.compile(f"{MEANINGLESS.pattern}|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]|\\(cid:\\d+\\)")
 _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
@@ -95,7 +95,7 @@ def join_lines(lines: str) -> str:
             lines = _CJK_BREAK.sub("", lines)
         lines = _URL_BREAK.sub(r"\1", _HYPHEN_BREAK.sub(_without_hyphen, lines))
     if not lines.isprintable():
-        lines = _LATEX_LIGATURE.sub(lambda match: _LIGATURES[ord(match[0]) - 0x1B], lines)
+        lines = _LATEX_LIGATURES.sub(lambda match: "".join([_LIGATURES[ord(c) - 0x1B] for c in match[0]]), lines)
     return as_typed(lines)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.pdf.actual_text import misleads
 from ingest.pdf.declared_consonants import drop_doubles
 from ingest.pdf.declared_gaps import close_gaps
+from ingest.pdf.declared_ligatures import return_letters
 from ingest.pdf.declared_twice import drop_repeated
 from ingest.pdf.indic_clusters import put_in_order
 from ingest.pdf.symbol_fonts import name_symbols
@@ -26,6 +27,7 @@ def text_of(page: pymupdf.Page) -> tuple[pymupdf.TextPage, dict[str, Any]]:
     drop_repeated(page, text)
     drop_doubles(page, text)
     close_gaps(page, text)
+    return_letters(page, text)
     content = page.get_text("dict", textpage=text)
     if misleads(page, content, flags):
         text = page.get_textpage(flags=flags | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT)
