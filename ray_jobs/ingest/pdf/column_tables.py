@@ -13,18 +13,13 @@ from statistics import median
 
 from ingest.pdf.layout import Line, Paragraph, join_lines, paragraph_of
 from ingest.pdf.right_to_left import is_right_to_left
+from ingest.pdf.row_edges import MAX_LEADING, MAX_SHIFT, row_edges
 
 MIN_ROWS = 4
 """Minimum number of rows with a cell in the first column."""
 
-MAX_SHIFT = 0.4
-"""Largest distance between the baselines of the cells of a row, in font sizes."""
-
 MIN_GAP = 0.6
 """Minimum distance between two columns, in font sizes."""
-
-MAX_LEADING = 1.6
-"""Largest distance between the baselines of the lines of a cell, in font sizes."""
 
 MIN_MATCHED = 0.75
 """Minimum share of the rows with a cell in each of the other columns, and of the lines of these in line with a row."""
@@ -182,7 +177,8 @@ def _table(columns: Sequence[Sequence[Line]]) -> Paragraph:
 
 def _rows(columns: Sequence[Sequence[Line]]) -> Iterator[list[list[str]]]:
     """Yield the lines of the cells of each row. Lines between two rows belong to the upper one."""
-    edges = [top - MAX_SHIFT * columns[0][0].size for top, _ in _cells(columns[0])]
+    tops = row_edges(columns, [top for top, _ in _cells(columns[0])])
+    edges = [top - MAX_SHIFT * columns[0][0].size for top in tops]
     for above, below in pairwise([float("-inf"), *edges, float("inf")]):
         row = [[line.text for line in column if above <= line.y1 < below] for column in columns]
         if any(row):

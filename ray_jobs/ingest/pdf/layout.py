@@ -42,7 +42,7 @@ _BOLD_FONT = re.compile(r"bold|black|heavy|demi|medi(?!um)|cmbx|sfbx", re.I)
 INITIAL = re.compile(r"[\"'«“„‘¿¡]?[^\W\d_]")
 """Matches a large initial."""
 
-_SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
+SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？", "：", "؟")
 # The beginning of a list item.
 _ITEM = re.compile(r"\s*(?:[-•‣▪●◦*–—]|\(?\w{1,3}[.)、])")
 _BOLD, _MONOSPACED, _SUPERSCRIPT = 16, 8, 1
@@ -191,7 +191,7 @@ def join_split_paragraphs(paragraphs: list[Paragraph]) -> list[Paragraph]:
                 for other in neighbour.lines
                 if abs(other.x0 - line.x0) < MAX_INDENT * line.size
             )
-            if before.lines[-1].x1 + _first_word(line) > edge:
+            if before.lines[-1].x1 + first_word(line) > edge:
                 joined[-1] = paragraph_of(before.lines + paragraph.lines)
                 continue
         joined.append(paragraph)
@@ -208,11 +208,11 @@ def _follows(paragraph: Paragraph, line: Line) -> bool:
         and 0 < line.y0 - last.y0 < 2.2 * size
         and first - MAX_INDENT * size < line.x0 < first + 0.5 * size
         and not _ITEM.match(line.text)
-        and not last.text.rstrip().endswith(_SENTENCE_ENDS)
+        and not last.text.rstrip().endswith(SENTENCE_ENDS)
     )
 
 
-def _first_word(line: Line) -> float:
+def first_word(line: Line) -> float:
     """Estimate the width of a line's first word and a space: with so much room, it would be on the line before."""
     word = line.text.split(None, 1)[0]
     letters = 1 if _CJK_LETTER.match(word) else len(word) + 1

@@ -14,6 +14,7 @@ from statistics import median
 from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import Line, join_lines
 from ingest.pdf.right_to_left import is_right_to_left
+from ingest.pdf.row_edges import row_edges
 from ingest.pdf.table_titles import (
     LINE_HEIGHT,
     MIN_COLUMN_GAP,
@@ -170,7 +171,7 @@ def _open_table(
     if len(columns) < 2:
         return ""
     cells = [_cells(row, columns, size) for row in body]
-    rows = list(_joined(cells, [middle_of(row[0]) for row in body], size))
+    rows = list(_joined(cells, size))
     titles = titles_of(head, columns, rules, size)
     titled = sum(map(bool, titles[1:]))
     if not _is_table(rows, MIN_FRAMED if framed else MIN_FILLED) or 2 * (titled + 1) < len(columns) or not titled:
@@ -218,26 +219,34 @@ def _columns(rows: Sequence[Sequence[Word]], size: float) -> list[Stripe]:
     return columns if crossing <= MAX_CROSSING * len(rows) else []
 
 
-def _cells(row: Sequence[Word], columns: Sequence[Stripe], size: float) -> list[list[str]]:
-    """The words of a row by column; a text that crosses columns, or is in the middle of all, is in the first one."""
+def _cells(row: Sequence[Word], columns: Sequence[Stripe], size: float) -> list[Line | None]:
+    """The cells of a row by column; a text that crosses columns, or is in the middle of all, is in the first one."""
     borders = borders_of(columns)
     cells: list[list[Word]] = [[] for _ in columns]
     phrases = list(phrases_of(row, MIN_COLUMN_GAP * size))
     middle = (row[0][0] + row[-1][2] - columns[0].x0 - columns[-1].x1) / 2
     for phrase in phrases:
         column = bisect_right(borders, phrase[0][0] + 0.1 * size)
-        if len(phrases) == 1 and (abs(middle) <= size or phrase[-1][2] > [*borders, float("inf")][column]):
+        is_central = abs(middle) <= size and abs(phrase[0][0] - columns[column].x0) > 1
+        if len(phrases) == 1 and (is_central or phrase[-1][2] > [*borders, float("inf")][column]):
             column = 0
         cells[column] += phrase
-    return [[text_of(cell)] if cell else [] for cell in cells]
+    y = middle_of(row[0])
+    return [Line(cell[0][0], y, cell[-1][2], y, text_of(cell), size, False) if cell else None for cell in cells]
 
 
-def _joined(cells: Sequence[list[list[str]]], heights: Sequence[float], size: float) -> Iterator[list[list[str]]]:
-    """Join a line that goes on with the cells above, which it has no first one beside."""
+def _joined(rows: Sequence[Sequence[Line | None]], size: float) -> Iterator[list[list[str]]]:
+    """Join a line that goes on with the cells above, which it mostly has no first one beside."""
+    columns = [[cell for cell in column if cell] for column in zip(*rows, strict=True)]
+    tops = [cell.y1 for cell in columns[0]]
+    edges = set(row_edges([column for column in columns if column], tops)) if tops else set()
     row: list[list[str]] = []
     last = 0.0
-    for line, height in zip(cells, heights, strict=True):
-        if row and height - last <= MAX_LEADING * size and _goes_on(line, row):
+    for cells in rows:
+        line = [[cell.text] if cell else [] for cell in cells]
+        height = next(cell.y1 for cell in cells if cell)
+        is_close = bool(row) and height - last <= MAX_LEADING * size
+        if is_close and (cells[0].y1 not in edges if cells[0] else _goes_on(line, row)):
             row = [above + below for above, below in zip(row, line, strict=True)]
         else:
             if row:

@@ -61,6 +61,11 @@ def test_sections_and_cells_of_several_lines_keep_their_rows():
     assert lines == ["|North|9.1|40 or so|8.7|41|", "|In the south|||||", *BODY.split("\n")[1:]]
 
 
+def test_the_first_row_may_have_no_first_cell():
+    (table,) = drawn(LEAVES, rows=[["", "8.0", "39", "7.1", "40"], *ROWS])
+    assert table.split("\n")[2:] == ["||8.0|39|7.1|40|", *BODY.split("\n")]
+
+
 def test_rules_around_prose_and_figures_make_no_table():
     prose = [["The keeper climbs the tower at dusk and trims the wick before the lamp is lit, and then"]] * 4
     assert "|" not in "".join(drawn([(72, 120, "The lamp")], rows=prose))
