@@ -71,6 +71,10 @@ _ANY = (
 _SPECIAL = re.compile(f"[{_ANY}][{_ANY}\uff01-\uff5d]*")
 
 
+_RADICAL = re.compile("([\u2e80-\u2fdf])(?=(.))")
+"""A radical, and the character behind it: macOS exports a glyph of both as the one and the other."""
+
+
 _OF_MISMAPPED = {"\u019f": "ti", "\u01a9": "tt"}
 _MISMAPPED_LIGATURE = re.compile("(?<=[a-z])[\u019f\u01a9]")
 """Capitals within a word, as which Office exports the ligatures of Calibri."""
@@ -110,6 +114,7 @@ def as_typed(text: str) -> str:
     """
     if not text.isascii():
         text = _MISMAPPED_LIGATURE.sub(lambda match: _OF_MISMAPPED[match[0]], text)
+        text = _RADICAL.sub(lambda match: "" if _ordinary(match) == match[2] else match[1], text)
         text = unicodedata.normalize("NFC", _SPECIAL.sub(_replacement, text))
         if _SOUTHERN.search(text):
             text = _southern(text)

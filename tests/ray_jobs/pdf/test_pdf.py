@@ -101,9 +101,10 @@ def test_characters_that_no_text_field_can_store_are_dropped(character):
         ("eﬃcient ﬁles", "efficient files"),
         ("o\x1ece of the \x1crst", "office of the first"),
         ("⽂⾔", "文言"),
+        ("电⼦子科技⼤大学⽣生⽣生", "电子科技大学生生"),
         ("ﻻ", "لا"),
     ],
-    ids=["ligatures", "LaTeX", "radicals", "arabic"],
+    ids=["ligatures", "LaTeX", "radicals", "radicals and characters", "arabic"],
 )
 def test_compatibility_characters_become_ordinary_letters(shape, letters):
     assert join_lines(shape) == letters
