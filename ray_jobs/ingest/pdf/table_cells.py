@@ -9,14 +9,15 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import join_lines
-from ingest.pdf.table_words import divided, lines_of
+from ingest.pdf.table_words import TOLERANCE, divided, lines_of
 
 MIN_COVERED = 0.5
-"""Minimum share of the height of a row along which the border between two of its cells is drawn."""
+"""Minimum share of the height of a row, or the width of a column, along which the border between two cells is drawn."""
 
 MIN_LEADERS = 3
 """Number of cells of a row with nothing but dots from which on they lead the eye; fewer say that values are missing."""
@@ -26,11 +27,12 @@ _LEADERS = re.compile(r"\.(\s+\.)+")
 
 
 class Grid(NamedTuple):
-    """The positions of the borders of rows and columns, and the vertical rules: some may be shorter than the grid."""
+    """The positions of the borders of rows and columns, and the rules, of which some may be shorter than the grid."""
 
     rows: list[float]
     columns: list[float]
     borders: Sequence[Rule]
+    lines: Sequence[Rule]
 
 
 class Cells(NamedTuple):
@@ -38,11 +40,13 @@ class Cells(NamedTuple):
 
     Attributes:
         texts: by row and column, without empty ones. The text of a cell over several columns is in the first of them.
+        merged: the same, but that the text of a cell over several rows is in the first of them.
         crossing: share of the lines of text that cross the border of a cell.
         others: words in the grid that are part of lines which begin or end beside it.
     """
 
     texts: Mapping[tuple[int, int], str]
+    merged: Mapping[tuple[int, int], str]
     crossing: float
     others: Sequence[tuple[Any, ...]]
 
@@ -78,7 +82,33 @@ def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
             cells[starts[column]] += by_column[column]
         shown = {column: text for column, of_cell in cells.items() if (text := join_lines(lines_of(of_cell)))}
         texts.update({(row, column): text for column, text in _without_leaders(shown).items()})
-    return Cells(texts, crossed / max(lines, 1), others)
+    return Cells(texts, _in_first_rows(texts, grid, rows), crossed / max(lines, 1), others)
+
+
+def _in_first_rows(
+    texts: Mapping[tuple[int, int], str], grid: Grid, rows: Sequence[float]
+) -> dict[tuple[int, int], str]:
+    """Move the text of each cell over several rows, in the middle of which it is drawn, to the first of them."""
+    edges = set(grid.rows)
+    moved: dict[tuple[int, int], str] = {}
+    for column, (left, right) in enumerate(pairwise(grid.columns)):
+        first, filled = 0, [row for row in range(len(rows) - 1) if (row, column) in texts]
+        if not filled:
+            continue
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for row in range(filled[-1] + 1):
+            if row and (rows[row] not in edges or _is_drawn(_near(grid.lines, rows[row]), left, right)):
+                first = row
+            if (row, column) in texts:
+                groups[first].append(row)
+        for start, of_group in groups.items():
+            for row in of_group:
+                moved[start if len(of_group) == 1 else row, column] = texts[row, column]
+    return moved
+
+
+def _near(lines: Sequence[Rule], edge: float) -> list[Rule]:
+    return [line for line in lines if abs(line.at - edge) <= 2 * TOLERANCE]
 
 
 def _middle(word: tuple[Any, ...], axis: int) -> float:
@@ -93,9 +123,9 @@ def _by_border(grid: Grid) -> list[list[Rule]]:
     return rules[1:-1]
 
 
-def _is_drawn(rules: Sequence[Rule], top: float, bottom: float) -> bool:
-    covered = sum(max(min(bottom, rule.stop) - max(top, rule.start), 0) for rule in rules)
-    return covered >= MIN_COVERED * (bottom - top)
+def _is_drawn(rules: Sequence[Rule], start: float, stop: float) -> bool:
+    covered = sum(max(min(stop, rule.stop) - max(start, rule.start), 0) for rule in rules)
+    return covered >= MIN_COVERED * (stop - start)
 
 
 def _extents(by_column: Mapping[int, Sequence[tuple[Any, ...]]]) -> list[tuple[int, int]]:

@@ -228,7 +228,7 @@ def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[Grid]:
             lines = [horizontal[row] for row in rows]
             edges = [edge for edge in _positions(line.at for line in lines) if _is_long(edge, lines, width)]
             if len(edges) >= 3 and len(positions) >= 3:
-                yield Grid(edges, positions, borders)
+                yield Grid(edges, positions, borders, lines)
 
 
 def _is_long(edge: float, lines: Iterable[Rule], width: float) -> bool:
@@ -248,7 +248,7 @@ def _positions(values: Iterable[float]) -> list[float]:
 
 def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
     """Put words into the cells of a grid; None if the grid is no table."""
-    texts, crossing, others = cells_of(grid, words)
+    texts, merged, crossing, others = cells_of(grid, words)
     rows, columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
     if (
         len(rows) < 2
@@ -263,7 +263,8 @@ def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
     if is_right_to_left(texts.values()):
         columns.reverse()
     lines = [
-        "|" + "|".join(texts.get((row, column), "").replace("|", "\\|") for column in columns) + "|" for row in rows
+        "|" + "|".join(merged.get((row, column), "").replace("|", "\\|") for column in columns) + "|"
+        for row in sorted({row for row, _ in merged})
     ]
     lines.insert(1, "|" + "---|" * len(columns))
     return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], "\n".join(lines), others)

@@ -105,3 +105,19 @@ def test_double_rules_around_one_column_are_no_table():
         write(page, 116, [(70, "Port"), (210, "Depth")])
         write(page, 140, [(70, "North"), (210, "9 m")])
         assert "Port" in " ".join(block.text for block in blocks_of(document))
+
+
+def test_a_cell_over_several_rows_stands_in_the_first_of_them():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for x in (60, 200, 340):
+            page.draw_line((x, 100), (x, 196))
+        for y in (100, 124, 196):
+            page.draw_line((60, y), (340, y))
+        for y in (148, 172):
+            page.draw_line((200, y), (340, y))
+        cells = [("Keeper", "Day"), ("", "Monday"), ("Ada", "Tuesday"), ("", "Sunday")]
+        for row, texts in enumerate(cells):
+            write(page, 116 + 24 * row, [(x, text) for x, text in zip((64, 204), texts, strict=True) if text])
+        (block,) = blocks_of(document)
+    assert block.text.split("\n")[2:] == ["|Ada|Monday|", "||Tuesday|", "||Sunday|"]
