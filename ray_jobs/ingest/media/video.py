@@ -215,7 +215,11 @@ class _KeyFrameReader:
         for gop in gops(self._timed_packets()):
             if stop.is_set():
                 return
-            incomplete = goes_on or gop.goes_on or not gop.packets[0][1].is_keyframe
+            key = gop.packets[0][1]
+            hidden = key.is_keyframe and key.is_discard
+            if hidden:  # decoders return only the frames behind it, which consist of changes to a picture that is there
+                self._began = float("-inf")
+            incomplete = goes_on or gop.goes_on or not key.is_keyframe or hidden
             seconds_long = gop.end - gop.start
             change = gop.largest_change()
             short = seconds_long <= max(_SHORT_GOP, self._interval)
