@@ -10,6 +10,9 @@ from ingest.image.repairs import END
 BASELINE, TABLES = (0xC0, 0xC1), 0xC4
 """Markers of the frames whose pixels are in one scan, or in one for each colour, and of Huffman tables."""
 
+_INTERVAL = 0xDD
+"""The marker of the segment that tells after how many blocks a mark restarts the decoder."""
+
 _SCAN = 0xDA
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 """Markers of a scan, and of all kinds of frames."""
@@ -35,6 +38,22 @@ def frame(data: bytes) -> tuple[int, int]:
         if marker in _FRAMES and start < end <= len(data):
             return marker, data[start]
     return 0, 0
+
+
+def parts_of_scan(data: bytes) -> int:
+    """How many parts the marks of a JPEG divide its pixels into if these are in one scan; 0 if it declares no marks."""
+    interval = width = height = 0
+    block = [8, 8]
+    for marker, start, end in segments(data):
+        content = data[start:end]
+        if marker == _INTERVAL:
+            interval = int.from_bytes(content[:2], "big")
+        elif marker in BASELINE and len(content) > 7:
+            height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
+            samplings = content[7::3] if content[5] > 1 else b"\x11"  # pixels of one colour are coded in single squares
+            block = [8 * max(each >> 4 for each in samplings), 8 * max(each & 15 for each in samplings)]
+    blocks = -(-width // block[0]) * -(-height // block[1]) if all(block) else 0
+    return -(-blocks // interval) if interval else 0
 
 
 def scan_place(data: bytes) -> tuple[int, int]:

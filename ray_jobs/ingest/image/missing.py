@@ -84,14 +84,29 @@ def ends_early(image: ImageFile, data: bytes, side: int) -> bool:
     )
 
 
-def is_torn(scan: bytes, surplus: int) -> bool:
+def is_torn(scan: bytes, surplus: int, parts: int) -> bool:
     """Whether the pixels of a JPEG are not those that were written, as if other bytes had taken the place of some.
 
     Args:
         scan: its pixels, from their mark to their end; empty if they cannot be found.
         surplus: how many of their last bytes were not needed.
+        parts: into how many the marks between them should divide the pixels; 0 if that is not known.
     """
-    if surplus > _SURPLUS and len(set(scan[-surplus:])) > _PADDING:
+    marks = [mark[1][0] % 8 for mark in _RESTARTS.finditer(scan)]
+    is_followed = parts and len(marks) >= parts and not _is_doubled(scan, len(marks) + 1 - parts)
+    if not is_followed and surplus > _SURPLUS and len(set(scan[-surplus:])) > _PADDING:
         return True
-    numbers = [mark[1][0] % 8 for mark in _RESTARTS.finditer(scan)]
-    return numbers != [number % 8 for number in range(len(numbers))]
+    needed = marks[: parts - 1] if is_followed else marks
+    return needed != [number % 8 for number in range(len(needed))]
+
+
+def _is_doubled(scan: bytes, more: int) -> bool:
+    """Whether so many more parts than there should be are there since some were written twice.
+
+    The marks behind these are in order if they are a multiple of eight. Otherwise, and where none is as one before, a
+    scanner has gone on behind the last row of its picture.
+    """
+    parts = _RESTARTS.split(scan)[::2]
+    return more % 8 == 0 and any(
+        part == other and len(set(part)) > _PADDING for part, other in zip(parts, parts[more:], strict=False)
+    )

@@ -21,7 +21,7 @@ from ingest.common.objects import PARTLY_READ
 from ingest.image import fax
 from ingest.image.bitmaps import decode_bitmap
 from ingest.image.frames import ANIMATIONS, content_frame, count_pages
-from ingest.image.jpeg import scan_place
+from ingest.image.jpeg import parts_of_scan, scan_place
 from ingest.image.jpeg2000 import as_declared, with_known_colours
 from ingest.image.loading import is_announced, load, load_jpeg, opened
 from ingest.image.metadata import (
@@ -196,7 +196,11 @@ def _decoded(data: bytes, max_pixels: int, side: int, broken: bool = False, cut:
         losses.append(part)
     if not losses and (share := unwritten_share(image.format, data)):
         losses.append(f"{percent(share)} of its bytes were never written")
-    torn = is_jpeg and not losses and (is_torn(data[start:end], surplus) or ends_early(image, data, side))
+    torn = (
+        is_jpeg
+        and not losses
+        and (is_torn(data[start:end], surplus, parts_of_scan(data)) or ends_early(image, data, side))
+    )
     if torn or (broken and image.format == "ICO"):  # Pillow decodes an icon when it opens it
         losses.append("some of its pixels are damaged or missing")
     if losses:

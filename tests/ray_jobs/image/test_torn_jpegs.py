@@ -1,6 +1,7 @@
 """JPEGs of which bytes were lost or replaced are named, although their decoder finds pixels in whatever it reads."""
 
 import io
+import re
 
 import pytest
 from PIL import Image, ImageDraw
@@ -77,6 +78,30 @@ def test_a_whole_jpeg_is_whole(name, options):
 def test_padding_behind_the_pixels_is_no_loss(between):
     data = saved(PICTURES["cat"]())
     assert PARTLY_READ not in read(data[:-2] + between + data[-2:]).metadata
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_rows_that_a_scanner_adds_behind_the_last_one_of_its_picture_are_no_loss(mode, subsampling, rows):
+    image = PICTURES["cat"]().convert(mode)
+    row = 16 if mode == "RGB" and subsampling == 2 else 8
+    image = image.crop((0, 0, image.width, image.height // row * row))
+    data = saved(image, restart_marker_rows=1, subsampling=subsampling)
+    frame = data.index(b"\xff\xc0")
+    height = (image.height - rows * row).to_bytes(2, "big")
+    assert PARTLY_READ not in read(data[: frame + 5] + height + data[frame + 7 :]).metadata
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6])
+@pytest.mark.parametrize("rows", [3, 8])
+@pytest.mark.parametrize("inside", [0, 40], ids=["whole", "torn"])
+def test_a_jpeg_with_restarts_of_which_rows_are_doubled_is_read_in_part(place, rows, inside):
+    data = saved(PICTURES["cat"](), restart_marker_rows=1)
+    marks = [mark.start() for mark in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+    first = int(place * (len(marks) - 8))
+    start, end = marks[first] + inside, marks[first + rows] + inside
+    assert PARTLY_READ in read(data[:end] + data[start:]).metadata
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (63, 65)])
