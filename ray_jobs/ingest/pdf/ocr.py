@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
@@ -104,7 +105,7 @@ def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) ->
             if place.size:
                 place[:] = np.median(place, axis=(0, 1))
         lines, turned = _lines(image, scale, least)
-        return reading_order(_paragraphs(lines))[0], turned
+        return rows_of_columns(reading_order(_paragraphs(lines))[0]), turned
     except Exception as error:
         check_memory(error)
         raise
