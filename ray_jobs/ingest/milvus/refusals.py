@@ -23,6 +23,9 @@ _REFUSED = re.compile(
     r"header with status: 40[13]",
     re.I,
 )
+# Of a user that Milvus knows and that may not do this; a proxy's status 403 is PERMISSION_DENIED to gRPC too.
+_FORBIDDEN = re.compile(r"permission[ _]?den(y|ied)(?!.*header with status)", re.I)
+_PRIVILEGE = re.compile(r"\bPrivilege([A-Z]\w+)")
 # The words of pymilvus and gRPC for a server that is away.
 _AWAY = re.compile(
     r"fail connecting|unavailable|retry (run out|timeout)|run out of \d+ retry|deadline exceeded|"
@@ -49,9 +52,9 @@ _FULL = re.compile(
     r"number of collections .*(limit|max)|database space exceeded|minimum free drive",
     re.I,
 )
-# Milvus Lite passes on what its operating system says about its data folder.
+# Milvus and Milvus Lite pass on what their operating system says about their data folders.
 _FOLDER = re.compile(
-    r"\[Errno \d+\] (permission denied|read-only file system|input/output error|structure needs)", re.I
+    r"(\[Errno \d+\]|\b\w+ /[^:]*:) (permission denied|read-only file system|input/output error|structure needs)", re.I
 )
 _STOPPED = re.compile(
     r"cluster (status|is) \W*(stop|suspend|delet|paus)|(cluster|instance).* (suspend|stopp|paus)", re.I
@@ -119,10 +122,17 @@ def explain(error: Exception, uri: str, is_new: bool) -> JobError:
     """
     from pymilvus.exceptions import MilvusException
 
-    server, text = f"Milvus at {without_credentials(uri)}", one_line(getattr(error, "message", None) or error)
+    server, text = f"Milvus at {without_credentials(uri)}", one_line(_words(error))
     if _FOLDER.search(text):
         return UnreachableError(
             f"{server} cannot use its own folder ({text}); check the disk and the permissions there"
+        )
+    if _FORBIDDEN.search(text):
+        found = _PRIVILEGE.search(text)
+        privilege = f"the privilege {found[1]}" if found else "the privilege that is missing"
+        return ConfigurationError(
+            f"{server} does not let this user do what the run needs ({text}); grant {privilege} to a role of the user, "
+            f"or set {token_variable()} on the Ray nodes to the token of a user that has it"
         )
     if _REFUSED.search(text):
         return ConfigurationError(
@@ -166,6 +176,15 @@ def explain(error: Exception, uri: str, is_new: bool) -> JobError:
     if type(error) is not MilvusException or error.code == _GONE_CODE or _GONE.search(text) or _OF_CLIENT.match(text):
         return JobError(f"{server} refused a request: {text}")
     return UnreachableError(f"{server} failed at a request ({text}); look at its log, and run this again")
+
+
+def _words(error: Exception) -> str:
+    """What an exception says; of gRPC's, whose text has its reason twice, the status and the reason."""
+    from grpc import Call, RpcError
+
+    if isinstance(error, RpcError) and isinstance(error, Call):
+        return f"{error.code().name}: {error.details()}"
+    return str(getattr(error, "message", None) or error)
 
 
 def _away(server: str, text: str, uri: str) -> JobError:

@@ -154,6 +154,7 @@ def test_collection_prefixes_are_checked_as_milvus_would(prefix):
         (MilvusException(code=1, message="Received http2 header with status: 404"), ConfigurationError),
         (MilvusException(code=1, message="unknown service milvus.proto.milvus.MilvusService"), ConfigurationError),
         (MilvusException(code=1, message="[Errno 13] Permission denied: '/data/a.log'"), UnreachableError),
+        (MilvusException(code=65535, message="mkdir /var/lib/milvus/rdb: permission denied"), UnreachableError),
         (MilvusException(code=1, message="[Errno 30] Read-only file system: '/data/a.log'"), UnreachableError),
         (ConnectionResetError("reset by peer"), UnreachableError),
     ],
