@@ -44,7 +44,8 @@ class S3Stub:
         if_match: what GetObject takes for the header If-Match.
         listing_fault: `(status, code, message)` of every listing.
         region: the region that answers with a fault name as the bucket's.
-        listing_page: a page of HTML that answers every listing with status 200, instead of it.
+        listing_page: a text that answers every listing with status 200, instead of it.
+        listing_kind: its content type.
         before_page: called with the number of a page's first key; returns a fault for that page, or None.
         written_key: how the key is written in listings by a store that ignores the request's encoding type.
         page: the number of keys in a page of a listing.
@@ -52,6 +53,7 @@ class S3Stub:
         knows_start: whether a listing begins behind the key that a request names.
         order: how listings sort keys.
         circle: a listing goes on with this page, instead of none, after its last one; under ever new tokens.
+        fresh: whether these tokens are new, and not the same again and again.
         before_get: called with the key of every GetObject.
         requests: "METHOD /path?query" of every request.
     """
@@ -80,6 +82,7 @@ class S3Stub:
         self.listing_fault: tuple[int, str, str] | None = None
         self.region = ""
         self.listing_page = ""
+        self.listing_kind = "text/html"
         self.written_key: Callable[[str], bytes] | None = None
         self.before_page: Callable[[int], tuple[int, str, str] | None] = lambda start: None
         self.page = 1000
@@ -87,6 +90,7 @@ class S3Stub:
         self.knows_start = False
         self.order: Callable[[str], str] = str
         self.circle: int | None = None
+        self.fresh = True
         self.requests: list[str] = []
         self.before_get: Callable[[str], None] = lambda key: None
 
@@ -153,7 +157,7 @@ class S3Stub:
 
     def _list(self, request: BaseHTTPRequestHandler, values: dict[str, str]) -> None:
         if self.listing_page:
-            _send_text(request, 200, "text/html", self.listing_page)
+            _send_text(request, 200, self.listing_kind, self.listing_page)
             return
         start = int(values.get("continuation-token", "0").partition(" ")[0])
         if fault := self.listing_fault or self.before_page(start):
@@ -173,7 +177,7 @@ class S3Stub:
         ]
         cut, following = start + self.page < len(keys), str(start + self.page)
         if not cut and self.circle is not None:
-            cut, following = True, f"{self.circle * self.page} {len(self.requests)}"
+            cut, following = True, f"{self.circle * self.page} {len(self.requests) * self.fresh}"
         parts.append(f"<IsTruncated>{'true' if cut else 'false'}</IsTruncated>")
         if self.written_key is None:
             parts.append("<EncodingType>url</EncodingType>")

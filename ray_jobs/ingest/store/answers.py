@@ -8,9 +8,18 @@ ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
 """S3 error codes of a store that does not have the bucket in the region of the request."""
 
 
+SENT_STATUS, UNREADABLE = "SentStatus", "Unreadable"
+"""What `listing_xml` adds to the response of an error: the status as it was sent, and why a listing is no XML."""
+
+
 def status(error: Exception) -> int:
     """The HTTP status of an error of boto3's; 0 if there was no answer."""
     return int(_metadata(error).get("HTTPStatusCode", 0))
+
+
+def sent_status(error: Exception) -> int:
+    """The HTTP status that was sent: of a 200 with a listing that is no XML, botocore makes a 500."""
+    return int(getattr(error, "response", {}).get(SENT_STATUS, 0)) or status(error)
 
 
 def is_fault(error: Exception) -> bool:

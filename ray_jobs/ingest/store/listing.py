@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.common.errors import ConfigurationError
+from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
 
 MAX_EMPTY_PAGES = 10_000
@@ -80,6 +80,14 @@ def pages(client: Any, bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:
         if not (page.get("IsTruncated") and keys and is_sorted and is_written_as_is):
             return
         behind = {"StartAfter": last}
+
+
+def endless(store: str, source: str, count: int) -> UnreachableError:
+    """The error for a listing that gave `count` objects and does not come to an end."""
+    return UnreachableError(
+        f"the object store {store} lists {source} without an end: after {count} objects it repeats itself and does not "
+        "advance, or lists nothing; the fault is the store's, so update it, or ingest smaller prefixes one by one"
+    )
 
 
 def check_empty(bucket: str, prefix: str) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.parsers import expat
+
+from ingest.store.answers import SENT_STATUS, UNREADABLE
 
 _ESCAPE = "\U0010f8ff"
 """Begins an escaped character, whose code follows in six hexadecimal digits. It is itself escaped."""
@@ -21,22 +24,54 @@ _REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));", re.I)
 _KEY = re.compile("<Key>[^<]*")
 _ESCAPED = re.compile(f"{_ESCAPE}([0-9a-f]{{6}})")
 _CONTROLS = bytes(range(9)) + bytes(range(0x0B, 0x20))
+_CUT = {
+    expat.errors.codes[text]
+    for text in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+"""Errors of a parser at the end of text that goes on."""
 
 
-def escape_keys(response_dict: dict[str, Any], **_: Any) -> None:
+def escape_keys(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
     """Escape the body of a listing, for botocore's event `before-parse`."""
-    body = response_dict["body"] = response_dict["body"].lstrip()  # an XML declaration stands first, or is an error
-    if body.isascii() and b"&#" not in body and len(body.translate(None, _CONTROLS)) == len(body):
-        return  # nearly every listing, at a cost of microseconds
-    text = _KEY.sub(_keep_carriage_returns, body.decode(errors="replace"))
-    response_dict["body"] = _REFERENCE.sub(_escaped_reference, _RAW.sub(_escaped, text)).encode()
+    response_dict["body"] = _escaped_body(response_dict["body"])
+    customized_response_dict[SENT_STATUS] = response_dict["status_code"]
 
 
-def unescape_keys(parsed: dict[str, Any], **_: Any) -> None:
-    """Put the escaped characters back into keys, for botocore's event `after-call`."""
-    for item in parsed.get("Contents", ()) if "Error" not in parsed else ():
+def unescape_keys(parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
+    """Put the escaped characters back into keys, for botocore's event `after-call`, or say why a listing is no XML."""
+    if "Error" in parsed:
+        if parsed.get(SENT_STATUS) == 200 and (problem := _xml_problem(_escaped_body(http_response.content))):
+            parsed[UNREADABLE] = problem
+        return
+    for item in parsed.get("Contents", ()):
         if _ESCAPE in item["Key"]:
             item["Key"] = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), item["Key"])
+
+
+def _escaped_body(body: bytes) -> bytes:
+    body = body.lstrip()  # an XML declaration stands first, or is an error
+    if body.isascii() and b"&#" not in body and len(body.translate(None, _CONTROLS)) == len(body):
+        return body  # nearly every listing, at a cost of microseconds
+    text = _KEY.sub(_keep_carriage_returns, body.decode(errors="replace"))
+    return _REFERENCE.sub(_escaped_reference, _RAW.sub(_escaped, text)).encode()
+
+
+def _xml_problem(body: bytes) -> str:
+    """Where a text ceases to be XML; "" if it is XML."""
+    try:
+        expat.ParserCreate("utf-8").Parse(body, True)
+    except expat.ExpatError as error:
+        lines = body.decode(errors="replace").split("\n")
+        line, at = lines[min(error.lineno, len(lines)) - 1], error.offset
+        if error.code in _CUT:
+            return f"it is cut off behind {line[-60:]!r}"
+        return f"it is not well-formed at {line[max(at - 40, 0) : at + 40]!r}"
+    return ""
 
 
 def _keep_carriage_returns(key: re.Match[str]) -> str:

@@ -18,10 +18,10 @@ from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import one_line
 from ingest.store import refusals
 from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, widen
-from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, status
+from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, sent_status
 from ingest.store.endpoints import endpoint_problem, profile_problem
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Circle, Ignored, check_empty, pages, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, check_empty, endless, pages, sorted_on_disk
 from ingest.store.listing_xml import escape_keys, unescape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.notations import suggested
@@ -165,7 +165,9 @@ def explain(error: Exception, bucket: str, prefix: str = "") -> ConfigurationErr
         if sentence := refusals.role_refusal(error):
             return ConfigurationError(sentence)
         if is_web_page(error):
-            return _no_store(status(error))
+            return _no_store(sent_status(error))
+        if sentence := refusals.unreadable(error, _store_name(), bucket):
+            return UnreachableError(sentence)
         if refusals.is_spent(error):
             return UnreachableError(
                 f"the object store {_store_name()} delivers no more for this account ({one_line(error, 200)}); raise "
@@ -180,13 +182,8 @@ def explain(error: Exception, bucket: str, prefix: str = "") -> ConfigurationErr
             )
         if code == "NoSuchBucket":
             return ConfigurationError(f"bucket {bucket!r} does not exist on {_store_name()}; check --source")
-        if code in refusals.DENIED:
+        if refusals.is_expired(error) or code in refusals.REFUSED - refusals.SKEWED:
             return ConfigurationError(refusals.denial(error, _store_name(), bucket, prefix))
-        if code in refusals.REFUSED - refusals.SKEWED:
-            return ConfigurationError(
-                f"the object store {_store_name()} refuses these credentials for bucket {bucket!r} ({code}); "
-                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
-            )
     if sentence := refusals.refusal(error, _store_name(), bucket):
         return ConfigurationError(sentence)
     if sentence := refusals.overload(error, _store_name()):
@@ -204,7 +201,7 @@ def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None
 
     Raises:
         ConfigurationError: the bucket does not exist, or the store refuses the credentials or cannot list it whole.
-        UnreachableError: the store does not answer.
+        UnreachableError: the store does not answer, or not with listings that can be read and come to an end.
     """
     ignored = Ignored() if ignored is None else ignored
     listing = _list_s3(source) if is_s3(source) else list_files(source, ignored)
@@ -222,7 +219,7 @@ def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None
 
 
 def _list_s3(source: str) -> Iterator[StoredObject]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, PaginationError
 
     bucket, prefix = split_s3(source)
     count, circle = 0, Circle()
@@ -232,10 +229,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
             check_listing(page)
             items = page.get("Contents", ())
             if circle.closes(items[0]["Key"] if items else None):
-                raise ConfigurationError(
-                    f"the object store {_store_name()} lists {source} without an end: after {count} objects it repeats "
-                    "itself, or lists nothing; update it, or ingest smaller prefixes one by one"
-                )
+                raise endless(_store_name(), source, count)
             for item in items:
                 key = item["Key"]
                 if "EncodingType" not in page and not key.startswith(prefix):  # encoded by a store that does not say so
@@ -258,6 +252,8 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
             )
         if not count:
             check_empty(bucket, prefix)
+    except PaginationError:  # a page names itself as the next one
+        raise endless(_store_name(), source, count) from None
     except (BotoCoreError, ClientError) as error:
         raise explain(error, bucket, prefix) from None
     except EOFError:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ingest.common.text import one_line
-from ingest.store.answers import is_fault, status
+from ingest.store.answers import UNREADABLE, is_fault, status
 
 SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 """S3 error codes of a request whose time is wrong by more than 15 minutes."""
@@ -27,6 +27,15 @@ NO_CREDENTIALS = (
     "there are no credentials for the object store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment "
     "of the Ray nodes, or AWS_NO_SIGN_REQUEST=YES for a public bucket"
 )
+
+_EXPIRED_TOKEN = re.compile(
+    r"token( \w+){0,6} (has|is) expired|expired.?token|token.?expired|token must be refreshed|TokenRefreshRequired",
+    re.I,
+)
+"""In a code or message: credentials that were given for some hours, which are over."""
+
+_PORT = re.compile(r"\b(console|api) port\b", re.I)
+"""In a message: MinIO's console, which has a port beside the one of its S3 API."""
 
 _BUSY = re.compile(r"SlowDown|TooManyRequests|Throttl|RequestLimitExceeded|RateExceeded|BandwidthLimit", re.I)
 """Codes of a store that asks for patience."""
@@ -56,6 +65,26 @@ def is_spent(error: Any) -> bool:
     return status(error) == 403 and _SPENT.search(f"{found.get('Code')} {found.get('Message')}") is not None
 
 
+def is_expired(error: Any) -> bool:
+    """Whether an answer says that a session's token has expired; stores have several codes for it."""
+    found = error.response.get("Error", {})
+    return (
+        400 <= status(error) < 500 and _EXPIRED_TOKEN.search(f"{found.get('Code')} {found.get('Message')}") is not None
+    )
+
+
+def unreadable(error: Any, store: str, bucket: str) -> str:
+    """The sentence for a listing that is no XML; "" if the answer is another."""
+    problem = error.response.get(UNREADABLE)
+    if not problem:
+        return ""
+    return (
+        f"the answer of the object store {store} to the listing of bucket {bucket!r} cannot be read as XML "
+        f"({one_line(problem, 160)}); look for a key there that the store does not escape, at the proxies on the way, "
+        "and at AWS_ENDPOINT_URL, or update the store"
+    )
+
+
 def role_refusal(error: Any) -> str:
     """The sentence for an answer of the service that hands out the credentials of a role; "" if it is another's."""
     if error.operation_name not in _ROLE_OPERATIONS or is_fault(error):
@@ -69,15 +98,21 @@ def role_refusal(error: Any) -> str:
 
 
 def denial(error: Any, store: str, bucket: str, prefix: str) -> str:
-    """The sentence for credentials that the store knows, or does not, and that may not list a prefix."""
+    """The sentence for credentials that the store does not know, or no longer, or that may not list a prefix."""
     found = error.response.get("Error", {})
     message = one_line(found.get("Message", ""), 300)
     reason = f"{found.get('Code')}: {message}" if message else str(found.get("Code"))
-    return (
-        f"the object store {store} refuses these credentials for bucket {bucket!r} ({reason}); they need the "
-        f"permission s3:ListBucket for the prefix {prefix!r}, and s3:GetObject; check "
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
-    )
+    if _PORT.search(message):
+        return _console(store, reason)
+    refused = f"the object store {store} refuses these credentials for bucket {bucket!r} ({reason})"
+    if is_expired(error):
+        return (
+            f"{refused}, as their session is over; get a new token, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+            "and AWS_SESSION_TOKEN to what comes with it"
+        )
+    if found.get("Code") in DENIED:
+        refused += f"; they need the permission s3:ListBucket for the prefix {prefix!r}, and s3:GetObject"
+    return f"{refused}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and the bucket's policy"
 
 
 def overload(error: Any, store: str) -> str:
@@ -143,6 +178,8 @@ def refusal(error: Any, store: str, bucket: str) -> str:
             f"the object store {store} refuses to list bucket {bucket!r} and does not say why (400); check "
             "AWS_DEFAULT_REGION, which must be the bucket's region, AWS_ENDPOINT_URL, and the credentials"
         )
+    if _PORT.search(message):
+        return _console(store, f"{code}: {one_line(message, 160)}")
     # A bare number comes from something that is no object store, such as a gateway that has not found it yet.
     if not code.isdigit() and status(error) in _PERMANENT:
         return (
@@ -150,6 +187,13 @@ def refusal(error: Any, store: str, bucket: str) -> str:
             "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, which must be its S3 API, without the bucket"
         )
     return ""
+
+
+def _console(store: str, reason: str) -> str:
+    return (
+        f"{store} is the address of a console, and not of an object store's S3 API ({reason}); set AWS_ENDPOINT_URL to "
+        "the port of the API (for MinIO, 9000 by default)"
+    )
 
 
 def silence(error: Exception, store: str) -> str:

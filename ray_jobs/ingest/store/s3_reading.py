@@ -20,7 +20,7 @@ from ingest.store.answers import is_fault, is_web_page, status
 from ingest.store.content_encoding import encodings
 from ingest.store.object_store import explain, first_page, s3_client
 from ingest.store.probe import StoreProbe, probe_of
-from ingest.store.refusals import EXPIRED, is_spent
+from ingest.store.refusals import EXPIRED, is_expired, is_spent
 from ingest.store.versions import condition, is_version, listed_version
 
 READ_ATTEMPTS = 4
@@ -192,7 +192,7 @@ class S3Object:
         """The error to raise for an answer that is an error."""
         code = str(error.response.get("Error", {}).get("Code", ""))
         text = f"{code} {error.response.get('Error', {}).get('Message', '')}"
-        if code in EXPIRED or code == "NoSuchBucket" or is_spent(error):
+        if code in EXPIRED or code == "NoSuchBucket" or is_expired(error) or is_spent(error):
             return explain(error, self.bucket)
         if is_fault(error):
             probe.assert_delivers(self.key, self.began, error)

@@ -1,5 +1,7 @@
 """A listing is whole, comes to an end, and leaves out what belongs to no pipeline, whatever the store answers."""
 
+import re
+
 import pytest
 
 from ingest.common.errors import ConfigurationError, UnreachableError
@@ -115,15 +117,63 @@ def test_a_listing_that_goes_in_a_circle_comes_to_an_end(stub, pages, to):
     for number in range(2 * pages - 3):
         stub.put(f"day/{number}.pdf")
     stub.page, stub.circle = 2, min(to, pages - 1)
-    with pytest.raises(ConfigurationError, match=r"without an end: after \d+ objects it repeats itself"):
+    with pytest.raises(UnreachableError, match=r"without an end: after \d+ objects it repeats itself"):
         listed()
     assert stub.listings() < 5 * pages
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_listing_whose_last_page_names_itself_as_the_next_one_is_the_fault_of_the_store(stub, page):
+    stub.page, stub.circle, stub.fresh = page, 1, False
+    with pytest.raises(
+        UnreachableError, match=r"s3://bucket/day/ without an end: .*repeats itself.*fault is the store"
+    ):
+        listed()
+
+
+LISTING = (
+    "<?xml version='1.0'?><ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated><Contents>"
+    "<Key>day/nets &amp; works.pdf</Key><Size>1</Size></Contents></ListBucketResult>"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (LISTING.replace("&amp;", "&"), "it is not well-formed at .*nets & works"),
+        (LISTING.replace("&amp;", "\x01\u00e9&"), "it is not well-formed at "),
+        (LISTING.replace("&amp;", "<"), "it is not well-formed at .*nets < works"),
+        (LISTING.partition(".pdf")[0], "it is cut off behind .*nets &amp; works"),
+        (LISTING[:-3], "it is cut off behind .*ListBucketResu"),
+        (LISTING.partition("<Size>")[0] + "<", "it is cut off behind "),
+        ("{'message': 'Hello'}", "it is not well-formed at .*Hello"),
+    ],
+)
+def test_a_listing_that_is_no_xml_is_said_to_be_that_and_not_an_error_of_the_store(stub, answer, words):
+    stub.listing_page, stub.listing_kind = answer, "application/xml"
+    with store_client(stub.environment(), REQUEST_ATTEMPTS=1), pytest.raises(UnreachableError) as caught:
+        listed()
+    assert re.search(f"the listing of bucket 'bucket' cannot be read as XML .*{words}", str(caught.value))
+    assert "500" not in str(caught.value)
+    assert "cannot be reached" not in str(caught.value)
+
+
+def test_a_page_of_html_in_place_of_a_listing_is_named_with_the_status_that_it_came_with(stub):
+    stub.listing_page = "<html><p>Sign in<br></html>"
+    with store_client(stub.environment(), REQUEST_ATTEMPTS=1), pytest.raises(UnreachableError, match="with status 200"):
+        listed()
+
+
+def test_an_error_that_a_listing_holds_is_the_reason(stub):
+    stub.listing_page, stub.listing_kind = "<Error><Code>InternalError</Code></Error>", "application/xml"
+    with store_client(stub.environment(), REQUEST_ATTEMPTS=1), pytest.raises(UnreachableError, match="InternalError"):
+        listed()
 
 
 def test_a_listing_of_empty_pages_comes_to_an_end(stub, monkeypatch):
     monkeypatch.setattr("ingest.store.listing.MAX_EMPTY_PAGES", 5)
     stub.objects, stub.circle = {}, 0
-    with pytest.raises(ConfigurationError, match="without an end: after 0 objects"):
+    with pytest.raises(UnreachableError, match="without an end: after 0 objects"):
         listed()
     assert stub.listings() == 6
 

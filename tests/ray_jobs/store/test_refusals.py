@@ -34,12 +34,25 @@ def item(key, inside=""):
         ((400, "InvalidRegionName", "no"), "AWS_DEFAULT_REGION"),
         ((501, "NotImplemented", "no"), "NotImplemented"),
         ((400, "400", ""), "AWS_DEFAULT_REGION, which must be the bucket's region"),
+        ((400, "ExpiredToken", "The provided token has expired."), "has expired.*get a new token"),
+        ((403, "SecurityTokenExpired", "The security token you provided has expired."), "get a new token"),
+        ((403, "InvalidAccessKeyId", "The security token included in the request is expired"), "get a new token"),
+        ((403, "InvalidAccessKeyId", "It does not exist in our records"), "in our records.*check AWS_ACCESS_KEY_ID"),
+        ((403, "AccessDenied", "S3 API Request made to Console port."), "console.*set AWS_ENDPOINT_URL to the port"),
+        ((400, "InvalidArgument", "S3 API Requests must be made to API port."), "set AWS_ENDPOINT_URL to the port"),
     ],
 )
 def test_a_refusal_of_the_listing_is_a_configuration_error_that_names_the_remedy(stub, fault, names):
     stub.listing_fault = fault
     with pytest.raises(ConfigurationError, match=names):
         sources()
+
+
+def test_a_token_that_expires_in_the_middle_of_a_run_fails_no_object(stub):
+    stub.put("day/n.pdf", b"n", (403, "SecurityTokenExpired", "The security token you provided has expired."))
+    (entry,) = list_objects(f"{ROOT}n.pdf", ())
+    with pytest.raises(ConfigurationError, match="get a new token"):
+        read_object(entry.source, entry.version, entry.size, ReadSettings((ROOT,)))
 
 
 @pytest.mark.parametrize("fault", [(404, "404", "no route"), (429, "SlowDown", "no")])
