@@ -52,6 +52,15 @@ class _Clock:
     next: float | None = None
 
 
+def _move(packet: Packet, clock: _Clock) -> None:
+    shift = round(clock.offset / clock.base)
+    if shift:
+        if packet.dts is not None:
+            packet.dts += shift
+        if packet.pts is not None:
+            packet.pts += shift
+
+
 class Strays:
     """Corrects a time stamp that lies ahead of both its neighbours, as after bit rot; the next packet shows that.
 
@@ -123,6 +132,9 @@ class Timeline:
         dts, pts, base = packet.dts, packet.pts, clock.base
         stamp = pts if dts is None else dts
         length = _length(packet) * base
+        if packet.is_discard and stamp is not None:  # an edit list hides it: its time repeats, or lies before the start
+            _move(packet, clock)
+            return (stamp if pts is None else pts) * base + clock.offset
         if stamp is None:
             decoded = clock.next or 0.0
             if base:
@@ -134,12 +146,7 @@ class Timeline:
             if clock.next is None or not -back <= decoded - clock.next <= _STEADY:
                 clock.offset = self._offset(stamp * base, (stamp if pts is None else pts) * base, clock, back)
                 decoded = stamp * base + clock.offset
-            shift = round(clock.offset / base)
-            if shift:
-                if dts is not None:
-                    packet.dts = dts + shift
-                if pts is not None:
-                    packet.pts = pts + shift
+            _move(packet, clock)
             shown = decoded if pts is None else pts * base + clock.offset
         clock.next = decoded + length
         if shown + length > self.end:

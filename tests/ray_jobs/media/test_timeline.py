@@ -54,7 +54,7 @@ def stream(kind, stamps, *, index=0, length=0.1, shown=None):
     return [
         SimpleNamespace(
             stream_index=index, time_base=base, dts=ticks(stamp), pts=ticks((shown or stamps)[number]),
-            duration=round(length * 1000), kind=kind,
+            duration=round(length * 1000), kind=kind, is_discard=False,
         )
         for number, stamp in enumerate(stamps)
     ]  # fmt: skip

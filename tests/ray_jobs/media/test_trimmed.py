@@ -1,5 +1,6 @@
 """MP4 files that were trimmed without encoding them again: what their edit lists hide is decoded and not shown."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,3 +78,43 @@ def test_a_part_of_one_group_of_pictures_is_shown(film, start, tmp_path):
     path = trimmed(film, tmp_path / "cut.mp4", start, start + 3)
     assert seen(path, tmp_path) == ([pytest.approx(0, abs=0.5)], ["green"], None)
     assert frame_at(str(path), 0).getpixel((64, 48)) == pytest.approx(GREEN, abs=24)
+
+
+@pytest.mark.parametrize(
+    ("parts", "changes", "colours"),
+    [([(0, 3)], [0, 2], ["yellow", "green"]), ([(14, 17)], [0], ["blue"]),
+     ([(0, 1), (8, 20)], [0, 1, 5], ["yellow", "green", "blue"]),
+     ([(12, 20), (0, 12)], [0, 8, 10], ["blue", "yellow", "green"]), ([(4, 6), (4, 6)], [0], ["green"])],
+    ids=["start", "end", "cut out", "swapped", "repeated"],
+)  # fmt: skip
+def test_the_parts_of_an_edit_list_follow_one_another(film, parts, changes, colours, tmp_path):
+    path = trimmed(film, tmp_path / "cut.mp4", 0, 20)
+    keep(path, parts)
+    times, names, loss = seen(path, tmp_path)
+    assert (names, loss) == (colours, None)
+    assert times == pytest.approx(changes, abs=0.6)
+    length = sum(end - start for start, end in parts)
+    assert extract(str(path), str(tmp_path), SETTINGS).duration == pytest.approx(length, abs=0.2)
+    last = frame_at(str(path), changes[-1] + 0.5)
+    assert last is not None
+    assert last.getpixel((64, 48)) == pytest.approx(COLOURS[colours[-1]], abs=24)
+
+
+def keep(path, parts):
+    """Write an edit list of parts in seconds into an MP4 whose index is at its end."""
+    data = path.read_bytes()
+    head = data.index(b"elst") - 4
+    begin = struct.unpack(">i", data[head + 20 : head + 24])[0]
+    with av.open(str(path)) as container:
+        base = int(1 / container.streams.video[0].time_base)
+    entries = [struct.pack(">Iihh", (end - start) * 1000, begin + start * base, 1, 0) for start, end in parts]
+    body = struct.pack(">II", 0, len(entries)) + b"".join(entries)
+    old = struct.unpack(">I", data[head : head + 4])[0]
+    data = data[:head] + struct.pack(">I", len(body) + 8) + b"elst" + body + data[head + old :]
+    for name in (b"moov", b"trak", b"edts"):
+        at = data.index(name) - 4
+        size = struct.unpack(">I", data[at : at + 4])[0] + len(body) + 8 - old
+        data = data[:at] + struct.pack(">I", size) + data[at + 4 :]
+    length = data.index(b"mvhd") + 20
+    seconds = sum(end - start for start, end in parts)
+    path.write_bytes(data[:length] + struct.pack(">I", 1000 * seconds) + data[length + 4 :])
