@@ -43,14 +43,21 @@ def escape_keys(response_dict: dict[str, Any], customized_response_dict: dict[st
 
 
 def unescape_keys(parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
-    """Put the escaped characters back into keys, for botocore's event `after-call`, or say why a listing is no XML."""
+    """Put the escaped characters back into keys, for botocore's event `after-call`, or say why a listing is no XML.
+
+    Raises:
+        ValueError: an entry of the listing is no object.
+    """
     if "Error" in parsed:
         if parsed.get(SENT_STATUS) == 200 and (problem := _xml_problem(_escaped_body(http_response.content))):
             parsed[UNREADABLE] = problem
         return
     for item in parsed.get("Contents", ()):
-        if _ESCAPE in item["Key"]:
-            item["Key"] = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), item["Key"])
+        key = item.get("Key")
+        if not isinstance(key, str):
+            raise ValueError("an entry of the listing has no key, or several")
+        if _ESCAPE in key:
+            item["Key"] = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), key)
 
 
 def _escaped_body(body: bytes) -> bytes:

@@ -107,7 +107,7 @@ def denial(error: Any, store: str, bucket: str, prefix: str) -> str:
     refused = f"the object store {store} refuses these credentials for bucket {bucket!r} ({reason})"
     if is_expired(error):
         return (
-            f"{refused}, as their session is over; get a new token, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+            f"{refused}, whose time is over; get a new token, and set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
             "and AWS_SESSION_TOKEN to what comes with it"
         )
     if found.get("Code") in DENIED:

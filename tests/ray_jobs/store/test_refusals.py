@@ -142,7 +142,13 @@ def test_a_listing_after_white_space_keeps_to_the_prefix(stub):
 
 
 @pytest.mark.parametrize(
-    "inside", ["<CommonPrefixes><Prefix>day/sub/</Prefix></CommonPrefixes>", item("day/a.pdf", "<Size>many</Size>")]
+    "inside",
+    [
+        "<CommonPrefixes><Prefix>day/sub/</Prefix></CommonPrefixes>",
+        item("day/a.pdf", "<Size>many</Size>"),
+        "<Contents><Size>1</Size></Contents>",
+        item("day/a.pdf", "<Key>day/b.pdf</Key>"),
+    ],
 )
 def test_a_listing_that_is_no_list_of_objects_is_not_taken_for_an_empty_one(stub, inside):
     stub.listing_page = page(inside)
