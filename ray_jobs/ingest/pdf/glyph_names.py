@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ingest.pdf.built_in_names import built_in_names
 from ingest.pdf.character_tables import set_characters
 
 if TYPE_CHECKING:
@@ -71,12 +70,23 @@ def _built_in_ligatures(document: pymupdf.Document, font: int) -> dict[int, str]
             program = document.xref_stream(int(stream.split()[0])) or b""
     if not _LIGATURE.search(program):
         return {}
-    try:
-        names = built_in_names(program)
-    except (IndexError, KeyError, ValueError):  # a program that is broken
-        return {}
-    texts = ((code, characters_of_name(name)) for code, name in names.items() if code < 256)
+    texts = ((code, characters_of_name(name)) for code, name in _names_in_program(document, font).items())
     return {code: text for code, text in texts if len(text) > 1}
+
+
+def _names_in_program(document: pymupdf.Document, font: int) -> dict[int, str]:
+    """Return the names that the program of a simple font has for the glyphs of its codes."""
+    import pymupdf
+
+    mupdf, pdf = pymupdf.mupdf, pymupdf._as_pdf_document(document)
+    definition = mupdf.pdf_load_object(pdf, font)
+    loaded = mupdf.ll_pdf_load_font(pdf.m_internal, None, definition.m_internal)
+    try:
+        program = mupdf.FzFont(mupdf.ll_fz_keep_font(loaded.font))
+        glyphs = {code: mupdf.ll_pdf_font_cid_to_gid(loaded, code) for code in range(256)}
+        return {code: mupdf.fz_get_glyph_name2(program, glyph) for code, glyph in glyphs.items() if glyph > 0}
+    finally:
+        mupdf.ll_pdf_drop_font(loaded)
 
 
 def _is_macintosh(program: bytes) -> bool:
