@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 
 from ingest.pdf.layout import Line, Paragraph, join_lines, paragraph_of
-from ingest.pdf.right_to_left import is_right_to_left
+from ingest.pdf.markdown_tables import as_markdown
 from ingest.pdf.row_edges import MAX_LEADING, MAX_SHIFT, row_edges
 
 MIN_ROWS = 4
@@ -167,12 +167,8 @@ def _with_table(paragraphs: Sequence[Paragraph], columns: Sequence[Sequence[Line
 
 
 def _table(columns: Sequence[Sequence[Line]]) -> Paragraph:
-    rows = [[join_lines("\n".join(lines)).replace("|", "\\|") for lines in row] for row in _rows(columns)]
-    if is_right_to_left([cell for row in rows for cell in row]):
-        rows = [row[::-1] for row in rows]
-    shown = ["|" + "|".join(row) + "|" for row in rows]
-    shown.insert(1, "|" + "---|" * len(columns))
-    return replace(paragraph_of([line for column in columns for line in column]), table="\n".join(shown))
+    rows = [[join_lines("\n".join(lines)) for lines in row] for row in _rows(columns)]
+    return replace(paragraph_of([line for column in columns for line in column]), table=as_markdown(rows))
 
 
 def _rows(columns: Sequence[Sequence[Line]]) -> Iterator[list[list[str]]]:

@@ -13,7 +13,7 @@ from statistics import median
 
 from ingest.pdf.geometry import Rule
 from ingest.pdf.layout import Line, join_lines
-from ingest.pdf.right_to_left import is_right_to_left
+from ingest.pdf.markdown_tables import as_markdown
 from ingest.pdf.row_edges import row_edges
 from ingest.pdf.table_titles import (
     LINE_HEIGHT,
@@ -178,12 +178,7 @@ def _open_table(
         return ""
     if max(map(len, map(" ".join, titles))) > MAX_TITLE:
         return ""
-    shown = [[join_lines("\n".join(cell)).replace("|", "\\|") for cell in row] for row in [titles, *rows]]
-    if is_right_to_left([cell for row in shown for cell in row]):
-        shown = [row[::-1] for row in shown]
-    lines = ["|" + "|".join(row) + "|" for row in shown]
-    lines.insert(1, "|" + "---|" * len(columns))
-    return "\n".join(lines)
+    return as_markdown([[join_lines("\n".join(cell)) for cell in row] for row in [titles, *rows]])
 
 
 def _is_table(rows: Sequence[Sequence[Sequence[str]]], min_filled: float) -> bool:

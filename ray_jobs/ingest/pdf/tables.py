@@ -15,8 +15,8 @@ from unicodedata import normalize
 from ingest.common.text import as_typed
 from ingest.pdf.geometry import Rule, has_centre_in
 from ingest.pdf.layout import Line, Paragraph
+from ingest.pdf.markdown_tables import as_markdown
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
-from ingest.pdf.right_to_left import is_right_to_left
 from ingest.pdf.table_cells import Grid, cells_of
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules
 
@@ -260,11 +260,5 @@ def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
         < MIN_LABELLED * len(rows)
     ):
         return None
-    if is_right_to_left(texts.values()):
-        columns.reverse()
-    lines = [
-        "|" + "|".join(merged.get((row, column), "").replace("|", "\\|") for column in columns) + "|"
-        for row in sorted({row for row, _ in merged})
-    ]
-    lines.insert(1, "|" + "---|" * len(columns))
-    return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], "\n".join(lines), others)
+    shown = [[merged.get((row, column), "") for column in columns] for row in sorted({row for row, _ in merged})]
+    return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], as_markdown(shown), others)
