@@ -14,9 +14,9 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from ingest.pdf.character_tables import characters_of, set_characters
-from ingest.pdf.glyph_names import characters_of_name
+from ingest.pdf.glyph_names import names_of_codes
 from ingest.pdf.memory import check_memory
-from ingest.pdf.unknown_letters import NAME_LENGTH, spans_of
+from ingest.pdf.unknown_letters import name_in_spans, spans_of
 
 if TYPE_CHECKING:
     from pymupdf import Document, Page
@@ -45,8 +45,6 @@ _WORD = re.compile("[\u00aa\u00af\u00b2-\u00b4\u00b8-\u00bf\u00c0-\u00ff]{3,}")
 _ACCENTED = re.compile("[\u00c0-\u00ff]")
 _PUNCTUATION = re.compile("[\x00-\x7f\u00a0\u00ab\u00bb\u2010-\u201f\u2022\u2026\u2116]")
 _SWAPPED = re.compile("[" + "".join(chr(ord(letter) << 8) for letter in ascii_letters + digits) + "]")
-_SUBSET = re.compile(r"[A-Z]{6}\+")
-_DIFFERENCE = re.compile(r"(\d+)(?=[\s/\]])|/([^\s/\[\]<>()]+)")
 
 
 def read_code_pages(page: Page, content: dict[str, Any], seen: set[int]) -> bool:
@@ -67,7 +65,7 @@ def read_code_pages(page: Page, content: dict[str, Any], seen: set[int]) -> bool
     tables = {font: _letters(" ".join(of_font)) for font, of_font in texts.items()}
     changed = False
     for font, _, _, name, *_ in page.get_fonts() if any(tables.values()) else ():
-        name = _SUBSET.sub("", name)[:NAME_LENGTH]
+        name = name_in_spans(name)
         letters = tables.get(name)
         if not letters or font in seen or font < 1:
             continue
@@ -119,12 +117,5 @@ def _declared(document: Document, font: int) -> dict[int, str]:
     names = [document.xref_get_key(font, key)[1] for key in ("Encoding", "Encoding/BaseEncoding")]
     base = "mac_roman" if "/MacRomanEncoding" in names else "cp1252"
     found = {code: bytes([code]).decode(base) for code in range(32, 256) if _is_known(code, base)}
-    code = 0
-    for number, name in _DIFFERENCE.findall(document.xref_get_key(font, "Encoding/Differences")[1]):
-        if number:
-            code = int(number)
-            continue
-        if text := characters_of_name(name):
-            found[code] = text
-        code += 1
-    return found
+    named = names_of_codes(document.xref_get_key(font, "Encoding/Differences")[1])
+    return found | {code: text for code, text in named if text}

@@ -68,7 +68,7 @@ def add_letters_of_fonts(page: Page, content: dict[str, Any], cleaned: set[int])
     changed = False
     try:
         fonts = {
-            font: {_SUBSET.sub("", name)[:NAME_LENGTH] for name in _names(page.parent, font)}
+            font: {name_in_spans(name) for name in _names(page.parent, font)}
             for font, *_ in page.get_fonts()
             if font > 0
         }
@@ -99,6 +99,11 @@ def spans_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the spans of `page.get_text("dict")`."""
     for line in lines_of(content):
         yield from line["spans"]
+
+
+def name_in_spans(name: str) -> str:
+    """Return the name that spans have of a font: without the tag of a subset, and cut off."""
+    return _SUBSET.sub("", name)[:NAME_LENGTH]
 
 
 def lost_letters(content: dict[str, Any]) -> int:
