@@ -8,21 +8,19 @@ at the place of the vowel, without a width, and then again with the glyphs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from math import hypot
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 from unicodedata import category
 
-from ingest.pdf.contents import contents_of
+from ingest.pdf.text_characters import Place, append_line, has_no_width, is_beside, is_inferred, places_of, unlink
 
 if TYPE_CHECKING:
-    from pymupdf import Page, TextPage
+    from pymupdf import TextPage
 
 MIN_SHIFT, MAX_SHIFT = 0.05, 2.0
 """Distance in font sizes from such a text to its glyphs: the width of the vowel that is drawn between."""
 
-_DECLARED = re.compile(rb"/ActualText\s*(?:<\s*FEFF\s*(?:0[689A-E]|1[07])|\((?:\xfe\xff|\\376\\377))", re.I)
 # Consonants of the scripts of India, Sri Lanka, Burma and Cambodia, and what may stand between them.
 _CONSONANT = re.compile(
     f"[{''.join(f'{chr(block + 0x15)}-{chr(block + 0x39)}' for block in range(0x900, 0xD80, 0x80))}"
@@ -32,23 +30,8 @@ _JOINERS = "".join(f"{chr(block + 0x4D)}" for block in range(0x900, 0xD80, 0x80)
 """Viramas, and what may stand between one and a consonant."""
 
 
-class Place(NamedTuple):
-    """A character of a text page, its line, and the character before it in the line; all are MuPDF's structures."""
-
-    line: Any
-    before: Any
-    character: Any
-
-
-def declares_syllables(page: Page) -> bool:
-    """Whether a page declares texts in a script that joins letters to syllables."""
-    return _DECLARED.search(contents_of(page)) is not None
-
-
-def drop_doubles(page: Page, text: TextPage) -> None:
-    """Take such consonants out of the text page of a page that declares texts in one of these scripts."""
-    if not declares_syllables(page):
-        return
+def drop_doubles(text: TextPage) -> None:
+    """Take such consonants out of a text page, in place."""
     places = list(places_of(text))
     runs = []
     number = 0
@@ -68,38 +51,12 @@ def drop_doubles(page: Page, text: TextPage) -> None:
             _join(last, mark)
 
 
-def places_of(text: TextPage) -> Iterator[Place]:
-    """Yield the characters of a text page."""
-    import pymupdf
-
-    for block in text.this:
-        if block.m_internal.type == pymupdf.mupdf.FZ_STEXT_BLOCK_TEXT:
-            for line in block:
-                before, character = None, line.m_internal.first_char
-                while character:
-                    yield Place(line.m_internal, before, character)
-                    before, character = character, character.next
-
-
-def has_no_width(character: Any) -> bool:
-    """Whether a character has no place of its own."""
-    return bool(character.quad.ll.x == character.quad.lr.x and character.quad.ll.y == character.quad.lr.y)
-
-
-def is_beside(first: Any, other: Any) -> bool:
-    """Whether a character without a width is at the place of another."""
-    same = other.origin.x == first.origin.x and other.origin.y == first.origin.y
-    return same and has_no_width(other)
-
-
 def _drop(last: Place, run: list[Place], following: list[Place]) -> None:
     """Take characters at one place out of their line as far as those that follow are the same.
 
     One behind a virama belongs to a conjunct, and the same letter may follow it.
     """
-    import pymupdf
-
-    gaps = 1 if following and following[0].character.flags & pymupdf.mupdf.FZ_STEXT_SYNTHETIC else 0
+    gaps = 1 if following and is_inferred(following[0]) else 0
     glyphs = "".join([chr(place.character.c) for place in following[gaps:]])
     declared = "".join([chr(place.character.c) for place in run])
     before = f"{chr(last.character.c)}{declared}"
@@ -134,26 +91,3 @@ def _join(last: Place, mark: Place) -> None:
     ):
         other.quad.ll, other.quad.ul = one.quad.lr, one.quad.ur
         append_line(last.line, mark.line)
-
-
-def append_line(line: Any, other: Any) -> None:
-    """Give a line the characters of the next one, which a wide vowel has parted from it."""
-    line.last_char.next, line.last_char = other.first_char, other.last_char
-    for corner in ("x0", "y0", "x1", "y1"):
-        choose = min if corner.endswith("0") else max
-        setattr(line.bbox, corner, choose(getattr(line.bbox, corner), getattr(other.bbox, corner)))
-    line.next = other.next
-
-
-def unlink(place: Place) -> None:
-    """Take a character out of its line."""
-    line, before, character = place
-    following = character.next
-    if before is not None:
-        before.next = following
-        if following is None:
-            line.last_char = before
-    elif following is not None:
-        line.first_char = following
-    else:  # MuPDF has no lines without characters
-        character.c = ord(" ")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ingest.pdf.declared_consonants import Place, append_line, declares_syllables, places_of, unlink
+from ingest.pdf.text_characters import Place, append_line, is_inferred, places_of, unlink
 from ingest.pdf.unknown_letters import spans_of
 
 if TYPE_CHECKING:
@@ -31,46 +30,36 @@ _FIRST, _LAST = 0x900, 0x17FF
 
 def close_gaps(page: Page, text: TextPage) -> None:
     """Close the gaps of declared syllables in the text page of a page, in place."""
-    if not declares_syllables(page):
-        return
     import pymupdf
 
     places = list(places_of(text))
-    gaps = [
-        (before, after)
-        for before, after in pairwise([place for place in places if not _is_inferred(place)])
-        if _is_gap(before, after)
-    ]
+    shown = [number for number, place in enumerate(places) if not is_inferred(place)]
+    gaps = [(first, last) for first, last in pairwise(shown) if _is_gap(places[first], places[last])]
     if not gaps:
         return
     glyphs: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)  # by their baseline
     flags = pymupdf.TEXT_PRESERVE_LIGATURES | pymupdf.mupdf.FZ_STEXT_IGNORE_ACTUALTEXT
-    shown = [
+    drawn = [
         (c["origin"], c["bbox"])
         for span in spans_of(page.get_text("rawdict", flags=flags))
         for c in span["chars"]
         if not c["synthetic"]
     ]
     # MuPDF's text has no widths of marks, and the trace those of a substitute for a font that is not embedded.
-    shown += [(origin, box) for span in page.get_texttrace() for _, _, origin, box in span["chars"]]
-    for (_, y), (x0, _, x1, _) in shown:
+    drawn += [(origin, box) for span in page.get_texttrace() for _, _, origin, box in span["chars"]]
+    for (_, y), (x0, _, x1, _) in drawn:
         if x1 > x0:
             insort(glyphs[round(y)], (x0, x1))
-    for before, after in reversed(gaps):  # a line gets the one behind it
+    for first, last in reversed(gaps):  # a line gets the one behind it
+        before, after = places[first], places[last]
         one, other = before.character, after.character
         if _uncovered(glyphs, one.origin.y, one.quad.lr.x, other.quad.ll.x) > MAX_UNCOVERED * one.size:
             continue
-        for place in _between(places, before, after):
+        for place in places[first + 1 : last]:  # the spaces that MuPDF has inferred there
             unlink(place)
         one.quad.lr, one.quad.ur = other.quad.ll, other.quad.ul
         if before.line.next and before.line.next.this == after.line.this:
             append_line(before.line, after.line)
-
-
-def _is_inferred(place: Place) -> bool:
-    import pymupdf
-
-    return bool(place.character.flags & pymupdf.mupdf.FZ_STEXT_SYNTHETIC)
 
 
 def _is_gap(before: Place, after: Place) -> bool:
@@ -86,13 +75,6 @@ def _is_gap(before: Place, after: Place) -> bool:
 
 def _follows(line: Any, other: Any) -> bool:
     return bool(line.next and line.next.this == other.this)
-
-
-def _between(places: Sequence[Place], before: Place, after: Place) -> Sequence[Place]:
-    """The spaces that MuPDF has inferred between two characters."""
-    start = next(index for index, place in enumerate(places) if place is before)
-    stop = next(index for index in range(start, len(places)) if places[index] is after)
-    return places[start + 1 : stop]
 
 
 def _uncovered(glyphs: dict[int, list[tuple[float, float]]], y: float, start: float, stop: float) -> float:

@@ -6,14 +6,12 @@ same letter there for one that is drawn twice. In its place, MuPDF has a space.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from itertools import pairwise
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
-from ingest.pdf.contents import contents_of
-from ingest.pdf.declared_consonants import has_no_width, places_of
+from ingest.pdf.text_characters import has_no_width, places_of
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -21,17 +19,9 @@ if TYPE_CHECKING:
 MAX_SHIFT = 0.1
 """Largest distance in font sizes from the end of the ligature to the glyph behind it for which MuPDF drops it."""
 
-# Two to four letters of Latin script.
-_DECLARED = re.compile(
-    rb"/ActualText\s*(?:\([A-Za-z]{2,4}\)|<\s*FEFF(?:00[4-7][0-9A-F]){2,4}\s*>|\((?:\xfe\xff|\\376\\377)(?:\0|\\000))",
-    re.I,
-)
-
 
 def return_letters(page: Page, text: TextPage) -> None:
     """Put such letters into the text page of a page, in place."""
-    if not _DECLARED.search(contents_of(page)):
-        return
     import pymupdf
 
     inferred = pymupdf.mupdf.FZ_STEXT_SYNTHETIC | pymupdf.mupdf.FZ_STEXT_SYNTHETIC_LARGE

@@ -11,18 +11,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from unicodedata import category
 
-from ingest.pdf.declared_consonants import (
-    Place,
-    append_line,
-    declares_syllables,
-    has_no_width,
-    is_beside,
-    places_of,
-    unlink,
-)
+from ingest.pdf.text_characters import Place, append_line, has_no_width, is_beside, is_inferred, places_of, unlink
 
 if TYPE_CHECKING:
-    from pymupdf import Page, TextPage
+    from pymupdf import TextPage
 
 _FIRST = 0x600
 """The first character of the scripts whose letters are joined to syllables."""
@@ -31,19 +23,17 @@ _LAM = "\u0644"
 """A letter that ligatures without a declared text double: that of "Allah"."""
 
 
-def drop_repeated(page: Page, text: TextPage) -> None:
-    """Take such letters out of the text page of a page, in place."""
-    if not declares_syllables(page):
-        return
+def drop_repeated(text: TextPage) -> None:
+    """Take such letters out of a text page, in place."""
     places = list(places_of(text))
     if not any(_is_second(one, other) for one, other in pairwise(places)):
         return
-    shown = [place for place in places if not _is_inferred(place)]
+    shown = [place for place in places if not is_inferred(place)]
     dropped = {id(place) for place in _repeated(shown)}
     spaces: set[int] = set()
     for number, place in enumerate(places):
         if id(place) in dropped:
-            spaces.update(id(other) for other in places[max(number - 1, 0) : number + 2] if _is_inferred(other))
+            spaces.update(id(other) for other in places[max(number - 1, 0) : number + 2] if is_inferred(other))
     for number in range(len(places) - 1, -1, -1):  # a character knows the one before it
         place = places[number]
         if id(place) in dropped or id(place) in spaces:
@@ -59,12 +49,6 @@ def _joined(before: Place, place: Place) -> Place:
         return place
     append_line(before.line, place.line)
     return Place(before.line, before.character, place.character)
-
-
-def _is_inferred(place: Place) -> bool:
-    import pymupdf
-
-    return bool(place.character.flags & pymupdf.mupdf.FZ_STEXT_SYNTHETIC)
 
 
 def _is_second(one: Place, other: Place) -> bool:
