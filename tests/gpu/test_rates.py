@@ -33,6 +33,16 @@ def median_rate(work: Callable[[], object], count: int) -> float:
     return float(np.median(rates))
 
 
+def compare(title: str, limits: dict[str, float], name: str, unit: str, work: Callable[[], object], count: int) -> None:
+    """Print the rates of some bare loops and of our own work, and their ratio, as a table."""
+    rate = median_rate(work, count)
+    rows = [(f"bare loop, {loop}", f"{limit:.0f} {unit}/s") for loop, limit in limits.items()]
+    rows += [(name, f"{rate:.0f} {unit}/s"), ("T*/T", f"{rate / max(limits.values()):.2f}")]
+    if has_gpu():
+        rows.append(("share of time in which the GPU computes", f"{busy_share(work):.2f}"))
+    table(title, rows)
+
+
 def test_texts_reach_their_limit(bge):
     """The limit is a loop over tokens that were made before, sorted, at the best of some numbers of tokens a pass."""
     import torch
@@ -59,16 +69,10 @@ def test_texts_reach_their_limit(bge):
 
     budgets = (1024, 4096) if DRY else (8192, 16_384, 32_768, 65_536, 131_072)
     loop(budgets[0])
-    rates = {budget: max(loop(budget) for _ in range(2)) for budget in budgets}
+    limits = {f"{budget} tokens a pass": max(loop(budget) for _ in range(2)) for budget in budgets}
     encoder = TextEncoder(str(bge), dimension, 2, device=device())
     encoder.encode(some[:64])
-    rate = median_rate(lambda: encoder.encode(some), len(some))
-    rows = [(f"bare loop, {budget} tokens a pass", f"{each:.0f} texts/s") for budget, each in rates.items()]
-    rows.append(("TextEncoder", f"{rate:.0f} texts/s"))
-    rows.append(("T*/T", f"{rate / max(rates.values()):.2f}"))
-    if has_gpu():
-        rows.append(("share of time in which the GPU computes", f"{busy_share(lambda: encoder.encode(some)):.2f}"))
-    table("BGE-M3's shape", rows)
+    compare("BGE-M3's shape", limits, "TextEncoder", "texts", lambda: encoder.encode(some), len(some))
 
 
 def test_images_reach_their_limit(clip):
@@ -93,17 +97,10 @@ def test_images_reach_their_limit(clip):
 
     batches = (8, 32) if DRY else (32, 64, 128, 256)
     loop(batches[0])
-    rates = {batch: max(loop(batch) for _ in range(2)) for batch in batches}
+    limits = {f"batches of {batch}": max(loop(batch) for _ in range(2)) for batch in batches}
     encoder = ClipEncoder(described.name, described.pretrained, described.dimension, 2, device=device())
     encoder.encode_images(pixels[:32])
-    rate = median_rate(lambda: encoder.encode_images(pixels), len(pixels))
-    rows = [(f"bare loop, batches of {batch}", f"{each:.0f} images/s") for batch, each in rates.items()]
-    rows.append(("ClipEncoder", f"{rate:.0f} images/s"))
-    rows.append(("T*/T", f"{rate / max(rates.values()):.2f}"))
-    if has_gpu():
-        share = busy_share(lambda: encoder.encode_images(pixels))
-        rows.append(("share of time in which the GPU computes", f"{share:.2f}"))
-    table("ViT-L/14's shape", rows)
+    compare("ViT-L/14's shape", limits, "ClipEncoder", "images", lambda: encoder.encode_images(pixels), len(pixels))
 
 
 def test_clips_of_speech_by_batch(large_whisper):

@@ -4,34 +4,11 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
 
-from embedded.recordings import beeps, make, onsets
-from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from embedded.recordings import beeps, make
 from ingest.media.joints import joined_files
 from ingest.media.single_frame import frame_at
-
-SETTINGS = MediaSettings(image_size=32)
-RATE = 16_000
-RED, BLUE = (200, 30, 30), (30, 30, 200)
-
-
-def recording(folder, name, codec, rate=RATE, tones=(0.5, 2.5)):
-    """The bytes of four seconds of sound with tones."""
-    return Path(make(folder / name, sounds=[beeps(4, rate, tones)], sound_codec=codec, rate=rate)).read_bytes()
-
-
-def pictures(colour, number=10, size=(64, 48)):
-    return [Image.new("RGB", size, colour)] * number
-
-
-def read(folder, name, data):
-    """The result for a file of these bytes, and when its tones begin."""
-    (folder / name).write_bytes(data)
-    media = extract(str(folder / name), str(folder), SETTINGS)
-    sound = folder / AUDIO_FILE
-    return media, onsets(sound) if sound.exists() else []
-
+from read_media import BLUE, RATE, RED, pictures, read, recording
 
 SOUNDS = [
     ("a.wav", "pcm_s16le"), ("a.wav", "adpcm_ima_wav"), ("a.aiff", "pcm_s16be"), ("a.aiff", "pcm_s24be"),

@@ -10,32 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedded.recordings import beeps, make, onsets
+from embedded.recordings import beeps, make
 from ingest.common.errors import ObjectError
 from ingest.media.container import declared_duration
-from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract
+from ingest.media.extraction import FRAMES_FILE, extract
 from ingest.media.single_frame import frame_at
-
-SETTINGS = MediaSettings(image_size=32)
-RATE = 16_000
-RED, BLUE, WHITE = (200, 30, 30), (30, 30, 200), (255, 255, 255)
-
-
-def recording(folder, name, codec, rate=RATE):
-    """The bytes of four seconds of sound, with tones at 0.5 s and 2.5 s."""
-    return Path(make(folder / name, sounds=[beeps(4, rate, [0.5, 2.5])], sound_codec=codec, rate=rate)).read_bytes()
-
-
-def pictures(colour, number=10, size=(64, 48)):
-    return [Image.new("RGB", size, colour)] * number
-
-
-def read(folder, name, data):
-    """The result for a file of these bytes, and when its tones begin."""
-    (folder / name).write_bytes(data)
-    media = extract(str(folder / name), str(folder), SETTINGS)
-    sound = folder / AUDIO_FILE
-    return media, onsets(sound) if sound.exists() else []
+from read_media import BLUE, RATE, RED, SETTINGS, WHITE, pictures, read, recording
 
 
 def centre(folder):
