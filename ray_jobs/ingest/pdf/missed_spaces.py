@@ -1,19 +1,21 @@
-"""Puts spaces between words of scripts for which MuPDF takes no gap for a space: Indic ones, and Vietnamese letters.
+"""Puts spaces behind letters for which MuPDF takes no gap for a space: Indic, Vietnamese and others, and ligatures.
 
-LaTeX draws no space characters. MuPDF infers them behind the letters of the first Unicode blocks alone.
+LaTeX draws no space characters. MuPDF infers them behind the letters of the first Unicode blocks alone: `staﬀmember`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from ingest.pdf.glyph_lines import Glyph, GlyphLine
+from ingest.pdf.text_characters import text_lines
+from ingest.pdf.unknown_letters import lines_of
 
 if TYPE_CHECKING:
-    from pymupdf import Page
+    from pymupdf import Page, TextPage
 
 MIN_GAP = 0.15
 """Smallest gap between two words, in font sizes; MuPDF takes the same."""
@@ -21,21 +23,45 @@ MIN_GAP = 0.15
 MAX_SPACED = 0.5
 """Share of the letters of a line behind which there may be such a gap: more are letter-spaced."""
 
-_LETTERS = (
+_SCRIPTS = (
     "\u0900-\u0dff\u10a0-\u10ff\u1200-\u139f\u13a0-\u167f\u1c80-\u1cff\u1e00-\u1fff\u2c00-\u2dff\u2de0-\u2dff\ua640-\ua69f"
-    "\ua720-\ua7ff\ua8e0-\ua8ff\ufb00-\ufb06"
+    "\ua720-\ua7ff\ua8e0-\ua8ff"
 )
-_LETTER = re.compile(f"[{_LETTERS}]")
-_SPACE, _NO_SPACE = re.compile(f"[{_LETTERS}]\\s+\\S"), re.compile(f"[{_LETTERS}]\\S")
+_LIGATURES = "\ufb00-\ufb06"
+_LETTER, _LIGATURE = re.compile(f"[{_SCRIPTS}{_LIGATURES}]"), re.compile(f"[{_LIGATURES}]")
+_SPACE, _NO_SPACE = re.compile(f"[{_SCRIPTS}]\\s+\\S"), re.compile(f"[{_SCRIPTS}]\\S")
 
 
-def has_missed_spaces(characters: str) -> bool:
-    """Whether a page has letters of these scripts, and no space behind any of them, in lines that line breaks end."""
-    return (
-        not characters.isascii()
-        and _NO_SPACE.search(characters) is not None
-        and not any(_SPACE.search(line) for line in characters.split("\n"))
-    )
+def has_missed_spaces(characters: str, text: TextPage, content: dict[str, Any]) -> bool:
+    """Whether a page has no space behind any letter of such a script, or a gap behind a ligature.
+
+    Args:
+        characters: of the page, in lines that line breaks end.
+        text: the text page.
+        content: the result of its `get_text("dict")`.
+    """
+    if characters.isascii():
+        return False
+    if _NO_SPACE.search(characters) and not any(_SPACE.search(line) for line in characters.split("\n")):
+        return True
+    return _LIGATURE.search(characters) is not None and _has_gap_behind_ligature(text, content)
+
+
+def _has_gap_behind_ligature(text: TextPage, content: dict[str, Any]) -> bool:
+    """Look at MuPDF's own lines, and only at those with ligatures: all glyphs of a page would take as long as it."""
+    lines, shown = list(text_lines(text)), list(lines_of(content))
+    if len(lines) != len(shown):
+        return True
+    for line, of_content in zip(lines, shown, strict=True):
+        if not any(_LIGATURE.search(span["text"]) for span in of_content["spans"]):
+            continue
+        before = line.first_char
+        while before and (character := before.next):
+            gap = character.origin.x - before.quad.lr.x if _LIGATURE.match(chr(before.c)) else 0.0
+            if gap >= MIN_GAP * before.size and not chr(character.c).isspace():
+                return True
+            before = character
+    return False
 
 
 def add_missed_spaces(page: Page, lines: Sequence[GlyphLine]) -> None:

@@ -17,17 +17,23 @@ class Place(NamedTuple):
     character: Any
 
 
-def places_of(text: TextPage) -> Iterator[Place]:
-    """Yield the characters of a text page."""
+def text_lines(text: TextPage) -> Iterator[Any]:
+    """Yield MuPDF's lines of a text page."""
     import pymupdf
 
     for block in text.this:
         if block.m_internal.type == pymupdf.mupdf.FZ_STEXT_BLOCK_TEXT:
             for line in block:
-                before, character = None, line.m_internal.first_char
-                while character:
-                    yield Place(line.m_internal, before, character)
-                    before, character = character, character.next
+                yield line.m_internal
+
+
+def places_of(text: TextPage) -> Iterator[Place]:
+    """Yield the characters of a text page."""
+    for line in text_lines(text):
+        before, character = None, line.first_char
+        while character:
+            yield Place(line, before, character)
+            before, character = character, character.next
 
 
 def has_no_width(character: Any) -> bool:

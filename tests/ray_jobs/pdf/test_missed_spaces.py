@@ -29,6 +29,10 @@ def test_words_that_gaps_part_are_words(language):
     assert read(TEXTS[language]) == TEXTS[language]
 
 
+def test_a_gap_behind_a_ligature_parts_words():
+    assert read("the staﬀ went oﬀ the diﬀerent path") == "the staff went off the different path"
+
+
 @pytest.mark.parametrize("language", TEXTS)
 def test_small_gaps_part_no_words(language):
     assert read(TEXTS[language], gap=60) == TEXTS[language].replace(" ", "")
