@@ -27,7 +27,9 @@ _SCRIPTS = (
     "\u0900-\u0dff\u10a0-\u10ff\u1200-\u139f\u13a0-\u167f\u1c80-\u1cff\u1e00-\u1fff\u2c00-\u2dff\u2de0-\u2dff\ua640-\ua69f"
     "\ua720-\ua7ff\ua8e0-\ua8ff"
 )
-_LIGATURES = "\ufb00-\ufb06"
+_FIRST, _LAST = 0xFB00, 0xFB06
+"""The first and the last of the ligatures of Latin letters."""
+_LIGATURES = f"{chr(_FIRST)}-{chr(_LAST)}"
 _LETTER, _LIGATURE = re.compile(f"[{_SCRIPTS}{_LIGATURES}]"), re.compile(f"[{_LIGATURES}]")
 _SPACE, _NO_SPACE = re.compile(f"[{_SCRIPTS}]\\s+\\S"), re.compile(f"[{_SCRIPTS}]\\S")
 
@@ -55,12 +57,17 @@ def _has_gap_behind_ligature(text: TextPage, content: dict[str, Any]) -> bool:
     for line, of_content in zip(lines, shown, strict=True):
         if not any(_LIGATURE.search(span["text"]) for span in of_content["spans"]):
             continue
-        before = line.first_char
-        while before and (character := before.next):
-            gap = character.origin.x - before.quad.lr.x if _LIGATURE.match(chr(before.c)) else 0.0
-            if gap >= MIN_GAP * before.size and not chr(character.c).isspace():
+        character = line.first_char
+        while character:
+            following = character.next
+            if (
+                _FIRST <= character.c <= _LAST
+                and following
+                and not chr(following.c).isspace()
+                and following.origin.x - character.quad.lr.x >= MIN_GAP * character.size
+            ):
                 return True
-            before = character
+            character = following
     return False
 
 
