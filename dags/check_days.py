@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
@@ -34,7 +34,7 @@ or by the run of a later day is done too, and one to which files came after its 
 with DAG(
     dag_id="check_days",
     schedule=None,
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     doc_md=DOC,
     tags=["ingest", "ray", "milvus", "on call"],

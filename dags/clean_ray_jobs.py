@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
@@ -23,7 +23,7 @@ Every five minutes, this Dag looks at the jobs that this Airflow submitted to th
 with DAG(
     dag_id="clean_ray_jobs",
     schedule="*/5 * * * *",
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     doc_md=DOC,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
@@ -22,7 +22,7 @@ Each run makes the images of one prefix searchable, by text or by another image,
 with DAG(
     dag_id="ingest_images",
     schedule=daily_schedule("images"),
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
     deadline=daily_deadline(),

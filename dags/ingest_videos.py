@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
@@ -23,7 +23,7 @@ their key frames in `video_frames`.
 with DAG(
     dag_id="ingest_videos",
     schedule=daily_schedule("videos"),
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
     deadline=daily_deadline(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
@@ -28,7 +28,7 @@ compacts. Ingest runs wait while the rows are compared.
 with DAG(
     dag_id="maintain_collections",
     schedule="0 5 * * 0",
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     doc_md=DOC,

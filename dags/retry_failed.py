@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param
 
@@ -35,7 +35,7 @@ REASON = "^([a-z]+/)?(?!None$|False$)[A-Za-z]+$"
 with DAG(
     dag_id="retry_failed",
     schedule=None,
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     doc_md=DOC,
     tags=["ingest", "ray", "milvus", "on call"],

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = "s3://bucket/a 'quoted' prefix/"
@@ -32,6 +34,14 @@ def test_the_cleanup_keeps_its_five_minutes_one_run_at_a_time(bag: Any):
     dag = bag.dags["clean_ray_jobs"]
     assert (dag.schedule, dag.max_active_runs, dag.catchup) == ("*/5 * * * *", 1, False)
     assert [task.task_type for task in dag.tasks] == ["RayJobCleanupOperator"]
+
+
+def test_schedules_are_in_utc_whatever_the_time_zone_of_the_site_is(bag: Any, monkeypatch: pytest.MonkeyPatch):
+    """Airflow reads a cron expression in the zone of the start date, which without one is that of the site."""
+    monkeypatch.setattr("airflow.sdk.definitions.dag.settings.TIMEZONE", pendulum.timezone("America/New_York"))
+    found = DagBag(str(REPOSITORY / "dags")).dags
+    assert found.keys() == bag.dags.keys()
+    assert {dag_id: str(dag.timezone) for dag_id, dag in found.items()} == dict.fromkeys(found, "UTC")
 
 
 def test_every_pipeline_can_be_retried(bag: Any):
