@@ -28,7 +28,7 @@ _COMPLETE_DAY_KEY = "last_complete_day"
 """The key in the state of each outlet with the latest day of whose objects none waits for another run."""
 _COUNTS = ("added", "changed", "deleted")
 _LAST_RUN = (
-    "run_id", "source", "fingerprint", "collection", "dry_run", "listed", *_COUNTS, "unchanged", "failed",
+    "run_id", "source", "fingerprint", "models", "collection", "dry_run", "listed", *_COUNTS, "unchanged", "failed",
     "rows_written", "rows_deleted", "unmigrated",
 )  # fmt: skip
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

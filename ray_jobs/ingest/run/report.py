@@ -85,6 +85,7 @@ class Report(Counts):
         states: with --summary, the sources by their state, such as `done`.
         stages: for each stage `seconds` (the sum over its processes) and `items` (objects or rows).
         collection: the collections of the rows, which searches reach through aliases.
+        models: the names of the models of the vectors, by the name of the collection without a prefix.
         rows_by_collection: rows written, by the name of the collection without a prefix.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
         awaiting: with --ask-first, a sentence for each step that a person should decide: `removals`, `switch`.
@@ -115,6 +116,7 @@ class Report(Counts):
     failure_counts: list[dict[str, Any]] = field(default_factory=list)
     dry_run: bool = False
     collection: str = ""
+    models: dict[str, str] = field(default_factory=dict)
     rows_by_collection: dict[str, int] = field(default_factory=dict)
     unmigrated: int = 0
     awaiting: dict[str, str] = field(default_factory=dict)

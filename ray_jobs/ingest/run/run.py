@@ -66,6 +66,7 @@ class Run:
             fingerprint=pipeline.fingerprint,
             dry_run=options.dry_run,
             collection=", ".join(self._names.rows),
+            models={collection.name: collection.model for collection in pipeline.collections},
         )
         self._planner = Planner(pipeline, options, self._report, say)
 
