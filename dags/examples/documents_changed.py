@@ -18,8 +18,11 @@ with DAG("example_documents_changed", schedule=[DOCUMENTS], tags=["example", "mi
 
     @task
     def changed_partitions(triggering_asset_events: Any = None) -> list[str]:
-        """The partitions that have changed since the last run. An event's ``extra`` also has the report of its run."""
+        """The partitions that have changed since the last run. An event's ``extra`` also has the report of its run.
+
+        An event that a person has created on the page of the asset has neither.
+        """
         events = triggering_asset_events[DOCUMENTS]
-        return sorted({partition for event in events for partition in event.extra["partitions"]})
+        return sorted({partition for event in events for partition in event.extra.get("partitions", ())})
 
     changed_partitions()

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 @hookimpl
 def on_asset_event_emitted(asset_event: AssetEvent) -> None:
-    """Register the event again without its key, once for all partitions that a task has changed."""
+    """Register the event again without its key, once for all partitions that a task has changed.
+
+    The event of a person, who has given it a key or none, stays as it is. Airflow calls this within its transaction,
+    which on SQLite no other one could write beside.
+    """
     key = asset_event.partition_key
     if key is None or not asset_event.asset.uri.startswith(URI_PREFIX) or unannounced.LATE_KEY in asset_event.extra:
+        return
+    if asset_event.source_dag_id is None:
         return
     listed = asset_event.extra.get(PARTITIONS_KEY)
     partitions = [str(partition) for partition in listed] if isinstance(listed, list) else [key]

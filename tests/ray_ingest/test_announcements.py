@@ -179,8 +179,11 @@ def test_a_job_without_a_report_has_changed_the_runs_partition():
 
 def test_the_asset_keeps_the_essentials_of_its_last_run():
     task = Task()
-    task.succeeds(report(1, fingerprint="f", failures=[{"source": DAY}]))
-    assert task.asset_state["last_run"] == {"source": DAY, "fingerprint": "f", "rows_written": 1, "rows_deleted": 0}
+    models = {"documents": "BAAI/bge-m3"}
+    task.succeeds(report(1, fingerprint="f", models=models, failures=[{"source": DAY}]))
+    assert task.asset_state["last_run"] == {
+        "source": DAY, "fingerprint": "f", "models": models, "rows_written": 1, "rows_deleted": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -240,9 +243,11 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return events
 
 
-def emitted(key: str | None, asset: Asset = DOCUMENTS, **extra: Any) -> SimpleNamespace:
+def emitted(
+    key: str | None, asset: Asset = DOCUMENTS, source_dag_id: str | None = "d", **extra: Any
+) -> SimpleNamespace:
     return SimpleNamespace(
-        asset=asset, partition_key=key, extra=extra, source_dag_id="d", source_run_id="r", source_task_id="t"
+        asset=asset, partition_key=key, extra=extra, source_dag_id=source_dag_id, source_run_id="r", source_task_id="t"
     )
 
 
@@ -266,6 +271,7 @@ def test_an_event_without_a_key_follows_those_of_a_task_once(registered: list[di
 
 def test_events_of_others_late_ones_and_those_without_a_key_stay_alone(registered: list[dict[str, Any]]):
     listener.on_asset_event_emitted(emitted(None))
+    listener.on_asset_event_emitted(emitted("2026-01-31", source_dag_id=None, from_rest_api=True))
     listener.on_asset_event_emitted(emitted("2026-01-31", Asset("documents")))
     listener.on_asset_event_emitted(emitted("2026-01-31", **{unannounced.LATE_KEY: True}))
     assert registered == []

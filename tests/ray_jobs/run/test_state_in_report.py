@@ -23,6 +23,10 @@ def put(world, name, later):
     world.stub.objects[f"day/{name}"].modified = MODIFIED + later
 
 
+def test_the_models_of_the_vectors_are_named_as_people_know_them(world):
+    assert world.run().models == world.run("--dry-run").models == {"documents": "m"}
+
+
 def test_the_newest_object_is_one_that_was_processed_or_is_unchanged(world):
     assert world.run().newest == MODIFIED
     put(world, "new.pdf", 60)
