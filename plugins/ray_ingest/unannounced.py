@@ -81,7 +81,9 @@ def keep(dag_run: DagRun) -> None:
             if left["partitions"]:
                 unannounced.add(left["asset"])
                 if change(session, left["asset"], set(left["partitions"]).union) is not None:
-                    session.delete(xcom)  # the run may be cleared in part, and end once more
+                    # The run may be cleared in part, and end once more. Rows are read-only from Airflow 3.4 on.
+                    names = {name: getattr(xcom, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
+                    XComModel.set(XCOM_KEY, {**left, "partitions": []}, **names, session=session)
             elif "announced" in left:
                 announced.setdefault(left["asset"], set()).update(left["announced"])
     _announce_after_commit(session, {asset: own for asset, own in announced.items() if asset not in unannounced})

@@ -63,12 +63,7 @@ def leave(engine: Engine, task_id: str, partitions: list[str], asset: str = "doc
             session.flush()
         of_task = {"id": uuid4(), "task_id": task_id, "dag_id": "d", "run_id": "r", "map_index": -1, "pool_slots": 1}
         session.execute(insert(TaskInstance).values(**of_task, pool="ray"))
-        session.add(
-            XComModel(
-                dag_run_id=RUN, task_id=task_id, map_index=-1, key=XCOM_KEY, dag_id="d", run_id="r",
-                value=XComModel.serialize_value(value),
-            )
-        )  # fmt: skip
+        XComModel.set(XCOM_KEY, value, dag_id="d", run_id="r", task_id=task_id, session=session)
         session.commit()
 
 
