@@ -67,6 +67,7 @@ class Run:
             dry_run=options.dry_run,
             collection=", ".join(self._names.rows),
             models={collection.name: collection.model for collection in pipeline.collections},
+            rows_by_collection=dict.fromkeys(collections, 0),
         )
         self._planner = Planner(pipeline, options, self._report, say)
 

@@ -27,6 +27,10 @@ def test_the_models_of_the_vectors_are_named_as_people_know_them(world):
     assert world.run().models == world.run("--dry-run").models == {"documents": "m"}
 
 
+def test_a_run_without_changes_has_written_no_rows_to_each_collection(world):
+    assert world.run().rows_by_collection == {"documents": 0}
+
+
 def test_the_newest_object_is_one_that_was_processed_or_is_unchanged(world):
     assert world.run().newest == MODIFIED
     put(world, "new.pdf", 60)
