@@ -2,13 +2,15 @@
 
 boto3 asks for percent-encoded keys. A store that ignores this writes a control character, or its reference, and a
 single such key would make the listing of its whole prefix unreadable. Therefore these characters are escaped before
-boto3 parses a listing, and are put back afterwards.
+boto3 parses a listing, and are put back afterwards. The percent-encoded keys are decoded here as well: botocore's own
+handler gives up at a folder without a name.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from ingest.store.answers import SENT_STATUS, UNREADABLE
@@ -42,8 +44,10 @@ def escape_keys(response_dict: dict[str, Any], customized_response_dict: dict[st
     customized_response_dict[SENT_STATUS] = response_dict["status_code"]
 
 
-def unescape_keys(parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
-    """Put the escaped characters back into keys, for botocore's event `after-call`, or say why a listing is no XML.
+def decode_keys(parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
+    """Decode keys, for botocore's event `after-call`, or say why a listing is no XML.
+
+    A folder without a name stands for none, and a listing that names its next page has one.
 
     Raises:
         ValueError: an entry of the listing is no object.
@@ -52,12 +56,18 @@ def unescape_keys(parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
         if parsed.get(SENT_STATUS) == 200 and (problem := _xml_problem(_escaped_body(http_response.content))):
             parsed[UNREADABLE] = problem
         return
+    is_encoded = parsed.get("EncodingType") == "url"
     for item in parsed.get("Contents", ()):
         key = item.get("Key")
-        if not isinstance(key, str):
+        if not key:
             raise ValueError("an entry of the listing has no key, or several")
+        if is_encoded:
+            key = item["Key"] = unquote_plus(key)
         if _ESCAPE in key:
             item["Key"] = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), key)
+    parsed["CommonPrefixes"] = [folder for folder in parsed.get("CommonPrefixes", ()) if folder.get("Prefix") != ""]
+    if parsed.get("IsTruncated") is None and parsed.get("NextContinuationToken"):
+        parsed["IsTruncated"] = True
 
 
 def _escaped_body(body: bytes) -> bytes:

@@ -22,11 +22,11 @@ from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, sent_sta
 from ingest.store.endpoints import endpoint_problem, profile_problem
 from ingest.store.ignored_names import is_ignored
 from ingest.store.listing import Circle, Ignored, check_empty, endless, pages, sorted_on_disk
-from ingest.store.listing_xml import escape_keys, unescape_keys
+from ingest.store.listing_xml import decode_keys, escape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.notations import suggested
 from ingest.store.timestamps import timestamp
-from ingest.store.versions import listed_version
+from ingest.store.versions import listed_size, listed_version
 
 READ_TIMEOUT = 60
 """Seconds without a byte after which a request counts as failed and is retried."""
@@ -107,10 +107,15 @@ def s3_client() -> Any:
     import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, CredentialRetrievalError, PartialCredentialsError
+    from botocore.handlers import decode_list_object_v2
+
+    from ingest.store.odd_answers import OddAnswerParsers
 
     remove_empty("AWS_")
     session = botocore.session.get_session()
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
+    parsers = OddAnswerParsers()
+    parsers.set_parser_defaults(timestamp_parser=timestamp)
+    session.register_component("response_parser_factory", parsers)
     values = {name: variable(name) for name in _VARIABLES}
     named = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if values[name]), "")
     if named and (problem := endpoint_problem(named, values[named])):
@@ -138,10 +143,13 @@ def s3_client() -> Any:
             or f"the object store's client cannot be set up: {one_line(error)}; "
             "check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE"
         ) from None
+    except (AttributeError, LookupError, TypeError) as error:
+        raise refusals.senseless(error) from None
     widen(client)
     # The asterisk puts it before botocore's own handler, which takes an answer that it cannot parse for an error.
     client.meta.events.register("before-parse.*.ListObjectsV2", escape_keys)
-    client.meta.events.register("after-call.s3.ListObjectsV2", unescape_keys)
+    client.meta.events.unregister("after-call.s3.ListObjectsV2", decode_list_object_v2)
+    client.meta.events.register("after-call.s3.ListObjectsV2", decode_keys)
     return client
 
 
@@ -237,7 +245,7 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
                 if not key.startswith(prefix):  # some gateways ignore the prefix
                     continue
                 modified = time.timestamp() if (time := item.get("LastModified")) else 0.0
-                yield StoredObject(f"s3://{bucket}/{key}", listed_version(item), item.get("Size", 0), modified)
+                yield StoredObject(f"s3://{bucket}/{key}", listed_version(item), listed_size(item), modified)
             count += len(items)
             if page.get("CommonPrefixes"):
                 raise ConfigurationError(
@@ -263,6 +271,8 @@ def _list_s3(source: str) -> Iterator[StoredObject]:
             f"the objects of {source} cannot be listed ({one_line(error, 160)}); check the files that AWS_* variables "
             "name, and that AWS_ENDPOINT_URL is an object store"
         ) from None
+    except (AttributeError, LookupError, TypeError) as error:
+        raise refusals.senseless(error, _store_name()) from None
 
 
 def first_page(bucket: str, prefix: str) -> list[Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from ingest.store.access import split_s3
 from ingest.store.answers import is_fault
 from ingest.store.object_store import explain, first_page, s3_client
+from ingest.store.versions import listed_size
 
 PROBED_OBJECTS = 5
 """Objects of which none can be read before the store counts as away."""
@@ -76,7 +77,7 @@ class StoreProbe:
                 except FlexibleChecksumError:  # the checksum may be that of the whole object, and not of this byte
                     self.has_read(other)
                     return
-                except (BotoCoreError, HTTPError, ConnectionError):
+                except (BotoCoreError, HTTPError, ConnectionError, ValueError, OverflowError):
                     failed += 1
                 else:
                     self.has_read(other)
@@ -90,10 +91,10 @@ class StoreProbe:
 
         try:
             entries = first_page(self._bucket, self._prefix)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:
             raise explain(error, self._bucket) from None
         self._listed_at = time.monotonic()
-        return [item["Key"] for item in entries if item.get("Size", 0)]
+        return [item["Key"] for item in entries if listed_size(item)]
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ingest.common.errors import ConfigurationError
 from ingest.common.text import one_line
 from ingest.store.answers import UNREADABLE, is_fault, status
 
@@ -150,8 +151,8 @@ def refusal(error: Any, store: str, bucket: str) -> str:
 
     if isinstance(error, (CredentialRetrievalError, SSOError, TokenRetrievalError)):
         return (
-            f"the credentials for the object store cannot be retrieved ({one_line(error, 160)}); check AWS_PROFILE and "
-            "the login behind it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            f"the credentials for the object store cannot be retrieved ({one_line(error, 160)}); check AWS_PROFILE or "
+            "AWS_ROLE_ARN and the login behind it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if isinstance(error, SSLError):
         return _tls(str(error), store)
@@ -187,6 +188,24 @@ def refusal(error: Any, store: str, bucket: str) -> str:
             "--source, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, which must be its S3 API, without the bucket"
         )
     return ""
+
+
+def senseless(error: Exception, store: str = "") -> Exception:
+    """The error for an answer on which botocore itself fails with a KeyError or the like; otherwise the same error."""
+    module, trace = "", error.__traceback__
+    while trace is not None:
+        module, trace = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_next
+    if not module.startswith("botocore."):
+        return error
+    problem = f"{type(error).__name__}: {one_line(error, 100)}"
+    if module == "botocore.credentials":
+        return ConfigurationError(
+            f"the answer with the credentials for the object store makes no sense ({problem}); check the service that "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_ROLE_ARN or AWS_PROFILE names"
+        )
+    return ConfigurationError(
+        f"the answer of the object store {store} makes no sense ({problem}); update it, or check AWS_ENDPOINT_URL"
+    )
 
 
 def _console(store: str, reason: str) -> str:

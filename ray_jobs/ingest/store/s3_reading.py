@@ -118,7 +118,7 @@ class S3Object:
                 Failure.UNREADABLE,
                 f"its content does not arrive whole, although the store answers ({one_line(error, 160)})",
             ) from None
-        except ValueError as error:  # a header that is no number
+        except (ValueError, OverflowError) as error:  # a header that is no number, or a huge one
             probe.assert_accepts()
             raise ObjectError(Failure.UNREADABLE, f"the answer makes no sense ({one_line(error, 160)})") from None
         probe.has_read(self.key)

@@ -10,10 +10,17 @@ from typing import Any
 MAX_BYTES = 128
 """Bytes of the field `version` in Milvus. A longer ETag is replaced by a digest."""
 
+_MAX_SIZE = 2**63 - 1
+
 
 def listed_version(item: Mapping[str, Any]) -> str:
     """The version of an entry of a listing. Some gateways list no ETag, an empty one, or a weak one (`W/"..."`)."""
-    return _tag(item.get("ETag")) or _size_and_time(item.get("Size", 0), item.get("LastModified"))
+    return _tag(item.get("ETag")) or _size_and_time(_size(item), item.get("LastModified"))
+
+
+def listed_size(item: Mapping[str, Any]) -> int:
+    """The size in an entry of a listing; 0 if the store lists none, or one that no object can have."""
+    return _size(item) or 0
 
 
 def condition(version: str) -> dict[str, str]:
@@ -31,9 +38,15 @@ def is_version(version: str, answer: Mapping[str, Any]) -> bool:
     if "@" in version:
         size, _, time = version.partition("@")
         length, modified = answer.get("ContentLength"), answer.get("LastModified")
-        return length in (None, int(size)) and (not time or modified is None or int(modified.timestamp()) == int(time))
+        is_long = not size or length in (None, int(size))
+        return is_long and (not time or modified is None or int(modified.timestamp()) == int(time))
     tag = _tag(answer.get("ETag"))
     return not tag or tag.removeprefix("W/") == version.removeprefix("W/")
+
+
+def _size(item: Mapping[str, Any]) -> int | None:
+    size: int | None = item.get("Size")
+    return None if size is None or not 0 <= size <= _MAX_SIZE else size
 
 
 def _tag(etag: str | None) -> str:
@@ -44,6 +57,6 @@ def _tag(etag: str | None) -> str:
     return version if len(version.encode()) <= MAX_BYTES else f"sha256:{hashlib.sha256(version.encode()).hexdigest()}"
 
 
-def _size_and_time(size: int, modified: datetime | None) -> str:
+def _size_and_time(size: int | None, modified: datetime | None) -> str:
     """Whole seconds, because an answer's header Last-Modified has no fractions."""
-    return f"{size}@{'' if modified is None else int(modified.timestamp())}"
+    return f"{'' if size is None else size}@{'' if modified is None else int(modified.timestamp())}"

@@ -145,7 +145,6 @@ def test_a_listing_after_white_space_keeps_to_the_prefix(stub):
     "inside",
     [
         "<CommonPrefixes><Prefix>day/sub/</Prefix></CommonPrefixes>",
-        item("day/a.pdf", "<Size>many</Size>"),
         "<Contents><Size>1</Size></Contents>",
         item("day/a.pdf", "<Key>day/b.pdf</Key>"),
     ],
@@ -179,8 +178,8 @@ def test_an_object_with_a_time_that_is_none_is_read(stub):
     assert read_object(entry.source, entry.version, entry.size) == b"t"
 
 
-def test_an_object_with_a_number_that_is_none_fails_alone(stub):
-    stub.put("day/n.pdf", b"n", x_amz_missing_meta="x")
+def test_an_object_whose_length_is_no_number_fails_alone(stub):
+    stub.put("day/n.pdf", b"n", Content_Length="x")
     (entry,) = list_objects(f"{ROOT}n.pdf", ())
     with pytest.raises(ObjectError, match="makes no sense"):
         read_object(entry.source, entry.version, entry.size, ReadSettings((ROOT,)))

@@ -68,3 +68,22 @@ def test_a_code_that_nobody_can_type_is_named(monkeypatch):
     client = MagicMock(**{"get_paginator.side_effect": EOFError})  # from botocore's prompt
     monkeypatch.setattr("ingest.store.object_store.s3_client", lambda: client)
     assert "multi-factor" in refused()
+
+
+@pytest.mark.parametrize("body", ["<html>", "", "<X/>", "{}", "<AssumeRoleWithWebIdentityResponse/>",
+                                  "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/>"
+                                  "</AssumeRoleWithWebIdentityResponse>"])  # fmt: skip
+def test_an_answer_about_a_role_that_is_none_is_said_to_be_that(service, monkeypatch, tmp_path, body):
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", service.url)
+    service.answer = (200, body)
+    assert "makes no sense" in refused()
+    assert "AWS_ROLE_ARN" in refused()
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "null", '{"AccessKeyId": "a"}', '{"AccessKeyId": 1, "Expiration": 2}'])
+def test_an_answer_with_the_credentials_of_a_container_that_is_none_is_said_to_be_that(service, monkeypatch, body):
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.url}/credentials")
+    service.answer = (200, body)
+    assert "credentials" in refused()
