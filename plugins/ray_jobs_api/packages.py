@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import pathspec
 
@@ -79,14 +80,40 @@ def pack(
     return replace(package, skipped=tuple(walk.skipped))
 
 
-def pack_zip(path: Path, limit: int = MAX_PACKAGE_BYTES) -> Package:
-    """A zip that somebody made of a ``working_dir``, as Ray's own client takes it. Raises ``ValueError``."""
+def pack_zip(path: Path, limit: int = MAX_PACKAGE_BYTES, *, command: str = "") -> Package:
+    """A zip that somebody made of a ``working_dir``. Raises ``ValueError``.
+
+    Ray takes the folder off a remote zip that holds one folder alone, as ``zip -r project.zip project`` makes it, and
+    not off an uploaded one. Here it is taken off as well, unless ``command`` names it, as in ``python project/job.py``.
+    """
     if not zipfile.is_zipfile(path):
         raise ValueError(f"working_dir {path} is not a zip, although its name says so.")
     if path.stat().st_size > limit:
         raise ValueError(_too_large("working_dir", path, limit))
+    with zipfile.ZipFile(path) as archive:
+        folder = _only_folder(archive)
+        if folder and not re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w-])", command):
+            return _zip("working_dir", path, _without(folder, archive, path), limit)
     content = path.read_bytes()
     return Package(f"_ray_pkg_{hashlib.sha256(content).hexdigest()[:40]}.zip", content)
+
+
+def _only_folder(archive: zipfile.ZipFile) -> str:
+    """The folder that holds all of a zip but what macOS adds; "" if there is none."""
+    names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    folders = {name.partition("/")[0] if "/" in name else "" for name in names}
+    return folders.pop() if len(folders) == 1 and not folders & {"", ".", ".."} else ""
+
+
+def _without(folder: str, archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+    for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+        if entry.filename.startswith(f"{folder}/") and not entry.is_dir():
+            try:
+                file = archive.open(entry)
+            except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:  # encrypted, Deflate64, damaged
+                raise ValueError(f"working_dir {path}: {entry.filename!r} in it cannot be read ({error}).") from None
+            is_program = (entry.external_attr >> 16) & 0o100
+            yield entry.filename.removeprefix(f"{folder}/"), file, 0o755 if is_program else 0o644
 
 
 def pack_text(name: str, text: str) -> Package:
@@ -94,7 +121,7 @@ def pack_text(name: str, text: str) -> Package:
     return _zip("file", Path(name), [(name, io.BytesIO(text.encode()), 0o644)], MAX_PACKAGE_BYTES)
 
 
-def _zip(role: str, root: Path, files: Iterable[tuple[str, BinaryIO, int]], limit: int) -> Package:
+def _zip(role: str, root: Path, files: Iterable[tuple[str, IO[bytes], int]], limit: int) -> Package:
     """Zip open files with their names and modes, and close each."""
     digest = hashlib.sha256()
     buffer, total = io.BytesIO(), 0
@@ -136,7 +163,7 @@ class _Walk:
         self._always = _patterns("excludes", [*ALWAYS_EXCLUDED, *excludes])
         self.skipped: list[str] = []
 
-    def files(self, prefix: str) -> Iterator[tuple[str, BinaryIO, int]]:
+    def files(self, prefix: str) -> Iterator[tuple[str, IO[bytes], int]]:
         """Names, open files and modes, in a fixed order."""
         for name, path in sorted(self._folder(self._root, "", [], frozenset())):
             try:

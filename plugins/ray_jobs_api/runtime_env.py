@@ -12,14 +12,17 @@ from ray_jobs_api.packages import Package, pack, pack_module, pack_text, pack_zi
 from ray_jobs_api.requirement_files import with_requirements
 
 
-def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tuple[list[Package], dict[str, Any]]:
+def resolve_code(
+    working_dir: str | None, runtime_env: Mapping[str, Any], *, command: str = ""
+) -> tuple[list[Package], dict[str, Any]]:
     """The packages to upload, and the ``runtime_env`` that names them.
 
     ``working_dir`` (the argument or the entry of ``runtime_env``) and the entries of ``py_modules`` may be local
     folders; the former also a zip of one, the latter also ``.py`` files and wheels. Remote addresses such as
     ``s3://bucket/code.zip`` pass through, because Ray fetches them itself. Where something is packed, ``excludes``
     apply here and are not sent to Ray. The files that ``pip``, ``uv`` and ``conda`` name are read; a relative path
-    counts from a local ``working_dir``, or else from the current folder. Raises ``ValueError`` with one sentence.
+    counts from a local ``working_dir``, or else from the current folder. ``command`` is the job's. Raises
+    ``ValueError`` with one sentence.
     """
     if not isinstance(runtime_env, Mapping):
         raise ValueError(f"runtime_env must be a mapping, not a {type(runtime_env).__name__}.")
@@ -34,7 +37,7 @@ def resolve_code(working_dir: str | None, runtime_env: Mapping[str, Any]) -> tup
         if "://" not in working_dir:
             path = Path(working_dir)
             is_zip = path.suffix.lower() == ".zip" and path.is_file()
-            packages.append(pack_zip(path) if is_zip else pack(path, excludes))
+            packages.append(pack_zip(path, command=command) if is_zip else pack(path, excludes))
             folders.insert(0, path.parent if is_zip else path)
             working_dir = packages[-1].uri
         resolved["working_dir"] = working_dir

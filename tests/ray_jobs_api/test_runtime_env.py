@@ -154,7 +154,7 @@ def test_a_short_command_is_passed_on_as_it_is():
     assert carry_command(shlex.join(["python", "x.py"]), [], {}) == ("python x.py", [], {})
 
 
-def test_a_zip_of_a_folder_is_uploaded_as_it_is(tmp_path):
+def test_a_zip_of_files_is_uploaded_as_it_is(tmp_path):
     code = tmp_path / "code.zip"
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("main.py", "print(1)")
@@ -164,3 +164,51 @@ def test_a_zip_of_a_folder_is_uploaded_as_it_is(tmp_path):
     code.write_text("no zip")
     with pytest.raises(ValueError, match="is not a zip"):
         resolve_code(str(code), {})
+
+
+def zipped(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            archive.writestr(entry, "" if name.endswith("/") else f"# {name}")
+    return path
+
+
+def packed(path: Path, command: str = "python job.py") -> list[str]:
+    (package,), _ = resolve_code(str(path), {}, command=command)
+    return zipfile.ZipFile(io.BytesIO(package.content)).namelist()
+
+
+@pytest.mark.parametrize("more", [(), ("proj/",), ("__MACOSX/proj/._job.py",), ("proj/", "__MACOSX/")])
+def test_the_folder_of_a_zip_that_holds_nothing_else_is_taken_off_as_of_remote_zips(tmp_path, more):
+    code = zipped(tmp_path / "proj.zip", "proj/job.py", "proj/lib/proj/a.py", "proj/run.sh", *more)
+    (package,), _ = resolve_code(str(code), {}, command="python job.py --of=my-proj")
+    inside = zipfile.ZipFile(io.BytesIO(package.content))
+    assert inside.namelist() == ["job.py", "lib/proj/a.py", "run.sh"]
+    assert inside.read("job.py") == b"# proj/job.py"
+    assert [entry.external_attr >> 16 & 0o777 for entry in inside.infolist()] == [0o644, 0o644, 0o755]
+
+
+@pytest.mark.parametrize(
+    "command", ["python proj/job.py", "python -m proj.job", "cd proj && ./run.sh", "sh ./proj/run.sh"]
+)
+def test_a_folder_that_the_command_names_stays(tmp_path, command):
+    assert packed(zipped(tmp_path / "proj.zip", "proj/job.py"), command) == ["proj/job.py"]
+
+
+@pytest.mark.parametrize(
+    "names", [("job.py", "lib/a.py"), ("proj/job.py", "README"), ("a/x.py", "b/y.py"), ("../x.py",)]
+)
+def test_a_zip_that_holds_more_than_a_folder_is_uploaded_as_it_is(tmp_path, names):
+    assert packed(zipped(tmp_path / "proj.zip", *names)) == list(names)
+
+
+def test_a_file_that_cannot_be_taken_out_of_a_zip_is_named(tmp_path):
+    code = zipped(tmp_path / "proj.zip", "proj/job.py")
+    content = bytearray(code.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.find(signature) + offset] |= 1  # the flag of an encrypted entry
+    code.write_bytes(content)
+    with pytest.raises(ValueError, match=r"'proj/job.py' in it cannot be read \(.*encrypted"):
+        packed(code)

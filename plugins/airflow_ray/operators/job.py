@@ -197,7 +197,7 @@ class RayOperator(RayBaseOperator):
         try:
             command = command_line(self.entrypoint, self.arguments)
             entrypoint, packages, runtime_env = carry_command(
-                command, *resolve_code(self.working_dir, self.runtime_env or {})
+                command, *resolve_code(self.working_dir, self.runtime_env or {}, command=command)
             )
             request = job_request(
                 entrypoint=entrypoint,
