@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from airflow_ray.exceptions import RayJobError, RayJobFatalError, task_error
 from ray_jobs_api.failures import FailureReason, classify, signal_name
 from ray_jobs_api.job_outcome import JobOutcome
+from ray_jobs_api.ray_messages import cause_of_setup
 
 _LIMITS = {
     "deadline": ("it ran into the task's execution_timeout", FailureReason.TIMEOUT),
@@ -42,10 +43,16 @@ def job_failure(
     code = f", exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
     if outcome.exit_code and (name := signal_name(outcome.exit_code)):
         code += f" = {name}"
-    detail = outcome.error or _first_line(outcome.message) or f"Ray reports {outcome.status}"
+    detail = outcome.error or _said_by_ray(outcome, reason) or f"Ray reports {outcome.status}"
     error = task_error(f"{job} failed ({reason}{code}): {detail.rstrip('.')}. {reason.advice}", reason)
     error.report = outcome.report
     return error
+
+
+def _said_by_ray(outcome: JobOutcome, reason: FailureReason) -> str:
+    if reason is FailureReason.RUNTIME_ENV and (cause := cause_of_setup(outcome.message)):
+        return f"the runtime environment could not be set up ({cause})"
+    return _first_line(outcome.message)
 
 
 def _first_line(message: str) -> str:

@@ -17,6 +17,7 @@ from ray_jobs_api.cluster_throttle import WatcherQuota
 from ray_jobs_api.failures import JobNotFoundError, RayApiError
 from ray_jobs_api.job_outcome import JobOutcome
 from ray_jobs_api.log_stream import LogPosition, LogStream
+from ray_jobs_api.ray_messages import shortened
 from ray_jobs_api.stopping import STOP_SECONDS, stop_and_wait
 
 #: Seconds without a new line after the job's end after which the stream is given up; Ray reads its file once a second.
@@ -32,8 +33,6 @@ _DRAIN_AFTER_DEADLINE = 30.0
 _STOP_PENDING_SECONDS = 5.0
 #: Seconds until the first poll.
 _FIRST_POLL = 0.5
-#: In characters.
-_MESSAGE_LENGTH = 2_000
 
 
 @dataclass(frozen=True)
@@ -250,4 +249,4 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 
 def _ended(job: JobInfo) -> JobOutcome:
-    return JobOutcome(job.submission_id, job.status, job.error_type, job.exit_code, job.message[:_MESSAGE_LENGTH])
+    return JobOutcome(job.submission_id, job.status, job.error_type, job.exit_code, shortened(job.message))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundErro
 from ray_jobs_api.job_outcome import JobOutcome, complete_output
 from ray_jobs_api.job_request import command_line, job_request
 from ray_jobs_api.packages import pack
+from ray_jobs_api.ray_messages import cause_of_setup
 from ray_jobs_api.runtime_env import carry_command, resolve_code
 from ray_jobs_api.stopping import stop_and_wait
 from ray_jobs_api.watch import JobLimits
@@ -212,3 +214,30 @@ def test_a_local_module_is_importable_in_a_job_with_a_command_of_any_length(clus
 
     _, lines = cluster.ask(story)
     assert "from the module from the file 2001" in lines
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("field", "name", "cause"),
+    [
+        ("working_dir", "text.zip", "working_dir: zipfile.BadZipFile: File is not a zip file"),
+        ("working_dir", "missing.zip", "working_dir: FileNotFoundError: .*missing.zip"),
+        ("py_modules", "bad.whl", "py_modules: ERROR: .*wheel filename"),
+    ],
+)
+def test_why_a_runtime_environment_cannot_be_set_up_is_in_what_is_kept_of_rays_message(
+    cluster, attempt, tmp_path, field, name, cause
+):
+    for made in ("text.zip", "bad.whl"):
+        (tmp_path / made).write_text("no zip")
+    address = (tmp_path / name).as_uri()
+
+    async def story(client: RayJobsClient) -> JobOutcome:
+        environment = {field: [address] if field == "py_modules" else address}
+        request = job_request(entrypoint="true", runtime_env=environment, metadata={})
+        placed = await place_attempt(client, attempt, request)
+        return (await watched(client, placed.submission_id))[0]
+
+    outcome = cluster.ask(story)
+    assert outcome.error_type == "RUNTIME_ENV_SETUP_FAILURE"
+    assert re.search(cause, cause_of_setup(outcome.message))

@@ -315,6 +315,8 @@ class RayOperator(RayBaseOperator):
             raise self._logged(RayJobError(sentence, FailureReason.STOPPED))
         if outcome.tail:
             self.log.error("Last lines of the log of Ray job %s:\n%s", outcome.submission_id, "\n".join(outcome.tail))
+        if outcome.exit_code is None and "\n" in outcome.message:  # a job that never started has no log
+            self.log.error("What Ray says about job %s:\n%s", outcome.submission_id, outcome.message)
         if outcome.limit is not None:
             JobRecord(context).give_up()
         exit_codes = {code: FailureReason(name) for code, name in self.exit_codes.items()}
