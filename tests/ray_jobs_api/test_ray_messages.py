@@ -101,11 +101,11 @@ ERROR: Invalid wheel filename (wrong number of parts): 'e'"""
             "uv: Because nix was not found in the registry, requirements are unsatisfiable.",
         ),
         (
-            printed("pip", *PIP_BUILD.replace("RuntimeError: libfoo.h is missing", "ERROR: No matching x").splitlines()),
-            "pip: ERROR: No matching x",
+            printed("pip", *PIP_BUILD.replace("RuntimeError: libfoo.h is missing", "ERROR: No x").splitlines()),
+            "pip: ERROR: No x",
         ),
         (
-            printed("uv", "error: Failed to resolve `setup.py`", "  cause: No solution found", "  cause: Because x, y."),
+            printed("uv", "error: Failed to resolve", "  cause: No solution found", "  cause: Because x, y."),
             "uv: Because x, y.",
         ),
         (printed("uv", *UV_BUILD.splitlines()), "uv: RuntimeError: libfoo.h is missing"),
