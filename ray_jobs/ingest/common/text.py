@@ -9,6 +9,9 @@ from functools import lru_cache
 from ingest.common.look_alikes import RADICALS, TYPESETTING
 from ingest.common.redaction import redact
 
+NOT_UTF8 = re.compile("[\ud800-\udfff]")
+"""Surrogates, which stand for the bytes of a command line or a file's name that Python could not decode."""
+
 CJK = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
 """The characters of the scripts that put no spaces between words, for the brackets of a regular expression."""
 

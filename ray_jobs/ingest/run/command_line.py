@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ingest.run.flags import Flag, FlagParser
+from ingest.run.flags import Flag, FlagParser, as_typed
 from ingest.run.options import RUN_FLAGS, RunOptions, run_options_from
 from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import Report
@@ -41,7 +41,7 @@ def ingest(
         from ingest.run.elsewhere import run_elsewhere
 
         check_report_path(arguments.report)
-        words = sys.argv[1:] if argv is None else argv
+        words = [as_typed(word) for word in (sys.argv[1:] if argv is None else argv)]
         return run_elsewhere(ray_address(), Path(sys.argv[0]).name, words, arguments, all_flags, say)
 
     def work() -> Report:

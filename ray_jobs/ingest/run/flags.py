@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ingest.common.errors import ExitCode
+from ingest.common.text import NOT_UTF8
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,19 @@ class Flag:
         }
 
 
+def as_typed(word: str) -> str:
+    """A word of a command line in UTF-8, which stores and Milvus know, also where the locale has other characters.
+
+    What names a file on this machine stays as it is: only so can it be opened in that locale.
+    """
+    if not NOT_UTF8.search(word):
+        return word
+    _, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    if os.path.lexists(value.removeprefix("file://")):
+        return word
+    return os.fsencode(word).decode(errors="surrogateescape")
+
+
 class FlagParser(argparse.ArgumentParser):
     """Reports a wrong flag like every error of a job: as one sentence after `ERROR: `, and not as usage text."""
 
@@ -150,6 +165,12 @@ class FlagParser(argparse.ArgumentParser):
         super().__init__(description=description)
         for flag in flags:
             flag.add_to(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, with words `as_typed`."""
+        return super().parse_known_args(
+            [as_typed(word) for word in (sys.argv[1:] if args is None else args)], namespace
+        )
 
     def error(self, message: str) -> NoReturn:
         print(f"ERROR: bad arguments: {message}; see --help", file=sys.stderr, flush=True)

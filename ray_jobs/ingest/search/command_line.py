@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError, ExitCode
-from ingest.common.text import one_line
+from ingest.common.text import NOT_UTF8, one_line
 from ingest.milvus.client import check_prefix, connect, errors_as_sentences
 from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
@@ -128,6 +128,8 @@ def search(argv: Sequence[str] | None, description: str) -> int:
         parser.error("ask a question, or give --image")
     if not all(question.strip() for question in arguments.question):
         parser.error("a question is empty")
+    if any(NOT_UTF8.search(question) for question in arguments.question):
+        parser.error("a question is not UTF-8")
     return guarded(lambda: _search(arguments), "the search was interrupted")
 
 

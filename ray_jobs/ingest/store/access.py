@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ingest.common.environment import variable
 from ingest.common.errors import ConfigurationError
+from ingest.common.text import NOT_UTF8
 
 # botocore accepts more bucket names than S3 does today (botocore.handlers.VALID_BUCKET). An access point stands in for
 # a bucket; one of several regions names none. Ceph puts a tenant before it.
@@ -33,8 +34,10 @@ def split_s3(uri: str) -> tuple[str, str]:
     Raises:
         ConfigurationError: the URI names no bucket.
     """
-    if not (found := _URI.fullmatch(uri)):
+    if not (found := _URI.fullmatch(uri)) or NOT_UTF8.search(uri):
         shown = re.sub("//[^/]*@", "//***@", uri)
+        if NOT_UTF8.search(uri):
+            raise ConfigurationError(f"--source {shown!r} is not UTF-8, as the names of buckets and keys are")
         raise ConfigurationError(f"--source {shown!r} names no bucket; write s3://bucket/prefix/, without credentials")
     return found[1], found[2] or ""
 

@@ -1,5 +1,6 @@
 """A bad flag ends the script with exit code 2 and one line that names the problem."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import ingest_pdfs
 from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
 from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.search.command_line import search
 
 SCRIPT = Path(__file__).parents[3] / "ray_jobs" / "ingest_pdfs.py"
 GOOD = ["--source", "s3://bucket/prefix/", "--milvus-uri", "http://127.0.0.1:1"]
@@ -127,3 +129,31 @@ def test_the_run_id_is_the_given_one_or_the_id_of_the_ray_job(monkeypatch):
     assert options().run_id == "文" * 170
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{broken")
     assert options().run_id.startswith("manual-")
+
+
+def test_words_are_utf8_whatever_the_locale_but_for_files_of_this_machine(tmp_path):
+    (tmp_path / "gr\u00fcn").mkdir()
+    here = str(tmp_path / "gr\u00fcn")
+    words = ["plain", "cr\u00e8che", "--source=s3://bucket/\u6587/", f"{here}.html", here, f"--source=file://{here}"]
+    code = "import sys; from ingest.run.flags import as_typed; print(ascii([as_typed(word) for word in sys.argv[1:]]))"
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(SCRIPT.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, b"cr\xe8che"],
+        env={**os.environ, **ascii_only},
+        capture_output=True,
+        check=True,
+    )
+    kept = [word.encode().decode("ascii", "surrogateescape") for word in words[4:]]
+    assert done.stdout.decode().strip() == ascii([*words[:4], *kept, "cr\udce8che"])
+
+
+def test_a_source_that_is_not_utf8_is_named():
+    with pytest.raises(ConfigurationError, match=r"cr.*che/' is not UTF-8, as the names of buckets and keys are"):
+        options("--source", "s3://bucket/cr\udce8che/")
+
+
+def test_a_question_that_is_not_utf8_is_named(capsys):
+    with pytest.raises(SystemExit) as caught:
+        search(["--milvus-uri", "http://127.0.0.1:1", "cr\udce8che"], "")
+    assert caught.value.code == 2
+    assert "a question is not UTF-8" in capsys.readouterr().err
