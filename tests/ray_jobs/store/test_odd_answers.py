@@ -1,5 +1,8 @@
 """Elements of an answer that are empty, missing, doubled or no numbers cost nothing that the answer tells elsewhere."""
 
+import base64
+import hashlib
+
 import pytest
 
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
@@ -133,3 +136,28 @@ def send(request, status, body):
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     request.wfile.write(body.encode())
+
+
+WHOLE = base64.b64encode(hashlib.sha256(b"abc").digest()).decode()
+OTHER = base64.b64encode(hashlib.sha256(b"of parts").digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "kind"),
+    [
+        (WHOLE, "FULL_OBJECT"), (WHOLE, "COMPOSITE"), (f"{WHOLE}-3", "COMPOSITE"), (f"{OTHER}-3", ""),
+        (OTHER, "COMPOSITE"), (hashlib.sha256(b"abc").hexdigest(), ""), (" ", ""), ("none", "FULL_OBJECT"),
+    ],
+)  # fmt: skip
+def test_a_checksum_that_cannot_be_that_of_the_content_is_not_compared(stub, checksum, kind):
+    stub.put("day/n.pdf", b"abc", x_amz_checksum_sha256=checksum, x_amz_checksum_type=kind)
+    (entry,) = list_objects(f"{ROOT}n.pdf", ())
+    assert read_object(entry.source, entry.version, entry.size) == b"abc"
+
+
+@pytest.mark.parametrize("kind", ["", "FULL_OBJECT"])
+def test_content_with_another_checksum_is_not_read(stub, kind):
+    stub.put("day/n.pdf", b"abc", x_amz_checksum_sha256=OTHER, x_amz_checksum_type=kind)
+    (entry,) = list_objects(f"{ROOT}n.pdf", ())
+    with pytest.raises(ObjectError, match="does not arrive whole"):
+        read_object(entry.source, entry.version, entry.size, sleep=lambda seconds: None)
