@@ -9,6 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.pdf.covered_text import CoveredGlyphs, GlyphPlace, glyph_place
+from ingest.pdf.geometry import bounding_box
+from ingest.pdf.layout import RAISED, raised_spans
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -91,9 +93,11 @@ def glyph_lines(page: Page, text: TextPage, content: dict[str, Any], covered: Co
             spans = with_glyphs["spans"]
             changed = any(UNSEEN in span for span in line["spans"])
             glyphs = []
-            for span, is_gap in zip(spans, [UNSEEN in span for span in line["spans"]], strict=True):
+            size = max(line["spans"], key=lambda span: len(span["text"]))["size"]
+            raised = raised_spans(line["spans"], size)
+            for span, is_gap, is_raised in zip(spans, [UNSEEN in span for span in line["spans"]], raised, strict=True):
                 for c in span["chars"]:
-                    shown, origin = " " if is_gap else c["c"], c["origin"]
+                    shown, origin = " " if is_gap else c["c"].translate(RAISED) if is_raised else c["c"], c["origin"]
                     if hidden and hidden[place := glyph_place(c["c"], origin)] > 0:
                         hidden[place] -= 1
                         shown, changed = " ", True
@@ -138,6 +142,8 @@ def write_back(lines: Sequence[GlyphLine], content: dict[str, Any]) -> list[Word
         kept = [line for line in by_block.get(number, ()) if line.glyphs]
         if "lines" in block:
             block["lines"] = [_changed(line) if line.changed else line.line for line in kept]
+            if any(line.changed for line in kept):
+                block["bbox"] = bounding_box([line["bbox"] for line in block["lines"]])
         for position, line in enumerate(kept):
             for index, word in enumerate(line.words()):
                 box = _box(word)

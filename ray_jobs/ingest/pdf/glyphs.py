@@ -45,7 +45,7 @@ def repair(page: Page, text: TextPage, content: dict[str, Any], paragraphs: Sequ
     unseen, covered = mark_unseen(page, content), covered_glyphs(page)
     accents, spaced = ACCENTS.search(characters), SPACED.search(characters)
     shuffled, late, glued = goes_back(lines), has_late_pieces(lines), GLUED.search(characters)
-    blanks, indices, stray = BLANK.search(characters), has_late_indices(lines), has_stray_spaces(characters)
+    blanks, indices, stray = BLANK.search(characters), has_late_indices(content), has_stray_spaces(characters)
     missed = has_missed_spaces(characters, text, content)
     seen = (doubled, accents, spaced, unseen, covered.hidden, shuffled, late, glued, blanks, indices, stray, missed)
     if not any(seen):

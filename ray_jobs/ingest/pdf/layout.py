@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -130,19 +130,21 @@ def _line(bbox: tuple[float, float, float, float], spans: Sequence[dict[str, Any
 
 
 def _joined(spans: Sequence[dict[str, Any]], size: float) -> str:
-    """The text of spans, with superscript digits where digits are raised; a raised numerator is none."""
-    texts: list[str] = []
+    """The text of spans, with superscript digits where digits are raised."""
+    if not any(span["flags"] & _SUPERSCRIPT for span in spans):
+        return "".join([span["text"] for span in spans])
+    raised = raised_spans(spans, size)
+    return "".join([span["text"].translate(RAISED) if next(raised) else span["text"] for span in spans])
+
+
+def raised_spans(spans: Sequence[dict[str, Any]], size: float) -> Iterator[bool]:
+    """Yield for each span of a line in a font size whether its digits are superscript; a raised numerator's are not."""
     raised = False
-    for span in spans:
-        text = span["text"]
-        if span["flags"] & _SUPERSCRIPT and texts:
-            if not raised and span["size"] <= MAX_RAISED * size:
-                text = text.translate(RAISED)
-            raised = text == span["text"] and not text.isspace()
-        else:
-            raised = False
-        texts.append(text)
-    return "".join(texts)
+    for number, span in enumerate(spans):
+        text, is_index = span["text"], number > 0 and span["flags"] & _SUPERSCRIPT
+        shown = bool(is_index and not raised and span["size"] <= MAX_RAISED * size)
+        yield shown
+        raised = bool(is_index and not text.isspace() and not (shown and text.translate(RAISED) != text))
 
 
 def paragraphs_of(content: dict[str, Any]) -> tuple[list[Paragraph], list[Paragraph]]:

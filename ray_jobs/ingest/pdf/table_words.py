@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from ingest.pdf.layout import RAISED, Paragraph
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -22,6 +24,31 @@ MIN_OVERLAP = 0.04
 """Width, in font sizes, in which two letters overlap that belong to the texts of two cells."""
 
 _VALUE = re.compile(r"\d")
+_RAISED = re.compile(f"[{''.join(map(chr, set(RAISED.values())))}]")
+
+
+def with_exponents(words: list[tuple[Any, ...]], paragraphs: Iterable[Paragraph]) -> list[tuple[Any, ...]]:
+    """Put the superscript digits of lines into their words: 10⁶ is not 106."""
+    lines = [line for paragraph in paragraphs for line in paragraph.lines if _RAISED.search(line.text)]
+    if not lines:
+        return words
+    numbers: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for number, word in enumerate(words):
+        numbers[word[5], word[6]].append(number)
+    written = list(words)
+    for of_line in numbers.values():
+        first, last = words[of_line[0]], words[of_line[-1]]
+        for line in lines:
+            parts = line.text.split()
+            if (
+                abs(line.x0 - first[0]) < TOLERANCE
+                and abs(line.x1 - last[2]) < TOLERANCE
+                and line.y0 <= _middle([first]) <= line.y1
+                and [len(part) for part in parts] == [len(words[number][4]) for number in of_line]
+            ):
+                for number, part in zip(of_line, parts, strict=True):
+                    written[number] = (*words[number][:4], part, *words[number][5:])
+    return written
 
 
 def cut_at_rules(

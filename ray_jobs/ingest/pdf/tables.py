@@ -18,7 +18,7 @@ from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.markdown_tables import as_markdown
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
 from ingest.pdf.table_cells import Grid, cells_of
-from ingest.pdf.table_words import TOLERANCE, cut_at_rules
+from ingest.pdf.table_words import TOLERANCE, cut_at_rules, with_exponents
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -83,12 +83,13 @@ def with_tables(
         if cut is None:
             places = [(grid.rows, grid.columns) for grid in grids]
             cut = cut_at_rules(page, text, page.get_text("words", textpage=text), places)
+            cut = with_exponents(cut, paragraphs)
         tables = [table for grid in grids if (table := _table(grid, cut)) is not None]
     stacks = [
         stack for stack in stacks_of(horizontal) if not any(_is_in(rule, table) for rule in stack for table in tables)
     ]
     if stacks:
-        words = page.get_text("words", textpage=text) if words is None else words
+        words = with_exponents(page.get_text("words", textpage=text), paragraphs) if words is None else words
         tables += [Table(*table) for stack in stacks for table in tables_between(stack, horizontal, vertical, words)]
     return _with_found_tables(paragraphs, tables)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
-REVISION = 13
+REVISION = 14
 """Increase it when the code gives other rows for the same PDF; the next run then processes every object again."""
 
 SUFFIXES = (".pdf",)
