@@ -78,7 +78,7 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
     for page in pages:
         for table, group in groupby(page.blocks, key=lambda block: block.table):
             for block in group if table else ():
-                for part in table_parts(block.text, count, cut, settings.tokens):
+                for part in table_parts(block.text, count, cut, settings.tokens, block.head, block.covered):
                     for text in (text for _, piece in _pieces(part) for text in splitter.chunks(piece)):
                         yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True})
             blocks = [] if table else list(group)

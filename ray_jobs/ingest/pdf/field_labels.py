@@ -185,4 +185,4 @@ def _with_values(paragraph: Paragraph, values: Sequence[_Values | None]) -> Para
         text = " ".join([part.text.strip() for part in parts])
         lines.append(line._replace(x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1, text=text))
         lines += found.below
-    return replace(paragraph_of(lines), table=paragraph.table)
+    return replace(paragraph_of(lines), table=paragraph.table, shape=paragraph.shape)

@@ -67,11 +67,36 @@ class Line(NamedTuple):
     mono: bool = False
 
 
+Place = tuple[int, int]
+"""The row and the column of a cell."""
+
+
+class TableShape(NamedTuple):
+    """What the rules of a table say about the cells of its Markdown; rows and columns count from 0, with the titles.
+
+    Attributes:
+        head: number of rows with the titles of columns.
+        covered: each empty cell that is part of a cell over several rows or columns, and the place of that one's text.
+        lefts: the left edges of the columns.
+        bottom: the lower edge of the first row.
+    """
+
+    head: int = 1
+    covered: Sequence[tuple[Place, Place]] = ()
+    lefts: Sequence[float] = ()
+    bottom: float = 0.0
+
+
+NO_SHAPE = TableShape()
+"""The shape of what is no table, or has no rules."""
+
+
 @dataclass(slots=True)
 class Paragraph:
     """Lines that belong together, in order.
 
-    For a table, `table` is its Markdown and each line is a cell. For a program, `listing` is its text.
+    For a table, `table` is its Markdown, `shape` what its rules say, and each line is a cell. For a program, `listing`
+    is its text.
     """
 
     x0: float
@@ -81,6 +106,7 @@ class Paragraph:
     lines: list[Line]
     table: str = ""
     listing: str = ""
+    shape: TableShape = NO_SHAPE
 
     @property
     def text(self) -> str:

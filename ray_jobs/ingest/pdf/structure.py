@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.pdf.continued_tables import continue_tables
 from ingest.pdf.hyphens import rejoin_hyphenated
-from ingest.pdf.layout import Line, Paragraph, join_lines
+from ingest.pdf.layout import Line, Paragraph, Place, join_lines
 
 TextSource = Literal["text", "ocr"]
 
@@ -55,11 +56,15 @@ class Block:
         text: one line; for a table, Markdown; for a program, its lines.
         headings: the headings above it, outermost first. Those of a heading end with itself.
         table: it is a table.
+        head: number of rows of the table with titles of columns.
+        covered: each empty cell of the table that is part of a larger one, and the place of that one's text.
     """
 
     text: str
     headings: tuple[str, ...] = ()
     table: bool = False
+    head: int = 1
+    covered: Sequence[tuple[Place, Place]] = ()
 
     @property
     def heading(self) -> bool:
@@ -102,6 +107,7 @@ def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
     The first occurrence of a running head is kept, since the title may appear nowhere else. Page numbers are removed.
     """
     _remove_repeated(pages)
+    continue_tables(pages, PAGE_MARGIN, MAX_MARGINAL)
     rejoin_hyphenated(pages)
     bodies = {kind: _body_text(kind, [page for page in pages if page.kind == kind]) for kind in HEADING_SCALE}
     runs = [[run for paragraph in page.paragraphs for run in _runs(paragraph, bodies[page.kind])] for page in pages]
@@ -132,7 +138,8 @@ def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
                     path.pop()
                 path = [*path, (level, text)][-MAX_DEPTH:]
             before = run if heading else None
-            blocks.append(Block(text, tuple(title for _, title in path), bool(run.table)))
+            titles, shape = tuple(title for _, title in path), run.shape
+            blocks.append(Block(text, titles, bool(run.table), shape.head, tuple(shape.covered)))
         structured.append(Page(page.number, blocks, page.kind))
     return structured
 

@@ -43,12 +43,14 @@ class Cells(NamedTuple):
         merged: the same, but that the text of a cell over several rows is in the first of them.
         crossing: share of the lines of text that cross the border of a cell.
         others: words in the grid that are part of lines which begin or end beside it.
+        rows: the borders of rows, also those that no rules divide.
     """
 
     texts: Mapping[tuple[int, int], str]
     merged: Mapping[tuple[int, int], str]
     crossing: float
     others: Sequence[tuple[Any, ...]]
+    rows: Sequence[float]
 
 
 def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
@@ -64,14 +66,14 @@ def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
     for word in own:
         row, column = bisect_right(rows, _middle(word, 1)) - 1, bisect_right(grid.columns, _middle(word, 0)) - 1
         placed[row][column].append(word)
-    by_border = _by_border(grid)
+    by_border = by_border_of(grid)
     texts: dict[tuple[int, int], str] = {}
     lines = crossed = len({word[5:7] for word in others})
     for row, by_column in placed.items():
         extents = _extents(by_column)
         starts = [0]
         for border, rules in enumerate(by_border, 1):
-            whole = _is_drawn(rules, rows[row], rows[row + 1]) or not any(
+            whole = is_drawn(rules, rows[row], rows[row + 1]) or not any(
                 first < border <= last for first, last in extents
             )
             starts.append(border if whole else starts[-1])
@@ -82,7 +84,7 @@ def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
             cells[starts[column]] += by_column[column]
         shown = {column: text for column, of_cell in cells.items() if (text := join_lines(lines_of(of_cell)))}
         texts.update({(row, column): text for column, text in _without_leaders(shown).items()})
-    return Cells(texts, _in_first_rows(texts, grid, rows), crossed / max(lines, 1), others)
+    return Cells(texts, _in_first_rows(texts, grid, rows), crossed / max(lines, 1), others, rows)
 
 
 def _in_first_rows(
@@ -97,7 +99,7 @@ def _in_first_rows(
             continue
         groups: defaultdict[int, list[int]] = defaultdict(list)
         for row in range(filled[-1] + 1):
-            if row and (rows[row] not in edges or _is_drawn(_near(grid.lines, rows[row]), left, right)):
+            if row and (rows[row] not in edges or is_drawn(near(grid.lines, rows[row]), left, right)):
                 first = row
             if (row, column) in texts:
                 groups[first].append(row)
@@ -107,7 +109,8 @@ def _in_first_rows(
     return moved
 
 
-def _near(lines: Sequence[Rule], edge: float) -> list[Rule]:
+def near(lines: Sequence[Rule], edge: float) -> list[Rule]:
+    """Return the rules at an edge."""
     return [line for line in lines if abs(line.at - edge) <= 2 * TOLERANCE]
 
 
@@ -115,7 +118,7 @@ def _middle(word: tuple[Any, ...], axis: int) -> float:
     return float(word[axis] + word[axis + 2]) / 2
 
 
-def _by_border(grid: Grid) -> list[list[Rule]]:
+def by_border_of(grid: Grid) -> list[list[Rule]]:
     """Return the vertical rules at each border between two columns."""
     rules: list[list[Rule]] = [[] for _ in grid.columns]
     for rule in grid.borders:
@@ -123,7 +126,8 @@ def _by_border(grid: Grid) -> list[list[Rule]]:
     return rules[1:-1]
 
 
-def _is_drawn(rules: Sequence[Rule], start: float, stop: float) -> bool:
+def is_drawn(rules: Sequence[Rule], start: float, stop: float) -> bool:
+    """Whether rules cover enough of a border to divide the cells at both sides."""
     covered = sum(max(min(stop, rule.stop) - max(start, rule.start), 0) for rule in rules)
     return covered >= MIN_COVERED * (stop - start)
 

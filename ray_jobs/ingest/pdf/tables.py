@@ -14,10 +14,11 @@ from unicodedata import normalize
 
 from ingest.common.text import as_typed
 from ingest.pdf.geometry import Rule, has_centre_in
-from ingest.pdf.layout import Line, Paragraph
-from ingest.pdf.markdown_tables import as_markdown
+from ingest.pdf.layout import Line, Paragraph, TableShape
+from ingest.pdf.markdown_tables import as_markdown, is_reversed
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
 from ingest.pdf.table_cells import Grid, cells_of
+from ingest.pdf.table_shapes import shape_of, with_open_rows
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules, with_exponents
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ grid, but text runs across it."""
 
 
 class Table(NamedTuple):
-    """The box of a table, its text as Markdown, and the words in its box that are part of lines beside it."""
+    """The box of a table, its text as Markdown, words in its box that are part of lines beside it, and its shape."""
 
     x0: float
     y0: float
@@ -61,6 +62,7 @@ class Table(NamedTuple):
     y1: float
     markdown: str
     others: Sequence[tuple[Any, ...]] = ()
+    shape: TableShape = TableShape()
 
 
 def with_tables(
@@ -116,7 +118,7 @@ def _with_found_tables(paragraphs: list[Paragraph], tables: Iterable[Table]) -> 
         for paragraph in paragraphs:
             rest = [line for line in paragraph.lines if id(line) not in inside]
             if len(rest) < len(paragraph.lines) and not placed:
-                kept.append(Paragraph(*table[:4], lines, table.markdown))
+                kept.append(Paragraph(*table[:4], lines, table.markdown, shape=table.shape))
                 placed = True
             if len(rest) == len(paragraph.lines):
                 kept.append(paragraph)
@@ -229,7 +231,7 @@ def _grids(horizontal: list[Rule], vertical: list[Rule]) -> Iterable[Grid]:
             lines = [horizontal[row] for row in rows]
             edges = [edge for edge in _positions(line.at for line in lines) if _is_long(edge, lines, width)]
             if len(edges) >= 3 and len(positions) >= 3:
-                yield Grid(edges, positions, borders, lines)
+                yield with_open_rows(Grid(edges, positions, borders, lines))
 
 
 def _is_long(edge: float, lines: Iterable[Rule], width: float) -> bool:
@@ -249,7 +251,7 @@ def _positions(values: Iterable[float]) -> list[float]:
 
 def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
     """Put words into the cells of a grid; None if the grid is no table."""
-    texts, merged, crossing, others = cells_of(grid, words)
+    texts, merged, crossing, others, edges = cells_of(grid, words)
     rows, columns = sorted({row for row, _ in texts}), sorted({column for _, column in texts})
     if (
         len(rows) < 2
@@ -261,5 +263,7 @@ def _table(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Table | None:
         < MIN_LABELLED * len(rows)
     ):
         return None
-    shown = [[merged.get((row, column), "") for column in columns] for row in sorted({row for row, _ in merged})]
-    return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], as_markdown(shown), others)
+    shown = sorted({row for row, _ in merged})
+    cells = [[merged.get((row, column), "") for column in columns] for row in shown]
+    shape = shape_of(grid, edges, merged, shown, columns[::-1] if is_reversed(cells) else columns)
+    return Table(grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1], as_markdown(cells), others, shape)

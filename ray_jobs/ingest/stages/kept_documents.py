@@ -19,6 +19,8 @@ KEPT_SCHEMA = pa.schema(
         ("text", pa.string()),
         ("headings", pa.list_(pa.string())),
         ("table", pa.bool_()),
+        ("head", pa.int32()),
+        ("covered", pa.list_(pa.list_(pa.int32()))),
         ("image", pa.binary()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -39,6 +41,8 @@ def table_of(document: Document) -> pa.Table:
             "text": block.text,
             "headings": list(block.headings),
             "table": block.table,
+            "head": block.head,
+            "covered": [[*cell, *text] for cell, text in block.covered],
         }
         for place, page in enumerate(document.structure)
         for block in page.blocks
@@ -67,6 +71,7 @@ def document_of(table: pa.Table) -> tuple[list[Page], list[Figure], dict[str, An
             figures.append(Figure(row["page"], row["image"], row["width"], row["height"], json.loads(row["metadata"])))
             continue
         blocks = pages.setdefault(row["place"], (row, []))[1]
-        blocks.append(Block(row["text"], tuple(row["headings"]), row["table"]))
+        covered = tuple(((row_of, column), (first, text)) for row_of, column, first, text in row["covered"])
+        blocks.append(Block(row["text"], tuple(row["headings"]), row["table"], row["head"], covered))
     metadata = json.loads(table.schema.metadata[b"document"])
     return [Page(first["page"], blocks, first["kind"]) for first, blocks in pages.values()], figures, metadata
