@@ -14,7 +14,8 @@ LOG = 'hello\nREPORT {"listed": 3}\n'
 class Dashboard:
     """Keeps jobs; each runs until its state was asked for three times, prints `log` and ends with `exit_code`.
 
-    Its times are by `clock`. A job seems to be `age` seconds old when it is submitted.
+    With a `refusal`, which is Ray's message, it ends without having begun. Its times are by `clock`. A job seems to be
+    `age` seconds old when it is submitted.
 
     Use as a context manager; it serves at `url` in a thread of its own. With a `token`, requests need it.
     """
@@ -22,6 +23,7 @@ class Dashboard:
     def __init__(self, log: str = LOG, token: str = "") -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.exit_code = 0
+        self.refusal = ""
         self.endless = False
         self.clock = time.time
         self.age = 0.0
@@ -57,6 +59,8 @@ class Dashboard:
         job["asked"] += 1
         if job["status"] == "RUNNING" and job["asked"] > 3 and not self.endless:
             job.update(status="FAILED" if self.exit_code else "SUCCEEDED", driver_exit_code=self.exit_code)
+            if self.refusal:
+                job.update(status="FAILED", driver_exit_code=None, message=self.refusal)
         return web.json_response(job)
 
     async def stop(self, request: web.Request) -> web.Response:

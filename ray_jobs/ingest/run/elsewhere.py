@@ -276,6 +276,8 @@ def _exit_code(outcome: JobOutcome) -> int:
     Raises:
         JobError: Ray could not run it, or could not say how it ended.
     """
+    from ray_jobs_api.ray_messages import cause_of_setup
+
     if outcome.api_error is not None:
         raise UnreachableError(f"the Ray job {outcome.submission_id} cannot be followed: {one_line(outcome.api_error)}")
     if outcome.status == "SUCCEEDED":
@@ -284,7 +286,8 @@ def _exit_code(outcome: JobOutcome) -> int:
         return 128 + signal.SIGTERM
     if outcome.exit_code:
         return _shell_code(outcome.exit_code)
-    raise JobError(f"Ray could not run the job {outcome.submission_id}: {one_line(outcome.message, 500)}")
+    reason = cause_of_setup(outcome.message) or outcome.message
+    raise JobError(f"Ray could not run the job {outcome.submission_id}: {one_line(reason, 500)}")
 
 
 def _shell_code(code: int) -> int:

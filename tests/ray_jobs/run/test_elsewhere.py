@@ -44,6 +44,15 @@ def test_a_job_has_its_output_and_exit_code_here(code, capfd, tmp_path):
     assert report.read_text() == '{"listed": 3}\n'
 
 
+def test_why_ray_could_not_set_up_the_environment_of_a_job_is_named(capfd):
+    frame = '  File "/x/ray/_private/runtime_env/working_dir.py", line 260, in create\n    x = await y\n'
+    begins = "[Node 127.0.0.1] Traceback (most recent call last):\n"
+    with Dashboard("") as dashboard:
+        dashboard.refusal = f"runtime_env setup failed: no.\n{begins}{frame * 10}OSError: [Errno 28] No space left\n"
+        assert run(dashboard.url) == 1
+    assert "working_dir: OSError: [Errno 28] No space left" in capfd.readouterr().err
+
+
 def test_local_paths_are_made_absolute_and_named_when_the_cluster_refuses_them(capfd, tmp_path, monkeypatch):
     (tmp_path / "papers").mkdir()
     (tmp_path / "model").mkdir()
