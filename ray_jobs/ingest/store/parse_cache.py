@@ -201,7 +201,7 @@ class ParseCache:
             if str(error.response.get("Error", {}).get("Code", "")) in _ABSENT:
                 return None
             problem = explain(error, bucket)
-        except (BotoCoreError, HTTPError, ConnectionError) as error:
+        except (BotoCoreError, HTTPError, ConnectionError, ValueError, OverflowError) as error:  # or odd answers
             problem = explain(error, bucket)
         if may_fail and isinstance(problem, UnreachableError) and _answers(bucket, prefix):
             return None
@@ -220,7 +220,7 @@ def _answers(bucket: str, prefix: str) -> bool:
 
     try:
         first_page(bucket, prefix)
-    except (BotoCoreError, ClientError, UnreachableError):
+    except (BotoCoreError, ClientError, UnreachableError, ValueError):
         return False
     return True
 

@@ -8,6 +8,7 @@ import pytest
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.store.object_reading import read_object
 from ingest.store.object_store import list_objects
+from store_client import store_client
 
 ROOT = "s3://bucket/day/"
 TIME = "<LastModified>2026-01-01T00:00:00Z</LastModified>"
@@ -112,6 +113,15 @@ def test_an_object_of_a_length_that_no_machine_holds_fails_alone(stub):
     (entry,) = list_objects(f"{ROOT}n.pdf", ())
     with pytest.raises(ObjectError, match="makes no sense"):
         read_object(entry.source, entry.version, entry.size)
+
+
+def test_a_store_that_answers_nothing_but_nonsense_is_at_fault_and_not_the_object(stub):
+    stub.objects.clear()
+    stub.put("day/n.pdf", b"abc", fault=(500, "InternalError", "no"))
+    stub.put("day/o.pdf", b"abc", Content_Length="many")
+    (entry, _) = list_objects(ROOT, (".pdf",))
+    with store_client(stub.environment(), REQUEST_ATTEMPTS=1), pytest.raises(UnreachableError, match="InternalError"):
+        read_object(entry.source, entry.version, entry.size, sleep=lambda seconds: None)
 
 
 ERRORS = ["<Error/>", "<Error><Code/></Error>", "<Error><Code>A</Code><Code>B</Code></Error>",

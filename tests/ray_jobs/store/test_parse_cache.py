@@ -105,6 +105,19 @@ def test_one_file_in_trouble_costs_only_its_work(stub, monkeypatch):
     our_store.s3_client.cache_clear()
 
 
+@pytest.mark.parametrize("length", ["many", str(2**70)])
+def test_a_file_whose_length_makes_no_sense_costs_only_its_work(stub, length):
+    stub.put(in_bucket()._name(SOURCE, 0).removeprefix("s3://bucket/"), Content_Length=length)
+    assert in_bucket().load(SOURCE, "v1") is None
+
+
+def test_a_listing_that_makes_no_sense_is_the_fault_of_the_store(stub):
+    stub.listing_page = "<ListBucketResult><Name>b</Name><Contents><Size>1</Size></Contents></ListBucketResult>"
+    stub.listing_kind = "application/xml"
+    with pytest.raises(UnreachableError, match=r"the parse cache s3://bucket/kept/ cannot be used: .*has no key"):
+        list(in_bucket().forgetting([SOURCE]))
+
+
 def test_a_store_that_refuses_the_cache_ends_the_run_with_a_sentence(stub):
     stub.put(in_bucket()._name(SOURCE, 0).removeprefix("s3://bucket/"), fault=(403, "AccessDenied", "no"))
     with pytest.raises(ConfigurationError, match=r"the parse cache s3://bucket/kept/ cannot be used: .*refuses these"):
