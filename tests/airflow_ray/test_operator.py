@@ -176,3 +176,16 @@ def test_a_job_timeout_counts_by_the_clock_of_ray(dashboard, supervisor):
     dashboard.clock, dashboard.endless, dashboard.age = lambda: time.time() + 7200, True, 3600
     with pytest.raises(RayJobError, match="job_timeout of 1800 s and was stopped"):
         operator(deferrable=False, job_timeout=1800).execute(context(supervisor, Store()))
+
+
+def test_why_a_job_never_began_is_in_the_error_and_all_that_ray_says_in_the_log(dashboard, supervisor, monkeypatch):
+    end = "OSError: [Errno 28] No space left on device"
+    frame = '  File "/x/ray/_private/runtime_env/working_dir.py", line 260, in create\n    x = await y\n'
+    begins = "runtime_env setup failed: no.\n[Node a] Traceback (most recent call last):\n"
+    dashboard.refusal = f"{begins}{frame * 30}{end}\n"
+    task, logged = operator(deferrable=False), []
+    monkeypatch.setattr(type(task.log), "error", lambda _, text, *values: logged.append(text % values), raising=False)
+    with pytest.raises(RayJobError) as caught:
+        task.execute(context(supervisor, Store()))
+    assert f"could not be set up (working_dir: {end}). Check working_dir" in str(caught.value)
+    assert any(text.endswith(dashboard.refusal) for text in logged)

@@ -60,7 +60,8 @@ class Dashboard:
         if job["status"] == "RUNNING" and job["asked"] > 3 and not self.endless:
             job.update(status="FAILED" if self.exit_code else "SUCCEEDED", driver_exit_code=self.exit_code)
             if self.refusal:
-                job.update(status="FAILED", driver_exit_code=None, message=self.refusal)
+                reason = "RUNTIME_ENV_SETUP_FAILURE"
+                job.update(status="FAILED", driver_exit_code=None, message=self.refusal, error_type=reason)
         return web.json_response(job)
 
     async def stop(self, request: web.Request) -> web.Response:
