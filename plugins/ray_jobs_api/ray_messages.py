@@ -9,6 +9,7 @@ import re
 
 #: Characters that are kept of a message: its head says what failed, and its tail why.
 _HEAD, _TAIL = 2_000, 10_000
+_CREDENTIALS = re.compile(r"(?<=:)//[^\s/@'\"]+@")
 _CUT = "\n(…)\n"
 #: In characters.
 _LONGEST_CAUSE = 500
@@ -23,7 +24,11 @@ _END = "[end of output]"
 
 
 def shortened(message: str) -> str:
-    """The message with its middle cut out if it is long."""
+    """The message without credentials in addresses, such as that of an index of packages, and its middle if it is long.
+
+    It goes into the logs of Airflow, whose readers may be others than those of Ray.
+    """
+    message = _CREDENTIALS.sub("//***@", message)
     return message if len(message) <= _HEAD + _TAIL else message[:_HEAD] + _CUT + message[-_TAIL:]
 
 

@@ -159,3 +159,9 @@ def test_head_and_tail_of_a_long_message_are_kept():
     assert kept.endswith("line 9999\n")
     assert len(kept) < 13_000
     assert shortened(kept[:5_000]) == kept[:5_000]
+
+
+@pytest.mark.parametrize("user", ["user:pass", "token", "user:p%40ss"])
+def test_credentials_in_addresses_are_left_out(user):
+    said = f"Command '['pip', 'install', '--index-url=https://{user}@host/simple']' failed; see a@b and https://host/@x"
+    assert shortened(said) == said.replace(user, "***")
