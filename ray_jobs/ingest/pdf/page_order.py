@@ -13,7 +13,8 @@ from ingest.pdf.layout import Paragraph, join_split_paragraphs
 from ingest.pdf.line_order import in_line_order
 from ingest.pdf.listings import with_listings
 from ingest.pdf.markers import join_markers
-from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_tables, with_typed_tables
+from ingest.pdf.sideways import turn_of
+from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_sideways_tables, with_tables, with_typed_tables
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -40,6 +41,8 @@ def in_page_order(
     horizontal, readings = in_line_order(join_values(join_markers(horizontal)), content)
     horizontal = in_box_order(horizontal)
     paragraphs, side_by_side = reading_order(horizontal) if len(horizontal) >= len(others) else (horizontal, 0)
+    if len(others) > 1 and (turn := turn_of(page, content)):
+        others = with_sideways_tables(page, text, others, words, turn)
     paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:
         paragraphs = rows_of_columns(with_tables(page, text, paragraphs, words))

@@ -17,6 +17,7 @@ from ingest.pdf.geometry import Rule, has_centre_in
 from ingest.pdf.layout import Line, Paragraph, TableShape
 from ingest.pdf.markdown_tables import as_markdown, is_reversed
 from ingest.pdf.open_tables import MIN_RULES, is_typed, stacks_of, tables_between, typed_tables
+from ingest.pdf.sideways import Turn, words_in
 from ingest.pdf.table_cells import Grid, cells_of
 from ingest.pdf.table_shapes import shape_of, with_open_rows
 from ingest.pdf.table_words import TOLERANCE, cut_at_rules, with_exponents
@@ -65,8 +66,21 @@ class Table(NamedTuple):
     shape: TableShape = TableShape()
 
 
+def with_sideways_tables(
+    page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None, turn: Turn
+) -> list[Paragraph]:
+    """Do the same as `with_tables` for paragraphs that are horizontal after a turn."""
+    words = page.get_text("words", textpage=text) if words is None else words
+    own = words_in([line for paragraph in paragraphs for line in paragraph.lines], words)
+    return turn.back.paragraphs(with_tables(page, text, turn.paragraphs(paragraphs), turn.words(own), turn))
+
+
 def with_tables(
-    page: Page, text: TextPage, paragraphs: list[Paragraph], words: Sequence[tuple[Any, ...]] | None = None
+    page: Page,
+    text: TextPage,
+    paragraphs: list[Paragraph],
+    words: Sequence[tuple[Any, ...]] | None = None,
+    turn: Turn | None = None,
 ) -> list[Paragraph]:
     """Replace the paragraphs inside ruled tables by the tables.
 
@@ -75,10 +89,14 @@ def with_tables(
         text: its text page.
         paragraphs: its paragraphs.
         words: its words in the form of `page.get_text("words")`, which is used by default.
+        turn: how its paragraphs and words have been turned.
     """
     if not MIN_RULES <= (strokes := _strokes(page)) <= MAX_STROKES:
         return paragraphs
-    horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
+    if turn is None:
+        horizontal, vertical = _rules(page.get_cdrawings(), page.rect.width, page.rect.height)
+    else:
+        horizontal, vertical = _rules(turn.drawings(page.get_cdrawings()), turn.height, turn.width)
     tables: list[Table] = []
     if strokes >= MIN_STROKES and (grids := list(_grids(horizontal, vertical))):
         cut = words

@@ -96,6 +96,35 @@ def test_a_rotated_page_reads_like_an_upright_one(rotation):
     assert [block.table for block in blocks].count(True) == 1
 
 
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_a_table_that_runs_up_or_down_a_page_is_a_table(rotation):
+    with pymupdf.open() as upright:
+        sheet = upright.new_page(width=842, height=595)
+        sheet.insert_text((60, 80), "Depths of the harbours:")
+        rows = [["Port", "Depth", "Light"], ["North", "9 m", "white"], ["South", "4 m", "red"], ["East", "3 m", "red"]]
+        table(sheet, rows, width=200)
+        blocks = blocks_of(upright)
+        sheet.set_rotation(rotation)
+        assert [(block.text, block.table) for block in blocks_of(upright)] == [
+            (block.text, block.table) for block in blocks
+        ]
+    assert [block.table for block in blocks] == [False, True]
+
+
+def test_words_across_a_grid_are_no_cells_of_a_table_that_runs_up_a_page():
+    labels = ["Scale", "Mass", "Sheet", "Drawn by", "Seen by", "Kept by", "Sent to", "Made of"]
+    with pymupdf.open() as document:
+        page = document.new_page()
+        table(page, [["", "", "", ""]] * 3, height=60)
+        for number, label in enumerate(labels):
+            page.insert_text((75 + 60 * number, 150), label, fontsize=8, rotate=90)
+        for row in range(3):
+            page.insert_text((80, 125 + 60 * row), f"oil for lamp {row}", fontsize=8)
+            page.insert_text((330, 125 + 60 * row), f"rope for boat {row}", fontsize=8)
+        text = " ".join(block.text for block in blocks_of(document))
+    assert [text.count(word) for word in [*labels, "oil for lamp", "rope for boat"]] == [1] * len(labels) + [3, 3]
+
+
 def test_a_box_around_text_is_no_table():
     with pymupdf.open() as document:
         page = document.new_page()
