@@ -24,6 +24,9 @@ PROGRESS = "progress"
 _RESULT_BYTES = 500_000_000
 """Largest result of one object, pickled."""
 
+PARSER_NICENESS = 5
+"""Niceness of the child: a third of the share of a model that wants the same core."""
+
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
@@ -53,12 +56,13 @@ def serve(descriptor: int) -> None:
 
 
 def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepare_args: tuple[Any, ...]) -> None:
-    """Tie the child to its parent, prepare it, and limit its memory."""
+    """Tie the child to its parent, let it give way to others, prepare it, and limit its memory."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the line above
             os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(PARSER_NICENESS)
     prepare(*prepare_args)
     if sys.platform == "linux":  # macOS ignores RLIMIT_AS
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -6,7 +6,6 @@ The result is that of `read_document`. All of it runs in the child processes of 
 from __future__ import annotations
 
 import mmap
-import os
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +26,6 @@ from ingest.pdf.page_ranges import (
     right_checks,
 )
 from ingest.pdf.reader import open_pdf
-
-READER_NICENESS = 5
-"""Niceness of a process that only reads pages: a third of the share of a model that wants the same core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +103,7 @@ def finish_document(path: str, ranges: Sequence[bytes], settings: DocumentSettin
 
 
 def prepare_reader() -> None:
-    """Import the parser for `read_pages`, in a process that gives way to others."""
-    os.nice(READER_NICENESS)
+    """Import the parser for `read_pages`."""
     import_parsers("pymupdf")
 
 

@@ -2,8 +2,8 @@
 
 The parse task reads a document in its own child process. If the rest is likely to take long, it gives ranges of pages
 to other children of this node, and of the other nodes (`remote_readers`). They need no CPU of Ray's, which the actors
-of idle models hold as well as those of busy ones; instead, each takes a slot of its node, which has one less than CPUs,
-and gives way to the models (`nice`). Nothing ever waits for a slot: without one, the task reads all pages by itself.
+of idle models hold as well as those of busy ones; instead, each takes a slot of its node, which has one for each CPU.
+So does the task, but nothing ever waits for a slot: without one, the task reads all pages by itself.
 
 The limits on time and memory count for each range. A range that fails, fails the document; a reader that cannot start
 or go on leaves its range to the others.
@@ -115,15 +115,15 @@ class RemainingPages:
 
 
 def reader_slots() -> tuple[int, dict[str, int]]:
-    """The most readers beside the tasks' own: on this node, and on each other node by its id.
+    """The most readers, those of tasks among them: on this node, and on each other node by its id.
 
-    It is one less than a node has CPUs, as far as its memory allows. A node without CPUs has none for Ray's tasks.
+    There is one for each CPU of a node, as far as its memory allows.
     """
     import ray
 
     here = ray.get_runtime_context().get_node_id()
     slots = {
-        node["NodeID"]: max(0, min(int(resources.get("CPU", 0)) - 1, int(resources.get("memory", 0) // READER_BYTES)))
+        node["NodeID"]: min(int(resources.get("CPU", 0)), int(resources.get("memory", 0) // READER_BYTES))
         for node in ray.nodes()
         if node["Alive"] and (resources := node["Resources"])
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -18,12 +18,13 @@ import pyarrow as pa
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
+from ingest.common.slots import take_slot
 from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_again, read_document
 from ingest.pdf.shared_document import Begun, begin_document, finish_document
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.kept_documents import document_of, table_of
-from ingest.stages.page_ranges import NodeReaders, Reader, read_remaining, reader_slots
+from ingest.stages.page_ranges import SLOT, NodeReaders, Reader, read_remaining, reader_slots
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 from ingest.stages.remote_readers import RemoteReaders
@@ -84,6 +85,7 @@ def _shared(begun: Begun, content: bytes, sandbox: Sandbox, settings: ParseSetti
         except OSError:  # the disk is full, and this sandbox needs no file
             return sandbox.run(read_document, content, settings.document)
         here, elsewhere = reader_slots()
+        stack.enter_context(take_slot(SLOT, here) or nullcontext())  # for the task itself
         readers = NodeReaders(path, settings.document, settings.limits, here)
         others = RemoteReaders(content, settings.document, settings.limits, elsewhere)
 

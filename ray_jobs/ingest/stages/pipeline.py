@@ -100,11 +100,14 @@ class Pipeline:
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:
     """A stage that reads and parses: `parse` takes a block of differences and `arguments`, and yields tables."""
+    from ray.data import TaskPoolStrategy
+
     return dataset.map_batches(
         parse,
         batch_size=None,
         batch_format="pyarrow",
         fn_kwargs=arguments,
+        compute=TaskPoolStrategy(size=resources.parse_tasks),
         num_cpus=resources.parse_cpus,
         max_retries=TASK_RETRIES,
     )

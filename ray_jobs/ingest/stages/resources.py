@@ -3,6 +3,10 @@
 One rule keeps small clusters from hanging: all actor pools, one upstream task and one write task must fit on the CPUs
 at the same time. Actors hold their CPUs for the whole run. If they took all CPUs, no task could feed them, and Ray
 would wait for ever.
+
+Without GPUs, each core has a model and a parse task, which gives way to it (`PARSER_NICENESS`): the system and not Ray
+shares the cores out, so that all of them parse while the models wait, as at the start or with scans, and nearly none
+does while they are busy.
 """
 
 from __future__ import annotations
@@ -17,6 +21,13 @@ from ingest.common.errors import ConfigurationError
 PARSE_CPUS = 0.75
 WRITE_CPUS = 0.25
 """A write waits for Milvus most of the time. Together with PARSE_CPUS it takes one CPU, which the actors leave free."""
+
+MODEL_SHARE, PARSE_SHARE, WRITE_SHARE = 0.95, 0.04, 0.01
+"""The shares of a core of a model, a parse task and a write, without GPUs. A node takes a twentieth more models than it
+has cores at most, and has room for parse tasks wherever the models are."""
+
+PARSE_BYTES = 1_000_000_000
+"""Memory of a parse task and its child, with the models of OCR and a file (0.9 GB, measured)."""
 
 SMALL_NODE_CPUS = 4
 """CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""
@@ -86,9 +97,10 @@ class ActorPool:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The resources that each stage requests from Ray. CPUs are logical."""
+    """The resources that each stage requests from Ray. CPUs are logical; `parse_tasks` run at once at most."""
 
     parse_cpus: float
+    parse_tasks: int
     write_cpus: float
     write_tasks: int
     pools: Mapping[str, ActorPool]
@@ -128,16 +140,27 @@ def allocate(
         ConfigurationError: the requested resources do not fit this cluster.
     """
     cpus = cluster.cpus
-    scale = min(1.0, cpus / 2)
-    parse = float(requested.get("parse", {}).get("cpus", PARSE_CPUS * scale))
     tasks = 1 if single_writer else max(1, min(4, int(cpus // 4)))
-    # Whole CPUs on larger clusters: the rest is then a whole CPU of one node, not fractions on many.
-    spare: float = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
-    pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare)
+    if cluster.gpus < 1 and "parse" not in requested:
+        scale = min(1.0, cpus)
+        parse, write, spare, cores = PARSE_SHARE * scale, WRITE_SHARE * scale, MODEL_SHARE * cpus, int(cpus)
+    else:
+        scale = min(1.0, cpus / 2)
+        parse, write = float(requested.get("parse", {}).get("cpus", PARSE_CPUS * scale)), WRITE_CPUS * scale
+        # Whole CPUs on larger clusters: the rest is then a whole CPU of one node, not fractions on many.
+        spare = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
+        cores = int(spare)
+    pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare, cores)
     pools = {name: _overridden(pool, requested.get(name, {})) for name, pool in pools.items()}
-    resources = Resources(parse, WRITE_CPUS * scale, tasks, pools)
+    resources = Resources(parse, _parse_tasks(cluster, stages, pools), write, tasks, pools)
     _check_placeable(cluster, resources)
     return resources
+
+
+def _parse_tasks(cluster: Cluster, stages: Sequence[ModelStage], pools: Mapping[str, ActorPool]) -> int:
+    """One on each core, as far as the models leave memory for them."""
+    models = sum(pools[stage.name].max_actors * (stage.weight_bytes + ACTOR_BYTES) for stage in stages)
+    return max(1, min(int(cluster.cpus), int((cluster.memory - models) // PARSE_BYTES)))
 
 
 def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, ActorPool]:
@@ -157,11 +180,12 @@ def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
     }
 
 
-def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> dict[str, ActorPool]:
+def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float, cores: int) -> dict[str, ActorPool]:
+    """The pools of a cluster without GPUs, in which models have `spare` CPUs, the shares of `cores` cores."""
     each = max(stage.weight_bytes for stage in stages) + ACTOR_BYTES
     fitting = max(len(stages), int(cluster.memory // each))
-    cores = int(cluster.cpus)
     if len(cluster.nodes) == 1 and cluster.cpus <= SMALL_NODE_CPUS:
+        cores = int(cluster.cpus)
         if len(stages) > 1:  # the models take turns, and the one at work uses all cores
             actors, threads = dict.fromkeys((stage.name for stage in stages), 1), max(1, cores)
         else:
@@ -169,10 +193,10 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
             threads = max(1, cores // actors[stages[0].name])
         cpus = _rounded_down(spare / sum(actors.values()))
     else:
-        total = max(int(min(spare, fitting)), len(stages))
+        total = max(min(cores, fitting), len(stages))
         actors = _apportioned(total, stages)
-        threads = max(1, min(MAX_THREADS, int(spare) // total))
-        cpus = float(threads) if threads * total <= spare else _rounded_down(spare / total)
+        threads = max(1, min(MAX_THREADS, cores // total))
+        cpus = _rounded_down(min(threads * spare / max(cores, 1), spare / total))
     return {
         stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, 0, threads, stage.batch_size)
         for stage in stages

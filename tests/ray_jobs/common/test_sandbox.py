@@ -19,6 +19,7 @@ from embedded.processes import base_environment, poll
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
+from ingest.common.sandbox_child import PARSER_NICENESS
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_document
 
@@ -48,6 +49,10 @@ def bad():
 def sandbox(bad):
     with Sandbox(bad.keep, Limits(seconds=60, memory_bytes=500 * MEGABYTE), "kept") as sandbox:
         yield sandbox
+
+
+def test_a_parser_gives_way_to_the_models(sandbox):
+    assert sandbox.run(os.nice, 0) == os.nice(0) + PARSER_NICENESS
 
 
 def failure(sandbox, function, *args):

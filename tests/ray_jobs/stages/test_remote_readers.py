@@ -50,7 +50,7 @@ def test_another_node_reads_ranges_until_it_is_lost(cluster, tmp_path, monkeypat
     path = tmp_path / "long.pdf"
     path.write_bytes(data)
     here, elsewhere = reader_slots()
-    assert (here, sorted(elsewhere.values())) == (1, [2])
+    assert (here, sorted(elsewhere.values())) == (2, [3])
     begun = begin_document(data, SETTINGS, Every(1))
     remote = RemoteReaders(data, SETTINGS, Limits(seconds=60), elsewhere)
     (reader,) = remote(1)

@@ -8,6 +8,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.stages.resources import (
     ACTOR_BYTES,
     MAX_THREADS,
+    PARSE_BYTES,
     ActorPool,
     Cluster,
     ModelStage,
@@ -54,11 +55,35 @@ def test_every_stage_gets_resources(stages):
         assert min(resources.parse_cpus, resources.write_cpus) > 0, (cpus, gpus, resources)
 
 
-def test_on_several_nodes_the_rest_is_a_whole_cpu_of_one_node():
+def test_every_node_with_a_model_has_room_for_a_parse_task_beside_it():
     for cpus in range(4, 257, 2):
-        pool = allocated(cpus, 0, nodes=2).pools["embed"]
+        resources = allocated(cpus, 0, nodes=2)
+        pool = resources.pools["embed"]
+        here = int(cpus / 2 // pool.cpus)
+        assert here >= cpus // 2
+        assert cpus / 2 - cpus // 2 * pool.cpus >= resources.parse_cpus + resources.write_cpus
+
+
+def test_a_parse_task_of_whole_cpus_has_them_on_one_node():
+    for cpus in range(4, 257, 2):
+        resources = allocated(cpus, 0, nodes=2, requested={"parse": {"cpus": 0.75}})
+        pool = resources.pools["embed"]
         assert pool.cpus == int(pool.cpus)
         assert cpus - pool.max_actors * pool.cpus >= 1
+
+
+def test_every_core_parses_while_the_models_wait():
+    for cpus in (1, 2, 4, 16, 64):
+        resources = allocated(cpus, 0)
+        models = sum(pool.max_actors * pool.cpus for pool in resources.pools.values())
+        assert resources.parse_tasks == cpus
+        assert models + cpus * resources.parse_cpus + resources.write_cpus <= cpus
+
+
+def test_memory_bounds_the_parse_tasks():
+    models = 16 * (ACTOR_BYTES + MODEL_BYTES)
+    assert allocated(16, 0, memory=models + 5 * PARSE_BYTES + 1).parse_tasks == 5
+    assert allocated(16, 0, memory=models).parse_tasks == 1
 
 
 def test_milvus_lite_gets_one_writer_and_a_server_several():
@@ -69,12 +94,9 @@ def test_milvus_lite_gets_one_writer_and_a_server_several():
 
 
 def test_without_gpus_every_core_has_a_thread_of_a_model():
-    for cpus in range(2, 5):
+    for cpus in range(2, 257):
         pool = allocated(cpus, 0).pools["embed"]
         assert pool.max_actors * pool.threads == cpus
-    for cpus in range(5, 257):
-        pool = allocated(cpus, 0).pools["embed"]
-        assert pool.max_actors * pool.threads == cpus - 1
 
 
 def test_memory_bounds_the_copies_of_the_model():
@@ -82,7 +104,7 @@ def test_memory_bounds_the_copies_of_the_model():
     pool = allocated(16, 0, memory=room_for_two).pools["embed"]
     assert (pool.max_actors, pool.threads) == (2, MAX_THREADS)
     assert allocated(16, 0, memory=0).pools["embed"].max_actors == 1
-    assert allocated(2, 0, memory=0) == Resources(0.75, 0.25, 1, {"embed": ActorPool(1, 1, 1, 0, 2, 32)})
+    assert allocated(2, 0, memory=0) == Resources(0.04, 1, 0.01, 1, {"embed": ActorPool(1, 1, 1.9, 0, 2, 32)})
 
 
 def test_the_stage_with_the_most_work_gets_the_most_actors():
