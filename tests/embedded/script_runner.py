@@ -20,7 +20,7 @@ from embedded.ray_head import LOOPBACK_ONLY, NO_UV_HOOK
 SERVER = Path(__file__).with_name("script_server.py")
 LIBRARIES = (
     *("av", "boto3", "numpy", "pyarrow", "pymilvus", "pymupdf", "ray", "ray.data", "semantic_text_splitter"),
-    *("ftfy", "onnxruntime", "tokenizers"),
+    *("ftfy", "tokenizers"),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.onnx_cache import KeptModel, check_agreement, export
+from ingest.models.onnx_cache import KeptModel, check_agreement, compiled, export
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class OnnxClip:
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:
         """Embed the images of one batch: as for `ClipEncoder.encode_images`."""
         steps = range(0, len(pixels), IMAGES_PER_PASS)
-        parts = [self._session.run(None, {"pixels": pixels[start : start + IMAGES_PER_PASS]})[0] for start in steps]
+        parts = [self._session.run(pixels=pixels[start : start + IMAGES_PER_PASS]) for start in steps]
         return np.concatenate(parts)
 
     def embed_text(self, text: str) -> np.ndarray:
@@ -49,7 +49,7 @@ class OnnxClip:
 
 
 def convert(model: TorchClip, path: Path) -> dict[str, Any]:
-    """Write the image half of a loaded model as ONNX to `path`, and compare its vectors.
+    """Write the image half of a loaded model to `path`, and compare its vectors.
 
     Returns:
         The settings of `OnnxClip`.
@@ -76,7 +76,9 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
     samples = np.stack([*noise, np.broadcast_to(ramp[:, None, None], noise[0].shape), np.zeros_like(noise[0])])
     varying = {0: "images"}
     export(Images(), (torch.from_numpy(noise),), {"pixels": varying, "vectors": varying}, path)
-    settings = {"dimension": model.dimension}
-    made = OnnxClip(KeptModel(path, settings), 1, lambda: model)
-    check_agreement(made.embed_images(samples), model.embed_images(samples))
-    return settings
+
+    def compare(kept: KeptModel) -> None:
+        made = OnnxClip(kept, 1, lambda: model)
+        check_agreement(made.embed_images(samples), model.embed_images(samples), kept.settings["precision"])
+
+    return compiled(path, {"dimension": model.dimension}, compare)

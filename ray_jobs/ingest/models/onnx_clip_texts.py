@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, export
+from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, compiled, export
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -51,11 +51,11 @@ class OnnxClipTexts:
     def embed_text(self, text: str) -> np.ndarray:
         """Embed a text: as for `ClipEncoder.encode_text`."""
         tokens = self._tokenizer.encode(cleaned(text, self._lower)).ids
-        return self._session.run(None, {"tokens": np.array([tokens], np.int64)})[0][0]
+        return self._session.run(tokens=np.array([tokens], np.int64))[0]
 
 
 def convert(model: TorchClip, path: Path) -> dict[str, Any]:
-    """Write the text half of a loaded model as ONNX to `path`, and compare its vectors.
+    """Write the text half of a loaded model to `path`, and compare its vectors.
 
     Returns:
         The settings of `OnnxClipTexts`.
@@ -81,10 +81,13 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
 
     tokens = model.tokenizer(["a photo of a dog", "two"])
     export(Texts(), (tokens,), {"tokens": {0: "texts"}, "vectors": {0: "texts"}}, path)
-    settings = tokenizer_settings(model.tokenizer)
-    made = OnnxClipTexts(KeptModel(path, settings), 1)
-    check_agreement(*(np.stack([half.embed_text(text) for text in _SAMPLES]) for half in (made, model)))
-    return settings
+    expected = np.stack([model.embed_text(text) for text in _SAMPLES])
+
+    def compare(kept: KeptModel) -> None:
+        made = OnnxClipTexts(kept, 1)
+        check_agreement(np.stack([made.embed_text(text) for text in _SAMPLES]), expected, kept.settings["precision"])
+
+    return compiled(path, tokenizer_settings(model.tokenizer), compare)
 
 
 def tokenizer_settings(tokenizer: Any) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from embedded.clip_shapes import SMALL_VIT, make_clip
+from ingest.common.cpu_inference import FULL, HALF
+from ingest.models import onnx_cache
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model
-from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, export
+from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, compiled, export
 from ingest.models.text_encoder import TextEncoder
 from ingest.models.text_model import text_weights
 
@@ -64,7 +66,7 @@ def test_a_model_that_cannot_be_converted_is_used_itself_and_not_tried_again(cac
 
 def test_a_file_that_was_cut_off_is_made_again(cache, tmp_path):
     cache.loaded(read, lambda: b"model", write)
-    (file,) = tmp_path.rglob("model.onnx")
+    (file,) = tmp_path.rglob("model.blob")
     file.write_bytes(b"mo")
     assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
 
@@ -112,6 +114,39 @@ def test_vectors_that_differ_are_refused():
         check_agreement(np.full((1, 3), np.nan, np.float32), unit[:1])
 
 
+def test_the_fastest_precision_that_agrees_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_cache, "precisions", lambda: (HALF, FULL))
+    monkeypatch.setattr(onnx_cache, "compile_onnx", lambda onnx, precision, path: None)
+
+    def differs_in(*precisions):
+        def compare(kept):
+            if kept.settings["precision"] in precisions:
+                raise NotConvertibleError("its vectors would differ")
+
+        (tmp_path / "model.onnx").write_bytes(b"")
+        return compiled(tmp_path / "model.blob", {"dimension": 3}, compare)
+
+    assert differs_in() == {"dimension": 3, "precision": HALF}
+    assert differs_in(HALF) == {"dimension": 3, "precision": FULL}
+    with pytest.raises(NotConvertibleError):
+        differs_in(HALF, FULL)
+
+
+def test_a_node_with_another_cpu_has_a_file_of_its_own(cache, monkeypatch):
+    monkeypatch.setattr(onnx_cache, "precisions", lambda: (FULL,))
+    OnnxCache("text", "weights", cache._home).loaded(read, lambda: b"full", write)
+    monkeypatch.setattr(onnx_cache, "precisions", lambda: (HALF, FULL))
+    other = OnnxCache("text", "weights", cache._home).loaded(read, lambda: b"half", write)
+    assert other == ("file", b"half")
+
+
+def test_bfloat16_has_to_agree_more_closely():
+    unit, near = np.eye(2, dtype=np.float32)[:1], np.array([[0.99993, 0.0118]], np.float32)
+    check_agreement(near, unit)
+    with pytest.raises(NotConvertibleError):
+        check_agreement(near, unit, HALF)
+
+
 @pytest.mark.tier("parts")
 @pytest.mark.xdist_group("models")
 def test_a_model_whose_length_was_fixed_by_the_conversion_is_refused(tmp_path):
@@ -125,10 +160,13 @@ def test_a_model_whose_length_was_fixed_by_the_conversion_is_refused(tmp_path):
 
     def convert(model, path):
         export(model, (torch.ones(1, 3),), {"values": {0: "n", 1: "length"}, "vectors": {0: "n"}}, path)
-        session = KeptModel(path, {}).session(1)
         values = np.ones((1, 5), np.float32)
-        check_agreement(session.run(None, {"values": values})[0] / 25, model(torch.from_numpy(values)).numpy() / 25)
-        return {}
+
+        def compare(kept):
+            found = kept.session(1).run(values=values)
+            check_agreement(found / 25, model(torch.from_numpy(values)).numpy() / 25)
+
+        return compiled(path, {}, compare)
 
     cache = OnnxCache("text", "fixed", tmp_path)
     assert isinstance(cache.loaded(lambda kept: kept, Fixed, convert), Fixed)
@@ -142,17 +180,25 @@ def test_texts_have_the_vectors_and_tokens_of_the_model_itself(minilm_path):
     encoder = TextEncoder(minilm_path, 384)
     assert isinstance(encoder._model, OnnxTexts)
     model = TorchTexts(minilm_path, 1, "cpu")
-    assert (encoder.encode(TEXTS) * model.embed(TEXTS, "document")).sum(axis=1).min() > 0.99999
-    assert encoder.encode_query("ferry") @ model.embed(["ferry"], "query")[0] > 0.99999
+    documents, query = model.embed(TEXTS, "document"), model.embed(["ferry"], "query")[0]
+    assert (encoder.encode(TEXTS) * documents).sum(axis=1).min() > 0.9999
+    assert encoder.encode_query("ferry") @ query > 0.9999
     assert encoder.take_tokens() == int(model.tokens)
+    cache = OnnxCache("text", text_weights(minilm_path))
+    kept = KeptModel(cache._folder / "model.blob", cache._settings() | {"precision": FULL})
+    assert (OnnxTexts(kept, 1).embed(TEXTS, "document") * documents).sum(axis=1).min() > 0.999999
 
 
 @pytest.mark.xdist_group("models")
-def test_attention_has_no_guards_against_nan(minilm_path):
+def test_attention_has_no_guards_against_nan(minilm_path, tmp_path, monkeypatch):
     import onnx
 
-    TextEncoder(minilm_path, 384)
-    graph = onnx.load(OnnxCache("text", text_weights(minilm_path))._folder / "model.onnx").graph
+    from ingest.models import onnx_texts
+    from ingest.models.torch_texts import TorchTexts
+
+    monkeypatch.setattr(onnx_texts, "compiled", lambda path, settings, compare: settings)
+    onnx_texts.convert(TorchTexts(minilm_path, 1, "cpu"), tmp_path / "model.blob")
+    graph = onnx.load(tmp_path / "model.onnx").graph
     assert "IsNaN" not in {node.op_type for node in graph.node}
 
 
@@ -168,11 +214,14 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True)
 
 
-def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path):
-    """The telemetry keeps its events in the user's cache until they are sent."""
-    code = "import ingest, onnxruntime; onnxruntime.SessionOptions()"
+@pytest.mark.parametrize(
+    "used", ["onnxruntime\nonnxruntime.SessionOptions()", "ingest.common.cpu_inference as ours\nours.core()"]
+)
+def test_what_runs_models_reports_nothing_to_its_maker(tmp_path, used):
+    """Their telemetry keeps its events and its consent in the user's folders."""
+    code = f"import ingest\nimport {used}"
     environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
-    environment |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -186,7 +235,7 @@ def test_a_transformer_of_open_clip_is_converted_without_a_word(tmp_path, monkey
     vectors = encoder.encode_images(np.random.default_rng(0).integers(0, 255, (3, 224, 224, 3), np.uint8))
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     encoder.encode_text("a dog")
-    made = {path.parent.name.rpartition("-")[0] for path in tmp_path.rglob("model.onnx")}
+    made = {path.parent.name.rpartition("-")[0] for path in tmp_path.rglob("model.blob")}
     assert made == {"clip", "clip-texts"}
     said = [record for record in caplog.records if record.name.startswith("ingest")]
     assert (said, "graph(" in capfd.readouterr().out) == ([], False)
