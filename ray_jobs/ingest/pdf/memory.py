@@ -6,7 +6,7 @@ import re
 
 
 def check_memory(error: Exception) -> None:
-    """Raise MemoryError if MuPDF or ONNX Runtime ran out of memory: they report "malloc (52 bytes) failed"."""
+    """Raise MemoryError if MuPDF or OpenVINO ran out of memory: they report "malloc (52 bytes) failed"."""
     if isinstance(error, MemoryError) or re.search(
         r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc", str(error), re.I
     ):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingest.common.cpu_inference import core, settings
 from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
@@ -51,35 +51,17 @@ MIN_SCORE, MIN_SURE = 0.5, 0.8
 @lru_cache(maxsize=1)
 def _engine() -> Any:  # its result type depends on the arguments
     import cv2
-    from rapidocr import RapidOCR
+    import rapidocr.inference_engine.openvino.main as runtime
+    from rapidocr import EngineType, RapidOCR
 
     cv2.setNumThreads(1)
-    _flush_subnormals()
-    threads = {f"EngineConfig.onnxruntime.{name}_op_num_threads": 1 for name in ("intra", "inter")}
+    core().set_property("CPU", settings(threads=1))
+    # RapidOCR would leave the precision to the CPU, but a page must have the same texts on every node.
+    runtime.Core = core
     # The lines of a batch are padded to the longest: one at a time takes 19 % less time for a page, with the same text.
     sizes = {"Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": 1}
-    return RapidOCR(params={"Global.log_level": "critical", **sizes, **threads})
-
-
-def _flush_subnormals() -> None:
-    """Let this thread take subnormal numbers, below 1.2e-38, for zero.
-
-    A quarter of a million weights of the model that detects lines are subnormal, and cores take a hundred times as long
-    for them. As zeros, they let the detection take a third of the time, and its result is the same to the last bit.
-    ONNX Runtime sets this mode for the thread that makes the first session of the process, so any session will do.
-    (PyMuPDF's layout analysis would be first, but `import_parsers` keeps it out.)
-    """
-    import onnxruntime
-    import rapidocr
-
-    files = list(Path(rapidocr.__file__).with_name("models").glob("*.onnx"))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    if files:
-        smallest = min(files, key=lambda file: file.stat().st_size)
-        onnxruntime.InferenceSession(smallest, options, providers=["CPUExecutionProvider"])
+    engines = {f"{part}.engine_type": EngineType.OPENVINO for part in ("Det", "Cls", "Rec")}
+    return RapidOCR(params={"Global.log_level": "critical", **sizes, **engines})
 
 
 def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) -> tuple[list[Paragraph], bool]:
