@@ -9,6 +9,7 @@ from itertools import groupby, takewhile
 from typing import Any
 
 from ingest.pdf.draw_order import MAX_GAP
+from ingest.pdf.geometry import Box
 from ingest.pdf.glyph_lines import Glyph, GlyphLine
 from ingest.pdf.layout import MAX_RAISED, RAISED
 
@@ -31,9 +32,6 @@ STRIPE = 12.0
 _NEVER_BEFORE = frozenset(("Ps", "Pi", "Pd"))
 """Categories of the characters that no index belongs to: brackets that open, and dashes; nor does one to a slash."""
 
-_Line = tuple[float, float, float, float, float]
-"""The box of a line and its font size."""
-
 
 def has_late_indices(content: dict[str, Any]) -> bool:
     """Whether a line begins with few letters in small type, in the height and width of a line that is drawn before it.
@@ -41,37 +39,46 @@ def has_late_indices(content: dict[str, Any]) -> bool:
     Args:
         content: the result of `page.get_text("dict")`.
     """
-    lines: list[_Line] = []
-    short: list[tuple[int, float]] = []
+    boxes: list[Box] = []
+    first: list[float] = []  # sizes of the first letters
+    sizes: list[float] = []
+    short: list[int] = []
     for block in content["blocks"]:
         for line in block.get("lines", ()):
             spans = line["spans"]
-            size = spans[0]["size"]
             if len(spans[0]["text"]) <= MAX_LENGTH + 1:
-                short.append((len(lines), size))
-            lines.append((*line["bbox"], size if len(spans) == 1 else max([span["size"] for span in spans])))
+                short.append(len(boxes))
+            boxes.append(line["bbox"])
+            first.append(spans[0]["size"])
+            sizes.append(first[-1] if len(spans) == 1 else max([span["size"] for span in spans]))
     if not short:
         return False
-    large = max([line[4] for line in lines])
-    small = [place for place in short if place[1] <= MAX_RAISED * large]
+    large = max(sizes)
+    small = [place for place in short if first[place] <= MAX_RAISED * large]
     if not small:
         return False
-    stripes: defaultdict[int, list[tuple[int, _Line]]] = defaultdict(list)
-    for number, line in enumerate(lines):
-        for stripe in range(int(line[1] / STRIPE), int(line[3] / STRIPE) + 1):
-            stripes[stripe].append((number, line))
+    # Most short lines are smaller than the headings of their page alone.
+    smallest = min([first[place] for place in small])
+    stripes: defaultdict[int, list[int]] = defaultdict(list)
+    for number, size in enumerate(sizes):
+        if smallest <= MAX_RAISED * size:
+            for stripe in range(int(boxes[number][1] / STRIPE), int(boxes[number][3] / STRIPE) + 1):
+                stripes[stripe].append(number)
     return any(
-        number < place and size <= MAX_RAISED * base[4] and _begins_in(lines[place], base)
-        for place, size in small
-        for number, base in stripes[int((lines[place][1] + lines[place][3]) / 2 / STRIPE)]
+        number < place
+        and first[place] <= MAX_RAISED * sizes[number]
+        and _begins_in(boxes[place], sizes[place], boxes[number], sizes[number])
+        for place in small
+        for number in stripes.get(int((boxes[place][1] + boxes[place][3]) / 2 / STRIPE), ())
     )
 
 
-def _begins_in(line: _Line, base: _Line) -> bool:
-    before = MAX_DISTANCE * base[4] + (line[2] - line[0] if line[4] <= MAX_RAISED * base[4] else 0)
-    return base[0] - before < line[0] <= base[2] + MAX_DISTANCE * base[4] and min(base[3], line[3]) - max(
-        base[1], line[1]
-    ) > 0.4 * (line[3] - line[1])
+def _begins_in(box: Box, size: float, base: Box, base_size: float) -> bool:
+    """Whether a line begins in the height and width of another, or right before it."""
+    before = MAX_DISTANCE * base_size + (box[2] - box[0] if size <= MAX_RAISED * base_size else 0)
+    return base[0] - before < box[0] <= base[2] + MAX_DISTANCE * base_size and (
+        min(base[3], box[3]) - max(base[1], box[1]) > 0.4 * (box[3] - box[1])
+    )
 
 
 def put_indices(lines: Sequence[GlyphLine]) -> None:
