@@ -50,7 +50,7 @@ def shape_of(
     shown = {
         (row_of[row], column_of[column]): (row_of[first], column_of[text])
         for (row, column), (first, text) in covered.items()
-        if row in row_of and column in column_of
+        if {row, first} <= row_of.keys() and {column, text} <= column_of.keys()
     }
     cells = [[texts.get((row, column), "") for column in columns] for row in rows]
     lefts = [grid.columns[column] for column in columns]

@@ -177,3 +177,9 @@ def test_a_row_of_values_that_a_table_begins_with_is_not_repeated_on_the_next_pa
     rows = [[f"harbour {row}", *values(3 * row, 3 * row + 3)] for row in range(1, 40)]
     found = chunks([rows[:20], rows[20:]], tokenizer_json, tokens=2000)
     assert [line.split("|")[1] for _, text in found for line in text if "---" not in line] == [row[0] for row in rows]
+
+
+def test_an_empty_row_above_a_cell_without_a_rule_costs_nothing(tokenizer_json):
+    rows = [TITLES, ["north", "1.5 m", "2.5 m", "red"], [""] * 4, ["+", "3.5 m", "4.5 m", "red"]]
+    ((_, text),) = chunks([rows], tokenizer_json)
+    assert text[2:] == ["|north|1.5 m|2.5 m|red|", "||3.5 m|4.5 m|red|"]
