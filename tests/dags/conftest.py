@@ -5,6 +5,7 @@ runs begin when Airflow is up, and fixture `begun` hands each test its own.
 """
 
 import hashlib
+import importlib.util
 import inspect
 import io
 import json
@@ -43,6 +44,8 @@ STAND_IN_SITE = {
     "ingest_source_root": "s3://somewhere",
     "ingest_jobs_dir": str(JOBS),
 }
+PAGERS = {"images": "pager.page", "videos": "pager.page_later"}
+"""The functions that a site has for missed deadlines, by pipeline; that of the PDFs has none."""
 CONSUMERS = ("documents_changed", "documents_by_day")
 """The examples that start when documents have changed."""
 NO_PARAMETERS = SimpleNamespace(params={})
@@ -52,7 +55,8 @@ NO_PARAMETERS = SimpleNamespace(params={})
 class Metrics:
     """The metrics of the stage: those of Airflow, those of Ray, and if it is installed, Prometheus with both.
 
-    `of_demo` are Airflow's when the demo had just ended, `demo_reports` the reports of its runs.
+    `of_demo` are Airflow's when the demo had just ended, `demo_reports` the reports of its runs, and `demo_states` what
+    the assets then knew, by name.
     """
 
     airflow: StatsdExporter
@@ -62,12 +66,16 @@ class Metrics:
     demo_ended: float = 0.0
     of_demo: Samples = field(default_factory=dict)
     demo_reports: list[dict[str, Any]] = field(default_factory=list)
+    demo_states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def demo_has_ended(self, airflow: AirflowStandalone) -> None:
         """Keep what the demo has made; its runs are the only ones so far."""
         self.of_demo = self.airflow.samples()
         for dag_id in (f"ingest_{pipeline}" for pipeline in COLLECTIONS):
             self.demo_reports += [airflow.xcom(dag_id, run["dag_run_id"], "ingest") for run in airflow.runs(dag_id)]
+        for asset in airflow.api("GET", "/assets?limit=100")["assets"]:
+            entries = airflow.api("GET", f"/assets/{asset['id']}/state-store")["asset_state_store"]
+            self.demo_states[asset["name"]] = {entry["key"]: entry["value"] for entry in entries}
         if (prometheus := self.prometheus) is not None:
             listed = sum(report["listed"] for report in self.demo_reports)
             query = "sum(ray_ingest:objects:1d)"
@@ -88,6 +96,11 @@ class Stage:
     begun: dict[str, Any] = field(default_factory=dict)
     held_back: set[str] | None = None
     demo_output: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Here are the `pages` of the callbacks of deadlines, and if its provider is installed `lineage.jsonl`."""
+        return self.airflow.folder.parent
 
     def use_stand_in_jobs(self) -> None:
         """The Dags' site is one that does not exist, their jobs are stand-ins, and Ray is behind the gateway."""
@@ -270,6 +283,21 @@ class Stage:
         return [job for job in jobs if (job["metadata"] or {}).get("airflow_run_id") == run_id]
 
 
+def with_variable(dag_file: Path, name: str, value: str) -> None:
+    """Give a Dag file a Variable that no other one has."""
+    source = dag_file.read_text()
+    setting = f'import os\n\nos.environ["AIRFLOW_VAR_{name}"] = "{value}"\n\nfrom datetime'
+    dag_file.write_text(source.replace("from datetime", setting, 1))
+
+
+def open_lineage(folder: Path) -> dict[str, str]:
+    """The settings of the provider for OpenLineage, if it is installed: its events become lines of a file."""
+    if importlib.util.find_spec("airflow.providers.openlineage") is None:
+        return {}
+    transport = {"type": "file", "log_file_path": str(folder / "lineage.jsonl"), "append": True}
+    return {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+
+
 @pytest.fixture(scope="package")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The platform of the demo, after the demo ran on it; from then on its Dags use stand-in jobs.
@@ -282,19 +310,19 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     own = (*(f"ingest_{pipeline}.py" for pipeline in COLLECTIONS), "retry_failed.py", "maintain_collections.py")
     for name in (*own, *(f"examples/{consumer}.py" for consumer in CONSUMERS)):
         shutil.copy(REPOSITORY / "dags" / name, dags)
+    for pipeline, function in PAGERS.items():
+        with_variable(dags / f"ingest_{pipeline}.py", "INGEST_DEADLINE_CALLBACK", function)
     source = (dags / "ingest_pdfs.py").read_text()
-    # The same file on a schedule that a test can wait for.
+    # The same file for a test of the schedule, whose runs no other test waits for.
     often = source.replace('daily_schedule("pdfs")', 'daily_schedule("often")')
     often = often.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_often"')
     assert often.count("often") == 2
     (dags / "ingest_often.py").write_text(often)
     # Unpaused on its schedule, it would make up for its last run.
     (dags / "sweep.py").write_text((REPOSITORY / "dags" / "sweep.py").read_text().replace('"0 12 * * 6"', "None"))
-    # Only here do people decide: the Variable is for all Dags.
-    asking = source.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_asking"').replace(
-        "from datetime", 'import os\n\nos.environ["AIRFLOW_VAR_INGEST_APPROVALS"] = "on"\n\nfrom datetime', 1
-    )
-    (dags / "ingest_asking.py").write_text(asking)
+    asking = dags / "ingest_asking.py"
+    asking.write_text(source.replace('dag_id="ingest_pdfs"', 'dag_id="ingest_asking"'))
+    with_variable(asking, "INGEST_APPROVALS", "on")  # only here do people decide
     (closed,) = free_ports(1)
     exporter = StatsdExporter()
     platform = Platform(folder, dags, REPOSITORY / "plugins", demo.BUCKET)
@@ -310,7 +338,10 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "AIRFLOW_CONN_RAY_WRONG_TOKEN": json.dumps(
             {"conn_type": "ray", "host": platform.ray.dashboard_url, "password": "wrong-token-of-the-test"}
         ),
-        "AIRFLOW_VAR_INGEST_SCHEDULE_OFTEN": "* * * * *",
+        "AIRFLOW_VAR_INGEST_SCHEDULE_OFTEN": "0 * * * *",  # unpaused, the Dag makes up for its last run
+        "PYTHONPATH": str(REPOSITORY / "tests" / "dags" / "callbacks"),
+        "TEST_PAGES": str(folder / "pages"),
+        **open_lineage(folder),
         "TEST_JOBS_DIR": str(JOBS),
         "TEST_REAL_JOBS_DIR": str(REPOSITORY / "ray_jobs"),
     }

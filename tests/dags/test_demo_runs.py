@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from embedded.exhibits import batches, questions
+from ray_ingest.job_scripts import COLLECTIONS
 
 
 def test_every_question_is_answered_by_its_place(stage: Any) -> None:
@@ -46,3 +47,17 @@ def test_the_note_of_each_run_has_its_counts(stage: Any) -> None:
     }
     assert {"scheduled", "backfill", "manual"} <= notes.keys()
     assert [note for note in notes.values() if not re.match(r"ingest: .*\d+ (added|unchanged)", note or "")] == []
+
+
+def test_the_assets_know_their_last_run_its_models_and_the_latest_complete_day(stage: Any) -> None:
+    """What people and pages read without Milvus, through Airflow's API."""
+    for pipeline, collections in COLLECTIONS.items():
+        scheduled = [run["partition_key"] for run in stage.airflow.runs(f"ingest_{pipeline}", "scheduled")]
+        reports = [report for report in stage.metrics.demo_reports if report["pipeline"] == pipeline]
+        for name in collections:
+            state = stage.metrics.demo_states[name]
+            (report,) = [each for each in reports if each["run_id"] == state["last_run"]["run_id"]]
+            assert state["last_run"] == {key: report[key] for key in state["last_run"]}
+            assert state["last_run"].keys() >= {"models", "unmigrated", "listed", "rows_written"}
+            assert state["last_run"]["models"].keys() == set(collections)
+            assert state["last_complete_day"] == max(scheduled)
