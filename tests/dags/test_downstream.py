@@ -1,6 +1,6 @@
 """Dags that wait for ``documents`` start once after each run that changed some, whether they are partitioned or not.
 
-Runs by schedule, by backfill, and that are dry are in ``test_ingest_dag``.
+Runs by schedule, by backfill, and that are dry are in ``test_ingest_dag_runs``.
 """
 
 from pathlib import Path
@@ -23,6 +23,7 @@ def begins(source: str | None = None, partition_key: str | None = None) -> pytes
     return pytest.mark.begins.with_args(start)
 
 
+@pytest.mark.nightly
 @begins(partition_key="2026-03-05")
 def test_both_start_after_a_day_and_not_for_the_unchanged_one_before_it(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
@@ -115,3 +116,27 @@ def test_both_start_once_after_the_next_success_where_somebody_marked_a_run(stag
     assert stage.airflow.wait_run("ingest_pdfs", run_id)["state"] == "failed"
     announce(stage, "2026-03-09")
     assert_both_started_once(stage, "2026-03-09")
+
+
+@pytest.mark.nightly
+def test_an_event_that_a_person_creates_starts_the_dags_of_its_kind(stage: Any):
+    """On the page of the asset: with a partition key, and then without one."""
+    stage.listen()
+    stage.quiet()
+    (asset,) = [each for each in stage.airflow.api("GET", "/assets?limit=100")["assets"] if each["name"] == "documents"]
+    before = len(stage.airflow.runs("example_documents_changed"))
+
+    def ended(dag_id: str, event: dict[str, Any]) -> list[str] | None:
+        (found,) = [each for each in stage.events() if each["id"] == event["id"]]
+        states = [
+            stage.airflow.run(dag_id, run["run_id"])["state"]
+            for run in found["created_dagruns"]
+            if (run["dag_id"], run["partition_key"]) == (dag_id, event["partition_key"])
+        ]
+        return states if states and all(state in FINAL_STATES for state in states) else None
+
+    for dag_id, key in (("example_documents_by_day", "2026-03-10"), ("example_documents_changed", None)):
+        event = stage.airflow.api("POST", "/assets/events", {"asset_id": asset["id"], "partition_key": key}, once=True)
+        states = poll(lambda dag_id=dag_id, event=event: ended(dag_id, event), 120, f"{dag_id} starts", interval=1)
+        assert states == ["success"]
+    assert len(stage.airflow.runs("example_documents_changed")) == before + 1

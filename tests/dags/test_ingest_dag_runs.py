@@ -142,7 +142,6 @@ def by_schedule(stage: Any) -> None:
     stage.open("ingest_often")
 
 
-@pytest.mark.nightly
 @pytest.mark.begins.with_args(by_schedule)
 def test_the_schedule_starts_runs_with_their_partition(stage: Any):
     def done() -> list[dict[str, Any]]:
