@@ -67,13 +67,34 @@ def test_a_worker_killed_around_its_submit(stage: Any, case: str, where: str):
     assert stage.lines(case, run_id, 2) == numbered(5)
 
 
-def test_a_task_that_is_marked_while_it_submits_leaves_no_job(stage: Any):
+@pytest.mark.parametrize("what", ["task", pytest.param("run", marks=pytest.mark.nightly)])
+def test_a_task_that_is_marked_while_it_submits_leaves_no_job(stage: Any, what: str):
     with stage.gateway.hold("POST /api/jobs/$", "answer") as held:
         run_id = stage.start("case_deferred", "sleep", "600")
         assert held.reached.wait(90)
-        stage.mark_failed("case_deferred", run_id)
+        if what == "task":
+            stage.mark_failed("case_deferred", run_id)
+        else:
+            stage.airflow.api("PATCH", f"/dags/case_deferred/dagRuns/{run_id}", {"state": "failed"})
     (job,) = stage.jobs_of(run_id)
     stage.wait_job(job["submission_id"], "STOPPED")
+
+
+@pytest.mark.nightly
+def test_a_task_that_is_cleared_while_it_submits_has_one_job_in_the_end(stage: Any):
+    with stage.gateway.hold("POST /api/jobs/$", "answer") as held:
+        run_id = stage.start("case_deferred", "sleep", "600")
+        assert held.reached.wait(90)
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["job"], "only_failed": False}
+        stage.airflow.api("POST", "/dags/case_deferred/clearTaskInstances", {**body, "reset_dag_runs": True})
+    (first,) = stage.jobs_of(run_id)
+    stage.wait_job(first["submission_id"], "STOPPED")
+    poll(lambda: len(stage.jobs_of(run_id)) == 2, 120, "no second job", interval=0.5)
+    stage.wait_state("case_deferred", run_id, "deferred", 90)
+    (second,) = [job for job in stage.jobs_of(run_id) if job["submission_id"] != first["submission_id"]]
+    assert second["status"] in ("PENDING", "RUNNING")
+    stage.mark_failed("case_deferred", run_id)
+    stage.wait_job(second["submission_id"], "STOPPED")
 
 
 @pytest.mark.chaos
