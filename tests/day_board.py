@@ -57,6 +57,12 @@ class Board:
             for value in values
         )
 
+    def alerts_so_far(self) -> set[str]:
+        """The names of the alerts that have fired at some time."""
+        now = time.time()
+        query = "count by (alertname) (last_over_time(ALERTS{alertstate='firing'}[1d]))"
+        return {labels["alertname"] for labels, _ in self._prometheus.query(query, now)}
+
     def moment_of(self, title: str, at: float) -> dict[str, float]:
         """When the ages began, in seconds since 1970, that a panel shows of series which a rule records."""
         self._compared.add(title)

@@ -118,14 +118,14 @@ class DayWorld:
             self.fingerprint = report["fingerprint"]
         return Ended(run_id, state, report, log)
 
-    def wait_deferred(self, run_id: str) -> None:
-        """Wait until the triggerer is to watch the run's job."""
-        poll(
-            lambda: self.airflow.task_instances("ingest_pdfs", run_id)[0]["state"] == "deferred",
-            120,
-            f"{run_id} is not deferred",
-            interval=0.3,
-        )
+    def wait_deferred(self, run_id: str) -> bool:
+        """Wait until the triggerer is to watch the run's job; False if the run ends before."""
+
+        def seen() -> str | None:
+            (task,) = self.airflow.task_instances("ingest_pdfs", run_id)
+            return task["state"] if task["state"] in ("deferred", *FINAL_STATES) else None
+
+        return bool(poll(seen, 300, f"{run_id} is not deferred", interval=0.3) == "deferred")
 
     # -- what dies --
 
@@ -175,23 +175,30 @@ def assert_adds_up(report: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def day_world(model: str, pools: int = 2, is_monitored: bool = False, **environment: str) -> Iterator[DayWorld]:
+def day_world(
+    model: str, pools: int = 2, is_monitored: bool = False, plugin: Path | None = None, **environment: str
+) -> Iterator[DayWorld]:
     """The platform of the demo, without its runs and with the project's Dags.
 
     pools: slots of the pool `ray`.
     is_monitored: whether Prometheus, if it is installed, reads the metrics of Airflow and of Ray.
+    plugin: a module that Airflow loads beside the project's plugin.
     environment: of Airflow.
     """
     folder = Path(mkdtemp(prefix="days-", dir="/tmp"))  # short, because unix sockets of Ray live below it
-    platform = Platform(folder, REPOSITORY / "dags", REPOSITORY / "plugins", BUCKET)
+    dags = shutil.copytree(REPOSITORY / "dags", folder / "dags")  # which a test may change
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    for each in (REPOSITORY / "plugins" / "ray_ingest_plugin.py", *([plugin] if plugin else [])):
+        shutil.copy(each, plugins)
+    platform = Platform(folder, dags, plugins, BUCKET)
     monitors = ExitStack()
     if is_monitored:
         exporter = monitors.enter_context(StatsdExporter())
         environment |= exporter.environment()
     platform.airflow = AirflowStandalone(
-        folder / "airflow", platform.airflow.dags_folder, REPOSITORY / "plugins", {**QUICK_TO_NOTICE, **environment},
-        {"ray": pools},
-    )  # fmt: skip
+        folder / "airflow", dags, plugins, {**QUICK_TO_NOTICE, **environment}, {"ray": pools}
+    )
     kept = True
     try:
         prometheus = None
@@ -199,7 +206,8 @@ def day_world(model: str, pools: int = 2, is_monitored: bool = False, **environm
             targets = {"airflow": exporter.address, "ray": platform.ray.metrics_address}
             prometheus = monitors.enter_context(Prometheus(folder / "prometheus", targets))
         platform.start()
-        platform.configure({"ingest_embedding_model": model, "ingest_resources_pdfs": RESOURCES})
+        site = {"ingest_jobs_dir": str(REPOSITORY / "ray_jobs"), "ingest_resources_pdfs": RESOURCES}
+        platform.configure({"ingest_embedding_model": model, **site})
         for dag_id in ("ingest_pdfs", "sweep"):
             platform.airflow.wait_dag(dag_id)
         world = DayWorld(platform, model, prometheus)
