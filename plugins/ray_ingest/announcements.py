@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any
 
+from airflow_ray.job_ids import clear_epoch
 from airflow_ray.job_record import JobRecord
 from ray_ingest import unannounced
 from ray_ingest.assets import PARTITIONS_KEY
@@ -127,7 +128,10 @@ def _waits(counts: Mapping[str, int]) -> bool:
 
 
 def _attempts(context: Any) -> list[int]:
-    return list(context["task_state_store"].get(_ATTEMPTS_KEY) or [])
+    attempts = context["task_state_store"].get(_ATTEMPTS_KEY)
+    if attempts is None and clear_epoch(context["ti"].max_tries or 0, context["task"].retries or 0):
+        return [0]  # Airflow 3.4 forgets them when a task is cleared: one of them may have written rows
+    return list(attempts or [])
 
 
 def _has_changes(report: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_ray.exceptions import RayJobError, no_job_error
 from airflow_ray.job_ids import ON_KILL_KEY, Attempt, attempt_of
-from airflow_ray.job_record import JobRecord
+from airflow_ray.job_record import JobRecord, job_before_clear
 from airflow_ray.links.job import RayJobLink, job_url
 from airflow_ray.operators.base import RayBaseOperator
 from airflow_ray.provider_info import DEFAULT_CONN_ID
@@ -223,19 +223,19 @@ class RayOperator(RayBaseOperator):
             self._submission_id = submission_id  # a kill of this process finds the id to stop from here on
             self.log.info("Submitting Ray job %s: %s", submission_id, shorten_line(command, len(command)))
 
-        placement: Placement = self._call(
-            lambda client: place(
+        async def put(client: RayJobsClient) -> Placement:
+            return await place(
                 client,
                 attempt.submission_id,
                 request,
                 packages=packages,
                 earlier=jobs.earlier,
                 in_doubt=jobs.in_doubt,
-                superseded=jobs.superseded,
+                superseded=await job_before_clear(client, attempt) if jobs.is_forgotten else jobs.superseded,
                 on_submit=on_submit,
-            ),
-            retry_seconds=self.unreachable_timeout,
-        )
+            )
+
+        placement = self._call(put, retry_seconds=self.unreachable_timeout)
         record.placed(attempt, placement.submission_id)
         self._submission_id = placement.submission_id
         self.job_url = job_url(settings.dashboard_url, placement.submission_id)
