@@ -237,7 +237,7 @@ def test_the_tasks_of_the_daily_dags_record_both(packets):
     made = {
         **context(),
         "task": task,
-        "ti": SimpleNamespace(try_number=1, xcom_push=lambda **_: None, start_date=datetime.now(UTC)),
+        "ti": SimpleNamespace(try_number=1, max_tries=3, xcom_push=lambda **_: None, start_date=datetime.now(UTC)),
         "dag_run": SimpleNamespace(partition_key="2026-01-31", run_id="manual__1"),
         "task_state_store": Store(),
     }
