@@ -13,8 +13,9 @@ from ingest.pdf.geometry import Box
 from ingest.pdf.glyph_lines import Glyph, GlyphLine
 from ingest.pdf.layout import MAX_RAISED, RAISED
 
-MAX_LENGTH, MAX_COUNT = 6, 8
-"""Maximum number of characters of an index, and of indices that are drawn without a break: more are a label."""
+MAX_LENGTH, MAX_LETTERS, MAX_COUNT = 6, 4, 8
+"""Maximum number of characters of an index, the same if all are letters, and maximum number of indices that are drawn
+without a break: more are a label."""
 
 MIN_SHIFT, MAX_SHIFT = 0.1, 0.55
 """Distance between the baselines of an index and of its line, in font sizes of the line."""
@@ -118,7 +119,11 @@ def _leading_groups(line: GlyphLine) -> list[list[Glyph]]:
     if len(run) > MAX_COUNT * (MAX_LENGTH + 1) or (len(run) < len(line.glyphs) and first.size > MAX_RAISED * line.size):
         return []
     groups = [list(group) for space, group in groupby(run, key=lambda glyph: glyph.text.isspace()) if not space]
-    return groups if len(groups) <= MAX_COUNT and all(len(group) <= MAX_LENGTH for group in groups) else []
+    return groups if len(groups) <= MAX_COUNT and all(map(_is_short, groups)) else []
+
+
+def _is_short(group: Sequence[Glyph]) -> bool:
+    return len(group) <= (MAX_LETTERS if all(glyph.text.isalpha() for glyph in group) else MAX_LENGTH)
 
 
 def _baseline(line: GlyphLine) -> float:

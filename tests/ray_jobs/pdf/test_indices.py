@@ -174,3 +174,11 @@ def test_a_small_label_beside_a_line_is_no_index(label, distance):
         page = document.new_page()
         write(page, [(60, 100, "The lamp of the harbour", 11), (190, 100 - distance, label, 7)])
         assert " ".join(texts_of(document)).split() == ["The", "lamp", "of", "the", "harbour", label]
+
+
+def test_a_word_in_small_type_right_behind_a_line_is_no_index():
+    with pymupdf.open() as document:
+        page = document.new_page()
+        x = 60 + pymupdf.get_text_length("Keeper Miller", fontsize=20)
+        write(page, [(60, 100, "Keeper Miller", 20), (x, 96, "Miller", 9), (x, 108, "signed this", 9)])
+        assert "MillerMiller" not in " ".join(texts_of(document))
