@@ -55,7 +55,8 @@ def _engine() -> Any:  # its result type depends on the arguments
     from rapidocr import EngineType, RapidOCR
 
     cv2.setNumThreads(1)
-    core().set_property("CPU", settings(threads=1))
+    # OpenVINO would keep what it prepares for each length of a line: 10 MB of addresses, of which a parser has 4 GB.
+    core().set_property("CPU", settings(threads=1) | {"CPU_RUNTIME_CACHE_CAPACITY": 0})
     # RapidOCR would leave the precision to the CPU, but a page must have the same texts on every node.
     runtime.Core = core
     # The lines of a batch are padded to the longest: one at a time takes 19 % less time for a page, with the same text.
@@ -101,11 +102,11 @@ def detect_lines(page: Page) -> list[Box]:
     """
     try:
         scale = DETECTION_SIDE / max(page.rect.width, page.rect.height, 1)
-        found = _engine()(_render(page, scale), use_det=True, use_cls=False, use_rec=False)
+        boxes = _detected(_render(page, scale))
     except Exception as error:
         check_memory(error)
         raise
-    return [] if found.boxes is None else [(*box,) for box in (_bounds(found.boxes) / scale).tolist()]
+    return [] if boxes is None else [(*box,) for box in (_bounds(boxes) / scale).tolist()]
 
 
 def read_line(page: Page, bbox: Box) -> str:
@@ -121,6 +122,14 @@ def read_line(page: Page, bbox: Box) -> str:
         check_memory(error)
         raise
     return "".join(found.txts or ())
+
+
+def _detected(image: np.ndarray) -> Any:
+    """The corners of the lines on an image; None if there are none."""
+    found = _engine()(image, use_det=True, use_cls=False, use_rec=False)
+    # The detection has taken a gigabyte for a page of usual size, which the process would keep.
+    _engine().text_det.session.session.get_compiled_model().release_memory()
+    return found.boxes
 
 
 def _bounds(corners: Any) -> np.ndarray:
@@ -150,10 +159,10 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
     RapidOCR's classifier takes many a long upright line for one that is upside down, so that all lines of a page have
     the direction of its majority. A line that is read badly is read the other way round as well.
     """
-    found = _engine()(image, use_det=True, use_cls=False, use_rec=False)
-    if found.boxes is None:
+    boxes = _detected(image)
+    if boxes is None:
         return [], False
-    corners = np.asarray(found.boxes, np.float32)
+    corners = np.asarray(boxes, np.float32)
     turns = int(_is_sideways(corners))
     if turns:
         image, corners = _turned(image, corners)

@@ -41,8 +41,8 @@ MAX_READERS = 256
 SLOT = "page-reader"
 """The name of the slots of the readers on a machine."""
 
-READER_BYTES = 1_000_000_000
-"""Memory of a reader: 0.6 GB with the models of OCR (measured), and the page that it reads."""
+READER_BYTES = 1_500_000_000
+"""Memory of a reader: 0.8 GB with the models of OCR, and 1.1 to 1.8 GB while it reads a page (measured)."""
 
 Read = Callable[[PageRange], tuple[int, bytes]]
 """Reads the first pages of a range, and returns their number and themselves. See `read_pages`."""

@@ -26,8 +26,8 @@ MODEL_SHARE, PARSE_SHARE, WRITE_SHARE = 0.95, 0.04, 0.01
 """The shares of a core of a model, a parse task and a write, without GPUs. A node takes a twentieth more models than it
 has cores at most, and has room for parse tasks wherever the models are."""
 
-PARSE_BYTES = 1_000_000_000
-"""Memory of a parse task and its child, with the models of OCR and a file (0.9 GB, measured)."""
+PARSE_BYTES = 1_500_000_000
+"""Memory of a parse task and its child (1.1 to 1.8 GB while it reads a page by OCR, 0.9 GB afterwards; measured)."""
 
 SMALL_NODE_CPUS = 4
 """CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""

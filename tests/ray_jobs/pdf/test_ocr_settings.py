@@ -1,0 +1,29 @@
+"""OCR computes in full precision on every CPU, and keeps nothing for each length of a line."""
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from ingest.pdf.ocr import _engine, _recognise
+
+pytestmark = pytest.mark.tier("parts")
+
+
+@pytest.mark.parametrize("part", ["det", "cls", "rec"])
+def test_a_page_has_the_same_texts_on_every_node(part):
+    request = getattr(_engine(), f"_load_{part}_model")().session.session
+    compiled = request.get_compiled_model()
+    names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS")
+    assert [str(compiled.get_property(name)) for name in names] == ["<Type: 'float32'>", "1"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux alone limits the addresses of a process")
+def test_lines_of_many_lengths_need_no_more_memory_than_the_longest():
+    used = []
+    for shift in (0, 10):
+        for width in range(1600 - shift, 400, -100):
+            _recognise([np.zeros((48, width, 3), np.uint8)])
+        used.append(psutil.Process().memory_info().vms)
+    assert used[1] - used[0] < 100_000_000
