@@ -14,7 +14,13 @@ from ingest.pdf.line_order import in_line_order
 from ingest.pdf.listings import with_listings
 from ingest.pdf.markers import join_markers
 from ingest.pdf.sideways import turn_of
-from ingest.pdf.tables import MIN_SIDE_BY_SIDE, with_sideways_tables, with_tables, with_typed_tables
+from ingest.pdf.tables import (
+    MIN_SIDE_BY_SIDE,
+    with_sideways_tables,
+    with_tables,
+    with_tight_tables,
+    with_typed_tables,
+)
 
 if TYPE_CHECKING:
     from pymupdf import Page, TextPage
@@ -46,4 +52,6 @@ def in_page_order(
     paragraphs = join_split_paragraphs(paragraphs) + others + readings
     if side_by_side >= MIN_SIDE_BY_SIDE:
         paragraphs = rows_of_columns(with_tables(page, text, paragraphs, words))
+    elif len(horizontal) >= len(others) and not any(other.table for other in others):
+        paragraphs = with_tight_tables(page, text, paragraphs, words)
     return with_typed_tables(page, text, with_listings(paragraphs), words)

@@ -19,6 +19,16 @@ from ingest.pdf.table_words import TOLERANCE, divided, lines_of
 MIN_COVERED = 0.5
 """Minimum share of the height of a row, or the width of a column, along which the border between two cells is drawn."""
 
+MIN_THROUGH = 0.6
+"""Minimum share of the height of a grid along which a border of columns is drawn that divides a line of text."""
+
+MAX_UNDIVIDED = 0.1
+"""Maximum share of the lines of text over several cells that have a rule in a word, if the others are cells: some lines
+of prose have a space at each rule by chance."""
+
+MAX_OVER = 0.5
+"""Length in points by which the box of a word may stand across the border of its cell: it includes some space."""
+
 MIN_LEADERS = 3
 """Number of cells of a row with nothing but dots from which on they lead the eye; fewer say that values are missing."""
 
@@ -66,11 +76,13 @@ def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
     for word in own:
         row, column = bisect_right(rows, _middle(word, 1)) - 1, bisect_right(grid.columns, _middle(word, 0)) - 1
         placed[row][column].append(word)
-    by_border = by_border_of(grid)
+    by_border, height = by_border_of(grid), grid.rows[-1] - grid.rows[0]
     texts: dict[tuple[int, int], str] = {}
     lines = crossed = len({word[5:7] for word in others})
+    divisions: list[bool] = []
     for row, by_column in placed.items():
-        extents = _extents(by_column)
+        of_lines = _of_lines(by_column)
+        extents = [(min(line), max(line)) for line in of_lines]
         starts = [0]
         for border, rules in enumerate(by_border, 1):
             whole = is_drawn(rules, rows[row], rows[row + 1]) or not any(
@@ -78,12 +90,18 @@ def cells_of(grid: Grid, words: Sequence[tuple[Any, ...]]) -> Cells:
             )
             starts.append(border if whole else starts[-1])
         lines += len(extents)
-        crossed += sum(starts[first] != starts[last] for first, last in extents)
+        divisions += [
+            _is_divided(line, by_border[first:last], height)
+            for line, (first, last) in zip(of_lines, extents, strict=True)
+            if starts[first] != starts[last]
+        ]
         cells: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
         for column in sorted(by_column):
             cells[starts[column]] += by_column[column]
         shown = {column: text for column, of_cell in cells.items() if (text := join_lines(lines_of(of_cell)))}
         texts.update({(row, column): text for column, text in _without_leaders(shown).items()})
+    undivided = divisions.count(False)
+    crossed += undivided if undivided <= MAX_UNDIVIDED * len(divisions) else len(divisions)
     return Cells(texts, _in_first_rows(texts, grid, rows), crossed / max(lines, 1), others, rows)
 
 
@@ -126,20 +144,48 @@ def by_border_of(grid: Grid) -> list[list[Rule]]:
     return rules[1:-1]
 
 
+def is_whole(grid: Grid) -> bool:
+    """Whether all columns of a grid have a border between them along most of its height."""
+    return _are_through(by_border_of(grid), grid.rows[-1] - grid.rows[0])
+
+
+def _are_through(by_border: Sequence[Sequence[Rule]], height: float) -> bool:
+    return all(sum(rule.stop - rule.start for rule in rules) >= MIN_THROUGH * height for rules in by_border)
+
+
 def is_drawn(rules: Sequence[Rule], start: float, stop: float) -> bool:
     """Whether rules cover enough of a border to divide the cells at both sides."""
     covered = sum(max(min(stop, rule.stop) - max(start, rule.start), 0) for rule in rules)
     return covered >= MIN_COVERED * (stop - start)
 
 
-def _extents(by_column: Mapping[int, Sequence[tuple[Any, ...]]]) -> list[tuple[int, int]]:
-    """Return the first and the last column of each line of text in a row; a dot that leads the eye is none."""
-    columns: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+def _of_lines(by_column: Mapping[int, Sequence[tuple[Any, ...]]]) -> list[Mapping[int, Sequence[tuple[Any, ...]]]]:
+    """Return the words of each line of text in a row by column; a dot that leads the eye is none."""
+    lines: defaultdict[tuple[int, int], defaultdict[int, list[tuple[Any, ...]]]]
+    lines = defaultdict(lambda: defaultdict(list))
     for column, words in by_column.items():
         for word in words:
             if not _DOTS.fullmatch(word[4]):
-                columns[word[5:7]].append(column)
-    return [(min(found), max(found)) for found in columns.values()]
+                lines[word[5:7]][column].append(word)
+    return list(lines.values())
+
+
+def _is_divided(
+    line: Mapping[int, Sequence[tuple[Any, ...]]], by_border: Sequence[Sequence[Rule]], height: float
+) -> bool:
+    """Whether the rules between the columns of a line stand between its words: cells close to each other are one line.
+
+    Boxes behind words end with their rows, and in boxes for single letters, a word is written across them.
+    """
+    words = [word for of_column in line.values() for word in of_column]
+    return (
+        any(len(word[4]) > 1 for word in words)
+        and 2 * sum(len(word[4]) == 1 for word in words) <= len(words)
+        and _are_through(by_border, height)
+        and not any(
+            word[0] + MAX_OVER < rule.at < word[2] - MAX_OVER for rules in by_border for rule in rules for word in words
+        )
+    )
 
 
 def _without_leaders(cells: Mapping[int, str]) -> Mapping[int, str]:
