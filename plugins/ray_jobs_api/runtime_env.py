@@ -11,6 +11,9 @@ from ray_jobs_api.job_request import MAX_ARGUMENT_BYTES
 from ray_jobs_api.packages import Package, pack, pack_module, pack_text, pack_zip
 from ray_jobs_api.requirement_files import with_requirements
 
+_BUCKET_SCHEMES = ("s3", "gs", "azure", "abfss")
+"""Schemes of the addresses that Ray reads from a bucket or container."""
+
 
 def resolve_code(
     working_dir: str | None, runtime_env: Mapping[str, Any], *, command: str = ""
@@ -40,6 +43,8 @@ def resolve_code(
             packages.append(pack_zip(path, command=command) if is_zip else pack(path, excludes))
             folders.insert(0, path.parent if is_zip else path)
             working_dir = packages[-1].uri
+        else:
+            _check_address("working_dir", working_dir)
         resolved["working_dir"] = working_dir
     if modules := _strings("py_modules", runtime_env.get("py_modules")):
         resolved["py_modules"] = []
@@ -47,6 +52,8 @@ def resolve_code(
             if "://" not in module:
                 packages.append(pack_module(Path(module), excludes))
                 module = packages[-1].uri
+            else:
+                _check_address("py_modules entry", module)
             resolved["py_modules"].append(module)
     if excludes and not packages:
         resolved["excludes"] = excludes
@@ -70,6 +77,14 @@ def carry_command(
         f'IFS=:; for folder in $PYTHONPATH; do [ -f "$folder/{name}" ] && exec sh "$folder/{name}"; done; exit 127'
     )
     return find_it, [*packages, package], runtime_env
+
+
+def _check_address(role: str, address: str) -> None:
+    """Raise ``ValueError`` if the address of an object in a bucket has no key: Ray's words for it name neither."""
+    scheme, _, place = address.partition("://")
+    bucket, _, key = place.partition("/")
+    if scheme.lower() in _BUCKET_SCHEMES and not (bucket and key.strip("/")):
+        raise ValueError(f"{role} {address!r} names no object in a bucket: it is written {scheme}://<bucket>/<key>.")
 
 
 def _strings(field: str, value: Any) -> list[str]:

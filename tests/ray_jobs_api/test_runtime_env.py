@@ -28,6 +28,14 @@ def test_remote_addresses_pass_through_and_local_ones_become_packages(tmp_path):
         resolve_code(str(tmp_path), {"working_dir": "s3://b/code.zip"})
 
 
+@pytest.mark.parametrize("address", ["s3://fake.zip", "s3://fake.zip/", "s3:///code.zip", "gs://code.zip"])
+def test_an_address_without_a_bucket_or_a_key_is_refused(address):
+    with pytest.raises(ValueError, match=f"working_dir '{address}' names no object in a bucket: it is written .*<key>"):
+        resolve_code(address, {})
+    with pytest.raises(ValueError, match=f"py_modules entry '{address}' names no object in a bucket"):
+        resolve_code(None, {"py_modules": ["s3://b/good.zip", address]})
+
+
 def test_local_modules_become_packages_with_their_own_name_inside(tmp_path):
     write(tmp_path, {"tools/__init__.py": "", "single.py": "", "some-1.0-py3-none-any.whl": "wheel"})
     local = [str(tmp_path / name) for name in ("tools", "single.py", "some-1.0-py3-none-any.whl")]
