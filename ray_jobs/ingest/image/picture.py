@@ -9,6 +9,7 @@ import numpy as np
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.ground import BLACK, ground
 from ingest.image.colours import in_srgb
 from ingest.image.depth import eight_bits
 
@@ -59,7 +60,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def to_rgb(image: Image) -> Image:
-    """Convert an image to RGB on a white background; values of more than eight bits are scaled, not clipped."""
+    """Convert an image to RGB on white, or on black if it is white; values over eight bits are scaled, not clipped."""
     from PIL import Image as images
 
     file, tags = image, getattr(image, "tag_v2", {})
@@ -80,10 +81,21 @@ def to_rgb(image: Image) -> Image:
         image = image.convert("RGBA")
         if may_be_unset and image.getchannel("A").getextrema() == (0, 0):  # viewers show the colours
             return image.convert("RGB")
-        white = images.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        image = white
+        image = _on_ground(image)
     return image.convert("RGB")
+
+
+def _on_ground(image: Image) -> Image:
+    """An RGBA image on white, or on black if nothing of it is seen on white, as of a white logo."""
+    from PIL import Image as images
+
+    shown = images.new("RGBA", image.size, "white")
+    shown.alpha_composite(image)
+    counts = shown.histogram()
+    if ground([counts[first : first + 256] for first in (0, 256, 512)], image.getchannel("A").histogram()) == BLACK:
+        shown.paste("black", (0, 0, *image.size))
+        shown.alpha_composite(image)
+    return shown
 
 
 def _looks_signed(values: np.ndarray) -> bool:

@@ -1,4 +1,5 @@
-"""Shows transparent frames on white paper, as the pictures of documents and of the pipeline for images are shown."""
+"""Shows transparent frames on white paper, as the pictures of documents and of the pipeline for images are shown; those
+that are white themselves, on black."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+
+from ingest.common.ground import BLACK, WHITE, ground
 
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that know the second picture of a packet, which is the alpha channel in WebM; FFmpeg's own do not."""
@@ -44,4 +47,12 @@ def pixels(frame: VideoFrame, reformatter: VideoReformatter | None = None, side:
     alpha = shown[..., 3:].astype(np.uint16)
     if not alpha.any():
         return shown[..., :3]
-    return ((shown[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    on_white = _on_ground(shown, alpha, WHITE)
+    counts = [np.bincount(on_white[..., colour].ravel(), minlength=256).tolist() for colour in range(3)]
+    if ground(counts, np.bincount(alpha.ravel(), minlength=256).tolist()) == BLACK:
+        return _on_ground(shown, alpha, BLACK)
+    return on_white
+
+
+def _on_ground(shown: np.ndarray, alpha: np.ndarray, value: int) -> np.ndarray:
+    return ((shown[..., :3] * alpha + value * (255 - alpha) + 127) // 255).astype(np.uint8)

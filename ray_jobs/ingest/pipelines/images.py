@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
-REVISION = 10
+REVISION = 11
 """Increase it when the code gives another row for the same image; the next run then processes every object again."""
 
 BLOCK_BYTES = 8 << 20

@@ -117,6 +117,20 @@ def test_transparent_frames_are_shown_on_white(name, codec, pixel_format, tmp_pa
     assert shown.getpixel((4, 24)) == pytest.approx(BLUE, abs=20)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"), [("a.mov", "qtrle", "argb"), ("a.webm", "libvpx-vp9", "yuva420p")]
+)
+def test_transparent_frames_that_are_white_are_shown_on_black(name, codec, pixel_format, tmp_path):
+    image = Image.new("RGBA", (64, 48), (*WHITE, 0))
+    image.paste((*WHITE, 255), (0, 0, 16, 48))
+    path = write(tmp_path / name, codec, pixel_format, [image] * 10)
+    read(tmp_path, name, path.read_bytes())
+    shown = frame_at(str(path), 0.3)
+    for colour in (centre(tmp_path), shown.getpixel((40, 24))):
+        assert colour == pytest.approx((0, 0, 0), abs=8)
+    assert shown.getpixel((4, 24)) == pytest.approx(WHITE, abs=8)
+
+
 def test_a_frame_of_joined_files_is_found(tmp_path):
     first, second = (Path(make(tmp_path / f"{c}.mkv", pictures=[pictures(c, 20)])).read_bytes() for c in (RED, BLUE))
     path = tmp_path / "joined.mkv"
