@@ -31,12 +31,18 @@ def gain(samples: np.ndarray) -> float:
     Args:
         samples: int16, mono, 16 kHz; may be mapped from a file.
     """
-    loudness = 0.0
+    level = loudness(samples)
+    return min(_TARGET / level, _MAX_GAIN) if 0 < level < _QUIET else 1.0
+
+
+def loudness(samples: np.ndarray) -> float:
+    """The root mean square of the loudest second, in the unit of the samples."""
+    loudest = 0.0
     for offset in range(0, len(samples), _PART * SAMPLE_RATE):
         part = samples[offset : offset + _PART * SAMPLE_RATE].astype(np.float32)
         seconds = np.pad(part, (0, -len(part) % SAMPLE_RATE)).reshape(-1, SAMPLE_RATE)
-        loudness = max(loudness, float(np.sqrt(np.square(seconds).mean(1)).max()))
-    return min(_TARGET / loudness, _MAX_GAIN) if 0 < loudness < _QUIET else 1.0
+        loudest = max(loudest, float(np.sqrt(np.square(seconds).mean(1)).max()))
+    return loudest
 
 
 def scaled(samples: np.ndarray, gain: float) -> np.ndarray:

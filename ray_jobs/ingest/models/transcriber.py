@@ -1,9 +1,8 @@
 """Transcribe speech with faster-whisper: recordings of any length in bounded memory, true times, no invented text.
 
-A recording is read in windows of a few minutes that end in silence. Voice activity detection (Silero VAD, which
-faster-whisper includes) finds the speech in a window and joins it into clips of at most half a minute. A clip is a
-continuous stretch of the recording, pauses included, so that Whisper's times within a clip are times of the recording.
-Clips are transcribed in batches.
+A recording is read in windows of a few minutes that end in silence. The speech of a window is joined into clips of at
+most half a minute. A clip is a continuous stretch of the recording, pauses included, so that Whisper's times within a
+clip are times of the recording. Clips are transcribed in batches.
 
 A batch is decoded once. A clip whose text has a low probability is transcribed again alone, with the fallbacks of the
 original (Radford et al. 2022, section 4.5). A text that repeats itself may be an announcement that is said three times,
@@ -27,6 +26,7 @@ from ingest.common.loudness import gain, scaled
 from ingest.common.speech import SAMPLE_RATE, Segment
 from ingest.common.text import as_typed
 from ingest.models.gpu_memory import halved_batch_size
+from ingest.models.speech_detection import speech_in
 
 if TYPE_CHECKING:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
@@ -283,14 +283,10 @@ def _segments(answer: list[Any], clip: _Clip) -> Iterator[Segment]:
 
 def _windows(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[_Clip]]]:
     """Windows of a recording with speech: offset in samples, float32 samples, and clips in samples of the window."""
-    from faster_whisper.vad import VadOptions, get_speech_timestamps
-
-    # The values of BatchedInferencePipeline.
-    options = VadOptions(max_speech_duration_s=_MAX_CLIP / SAMPLE_RATE, min_silence_duration_ms=160)
     offset, factor = 0, gain(samples)
     while offset < len(samples):
         window = scaled(samples[offset : offset + _WINDOW], factor)
-        speech = [(part["start"], part["end"]) for part in get_speech_timestamps(window, options)]
+        speech = speech_in(window, _MAX_CLIP)
         following = offset + len(window)
         if following < len(samples) and speech and speech[-1][1] > len(window) - SAMPLE_RATE and speech[-1][0] > 0:
             following = offset + speech.pop()[0]  # speech at the end of a window begins the next one

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ingest.stages.progress import ProgressReporter
     from ingest.stages.resources import Resources
 
-REVISION = 8
+REVISION = 9
 """Increase it when the code gives other rows for the same file; the next run then processes every object again."""
 
 SUFFIXES = (
