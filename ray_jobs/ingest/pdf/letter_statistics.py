@@ -9,6 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 MIN_SUSPECT_LETTERS = 40
 """Minimum number of characters in one font whose statistics count."""
 
+MIN_SHORT_LETTERS, MIN_LATIN_1, MAX_LATIN_1 = 8, 0.3, 0.8
+"""Fewer characters, but at least so many in words of three, are suspect if one of these shares of them is of the upper
+half of Latin-1: the first in words that are mixed, the second in any. A byte of a code in two bytes looks like that."""
+
 VOWELS = (0.25, 0.62)
 """Range of the share of vowels among Latin letters: 0.36 to 0.5 in the languages of Europe, 0.15 in shifted letters."""
 
@@ -40,13 +44,13 @@ def is_suspect(text: str) -> bool:
     """Whether the statistics of a text are unlike those of written language: its letters may be mapped wrongly."""
     solid = list(_without_marks(character for character in text if not character.isspace()))
     if len(solid) < MIN_SUSPECT_LETTERS:
-        return False
+        return _are_bytes(_LONG.findall(text))
     latin = _LATIN.findall(text)
     symbols = sum(not character.isalnum() for character in solid)
     if symbols > MAX_SYMBOLS * len(solid) and symbols > sum(text.count(dot) for dot in f"._-·…|{_SEPARATORS}") * 2:
         return True
     words = _LONG.findall(text) if sum(map(str.isalpha, solid)) < 0.9 * len(solid) else ()
-    if sum(_MIXED.search(word) is not None for word in words) > MAX_MIXED * len(words):
+    if _are_mixed(words):
         return True
     if len(latin) < MIN_SUSPECT_LETTERS or 2 * len(latin) < len(solid):
         return False
@@ -55,6 +59,19 @@ def is_suspect(text: str) -> bool:
         or len(_CASE_CHANGE.findall(text)) > MAX_CASE_CHANGES * len(latin)
         or sum(letter > "\u007f" for letter in latin) > MAX_ACCENTED * len(latin)
     )
+
+
+def _are_bytes(words: Sequence[str]) -> bool:
+    """Whether a few words are unlike any language, as the bytes of Chinese text taken for letters."""
+    solid = "".join(words)
+    if len(solid) < MIN_SHORT_LETTERS:
+        return False
+    share = sum("\xa1" <= character <= "\xff" for character in solid) / len(solid)
+    return share >= MAX_LATIN_1 or (share >= MIN_LATIN_1 and _are_mixed(words))
+
+
+def _are_mixed(words: Sequence[str]) -> bool:
+    return sum(_MIXED.search(word) is not None for word in words) > MAX_MIXED * len(words)
 
 
 def _without_marks(characters: Iterable[str]) -> Iterator[str]:

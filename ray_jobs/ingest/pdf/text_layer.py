@@ -108,9 +108,10 @@ class TextLayers:
             return _without(page, lines, _unreadable_fonts(lines))
         covered = image_coverage(page)
         if len("".join(text.split())) <= MAX_STAMP:
-            return (
-                Missing(surely=not is_known) if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES else None
-            )
+            if covered >= MIN_PICTURE or count_segments(page) >= MIN_OUTLINES:
+                return Missing(surely=not is_known)
+            wrong = self._wrong_fonts(page, lines, is_scan=False)
+            return _without(page, lines, wrong) if wrong else None
         if is_known and covered >= MIN_SCAN_COVERAGE and is_torn(lines):
             return Missing(frozenset(font for line in lines for font in _fonts(line)))
         if wrong := self._wrong_fonts(page, lines, covered >= MIN_SCAN_COVERAGE):

@@ -175,6 +175,12 @@ def test_letters_that_are_mapped_wrongly_are_read_by_ocr(model):
         assert kind_and_text(document) == ("ocr", " ".join([READ] * 10))
 
 
+def test_a_heading_in_a_font_with_wrong_letters_is_read_by_ocr(model):
+    with pymupdf.open() as document:
+        document.new_page().insert_text((60, 60), "DÂB4gÉ9¶0ÅDÂBÊ", fontsize=18)
+        assert kind_and_text(document) == ("ocr", " ".join([READ] * 10))
+
+
 def test_beside_a_font_with_wrong_letters_the_text_of_others_is_kept_and_not_read_again(model):
     with pymupdf.open() as document:
         page = document.new_page()
@@ -222,6 +228,10 @@ def shifted(text):
         "Deniz fenerinin bekçisi her akşam kuleye çıkar, lambayı yakar ve deftere rüzgârın yönünü yazar.",
         "A világítótorony őre minden este felmegy a toronyba, meggyújtja a lámpát, és beírja a szél irányát.",
         "Introduction ............................................ 12",
+        "Größe 10 µm ± 2 °C",
+        "¿Qué? Éste, año 2024",
+        "Übermäßige Öffnungsgebühr",
+        "Číslo účtu 4711/08",
     ],
 )
 def test_written_language_is_not_suspect(text):
@@ -237,6 +247,8 @@ def test_written_language_is_not_suspect(text):
         "Uif npsojoh csfblt, uif tibepxt gmff; boe uif ebxojoh pg b csjhiufs ebz sjtft po uif xpsme.",
         "%41 ?AB@5@3 .B1-=C! D41 C4-0AFC O11# $A! &5A@ C CD-@0-B0 5C E@2EB>10 %41 0-F@5@3 A2 - .B534D1B",
         "ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ ÖÐ¹úÈËÃñÒøÐÐ",
+        "ÖÐ¹úÈËÃñÒøÐÐ",
+        "DÂB4gÉ9¶0ÅDÂBÊ(D>öBÑ9¯",
     ],
 )
 def test_text_with_wrongly_mapped_letters_is_suspect(text):

@@ -46,8 +46,8 @@ LATE_SECONDS = 30
 
 MAX_SOURCE_BYTES = {"pdf": 60_000, "image": 60_000, "media": 200_000}
 WARM_FILES = 50
-MAX_GROWTH_BYTES = 1 << 30
-"""By which the memory of a process may grow after its first WARM_FILES files. The OCR models take most of it."""
+MAX_GROWTH_BYTES = 3 << 29
+"""By which the memory of a process may grow after its first WARM_FILES files. OCR takes most of it, up to 1.2 GB."""
 
 OCR_EVERY = 50
 """Of so many PDFs, two are read by OCR, which takes seconds for each page."""
