@@ -18,7 +18,8 @@ from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, 
 from ingest.models.text_encoder import TextEncoder
 from ingest.models.text_model import text_weights
 
-TEXTS = ["", "one", "The ferry leaves the harbour at half past six. " * 8, "今天的会议推迟到星期五下午三点。"]
+LEADERS = "Relationships with others" + 68 * "." + "60 Life after treatment" + 75 * "."
+TEXTS = ["", "one", LEADERS, "The ferry leaves the harbour at half past six. " * 8, "今天的会议推迟到星期五下午三点。"]
 
 
 def write(model, path):
