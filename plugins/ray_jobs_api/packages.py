@@ -110,7 +110,8 @@ def _without(folder: str, archive: zipfile.ZipFile, path: Path) -> Iterator[tupl
         if entry.filename.startswith(f"{folder}/") and not entry.is_dir():
             try:
                 file = archive.open(entry)
-            except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:  # encrypted, Deflate64, damaged
+            # zipfile has no error of its own for an encrypted entry, nor for a method of compression it does not know.
+            except (RuntimeError, zipfile.BadZipFile) as error:
                 raise ValueError(f"working_dir {path}: {entry.filename!r} in it cannot be read ({error}).") from None
             is_program = (entry.external_attr >> 16) & 0o100
             yield entry.filename.removeprefix(f"{folder}/"), file, 0o755 if is_program else 0o644

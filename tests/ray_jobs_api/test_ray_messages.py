@@ -163,5 +163,5 @@ def test_head_and_tail_of_a_long_message_are_kept():
 
 @pytest.mark.parametrize("user", ["user:pass", "token", "user:p%40ss"])
 def test_credentials_in_addresses_are_left_out(user):
-    said = f"Command '['pip', 'install', '--index-url=https://{user}@host/simple']' failed; see a@b and https://host/@x"
+    said = f"Command '['git', 'clone', 'https://{user}@host/project']' failed; see a@b and https://host/@x"
     assert shortened(said) == said.replace(user, "***")
