@@ -106,29 +106,18 @@ def test_a_still_picture_before_the_film_is_not_the_film(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec", "pixel_format"), [("a.mov", "qtrle", "argb"), ("a.webm", "libvpx-vp9", "yuva420p")]
 )
-def test_transparent_frames_are_shown_on_white(name, codec, pixel_format, tmp_path):
-    image = Image.new("RGBA", (64, 48), (*RED, 0))
-    image.paste((*BLUE, 255), (0, 0, 16, 48))
+@pytest.mark.parametrize(("hidden", "drawn", "ground"), [(RED, BLUE, WHITE), (WHITE, WHITE, (0, 0, 0))])
+def test_transparent_frames_are_shown_on_white_or_on_black_if_they_are_white(
+    name, codec, pixel_format, hidden, drawn, ground, tmp_path
+):
+    image = Image.new("RGBA", (64, 48), (*hidden, 0))
+    image.paste((*drawn, 255), (0, 0, 16, 48))
     path = write(tmp_path / name, codec, pixel_format, [image] * 10)
     read(tmp_path, name, path.read_bytes())
     shown = frame_at(str(path), 0.3)
     for colour in (centre(tmp_path), shown.getpixel((40, 24))):
-        assert colour == pytest.approx(WHITE, abs=8)
-    assert shown.getpixel((4, 24)) == pytest.approx(BLUE, abs=20)
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "pixel_format"), [("a.mov", "qtrle", "argb"), ("a.webm", "libvpx-vp9", "yuva420p")]
-)
-def test_transparent_frames_that_are_white_are_shown_on_black(name, codec, pixel_format, tmp_path):
-    image = Image.new("RGBA", (64, 48), (*WHITE, 0))
-    image.paste((*WHITE, 255), (0, 0, 16, 48))
-    path = write(tmp_path / name, codec, pixel_format, [image] * 10)
-    read(tmp_path, name, path.read_bytes())
-    shown = frame_at(str(path), 0.3)
-    for colour in (centre(tmp_path), shown.getpixel((40, 24))):
-        assert colour == pytest.approx((0, 0, 0), abs=8)
-    assert shown.getpixel((4, 24)) == pytest.approx(WHITE, abs=8)
+        assert colour == pytest.approx(ground, abs=8)
+    assert shown.getpixel((4, 24)) == pytest.approx(drawn, abs=20)
 
 
 def test_a_frame_of_joined_files_is_found(tmp_path):
