@@ -8,6 +8,7 @@ and 4.9 s in OpenVINO, with the same texts.
 from __future__ import annotations
 
 import io
+import platform
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +42,11 @@ class CpuSession:
 
 
 def compile_onnx(onnx: Path, precision: str, path: Path) -> None:
-    """Write an ONNX model to `path` as `CpuSession` loads it. Only the OpenVINO that wrote it can read it."""
+    """Write an ONNX model to `path` as `CpuSession` loads it, in the same precision.
+
+    Only the OpenVINO that wrote it can read it, on a CPU of the same kind. A file that is loaded in another precision
+    may end the process by a segmentation fault.
+    """
     path.write_bytes(core().compile_model(str(onnx), "CPU", settings(1, precision)).export_model().getvalue())
 
 
@@ -60,6 +65,15 @@ def precisions() -> tuple[str, ...]:
     """The precisions for which this CPU has instructions, the fastest first."""
     capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return (HALF, FULL) if "BF16" in capabilities else (FULL,)
+
+
+def instructions() -> str:
+    """The instructions of this CPU, for which `compile_onnx` compiles."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
 
 
 @lru_cache(maxsize=1)

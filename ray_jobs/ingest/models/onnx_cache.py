@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ingest.common.cpu_inference import FULL, HALF, CpuSession, compile_onnx, precisions
+from ingest.common.cpu_inference import FULL, HALF, CpuSession, compile_onnx, instructions, precisions
 from ingest.common.text import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M")
 
-REVISION = 4
+REVISION = 5
 """Increase it when the conversion changes; nodes then convert their models again."""
 
 MAX_WEIGHT_BYTES = 500_000_000
@@ -60,16 +60,22 @@ class KeptModel:
     """A converted model.
 
     Attributes:
-        path: the file.
+        path: the file; what `compiled` has written has the precision as its suffix.
         settings: whatever its user needs beside it, as the conversion has returned it, and its `precision`.
     """
 
     path: Path
     settings: dict[str, Any]
 
-    def session(self, threads: int) -> CpuSession:
-        """Load the model to run on `threads` CPU threads."""
-        return CpuSession(self.path, threads, self.settings["precision"])
+    @property
+    def precision(self) -> str:
+        """The precision in which its vectors agree with those of the model."""
+        return str(self.settings["precision"])
+
+    def session(self, threads: int, precision: str = "") -> CpuSession:
+        """Load the model to run on `threads` CPU threads, in its own precision or in full."""
+        precision = precision or self.precision
+        return CpuSession(self.path.with_suffix(f".{precision}"), threads, precision)
 
 
 class OnnxCache:
@@ -83,8 +89,7 @@ class OnnxCache:
 
     def __init__(self, kind: str, weights: str, home: Path | None = None) -> None:
         # Nodes of several kinds may share the folder.
-        version = f"{importlib.metadata.version('openvino')} {precisions()[0]}"
-        key = f"{REVISION} {version} {weights}"
+        key = f"{REVISION} {importlib.metadata.version('openvino')} {instructions()} {weights}"
         self._name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
         self._home = home
 
@@ -148,7 +153,8 @@ class OnnxCache:
         except Exception as error:  # torch's exporter raises whatever the model's code raises
             reason = str(error) if isinstance(error, NotConvertibleError) else f"{type(error).__name__}: {error}"
             _log().warning("a model is used through torch and not through ONNX: %s", one_line(reason, 300))
-            (partial / _MODEL).unlink(missing_ok=True)
+            for file in partial.iterdir():
+                file.unlink()
             settings = {"refused": one_line(reason, 300)}
         (partial / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
         shutil.rmtree(self._folder, ignore_errors=True)  # without settings: whoever removed it was interrupted
@@ -198,7 +204,7 @@ def compiled(path: Path, settings: dict[str, Any], compare: Callable[[KeptModel]
     """Compile what `export` has written, in the fastest precision that has the vectors of the model.
 
     Args:
-        path: of the file; that of `export` is removed.
+        path: of the files, one for each precision of this CPU; that of `export` is removed.
         settings: of the model.
         compare: calls `check_agreement` with vectors of a kept model.
 
@@ -208,9 +214,12 @@ def compiled(path: Path, settings: dict[str, Any], compare: Callable[[KeptModel]
     Raises:
         NotConvertibleError: the vectors would differ in full precision too.
     """
+    onnx = path.with_suffix(".onnx")
+    for precision in precisions():
+        compile_onnx(onnx, precision, path.with_suffix(f".{precision}"))
+    onnx.unlink()
     for precision in precisions():
         found = settings | {"precision": precision}
-        compile_onnx(path.with_suffix(".onnx"), precision, path)
         try:
             compare(KeptModel(path, found))
         except NotConvertibleError:
@@ -218,7 +227,6 @@ def compiled(path: Path, settings: dict[str, Any], compare: Callable[[KeptModel]
                 raise
         else:
             break
-    path.with_suffix(".onnx").unlink()
     return found
 
 

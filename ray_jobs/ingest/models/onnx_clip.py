@@ -79,6 +79,6 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
 
     def compare(kept: KeptModel) -> None:
         made = OnnxClip(kept, 1, lambda: model)
-        check_agreement(made.embed_images(samples), model.embed_images(samples), kept.settings["precision"])
+        check_agreement(made.embed_images(samples), model.embed_images(samples), kept.precision)
 
     return compiled(path, {"dimension": model.dimension}, compare)

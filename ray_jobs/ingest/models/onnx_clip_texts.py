@@ -85,7 +85,7 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
 
     def compare(kept: KeptModel) -> None:
         made = OnnxClipTexts(kept, 1)
-        check_agreement(np.stack([made.embed_text(text) for text in _SAMPLES]), expected, kept.settings["precision"])
+        check_agreement(np.stack([made.embed_text(text) for text in _SAMPLES]), expected, kept.precision)
 
     return compiled(path, tokenizer_settings(model.tokenizer), compare)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.cpu_inference import CpuSession
+from ingest.common.cpu_inference import FULL, CpuSession
 from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, compiled, export
 from ingest.models.text_model import sample_texts
 
@@ -48,8 +48,8 @@ class OnnxTexts:
         from tokenizers import Tokenizer
 
         settings = kept.settings
+        self._kept, self._threads = kept, threads
         self._session = kept.session(threads)
-        self._exact = cache(lambda: CpuSession(kept.path, threads))
         self._prompts = settings["prompts"]
         self._padding = settings["padding"]
         self._tokenizer = Tokenizer.from_str(settings["tokenizer"])
@@ -75,23 +75,31 @@ class OnnxTexts:
         order = sorted(range(len(texts)), key=lambda index: -len(tokens[index]))
         step = min(batch_size, TEXTS_PER_PASS)
         repeating = {index for index in order if _repeats(tokens[index])}
-        groups = [[index for index in order if (index in repeating) == among] for among in (False, True)]
-        passes = [group[start : start + step] for group in groups for start in range(0, len(group), step)]
-        exact = self._exact() if repeating else self._session
-        for indices in passes:
-            session = exact if indices[0] in repeating else self._session
-            longest = len(tokens[indices[0]])
-            ids = np.full((len(indices), longest + -longest % TOKENS_STEP), self._padding, np.int64)
-            mask = np.zeros_like(ids)
-            for row, index in enumerate(indices):
-                count = len(tokens[index])
-                ids[row, :count], mask[row, :count] = tokens[index], 1
-            vectors[indices] = session.run(ids=ids, mask=mask)
-            self.tokens += int(mask.sum())
+        for exactly in (False, True):
+            members = [index for index in order if (index in repeating) == exactly]
+            for start in range(0, len(members), step):
+                indices = members[start : start + step]
+                session = self._exact if exactly else self._session
+                vectors[indices] = self._forward(session, [tokens[index] for index in indices])
         return vectors
+
+    @cached_property
+    def _exact(self) -> CpuSession:
+        """The same model in full precision, which few texts need."""
+        return self._session if self._kept.precision == FULL else self._kept.session(self._threads, FULL)
+
+    def _forward(self, session: CpuSession, tokens: Sequence[Sequence[int]]) -> np.ndarray:
+        """The vectors of the texts of one pass, the longest first."""
+        ids = np.full((len(tokens), len(tokens[0]) + -len(tokens[0]) % TOKENS_STEP), self._padding, np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(tokens):
+            ids[row, : len(own)], mask[row, : len(own)] = own, 1
+        self.tokens += int(mask.sum())
+        return session.run(ids=ids, mask=mask)
 
 
 def _repeats(tokens: Sequence[int]) -> bool:
+    """Whether one token is most of a text."""
     return max(Counter(tokens).values(), default=0) > MAX_SHARE * len(tokens)
 
 
@@ -141,7 +149,7 @@ def convert(model: TorchTexts, path: Path) -> dict[str, Any]:
     def compare(kept: KeptModel) -> None:
         made = OnnxTexts(kept, threads=1)
         for kind in ("document", "query"):
-            check_agreement(made.embed(samples, kind), model.embed(samples, kind), kept.settings["precision"])
+            check_agreement(made.embed(samples, kind), model.embed(samples, kind), kept.precision)
 
     return compiled(path, settings, compare)
 
