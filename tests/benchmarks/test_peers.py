@@ -6,7 +6,7 @@ Each program is a process of its own, and its whole life counts. It gets the obj
 own and a fresh Milvus Lite server; where it needs Ray, an idle head already runs, and otherwise none. A time counts
 when the program has rows of every object of which this project has rows, and the same vectors for equal texts.
 
-`cold` is the first run on a node: no model has been converted to ONNX on it yet, and its Ray has run no job. `warm` is
+`cold` is the first run on a node: no model has been converted on it yet, and its Ray has run no job. `warm` is
 the median of the later runs, in which the programs take turns, with a Ray head that has run a job of Ray Data. The
 programs that know what they have ingested also run again over the same objects, over 5 % changed ones, and after 5 %
 were deleted.

@@ -7,7 +7,8 @@ import pytest
 
 from embedded.clip_shapes import SMALL_VIT, VIT_L_14, make_clip
 from embedded.pdfs import make_pdf
-from gpu.place import DRY, bge_m3, has_gpu, started, texts, whisper_large
+from embedded.text_shapes import bge_m3
+from gpu.place import DRY, has_gpu, started, texts, whisper_large
 
 PDFS = 40 if DRY else 400
 

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -114,47 +113,6 @@ def started(folder: Path, gpus: bool) -> Iterator[Place]:
 
 
 # --- models of production's shapes with random weights: shapes, and not weights, decide their speed
-
-
-def bge_m3(folder: Path, tokenizer: Path, small: bool) -> Path:
-    """A folder for sentence-transformers with the shape of BGE-M3 (568 million parameters; a few when `small`).
-
-    Its tokenizer is that of another model, whose ids are all within the vocabulary.
-    """
-    import torch
-    from transformers import XLMRobertaConfig, XLMRobertaModel
-
-    config = XLMRobertaConfig(
-        vocab_size=30_600 if small else 250_037,
-        hidden_size=64 if small else 1024,
-        num_hidden_layers=2 if small else 24,
-        num_attention_heads=4 if small else 16,
-        intermediate_size=128 if small else 4096,
-        max_position_embeddings=8194,
-        type_vocab_size=2,
-    )
-    torch.manual_seed(0)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = XLMRobertaModel(config)
-    model.to("cpu").save_pretrained(folder)
-    for file in tokenizer.iterdir():
-        if file.name.startswith(("tokenizer", "vocab", "special_tokens")):
-            shutil.copy(file, folder)
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 512}))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 512, "do_lower_case": False}))
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    described = [
-        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for number, (path, kind) in enumerate(modules)
-    ]
-    (folder / "modules.json").write_text(json.dumps(described))
-    for path, _ in modules[1:]:
-        (folder / path).mkdir()
-    pooling = {"word_embedding_dimension": config.hidden_size, "pooling_mode_cls_token": True}
-    pooling |= {"pooling_mode_mean_tokens": False}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    return folder
 
 
 def whisper_large(folder: Path, small: bool) -> Path:

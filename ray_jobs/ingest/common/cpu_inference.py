@@ -1,4 +1,4 @@
-"""Runs ONNX models on CPUs with OpenVINO, which can compute in bfloat16 where the CPU has instructions for it.
+"""Runs models on CPUs with OpenVINO, which can compute in bfloat16 where the CPU has instructions for it.
 
 On a core with AMX, MiniLM embeds 3,000 tokens a second in ONNX Runtime, 3,900 in OpenVINO, and 11,000 in OpenVINO with
 bfloat16: the least cosine of 1,500 texts of one to 150 words is then 0.99992. OCR of a page takes 7.2 s in ONNX Runtime
@@ -7,7 +7,6 @@ and 4.9 s in OpenVINO, with the same texts.
 
 from __future__ import annotations
 
-import io
 import platform
 import sys
 from functools import lru_cache
@@ -25,29 +24,19 @@ class CpuSession:
     """A model with one output, ready to run.
 
     Args:
-        path: its file, which `compile_onnx` has made: it is loaded in half of the time of an ONNX file.
+        path: its file in OpenVINO's own form. It is mapped into memory, so that the processes of a machine share it.
         threads: CPU threads that it may use.
         precision: of its numbers, one of `precisions`.
     """
 
     def __init__(self, path: Path, threads: int, precision: str = FULL) -> None:
-        with path.open("rb") as file:
-            compiled = core().import_model(io.BytesIO(file.read()), "CPU", settings(threads, precision))
+        compiled = core().compile_model(str(path), "CPU", settings(threads, precision))
         self._request = compiled.create_infer_request()
 
     def run(self, **inputs: np.ndarray) -> np.ndarray:
         """The output for inputs by their names."""
         (output,) = self._request.infer(inputs).values()
         return output
-
-
-def compile_onnx(onnx: Path, precision: str, path: Path) -> None:
-    """Write an ONNX model to `path` as `CpuSession` loads it, in the same precision.
-
-    Only the OpenVINO that wrote it can read it, on a CPU of the same kind. A file that is loaded in another precision
-    may end the process by a segmentation fault.
-    """
-    path.write_bytes(core().compile_model(str(onnx), "CPU", settings(1, precision)).export_model().getvalue())
 
 
 def settings(threads: int, precision: str = FULL) -> dict[str, Any]:
@@ -68,7 +57,7 @@ def precisions() -> tuple[str, ...]:
 
 
 def instructions() -> str:
-    """The instructions of this CPU, for which `compile_onnx` compiles."""
+    """The instructions of this CPU, on which the precision depends whose vectors agree."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ingest.models.clip_model import clip_weights
 from ingest.models.gpu_memory import AdaptiveBatches
-from ingest.models.onnx_cache import OnnxCache
+from ingest.models.kept_models import ModelCache
 
 if TYPE_CHECKING:
-    from ingest.models.onnx_clip import OnnxClip
+    from ingest.models.cpu_clip import CpuClip
     from ingest.models.torch_clip import TorchClip
 
 
@@ -93,7 +93,7 @@ def pooled(vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return found
 
 
-def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> OnnxClip | TorchClip:
+def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> CpuClip | TorchClip:
     """Load a CLIP model for a device. The arguments are those of `ClipEncoder`."""
 
     def in_torch() -> TorchClip:
@@ -103,15 +103,15 @@ def load_clip(name: str, pretrained: str | None, threads: int, device: str) -> O
 
     if device != "cpu":
         return in_torch()
-    from ingest.models import onnx_clip, onnx_clip_texts
-    from ingest.models.onnx_clip import OnnxClip
-    from ingest.models.onnx_clip_texts import OnnxClipTexts
+    from ingest.models import cpu_clip, cpu_clip_texts
+    from ingest.models.cpu_clip import CpuClip
+    from ingest.models.cpu_clip_texts import CpuClipTexts
 
     weights = clip_weights(name, pretrained)
 
-    def texts() -> OnnxClipTexts | TorchClip:
+    def texts() -> CpuClipTexts | TorchClip:
         # Once on a node, this loads the model a second time. An actor that kept it would hold its memory for no text.
-        kept = OnnxCache("clip-texts", weights)
-        return kept.loaded(lambda kept: OnnxClipTexts(kept, threads), in_torch, onnx_clip_texts.convert)
+        kept = ModelCache("clip-texts", weights)
+        return kept.loaded(lambda kept: CpuClipTexts(kept, threads), in_torch, cpu_clip_texts.convert)
 
-    return OnnxCache("clip", weights).loaded(lambda kept: OnnxClip(kept, threads, texts), in_torch, onnx_clip.convert)
+    return ModelCache("clip", weights).loaded(lambda kept: CpuClip(kept, threads, texts), in_torch, cpu_clip.convert)

@@ -1,4 +1,4 @@
-"""Embed texts with a sentence-transformers model: in torch, or on CPUs through ONNX where it can be converted."""
+"""Embed texts with a sentence-transformers model: in torch, or on CPUs through OpenVINO where it can be converted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest.models.gpu_memory import AdaptiveBatches
-from ingest.models.onnx_cache import OnnxCache
+from ingest.models.kept_models import ModelCache
 from ingest.models.text_model import text_weights
 
 if TYPE_CHECKING:
-    from ingest.models.onnx_texts import OnnxTexts
+    from ingest.models.cpu_texts import CpuTexts
     from ingest.models.torch_texts import TorchTexts
 
 TEXTS_PER_PASS = 1024
@@ -95,7 +95,7 @@ class TextEncoder:
         return self._model.embed([question], "query", 1)[0]
 
 
-def load_texts(name: str, threads: int, device: str) -> OnnxTexts | TorchTexts:
+def load_texts(name: str, threads: int, device: str) -> CpuTexts | TorchTexts:
     """Load a text model for a device."""
 
     def in_torch() -> TorchTexts:
@@ -105,6 +105,8 @@ def load_texts(name: str, threads: int, device: str) -> OnnxTexts | TorchTexts:
 
     if device != "cpu":
         return in_torch()
-    from ingest.models.onnx_texts import OnnxTexts, convert
+    from ingest.models.cpu_texts import CpuTexts, convert
 
-    return OnnxCache("text", text_weights(name)).loaded(lambda kept: OnnxTexts(kept, threads), in_torch, convert)
+    return ModelCache("text", text_weights(name)).loaded(
+        lambda kept: CpuTexts(kept, threads, in_torch), in_torch, convert
+    )

@@ -153,6 +153,6 @@ def _max_tokens(folder: Path, tokenizer_json: str) -> int:
     return min(limits, default=_FALLBACK_LIMIT) - special
 
 
-def sample_texts(max_tokens: int) -> list[str]:
-    """Texts by whose vectors two ways of running a model are compared; one is longer than the model reads."""
-    return [*_SAMPLES, "one two three four " * max_tokens]
+def sample_texts(words: int) -> list[str]:
+    """Texts by whose vectors two ways of running a model are compared; the last one has so many words."""
+    return [*_SAMPLES, "one two three four " * (words // 4)]

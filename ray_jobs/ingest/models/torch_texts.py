@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ingest.models.onnx_cache import check_agreement
+from ingest.models.conversion import check_agreement
 from ingest.models.text_model import query_prompt, sample_texts
 from ingest.models.token_passes import TokenPasses
 
@@ -16,8 +17,8 @@ CPU_TEXTS_PER_PASS = 8
 """The most texts per forward pass on CPUs: one core embeds with MiniLM 18.3 texts of 181 tokens a second at 4 or 8,
 and 15.0 at 32, whose matrices leave the core's cache."""
 
-LONGEST_SAMPLE = 512
-"""Tokens of the longest text by which two ways of running a model are compared."""
+LONGEST_SAMPLE = 2048
+"""Words of the longest text by which two ways of running a model are compared."""
 
 
 class TorchTexts:
@@ -47,8 +48,8 @@ class TorchTexts:
         self.dimension: int = self.loaded.get_embedding_dimension()
         self._passes: TokenPasses | None = None
         if self.on_gpu:
-            self._passes = self._token_passes()
-            self.tokens = 0  # those of the samples are no work of the run
+            with self.uncounted():
+                self._passes = self._token_passes()
 
     def prompt(self, kind: str) -> str:
         """The text that the model puts before a `document` or a `query`."""
@@ -85,9 +86,18 @@ class TorchTexts:
             show_progress_bar=False,
         ).astype(np.float32, copy=False)
 
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What the model reads meanwhile is no work of the run."""
+        counted, self.tokens = self.tokens, 0
+        try:
+            yield
+        finally:
+            self.tokens = counted
+
     def _token_passes(self) -> TokenPasses | None:
         """None for a model that does more to its texts than to tokenize them: its vectors would differ."""
-        samples = sample_texts(min(self.loaded.max_seq_length or LONGEST_SAMPLE, LONGEST_SAMPLE))
+        samples = sample_texts(LONGEST_SAMPLE)
         try:
             passes = TokenPasses(self.loaded)
             for kind in ("document", "query"):

@@ -168,7 +168,7 @@ def test_the_tokens_of_the_default_model_are_those_of_open_clip():
     import open_clip
     from tokenizers import Tokenizer
 
-    from ingest.models.onnx_clip_texts import cleaned, tokenizer_settings
+    from ingest.models.cpu_clip_texts import cleaned, tokenizer_settings
 
     theirs = open_clip.get_tokenizer("ViT-B-32")
     settings = tokenizer_settings(theirs)

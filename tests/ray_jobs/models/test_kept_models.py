@@ -4,17 +4,21 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from embedded.clip_shapes import SMALL_VIT, make_clip
-from ingest.common.cpu_inference import FULL, HALF
-from ingest.models import onnx_cache
+from embedded.text_shapes import bge_m3
+from ingest.common.cpu_inference import FULL
+from ingest.models import conversion, cpu_texts, kept_models
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model
-from ingest.models.onnx_cache import KeptModel, NotConvertibleError, OnnxCache, check_agreement, compiled, export
+from ingest.models.conversion import KeptModel, NotConvertibleError
+from ingest.models.kept_models import ModelCache
 from ingest.models.text_encoder import TextEncoder
 from ingest.models.text_model import text_weights
 
@@ -39,13 +43,13 @@ def never():
 
 
 def refuse(model, path):
-    path.with_suffix(".onnx").write_bytes(model)
+    path.with_suffix(".bin").write_bytes(model)
     raise NotConvertibleError("for a reason")
 
 
 @pytest.fixture
 def cache(tmp_path):
-    return OnnxCache("text", "weights", tmp_path)
+    return ModelCache("text", "weights", tmp_path)
 
 
 def test_the_file_is_made_once_and_then_the_model_is_not_loaded(cache):
@@ -55,7 +59,7 @@ def test_the_file_is_made_once_and_then_the_model_is_not_loaded(cache):
 
 def test_other_weights_have_another_file(cache, tmp_path):
     cache.loaded(read, lambda: b"model", write)
-    other = OnnxCache("text", "other weights", tmp_path)
+    other = ModelCache("text", "other weights", tmp_path)
     assert other.loaded(read, lambda: b"other", write) == ("file", b"other")
 
 
@@ -68,32 +72,76 @@ def test_a_model_that_cannot_be_converted_is_used_itself_and_not_tried_again(cac
 
 def test_a_file_that_was_cut_off_is_made_again(cache, tmp_path):
     cache.loaded(read, lambda: b"model", write)
-    (file,) = tmp_path.rglob("model.blob")
+    (file,) = tmp_path.rglob("model.xml")
     file.write_bytes(b"mo")
     assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
 
 
-def test_a_full_disk_is_not_held_against_the_model(cache):
+def test_a_full_disk_is_not_held_against_the_model_and_nothing_stays_there(cache, caplog):
     def full(model, path):
+        path.write_bytes(model)
         raise OSError("no space left")
 
     assert cache.loaded(read, lambda: b"model", full) == b"model"
+    assert "no space left" in caplog.text
+    assert not [path for path in cache._home.iterdir() if path.is_dir()]
     assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
 
 
-def test_nobody_waits_for_the_process_that_makes_the_file(cache, tmp_path):
+def locked(folder):
+    lock = folder.with_suffix(".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def test_the_others_wait_for_the_process_that_makes_the_file_and_do_not_load_the_model(cache, tmp_path):
     cache.loaded(read, lambda: b"model", write)
-    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    folder.rename(tmp_path / "gone")
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    gone = cache._folder.rename(tmp_path / "gone")
+    found = []
+    with locked(cache._folder):
+        other = threading.Thread(target=lambda: found.append(cache.loaded(read, never, write)))
+        other.start()
+        gone.rename(cache._folder)
+    other.join()
+    assert found == [("file", b"model")]
+
+
+def test_nobody_waits_for_ever(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_models, "WAIT_SECONDS", 0)
+    with locked(cache._folder):
         assert cache.loaded(read, lambda: b"model", write) == b"model"
+    assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
+
+
+def days_ago(path, days):
+    os.utime(path, times=(time.time() - days * 24 * 3600,) * 2)
+
+
+def test_files_that_nobody_loads_go_and_those_in_use_stay(cache, tmp_path):
+    for weights in ("used each week", "of an earlier version"):
+        ModelCache("text", weights, tmp_path).loaded(read, lambda: b"model", write)
+    used, unused = (ModelCache("text", weights, tmp_path) for weights in ("used each week", "of an earlier version"))
+    days_ago(unused._folder / "settings.json", kept_models.KEPT_DAYS + 1)
+    days_ago(used._folder / "settings.json", kept_models.KEPT_DAYS - 1)
+    killed = tmp_path / "text-killed.partial"
+    killed.mkdir()
+    (killed / "model.bin").write_bytes(b"half of it")
+    days_ago(killed, kept_models.KEPT_DAYS + 1)
+    assert used.loaded(read, never, write) == ("file", b"model")
+    days_ago(used._folder, kept_models.KEPT_DAYS + 1)
+    cache.loaded(read, lambda: b"model", write)
+    assert {path for path in tmp_path.iterdir() if path.is_dir()} == {cache._folder, used._folder}
+
+
+def test_a_refused_model_is_tried_again_when_its_refusal_is_old(cache):
+    cache.loaded(read, lambda: b"model", refuse)
+    days_ago(cache._folder / "settings.json", kept_models.KEPT_DAYS + 1)
     assert cache.loaded(read, lambda: b"model", write) == ("file", b"model")
 
 
 def test_without_a_writable_folder_the_model_is_used_itself(tmp_path):
     (tmp_path / "file").write_text("")
-    cache = OnnxCache("text", "weights", tmp_path / "file")
+    cache = ModelCache("text", "weights", tmp_path / "file")
     assert cache.loaded(read, lambda: b"model", write) == b"model"
 
 
@@ -103,104 +151,77 @@ def test_a_user_without_a_home_uses_the_model_itself_and_is_told_what_to_set(mon
 
     monkeypatch.setattr(Path, "home", homeless)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert OnnxCache("text", "weights").loaded(read, lambda: b"model", write) == b"model"
+    assert ModelCache("text", "weights").loaded(read, lambda: b"model", write) == b"model"
     assert "set XDG_CACHE_HOME" in caplog.text
-
-
-def test_vectors_that_differ_are_refused():
-    unit = np.eye(3, dtype=np.float32)
-    check_agreement(unit, unit)
-    with pytest.raises(NotConvertibleError, match=r"their cosine is 0\.9"):
-        check_agreement(np.array([[0.9, 0.43, 0]], np.float32), unit[:1])
-    with pytest.raises(NotConvertibleError):
-        check_agreement(np.full((1, 3), np.nan, np.float32), unit[:1])
-
-
-def test_the_fastest_precision_that_agrees_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_cache, "precisions", lambda: (HALF, FULL))
-    monkeypatch.setattr(onnx_cache, "compile_onnx", lambda onnx, precision, path: None)
-
-    def differs_in(*precisions):
-        def compare(kept):
-            if kept.precision in precisions:
-                raise NotConvertibleError("its vectors would differ")
-
-        (tmp_path / "model.onnx").write_bytes(b"")
-        return compiled(tmp_path / "model.blob", {"dimension": 3}, compare)
-
-    assert differs_in() == {"dimension": 3, "precision": HALF}
-    assert differs_in(HALF) == {"dimension": 3, "precision": FULL}
-    with pytest.raises(NotConvertibleError):
-        differs_in(HALF, FULL)
 
 
 def test_a_node_with_another_cpu_has_a_file_of_its_own(cache, monkeypatch):
     cache.loaded(read, lambda: b"model", write)
-    monkeypatch.setattr(onnx_cache, "instructions", lambda: "flags : sse2 avx avx2")
-    other = OnnxCache("text", "weights", cache._home).loaded(read, lambda: b"other", write)
+    monkeypatch.setattr(kept_models, "instructions", lambda: "flags : sse2 avx avx2")
+    other = ModelCache("text", "weights", cache._home).loaded(read, lambda: b"other", write)
     assert other == ("file", b"other")
-
-
-def test_bfloat16_has_to_agree_more_closely():
-    unit, near = np.eye(2, dtype=np.float32)[:1], np.array([[0.99993, 0.0118]], np.float32)
-    check_agreement(near, unit)
-    with pytest.raises(NotConvertibleError):
-        check_agreement(near, unit, HALF)
-
-
-@pytest.mark.tier("parts")
-@pytest.mark.xdist_group("models")
-def test_a_model_whose_length_was_fixed_by_the_conversion_is_refused(tmp_path):
-    import torch
-
-    class Fixed(torch.nn.Module):
-        """Its result depends on a number that tracing makes a constant."""
-
-        def forward(self, values):
-            return values.sum(dim=1, keepdim=True) * float(values.shape[1])
-
-    def convert(model, path):
-        export(model, (torch.ones(1, 3),), {"values": {0: "n", 1: "length"}, "vectors": {0: "n"}}, path)
-        values = np.ones((1, 5), np.float32)
-
-        def compare(kept):
-            found = kept.session(1).run(values=values)
-            check_agreement(found / 25, model(torch.from_numpy(values)).numpy() / 25)
-
-        return compiled(path, {}, compare)
-
-    cache = OnnxCache("text", "fixed", tmp_path)
-    assert isinstance(cache.loaded(lambda kept: kept, Fixed, convert), Fixed)
 
 
 @pytest.mark.xdist_group("models")
 def test_texts_have_the_vectors_and_tokens_of_the_model_itself(minilm_path):
-    from ingest.models.onnx_texts import OnnxTexts
+    from ingest.models.cpu_texts import CpuTexts
     from ingest.models.torch_texts import TorchTexts
 
     encoder = TextEncoder(minilm_path, 384)
-    assert isinstance(encoder._model, OnnxTexts)
+    assert isinstance(encoder._model, CpuTexts)
     model = TorchTexts(minilm_path, 1, "cpu")
     documents, query = model.embed(TEXTS, "document"), model.embed(["ferry"], "query")[0]
     assert (encoder.encode(TEXTS) * documents).sum(axis=1).min() > 0.9999
     assert encoder.encode_query("ferry") @ query > 0.9999
     assert encoder.take_tokens() == int(model.tokens)
-    cache = OnnxCache("text", text_weights(minilm_path))
-    kept = KeptModel(cache._folder / "model.blob", cache._settings() | {"precision": FULL})
-    assert (OnnxTexts(kept, 1).embed(TEXTS, "document") * documents).sum(axis=1).min() > 0.999999
+    cache = ModelCache("text", text_weights(minilm_path))
+    kept = KeptModel(cache._folder / "model.xml", cache._settings() | {"precision": FULL})
+    assert (CpuTexts(kept, 1, never).embed(TEXTS, "document") * documents).sum(axis=1).min() > 0.999999
 
 
 @pytest.mark.xdist_group("models")
-def test_attention_has_no_guards_against_nan(minilm_path, tmp_path, monkeypatch):
-    import onnx
-
-    from ingest.models import onnx_texts
+def test_texts_longer_than_those_that_were_compared_are_embedded_by_the_model_itself(minilm_path):
+    from ingest.models.cpu_texts import CpuTexts
     from ingest.models.torch_texts import TorchTexts
 
-    monkeypatch.setattr(onnx_texts, "compiled", lambda path, settings, compare: settings)
-    onnx_texts.convert(TorchTexts(minilm_path, 1, "cpu"), tmp_path / "model.blob")
-    graph = onnx.load(tmp_path / "model.onnx").graph
-    assert "IsNaN" not in {node.op_type for node in graph.node}
+    TextEncoder(minilm_path, 384)
+    cache = ModelCache("text", text_weights(minilm_path))
+    kept = KeptModel(cache._folder / "model.xml", cache._settings() | {"compared_tokens": 12})
+    model = TorchTexts(minilm_path, 1, "cpu")
+    expected = model.embed(TEXTS, "document")
+    loaded = []
+    texts = CpuTexts(kept, 1, lambda: loaded.append(model) or model)
+    assert texts.embed(["one", "two three"], "document").shape == (2, 384)
+    assert (loaded, int(texts.tokens)) == ([], 7)
+    texts.tokens, counted = 0, int(model.tokens)
+    assert (texts.embed(TEXTS, "document") * expected).sum(axis=1).min() > 0.9999
+    assert (loaded, int(texts.tokens)) == ([model], counted)
+
+
+@pytest.mark.xdist_group("models")
+def test_a_model_that_reads_long_texts_is_converted(minilm_path, tmp_path, monkeypatch):
+    from ingest.models.cpu_texts import CpuTexts
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cpu_texts, "_SAMPLES", ["one", "one two three four " * 16])
+    encoder = TextEncoder(str(bge_m3(tmp_path / "model", Path(minilm_path), small=True, tokens=8192)), 64)
+    assert isinstance(encoder._model, CpuTexts)
+    assert encoder._model._compared == 66
+
+
+@pytest.mark.xdist_group("models")
+def test_a_node_with_little_memory_uses_the_model_itself_until_it_has_more(minilm_path, tmp_path, monkeypatch, caplog):
+    from ingest.models.cpu_texts import CpuTexts
+    from ingest.models.torch_texts import TorchTexts
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cpu_texts, "_SAMPLES", ["one", "one two"])
+    folder = str(bge_m3(tmp_path / "model", Path(minilm_path), small=True))
+    with monkeypatch.context() as small:
+        small.setattr(conversion, "spare_memory", lambda: 300_000_000)
+        assert isinstance(TextEncoder(folder, 64)._model, TorchTexts)
+    assert "there are 0.3 GB of memory" in caplog.text
+    assert isinstance(TextEncoder(folder, 64)._model, CpuTexts)
 
 
 def test_a_process_that_finds_the_file_does_without_torch(minilm_path):
@@ -236,7 +257,7 @@ def test_a_transformer_of_open_clip_is_converted_without_a_word(tmp_path, monkey
     vectors = encoder.encode_images(np.random.default_rng(0).integers(0, 255, (3, 224, 224, 3), np.uint8))
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     encoder.encode_text("a dog")
-    made = {path.parent.name.rpartition("-")[0] for path in tmp_path.rglob("model.f32")}
+    made = {path.parent.name.rpartition("-")[0] for path in tmp_path.rglob("model.bin")}
     assert made == {"clip", "clip-texts"}
     said = [record for record in caplog.records if record.name.startswith("ingest")]
     assert (said, "graph(" in capfd.readouterr().out) == ([], False)

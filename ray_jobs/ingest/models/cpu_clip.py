@@ -1,4 +1,4 @@
-"""Embed images with the image half of a CLIP model that was converted to ONNX, on CPUs."""
+"""Embed images with the image half of a CLIP model that was converted for OpenVINO, on CPUs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.onnx_cache import KeptModel, check_agreement, compiled, export
+from ingest.models.conversion import KeptModel, check_agreement, in_best_precision, write
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ingest.models.onnx_clip_texts import OnnxClipTexts
+    from ingest.models.cpu_clip_texts import CpuClipTexts
     from ingest.models.torch_clip import TorchClip
 
 IMAGES_PER_PASS = 4
@@ -21,7 +21,7 @@ IMAGES_PER_PASS = 4
 faster."""
 
 
-class OnnxClip:
+class CpuClip:
     """The converted image half of a CLIP model.
 
     Args:
@@ -30,10 +30,10 @@ class OnnxClip:
         load_texts: loads the other half, for texts, which only searches embed.
     """
 
-    def __init__(self, kept: KeptModel, threads: int, load_texts: Callable[[], OnnxClipTexts | TorchClip]) -> None:
+    def __init__(self, kept: KeptModel, threads: int, load_texts: Callable[[], CpuClipTexts | TorchClip]) -> None:
         self._session = kept.session(threads)
         self._load_texts = load_texts
-        self._texts: OnnxClipTexts | TorchClip | None = None
+        self._texts: CpuClipTexts | TorchClip | None = None
         self.dimension: int = kept.settings["dimension"]
 
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:
@@ -52,10 +52,11 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
     """Write the image half of a loaded model to `path`, and compare its vectors.
 
     Returns:
-        The settings of `OnnxClip`.
+        The settings of `CpuClip`.
 
     Raises:
         NotConvertibleError: its vectors would differ.
+        NoRoomError: the node has too little disk or memory for the conversion.
     """
     import torch
 
@@ -74,11 +75,10 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
     noise = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
     ramp = np.linspace(0, 255, size, dtype=np.uint8)
     samples = np.stack([*noise, np.broadcast_to(ramp[:, None, None], noise[0].shape), np.zeros_like(noise[0])])
-    varying = {0: "images"}
-    export(Images(), (torch.from_numpy(noise),), {"pixels": varying, "vectors": varying}, path)
+    write(Images(), (torch.from_numpy(noise),), {"pixels": (0,)}, path)
 
     def compare(kept: KeptModel) -> None:
-        made = OnnxClip(kept, 1, lambda: model)
+        made = CpuClip(kept, 1, lambda: model)
         check_agreement(made.embed_images(samples), model.embed_images(samples), kept.precision)
 
-    return compiled(path, {"dimension": model.dimension}, compare)
+    return in_best_precision(path, {"dimension": model.dimension}, compare)

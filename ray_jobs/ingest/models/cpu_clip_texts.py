@@ -1,4 +1,4 @@
-"""Embed texts with the text half of a CLIP model that was converted to ONNX, on CPUs.
+"""Embed texts with the text half of a CLIP model that was converted for OpenVINO, on CPUs.
 
 Its tokenizer is converted too, as open_clip's own need open_clip and torch, which take ten seconds to import.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, compiled, export
+from ingest.models.conversion import KeptModel, NotConvertibleError, check_agreement, in_best_precision, write
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,7 +32,7 @@ _SAMPLES = (
 """Texts whose vectors are compared; the last one is longer than any model reads."""
 
 
-class OnnxClipTexts:
+class CpuClipTexts:
     """The converted text half of a CLIP model.
 
     Args:
@@ -58,10 +58,11 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
     """Write the text half of a loaded model to `path`, and compare its vectors.
 
     Returns:
-        The settings of `OnnxClipTexts`.
+        The settings of `CpuClipTexts`.
 
     Raises:
         NotConvertibleError: its vectors would differ, or its tokenizer has a form of its own.
+        NoRoomError: the node has too little disk or memory for the conversion.
     """
     import torch
 
@@ -80,18 +81,18 @@ def convert(model: TorchClip, path: Path) -> dict[str, Any]:
             return self.whole.encode_text(tokens, normalize=True)
 
     tokens = model.tokenizer(["a photo of a dog", "two"])
-    export(Texts(), (tokens,), {"tokens": {0: "texts"}, "vectors": {0: "texts"}}, path)
+    write(Texts(), (tokens,), {"tokens": (0,)}, path)
     expected = np.stack([model.embed_text(text) for text in _SAMPLES])
 
     def compare(kept: KeptModel) -> None:
-        made = OnnxClipTexts(kept, 1)
+        made = CpuClipTexts(kept, 1)
         check_agreement(np.stack([made.embed_text(text) for text in _SAMPLES]), expected, kept.precision)
 
-    return compiled(path, tokenizer_settings(model.tokenizer), compare)
+    return in_best_precision(path, tokenizer_settings(model.tokenizer), compare)
 
 
 def tokenizer_settings(tokenizer: Any) -> dict[str, Any]:
-    """A tokenizer of open_clip as settings of `OnnxClipTexts`: `tokenizer` in the form of `tokenizers`, and `lower`.
+    """A tokenizer of open_clip as settings of `CpuClipTexts`: `tokenizer` in the form of `tokenizers`, and `lower`.
 
     Raises:
         NotConvertibleError: it has a form of its own.

@@ -1,10 +1,9 @@
-"""Embed texts with a sentence-transformers model that was converted to ONNX, on CPUs."""
+"""Embed texts with a sentence-transformers model that was converted for OpenVINO, on CPUs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.common.cpu_inference import FULL, CpuSession
-from ingest.models.onnx_cache import KeptModel, NotConvertibleError, check_agreement, compiled, export
+from ingest.models.conversion import KeptModel, NotConvertibleError, check_agreement, in_best_precision, write
 from ingest.models.text_model import sample_texts
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Module
 
     from ingest.models.torch_texts import TorchTexts
 
@@ -32,26 +30,33 @@ MAX_SHARE = 0.5
 """Largest share of one token in a text that is embedded in another precision than full: in bfloat16, the dots between
 the titles and numbers of a table of contents gave a cosine of 0.9990, and no other text of 2,200 one below 0.9999."""
 
-MAX_TOKENS = 1024
-"""Models that read longer texts are not converted: the vectors of such texts would have to be compared too."""
+LONGEST_SAMPLE = 1024
+"""Words of the longest text whose vectors are compared. Texts of more tokens are embedded in torch: some models treat
+long texts in another way, and a traced graph has the way of short ones. A text of BGE-M3's 8,192 tokens takes torch
+minutes."""
 
 
-class OnnxTexts:
+_SAMPLES = sample_texts(LONGEST_SAMPLE)
+
+
+class CpuTexts:
     """A converted text model.
 
     Args:
         kept: what `convert` has made.
         threads: CPU threads that it may use.
+        load: loads the model itself, for the texts that are longer than those whose vectors were compared.
     """
 
-    def __init__(self, kept: KeptModel, threads: int) -> None:
+    def __init__(self, kept: KeptModel, threads: int, load: Callable[[], TorchTexts]) -> None:
         from tokenizers import Tokenizer
 
         settings = kept.settings
-        self._kept, self._threads = kept, threads
+        self._kept, self._threads, self._load = kept, threads, load
         self._session = kept.session(threads)
         self._prompts = settings["prompts"]
         self._padding = settings["padding"]
+        self._compared = settings["compared_tokens"]
         self._tokenizer = Tokenizer.from_str(settings["tokenizer"])
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(settings["max_tokens"])
@@ -74,9 +79,13 @@ class OnnxTexts:
         # Of pairs of neighbours by characters, an eighth was padding (the corpus' clean PDFs).
         order = sorted(range(len(texts)), key=lambda index: -len(tokens[index]))
         step = min(batch_size, TEXTS_PER_PASS)
-        repeating = {index for index in order if _repeats(tokens[index])}
+        long = [index for index in order if len(tokens[index]) > self._compared]
+        if long:
+            vectors[long] = self._in_torch.embed([texts[index] for index in long], kind, 1)
+            self.tokens += sum(len(tokens[index]) for index in long)
+        repeating = {index for index in order[len(long) :] if _repeats(tokens[index])}
         for exactly in (False, True):
-            members = [index for index in order if (index in repeating) == exactly]
+            members = [index for index in order[len(long) :] if (index in repeating) == exactly]
             for start in range(0, len(members), step):
                 indices = members[start : start + step]
                 session = self._exact if exactly else self._session
@@ -87,6 +96,11 @@ class OnnxTexts:
     def _exact(self) -> CpuSession:
         """The same model in full precision, which few texts need."""
         return self._session if self._kept.precision == FULL else self._kept.session(self._threads, FULL)
+
+    @cached_property
+    def _in_torch(self) -> TorchTexts:
+        """The model itself, which takes its memory once more: chunks have 200 tokens by default."""
+        return self._load()
 
     def _forward(self, session: CpuSession, tokens: Sequence[Sequence[int]]) -> np.ndarray:
         """The vectors of the texts of one pass, the longest first."""
@@ -107,20 +121,20 @@ def convert(model: TorchTexts, path: Path) -> dict[str, Any]:
     """Write a loaded model to `path`, and compare its vectors.
 
     Returns:
-        The settings of `OnnxTexts`.
+        The settings of `CpuTexts`.
 
     Raises:
         NotConvertibleError: its vectors would differ, or its tokenizer is not in the form of `tokenizers`.
+        NoRoomError: the node has too little disk or memory for the conversion.
     """
     import torch
 
     loaded = model.loaded
-    limit = loaded.max_seq_length
     tokenizer = getattr(loaded.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
         raise NotConvertibleError("it has no tokenizer.json")
-    if limit is None or limit > MAX_TOKENS:
-        raise NotConvertibleError(f"it reads texts of {limit} tokens, and the limit is {MAX_TOKENS}")
+    if (limit := loaded.max_seq_length) is None:
+        raise NotConvertibleError("it reads texts of any length")
 
     class Whole(torch.nn.Module):
         """From tokens to unit vectors: all modules of the model."""
@@ -134,39 +148,44 @@ def convert(model: TorchTexts, path: Path) -> dict[str, Any]:
             return torch.nn.functional.normalize(vectors, dim=1)
 
     ids = torch.ones((2, 9), dtype=torch.int64)
-    varying = {0: "texts", 1: "tokens"}
-    with _attention_in_steps(loaded):
-        export(Whole(), (ids, torch.ones_like(ids)), {"ids": varying, "mask": varying, "vectors": {0: "texts"}}, path)
+    with model.uncounted():
+        write(Whole(), (ids, torch.ones_like(ids)), {"ids": (0, 1), "mask": (0, 1)}, path)
     settings = {
         "dimension": model.dimension,
         "max_tokens": limit,
+        "compared_tokens": min(limit, _tokens(tokenizer.to_str(), _SAMPLES[-1])),
         "padding": loaded.tokenizer.pad_token_id or 0,
         "prompts": {kind: model.prompt(kind) for kind in ("document", "query")},
         "tokenizer": tokenizer.to_str(),
     }
-    samples = sample_texts(limit)
+    return in_best_precision(path, settings, _comparison(model, settings["prompts"]))
+
+
+def _tokens(tokenizer: str, text: str) -> int:
+    """The number of a text's tokens, however long it is."""
+    from tokenizers import Tokenizer
+
+    made = Tokenizer.from_str(tokenizer)
+    made.no_truncation()
+    made.no_padding()
+    return len(made.encode(text).ids)
+
+
+def _comparison(model: TorchTexts, prompts: dict[str, str]) -> Callable[[KeptModel], None]:
+    """Compares the vectors of samples with those of the model, which are made once."""
+    kinds = ("document", "query") if prompts["query"] != prompts["document"] else ("document",)
+    *short, longest = _SAMPLES
+
+    def vectors(texts: TorchTexts | CpuTexts, kind: str) -> np.ndarray:
+        # In a pass of its own: the others would be padded to its length.
+        return np.concatenate([texts.embed(short, kind), texts.embed([longest], kind)])
+
+    with model.uncounted():
+        expected = {kind: vectors(model, kind) for kind in kinds}
 
     def compare(kept: KeptModel) -> None:
-        made = OnnxTexts(kept, threads=1)
-        for kind in ("document", "query"):
-            check_agreement(made.embed(samples, kind), model.embed(samples, kind), kept.precision)
+        made = CpuTexts(kept, 1, lambda: model)
+        for kind in kinds:
+            check_agreement(vectors(made, kind), expected[kind], kept.precision)
 
-    return compiled(path, settings, compare)
-
-
-@contextmanager
-def _attention_in_steps(model: Module) -> Iterator[None]:
-    """Let a model compute attention in single steps meanwhile.
-
-    torch exports its own operator for attention with guards against NaN over heads x tokens x tokens. With MiniLM, one
-    core embeds 3,370 tokens a second with them and 3,870 without, in passes of 2 texts of 180 tokens.
-    """
-    parts = [part for part in model.modules() if hasattr(part, "set_attn_implementation")]
-    before = [part.config._attn_implementation for part in parts]
-    try:
-        for part in parts:
-            part.set_attn_implementation("eager")
-        yield
-    finally:
-        for part, implementation in zip(parts, before, strict=True):
-            part.set_attn_implementation(implementation)
+    return compare
