@@ -9,10 +9,9 @@ Exit codes: 0 done, 2 bad arguments or configuration, 3 too many objects failed,
 
 from __future__ import annotations
 
-import sys
-
 from ingest.pipelines.images import FLAGS, image_pipeline
 from ingest.run.command_line import ingest
+from ingest.run.script import end
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,4 +19,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -80,6 +80,7 @@ class Jobs:
     def _checked(self, finished: subprocess.CompletedProcess[str]) -> Result:
         output = finished.stdout + finished.stderr
         assert "Traceback" not in output, output
+        assert "Warning" not in output, output  # of a library, of which an operator understands nothing
         assert not [secret for secret in self.secrets if secret in output], output
         return Result(finished.returncode, finished.stdout, finished.stderr)
 

@@ -10,7 +10,7 @@ from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
-from ingest.run.ray_session import connect_ray, original_job_error
+from ingest.run.ray_session import connected_to_ray, original_job_error
 from ingest.stages.pipeline import Pipeline, Reuse
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
 from ingest.stages.resources import Resources, allocate, cluster_of
@@ -38,10 +38,28 @@ def process_objects(
     Raises:
         JobError: a dependency failed, or a stage could not start.
     """
+    started = time.monotonic()
+    with connected_to_ray(say, pipeline.block_bytes):
+        outcome, stages, since_loaded = _process(pipeline, options, target, work, single_writer, say)
+    # Wall time until the models are loaded, which dominates a daily run over few objects.
+    until_loaded = time.monotonic() - started - since_loaded
+    stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
+    return outcome, {
+        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
+    }
+
+
+def _process(
+    pipeline: Pipeline,
+    options: RunOptions,
+    target: Target,
+    work: WorkList,
+    single_writer: bool,
+    say: Callable[[str], None],
+) -> tuple[ObjectOutcomes, dict[str, Any], float]:
+    """The outcome, what each stage has counted, and the seconds since the first model was loaded."""
     import ray
 
-    started = time.monotonic()
-    connect_ray(say, pipeline.block_bytes)
     from ingest.stages.milvus_sink import MilvusDatasink
     from ingest.stages.stored_vectors import StoredVectorLoader
 
@@ -64,12 +82,7 @@ def process_objects(
         stages, since_loaded = ray.get([shared.get.remote(), shared.since_first.remote("load")])
     except Exception as error:
         raise original_job_error(error) from error
-    # Wall time until the models are loaded, which dominates a daily run over few objects.
-    until_loaded = time.monotonic() - started - since_loaded
-    stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
-    return sink.outcome, {
-        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
-    }
+    return sink.outcome, stages, since_loaded
 
 
 def _resources(

@@ -7,7 +7,8 @@ import os
 import signal
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,20 @@ from ingest.stages.lazy_model import unloadable
 
 if TYPE_CHECKING:
     from ray.data import DataContext
+
+
+@contextmanager
+def connected_to_ray(say: Callable[[str], None], block_bytes: int) -> Iterator[None]:
+    """Connect to Ray during the block, as `connect_ray` does."""
+    import ray
+
+    before = ray.is_initialized()
+    connect_ray(say, block_bytes)
+    try:
+        yield
+    finally:
+        if not before:
+            ray.shutdown()  # at the end of the process, Ray would first wait for half a second
 
 
 def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
@@ -79,6 +94,8 @@ def _configure(context: DataContext, block_bytes: int) -> None:
     from ray.util.annotations import RayDeprecationWarning
 
     warnings.simplefilter("ignore", RayDeprecationWarning)  # about an argument without an alternative
+    # Few objects, of which an operator can be sure that they need few tasks.
+    warnings.filterwarnings("ignore", "The maximum number of concurrent tasks", UserWarning)
     context.target_max_block_size = block_bytes
     context.enable_progress_bars = False
     # Errors arrive as exceptions; plans and warnings about block sizes are of no use to an operator.
