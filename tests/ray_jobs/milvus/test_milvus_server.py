@@ -53,6 +53,7 @@ def test_reading_the_ledger_right_after_a_write_shows_the_acknowledged_rows(clie
         assert list(read_ledger(client, ledger, "s3://b/", "pdfs")) == []
 
 
+@pytest.mark.nightly
 def test_searches_use_another_models_rows_only_after_the_switch(client):
     prefix = f"g{uuid.uuid4().hex[:12]}_"
     old, new = (Names.of(prefix, "pdfs", ("documents",), model) for model in ("old", "new"))

@@ -31,7 +31,8 @@ def text_of(data):
     return page.text
 
 
-@pytest.mark.parametrize("rotation", [0, pytest.param(180, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("rotation", [0, 180])
 def test_long_lines_are_read_upright_and_upside_down(rotation):
     def long_lines(page):
         for number, line in enumerate(LINES):

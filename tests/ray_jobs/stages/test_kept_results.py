@@ -50,7 +50,7 @@ def entries(folder):
 
 
 def parsed(block, tokenizer_json, tokens, cache, max_pages=100):
-    document = DocumentSettings(ChunkSettings(tokens, 0), max_pages, figures=True, keep=cache is not None)
+    document = DocumentSettings(ChunkSettings(tokens, 0), max_pages, ocr=False, figures=True, keep=cache is not None)
     settings = ParseSettings(document, ReadSettings(), LIMITS, cache)
     try:
         return [row for t in parse_documents(block, tokenizer_json, settings, unobserved) for row in t.to_pylist()]
