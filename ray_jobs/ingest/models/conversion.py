@@ -10,15 +10,17 @@ import io
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ingest.common.cpu_inference import FULL, HALF, CpuSession, core, precisions
 from ingest.common.memory import spare_memory
+from ingest.models.conversion_errors import NoRoomError, NotConvertibleError
+from ingest.models.trials import TrialSession
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,12 +35,11 @@ SPARE_BYTES = 500_000_000
 memory, but for embeddings, and passes over the samples take the rest: 1.3 GB in all with BGE-M3's 2.3 GB."""
 
 
-class NotConvertibleError(Exception):
-    """The model is used as it is, for the reason in the message."""
+class Session(Protocol):
+    """A loaded model with one output."""
 
-
-class NoRoomError(OSError):
-    """The node has too little disk or memory now."""
+    def run(self, **inputs: np.ndarray) -> np.ndarray:
+        """The output for inputs by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +49,21 @@ class KeptModel:
     Attributes:
         path: the file; its weights are beside it.
         settings: whatever its user needs beside it, as the conversion has returned it, and its `precision`.
+        load: loads the file to run on a number of threads in a precision.
     """
 
     path: Path
     settings: dict[str, Any]
+    load: Callable[[Path, int, str], Session] = CpuSession
 
     @property
     def precision(self) -> str:
         """The precision in which its vectors agree with those of the model."""
         return str(self.settings["precision"])
 
-    def session(self, threads: int, precision: str = "") -> CpuSession:
+    def session(self, threads: int, precision: str = "") -> Session:
         """Load the model to run on `threads` CPU threads, in its own precision or in another one."""
-        return CpuSession(self.path, threads, precision or self.precision)
+        return self.load(self.path, threads, precision or self.precision)
 
 
 def write(module: Module, inputs: tuple[Tensor, ...], varying: Mapping[str, tuple[int, ...]], path: Path) -> None:
@@ -136,13 +139,18 @@ def in_best_precision(path: Path, settings: dict[str, Any], compare: Callable[[K
     for precision in precisions():
         found = settings | {"precision": precision}
         try:
-            compare(KeptModel(path, found))
+            with ExitStack() as trials:
+                compare(KeptModel(path, found, lambda *model: _on_trial(trials, *model)))
         except NotConvertibleError:
             if precision == FULL:
                 raise
         else:
             break
     return found
+
+
+def _on_trial(trials: ExitStack, path: Path, threads: int, precision: str) -> TrialSession:
+    return trials.enter_context(closing(TrialSession(path, threads, precision)))
 
 
 def check_agreement(found: np.ndarray, expected: np.ndarray, precision: str = FULL) -> None:

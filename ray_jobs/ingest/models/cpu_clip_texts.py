@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.conversion import KeptModel, NotConvertibleError, check_agreement, in_best_precision, write
+from ingest.models.conversion import KeptModel, check_agreement, in_best_precision, write
+from ingest.models.conversion_errors import NotConvertibleError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.cpu_inference import FULL, CpuSession
-from ingest.models.conversion import KeptModel, NotConvertibleError, check_agreement, in_best_precision, write
+from ingest.common.cpu_inference import FULL
+from ingest.models.conversion import KeptModel, Session, check_agreement, in_best_precision, write
+from ingest.models.conversion_errors import NotConvertibleError
 from ingest.models.text_model import sample_texts
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class CpuTexts:
         return vectors
 
     @cached_property
-    def _exact(self) -> CpuSession:
+    def _exact(self) -> Session:
         """The same model in full precision, which few texts need."""
         return self._session if self._kept.precision == FULL else self._kept.session(self._threads, FULL)
 
@@ -102,7 +103,7 @@ class CpuTexts:
         """The model itself, which takes its memory once more: chunks have 200 tokens by default."""
         return self._load()
 
-    def _forward(self, session: CpuSession, tokens: Sequence[Sequence[int]]) -> np.ndarray:
+    def _forward(self, session: Session, tokens: Sequence[Sequence[int]]) -> np.ndarray:
         """The vectors of the texts of one pass, the longest first."""
         ids = np.full((len(tokens), len(tokens[0]) + -len(tokens[0]) % TOKENS_STEP), self._padding, np.int64)
         mask = np.zeros_like(ids)

@@ -23,7 +23,8 @@ from typing import IO, Any, TypeVar
 
 from ingest.common.cpu_inference import instructions
 from ingest.common.text import one_line
-from ingest.models.conversion import KeptModel, NotConvertibleError
+from ingest.models.conversion import KeptModel
+from ingest.models.conversion_errors import NotConvertibleError
 
 T = TypeVar("T")
 M = TypeVar("M")

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 
 from ingest.common.cpu_inference import FULL, HALF, precisions
-from ingest.models import conversion
-from ingest.models.conversion import (
-    KeptModel,
-    NoRoomError,
-    NotConvertibleError,
-    check_agreement,
-    in_best_precision,
-    write,
-)
+from ingest.models import conversion, trials
+from ingest.models.conversion import KeptModel, check_agreement, in_best_precision, write
+from ingest.models.conversion_errors import NoRoomError, NotConvertibleError
 from ingest.models.kept_models import ModelCache
 
 
@@ -135,3 +129,31 @@ def test_weights_are_neither_copied_when_they_are_written_nor_when_they_are_load
     for session in sessions:
         assert session.run(ids=np.zeros(3, np.int64)).shape == (3, 1000)
     assert own_memory() - before < 100_000_000
+
+
+@pytest.fixture
+def tried(tmp_path, monkeypatch):
+    """Tries the model in full precision, with a function of `endings` in place of OpenVINO."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import endings
+
+    def run(name):
+        monkeypatch.setattr(trials, "_run", getattr(endings, name))
+        monkeypatch.setattr(conversion, "precisions", lambda: (FULL,))
+        in_best_precision(tmp_path / "model.xml", {}, lambda kept: kept.session(1).run())
+
+    return run
+
+
+@pytest.mark.tier("parts")
+@pytest.mark.xdist_group("models")
+def test_a_model_on_which_openvino_ends_the_process_is_refused(tried):
+    with pytest.raises(NotConvertibleError, match=r"OpenVINO fails on it in f32.*SIGFPE"):
+        tried("divided_by_zero")
+
+
+@pytest.mark.tier("parts")
+@pytest.mark.xdist_group("models")
+def test_a_trial_that_the_system_ends_for_its_memory_is_not_held_against_the_model(tried):
+    with pytest.raises(NoRoomError, match="memory"):
+        tried("killed")

@@ -17,7 +17,8 @@ from ingest.common.cpu_inference import FULL
 from ingest.models import conversion, cpu_texts, kept_models
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model
-from ingest.models.conversion import KeptModel, NotConvertibleError
+from ingest.models.conversion import KeptModel
+from ingest.models.conversion_errors import NotConvertibleError
 from ingest.models.kept_models import ModelCache
 from ingest.models.text_encoder import TextEncoder
 from ingest.models.text_model import text_weights
