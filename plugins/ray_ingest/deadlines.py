@@ -74,6 +74,8 @@ def daily_deadline() -> DeadlineAlert | None:
         return None
     try:
         at = time.fromisoformat(f"0{text}" if text[1:2] == ":" else text)
+        if at.microsecond:  # 06.30 is 6 hours and a fraction of a second
+            raise ValueError(text)
     except ValueError:
         log.error("The Airflow Variable ingest_deadline must be a time such as 06:00 (UTC): %r.", text)
         return None
@@ -97,8 +99,11 @@ def _callback(path: str) -> tuple[type[AsyncCallback | SyncCallback], str | Call
 
     if path:
         try:
-            return AsyncCallback if inspect.iscoroutinefunction(import_string(path)) else SyncCallback, path
-        except (ImportError, ValueError) as error:
+            function = import_string(path)
+            if not callable(function):
+                raise TypeError(f"it is of the type {type(function).__name__}")
+            return AsyncCallback if inspect.iscoroutinefunction(function) else SyncCallback, path
+        except Exception as error:  # whatever a module of the site's raises
             log.error("The Airflow Variable ingest_deadline_callback names no function: %r (%s).", path, error)
     return AsyncCallback, log_missed
 

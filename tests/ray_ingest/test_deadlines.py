@@ -1,6 +1,7 @@
 """The deadline of a daily Dag: which runs have one, and what the Variables may hold."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_time_may_have_one_digit_of_an_hour_and_an_offset(variables, text, at)
     assert deadline_of(DAY, "scheduled", found.at) == datetime.combine(DAY + timedelta(days=1), at, UTC)
 
 
-@pytest.mark.parametrize("text", ["six", "25:00", "06:00 Uhr"])
+@pytest.mark.parametrize("text", ["six", "25:00", "06:00 Uhr", "06.30"])
 def test_a_value_that_is_no_time_is_an_error_in_the_log_and_stops_no_run(variables, text, caplog):
     variables(ingest_deadline=text)
     assert daily_deadline() is None
@@ -88,6 +89,16 @@ def test_the_site_chooses_the_callback(variables, function, kind, monkeypatch):
 @pytest.mark.parametrize("path", ["no_such_module.function", "ray_ingest.deadlines.no_such_function", "nonsense"])
 def test_a_callback_that_does_not_exist_is_an_error_in_the_log_and_the_default_remains(variables, path, caplog):
     variables(ingest_deadline="06:00", ingest_deadline_callback=path)
+    assert daily_deadline().callback.path == "ray_ingest.deadlines.log_missed"
+    assert "ingest_deadline_callback names no function" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["def page(", "raise RuntimeError('no secret')", "page = 'no function'"])
+def test_a_callback_whose_module_is_broken_stops_no_run(variables, content, tmp_path, monkeypatch, caplog):
+    (tmp_path / "broken_pager.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_pager", raising=False)
+    variables(ingest_deadline="06:00", ingest_deadline_callback="broken_pager.page")
     assert daily_deadline().callback.path == "ray_ingest.deadlines.log_missed"
     assert "ingest_deadline_callback names no function" in caplog.text
 
