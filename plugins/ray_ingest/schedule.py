@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk import CronPartitionTimetable, Variable, get_parsing_context
 from airflow.timetables.base import DagRunInfo
@@ -30,6 +31,14 @@ class DayPartitionTimetable(CoreCronPartitionTimetable):
     after a weekend without runs the day of the last one. A timetable that is not Airflow's must be registered by a
     plugin and be one of the scheduler's classes, not of the SDK's.
     """
+
+    def validate(self) -> None:
+        """As in the base class; an expression such as 30 February is refused, which it would read and never be due."""
+        super().validate()
+        try:
+            self._get_next(pendulum.now("UTC"))
+        except ValueError as error:
+            raise AirflowTimetableInvalid(str(error)) from error
 
     def iter_partition_dagrun_infos(self, *, earliest: datetime, latest: datetime) -> Iterable[DagRunInfo]:
         """The runs of a backfill: one for each day from ``earliest`` to ``latest``, both included."""

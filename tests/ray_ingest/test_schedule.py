@@ -89,7 +89,7 @@ def test_a_task_does_not_ask_for_the_variable(scheduled: Any, monkeypatch: pytes
     assert type(daily_schedule("pdfs")) is CronPartitionTimetable
 
 
-@pytest.mark.parametrize("cron", ["hourly", "61 * * * *", "* * *"])
-def test_a_variable_that_is_no_cron_expression_is_named(scheduled: Any, cron: str):
+@pytest.mark.parametrize("cron", ["hourly", "61 * * * *", "* * *", "0 0 30 2 *"])
+def test_a_variable_that_is_no_cron_expression_or_never_due_is_named(scheduled: Any, cron: str):
     with pytest.raises(ValueError, match="Variable ingest_schedule_pdfs must be a cron expression"):
         scheduled(cron)
