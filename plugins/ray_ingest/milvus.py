@@ -20,6 +20,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_ray.hooks.address import Server, base_url, without_name
+from airflow_ray.hooks.connection import header_value
 from ray_jobs_api.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def milvus_server(connection: Connection) -> MilvusServer:
     port = f":{SERVER.port}" if url.scheme == "http" and not url.port else ""
     password = (connection.password or "").strip()
     token = f"{connection.login}:{password}" if connection.login and password else password
+    header_value(token, "token", where)
     return MilvusServer(f"{url.scheme}://{url.netloc}{port}", database, token, variable)
 
 

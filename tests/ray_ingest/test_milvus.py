@@ -47,6 +47,8 @@ def test_the_jobs_get_the_address_and_the_database(fields, uri):
         ({"host": "http://milvus/a", "extra": {"database": "b"}}, "two databases: a in its address, and b"),
         ({"host": "http://milvus/a/b"}, "must consist of letters, digits and underscores: 'a/b'"),
         ({"host": "milvus", "extra": "[]"}, "must be a JSON object"),
+        ({"host": "milvus", "password": "root:\x00secret"}, "holds a line break or another control character"),
+        ({"host": "milvus", "login": "root\n", "password": "x"}, "holds a line break or another control character"),
         ({"host": "milvus", "extra": {"token_variable": "root:pw"}}, "must be the name of an environment variable"),
         ({"host": "milvus", "schema": "grpc"}, "must be http:// or https:// and point at the Milvus server"),
     ],

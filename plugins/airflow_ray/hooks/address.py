@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _SCHEMES = ("http", "https")
+#: Characters of a part of a host name, at most.
+_LABEL = 63
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def base_url(connection: Connection, where: str, server: Server = RAY) -> str:
     scheme, text, path = _fields(connection)
     if not text:
         raise ValueError(f"The {where} has no address: set its host, such as {server.example}.")
-    parts = _split(text, scheme, where, server)
+    parts = _split(text, scheme, connection.port, where, server)
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"Put the token of {where} into its password field, not into the address.")
     if parts.scheme not in _SCHEMES or not parts.hostname:
@@ -85,7 +87,7 @@ def _without_spaces(text: str) -> str:
     return "".join(f"{scheme}{separator}{host}".split()) + slash + quote(" ".join(path.split()), "/%:@!$&'()*+,;=~?#")
 
 
-def _split(text: str, scheme: str, where: str, server: Server) -> SplitResult:
+def _split(text: str, scheme: str, port: int | None, where: str, server: Server) -> SplitResult:
     """The parts of an address, whose host may be an IPv6 address without brackets."""
     before, separator, rest = text.rpartition("://")
     host, slash, path = rest.partition("/")
@@ -96,6 +98,11 @@ def _split(text: str, scheme: str, where: str, server: Server) -> SplitResult:
     try:
         parts = urlsplit(f"{before if separator else scheme or 'http'}://{host}{slash}{path}")
         _ = parts.port
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        if any(len(label) > _LABEL for label in labels) or ("" in labels and len(labels) > 1):  # no DNS name
+            raise ValueError(parts.hostname)
+        if not 0 <= (port or 0) < 1 << 16:
+            raise ValueError(port)
     except ValueError:
         raise ValueError(
             f"The address of {where} is malformed: it must be a URL such as {server.example}; an IPv6 "

@@ -32,7 +32,7 @@ def settings_from_connection(connection: Connection) -> ClusterSettings:
     return ClusterSettings(
         base_url=address,
         name=connection.conn_id,
-        token=_header_value((connection.password or "").strip(), "token", where) or None,
+        token=header_value((connection.password or "").strip(), "token", where) or None,
         headers=_headers(extra.get("headers"), where),
         verify=_boolean(extra.get("verify"), where),
         ca_file=str(extra.get("ca_file") or "").strip() or None,
@@ -53,11 +53,12 @@ def _headers(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError(f"The headers of {where} must be a JSON object of names and values.")
     return {
-        str(name).strip(): _header_value(str(text).strip(), f"header '{name}'", where) for name, text in value.items()
+        str(name).strip(): header_value(str(text).strip(), f"header '{name}'", where) for name, text in value.items()
     }
 
 
-def _header_value(text: str, role: str, where: str) -> str:
+def header_value(text: str, role: str, where: str) -> str:
+    """The text, if it can be sent in a header. Raises ``ValueError`` with one sentence."""
     if text.isprintable():
         return text
     raise ValueError(f"The {role} of {where} holds a line break or another control character.")
