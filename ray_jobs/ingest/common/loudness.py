@@ -31,8 +31,17 @@ def gain(samples: np.ndarray) -> float:
     Args:
         samples: int16, mono, 16 kHz; may be mapped from a file.
     """
-    level = loudness(samples)
+    return gain_at(loudness(samples))
+
+
+def gain_at(level: float) -> float:
+    """The gain of a recording of that loudness."""
     return min(_TARGET / level, _MAX_GAIN) if 0 < level < _QUIET else 1.0
+
+
+def is_loud(level: float) -> bool:
+    """Whether a recording is loud enough as it is, as soon as a part of it has that loudness."""
+    return level >= _QUIET
 
 
 def loudness(samples: np.ndarray) -> float:

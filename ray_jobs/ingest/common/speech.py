@@ -15,3 +15,18 @@ class Segment:
     start: float
     end: float
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The language of a recording.
+
+    Attributes:
+        code: such as `en`.
+        probability: from 0 to 1.
+        mixed: whether several languages may be spoken.
+    """
+
+    code: str
+    probability: float
+    mixed: bool = False

@@ -14,6 +14,7 @@ from av.audio.stream import AudioStream
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
+from ingest.common.sandbox_child import report_progress
 from ingest.common.speech import SAMPLE_RATE
 from ingest.media.container import (
     StreamDamage,
@@ -30,6 +31,8 @@ from ingest.media.voice import speech_seconds
 _BYTES_PER_SAMPLE = 2
 _UNCLOCKED = ("aac", "ac3", "dts", "eac3", "mlp", "truehd")
 """Formats without time stamps: those that FFmpeg counts are wrong behind a change of the sample rate."""
+_PROGRESS = 600 * SAMPLE_RATE
+"""Samples that may each take as long as the limit of a file allows."""
 _MIN_GAP = 0.1
 """Seconds between two packets from which the gap is filled with silence; less is rounding of time stamps."""
 
@@ -84,7 +87,7 @@ def extract_audio(path: str, target: str, max_seconds: float, stop: Event) -> Ex
         indices = [stream.index for stream in decodable_streams(container, "audio")]
     best, most, lost = ExtractedAudio(), -1.0, StreamDamage()
     for index in indices:
-        written = Path(f"{target}.{index}" if best.samples else target)
+        written = Path(target if len(indices) == 1 else f"{target}.{index}")  # `target` is read while it grows
         audio = _extract_stream(path, index, str(written), max_seconds, stop)
         if stop.is_set():
             break
@@ -189,6 +192,8 @@ class _PcmWriter:
             self._waiting, self._waiting_samples = [], 0
 
     def _put(self, data: bytes, samples: int) -> None:
+        if self.samples // _PROGRESS < (self.samples + samples) // _PROGRESS:
+            report_progress()  # the length is bounded
         self.samples += samples
         if self.samples > self._max_seconds * SAMPLE_RATE:
             raise too_long_error(self._max_seconds)

@@ -1,8 +1,8 @@
 """Transcribe speech with faster-whisper: recordings of any length in bounded memory, true times, no invented text.
 
-A recording is read in windows of a few minutes that end in silence. The speech of a window is joined into clips of at
-most half a minute. A clip is a continuous stretch of the recording, pauses included, so that Whisper's times within a
-clip are times of the recording. Clips are transcribed in batches.
+A recording is read in windows of a few minutes that end in silence, whose speech is joined into clips of at most half a
+minute; or in stretches of these windows (`speech_windows`). A clip is a continuous part of the recording, pauses
+included, so that Whisper's times within a clip are times of the recording. Clips are transcribed in batches.
 
 A batch is decoded once. A clip whose text has a low probability is transcribed again alone, with the fallbacks of the
 original (Radford et al. 2022, section 4.5). A text that repeats itself may be an announcement that is said three times,
@@ -16,30 +16,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingest.common.errors import ConfigurationError
-from ingest.common.loudness import gain, scaled
-from ingest.common.speech import SAMPLE_RATE, Segment
+from ingest.common.speech import SAMPLE_RATE, Language, Segment
 from ingest.common.text import as_typed
 from ingest.models.gpu_memory import halved_batch_size
-from ingest.models.speech_detection import speech_in
+from ingest.models.speech_windows import Clip, Stretch, for_language, windows
 
 if TYPE_CHECKING:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
-
-_WINDOW = 600 * SAMPLE_RATE
-"""Samples: ten minutes, 38 MB as float32."""
-
-_MAX_CLIP = 28 * SAMPLE_RATE
-"""Samples of the longest clip. Whisper reads 30 s; in the silence after the clip it closes its last sentence with a
-time stamp."""
-
-_MAX_PAUSE = 3 * SAMPLE_RATE
-"""Samples of the longest pause in a clip: Whisper fills longer ones with words that nobody said."""
 
 _MISSED_SPEECH = 1.5
 """Seconds of speech after the last segment that show that a part is missing; padding accounts for most of a second."""
@@ -51,12 +40,6 @@ _MAX_COMPRESSION = 2.4
 _MIN_LOG_PROBABILITY = -1.0
 _NO_SPEECH = 0.6
 """Thresholds of the original (Radford et al. 2022, section 4.5)."""
-
-_MIN_HALVED = 2 * SAMPLE_RATE
-"""Samples of a clip from which it may be halved."""
-
-_LANGUAGE_CLIPS = 4
-"""Clips of a window whose language is detected."""
 
 _SURE_LANGUAGE = 0.8
 """Probability above which the detected language of a clip counts when a window may hold several."""
@@ -80,35 +63,11 @@ class Transcript:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Clip:
-    """A stretch of a window: the first and last sample of each part with speech, in order."""
-
-    speech: list[tuple[int, int]]
-
-    @property
-    def start(self) -> int:
-        return self.speech[0][0]
-
-    @property
-    def end(self) -> int:
-        return self.speech[-1][1]
-
-    def halves(self) -> list[_Clip]:
-        """Two parts with about as much speech, divided in a pause; none if the clip is a single phrase."""
-        if len(self.speech) < 2 or self.end - self.start < _MIN_HALVED:
-            return []
-        middle = sum(end - start for start, end in self.speech) / 2
-        before = [0, *accumulate(end - start for start, end in self.speech)]
-        cut = min(range(1, len(self.speech)), key=lambda count: abs(before[count] - middle))
-        return [_Clip(self.speech[:cut]), _Clip(self.speech[cut:])]
-
-    def after(self, seconds: float, least: float) -> _Clip | None:
-        """The speech after a time, or None if it is not longer than `least` seconds."""
-        first = round(seconds * SAMPLE_RATE)
-        speech = [(max(start, first), end) for start, end in self.speech if end > first]
-        length = sum(end - start for start, end in speech)
-        return _Clip(speech) if length > least * SAMPLE_RATE and length < self.end - self.start else None
+def transcript_of_segments(segments: list[Segment], language: Language | None) -> Transcript:
+    """The transcript of a recording in a language, which is unknown if nobody speaks."""
+    if not segments or language is None:
+        return Transcript([], None, 0.0)
+    return Transcript(segments, language.code, language.probability)
 
 
 class Transcriber:
@@ -150,42 +109,60 @@ class Transcriber:
             ConfigurationError: Whisper does not know the language.
         """
         samples = np.frombuffer(pcm, np.int16) if isinstance(pcm, memoryview) else pcm
-        multilingual = self._model.model.is_multilingual
-        if not multilingual:
-            language = "en"
-        elif language is not None and language not in self._model.supported_languages:
-            raise ConfigurationError(f"Whisper knows no language {language!r}; give its code, such as 'en' or 'zh'")
-        probability, mixed = 1.0, False
+        spoken = self.known_language(language)
         segments: list[Segment] = []
-        for offset, window, clips in _windows(samples):
-            if language is None:
-                language, probability, mixed = self._detect_language(window, clips)
-            for segment in self._transcribe_window(window, clips, language, mixed):
-                start, end = offset / SAMPLE_RATE + segment.start, offset / SAMPLE_RATE + segment.end
-                segments.append(Segment(round(start, 2), round(end, 2), segment.text))
-        return Transcript(segments, language, probability) if segments else Transcript([], None, 0.0)
+        for window, sound in windows(samples):
+            if spoken is None:
+                spoken = self.detect_language([sound[clip.start : clip.end] for clip in for_language(window.clips)])
+            segments += self._transcribe_window(window.offset, sound, window.clips, spoken)
+        return transcript_of_segments(segments, spoken)
 
-    def _detect_language(self, window: np.ndarray, clips: list[_Clip]) -> tuple[str, float, bool]:
-        """The language of a window, its probability, and whether the window holds several languages."""
-        spread = np.linspace(0, len(clips) - 1, min(len(clips), _LANGUAGE_CLIPS)).round().astype(int)
+    def known_language(self, code: str | None) -> Language | None:
+        """The language of a recording, or None if it has to be detected.
+
+        Args:
+            code: the code of the language, or None.
+
+        Raises:
+            ConfigurationError: Whisper does not know the language.
+        """
+        if not self._model.model.is_multilingual:
+            return Language("en", 1.0)
+        if code is not None and code not in self._model.supported_languages:
+            raise ConfigurationError(f"Whisper knows no language {code!r}; give its code, such as 'en' or 'zh'")
+        return None if code is None else Language(code, 1.0)
+
+    def transcribe_stretch(self, stretch: Stretch, sound: np.ndarray, language: Language) -> list[Segment]:
+        """Transcribe a stretch of a recording: the segments that `transcribe` finds in it.
+
+        Args:
+            sound: its int16 samples, `stretch.sound` of the recording.
+            language: of the recording.
+        """
+        return self._transcribe_window(stretch.offset, stretch.window(sound), stretch.clips, language)
+
+    def detect_language(self, clips: list[np.ndarray]) -> Language:
+        """The language that is spoken in clips, float32."""
         total: dict[str, float] = {}
         sure = set()
-        for index in spread:
-            clip = clips[index]
-            first, sureness, others = self._model.detect_language(window[clip.start : clip.end])
+        for clip in clips:
+            first, sureness, others = self._model.detect_language(clip)
             if sureness > _SURE_LANGUAGE:
                 sure.add(first)
             for code, value in others:
-                total[code] = total.get(code, 0.0) + value / len(spread)
+                total[code] = total.get(code, 0.0) + value / len(clips)
         best = max(total, key=lambda code: total[code])
-        return best, total[best], len(sure) > 1
+        return Language(best, total[best], len(sure) > 1)
 
-    def _transcribe_window(self, window: np.ndarray, clips: list[_Clip], language: str, mixed: bool) -> list[Segment]:
+    def _transcribe_window(
+        self, offset: int, window: np.ndarray, clips: list[Clip], language: Language
+    ) -> list[Segment]:
+        """The segments of clips of a window that begins with the sample `offset`, in order of time."""
         found: list[Segment] = []
         while clips:
             batch, clips = clips[: self.batch_size], clips[self.batch_size :]
             try:
-                answers = self._transcribe_batch(window, batch, language, mixed)
+                answers = self._transcribe_batch(window, batch, language)
             except RuntimeError as error:
                 self.batch_size = halved_batch_size(error, len(batch))
                 clips = batch + clips
@@ -195,19 +172,23 @@ class Transcriber:
                     clips += parts
                     continue
                 if not answer or any(_doubtful(segment) for segment in answer):
-                    answer, unfinished = self._retranscribe(window, clip, language, mixed), False
+                    answer, unfinished = self._retranscribe(window, clip, language), False
                 last = max((segment.end for segment in answer), default=None)
                 if last is not None and (rest := clip.after(last, _SHORTEST_WORD if unfinished else _MISSED_SPEECH)):
                     clips.append(rest)
                 found += _segments(answer, clip)
-        return sorted(found, key=lambda segment: segment.start)
+        seconds = offset / SAMPLE_RATE
+        return [
+            Segment(round(seconds + segment.start, 2), round(seconds + segment.end, 2), segment.text)
+            for segment in sorted(found, key=lambda segment: segment.start)
+        ]
 
-    def _transcribe_batch(self, window: np.ndarray, batch: list[_Clip], language: str, mixed: bool) -> list[list[Any]]:
+    def _transcribe_batch(self, window: np.ndarray, batch: list[Clip], language: Language) -> list[list[Any]]:
         stretches = [{"start": clip.start / SAMPLE_RATE, "end": clip.end / SAMPLE_RATE} for clip in batch]
         found, _ = self._pipeline.transcribe(
             window,
-            language=language,
-            multilingual=mixed,
+            language=language.code,
+            multilingual=language.mixed,
             clip_timestamps=stretches,
             without_timestamps=False,
             batch_size=len(batch),
@@ -217,13 +198,16 @@ class Transcriber:
             answers[_clip_index(batch, segment.seek)].append(segment)
         return answers
 
-    def _retranscribe(self, window: np.ndarray, clip: _Clip, language: str, mixed: bool) -> list[Any]:
+    def _retranscribe(self, window: np.ndarray, clip: Clip, language: Language) -> list[Any]:
         """Transcribe a clip alone, with rising temperatures. The seed makes it deterministic, which row ids rely on."""
         import ctranslate2
 
         ctranslate2.set_random_seed(0)
         found, _ = self._model.transcribe(
-            window[clip.start : clip.end], language=language, multilingual=mixed, condition_on_previous_text=False
+            window[clip.start : clip.end],
+            language=language.code,
+            multilingual=language.mixed,
+            condition_on_previous_text=False,
         )
         answer = []
         for segment in found:
@@ -254,7 +238,7 @@ def _recording_unfinished(
     return generate_and_record
 
 
-def _clip_index(batch: list[_Clip], seek: int) -> int:
+def _clip_index(batch: list[Clip], seek: int) -> int:
     """The index of the clip of a segment, whose `seek` is the clip's start in hundredths of a second, rounded down."""
     return min(range(len(batch)), key=lambda index: abs(batch[index].start * 100 / SAMPLE_RATE - seek))
 
@@ -269,7 +253,7 @@ def _invented(segment: Any) -> bool:
     return segment.compression_ratio > _MAX_COMPRESSION or (unsure and segment.no_speech_prob > _NO_SPEECH)
 
 
-def _segments(answer: list[Any], clip: _Clip) -> Iterator[Segment]:
+def _segments(answer: list[Any], clip: Clip) -> Iterator[Segment]:
     """The spoken segments of an answer, in order and cut to the clip."""
     last = clip.start / SAMPLE_RATE
     for segment in answer:
@@ -279,27 +263,3 @@ def _segments(answer: list[Any], clip: _Clip) -> Iterator[Segment]:
             start = min(max(segment.start, last), end)
             last = end
             yield Segment(start, end, text)
-
-
-def _windows(samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[_Clip]]]:
-    """Windows of a recording with speech: offset in samples, float32 samples, and clips in samples of the window."""
-    offset, factor = 0, gain(samples)
-    while offset < len(samples):
-        window = scaled(samples[offset : offset + _WINDOW], factor)
-        speech = speech_in(window, _MAX_CLIP)
-        following = offset + len(window)
-        if following < len(samples) and speech and speech[-1][1] > len(window) - SAMPLE_RATE and speech[-1][0] > 0:
-            following = offset + speech.pop()[0]  # speech at the end of a window begins the next one
-        if speech:
-            yield offset, window, list(_clips(speech))
-        offset = following
-
-
-def _clips(speech: list[tuple[int, int]]) -> Iterator[_Clip]:
-    parts = speech[:1]
-    for start, end in speech[1:]:
-        if end - parts[0][0] > _MAX_CLIP or start - parts[-1][1] > _MAX_PAUSE:
-            yield _Clip(parts)
-            parts = []
-        parts.append((start, end))
-    yield _Clip(parts)

@@ -12,7 +12,7 @@ from ingest.models.clip_model import check_weights, find_clip_model, input_squar
 from ingest.pipelines.clip_flags import CLIP_FLAGS
 from ingest.run.options import RunOptions
 from ingest.stages.images import DecodeSettings, EmbedImages, decode_images
-from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
 from ingest.stages.resources import ModelStage
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def image_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     """
     model = find_clip_model(arguments.clip_model, arguments.clip_pretrained)
 
-    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, shared: Shared) -> Dataset:
         square = input_square(model)
         check_weights(model)
         decoded = map_objects(

@@ -20,7 +20,7 @@ from ingest.run.flags import COUNT, COUNT_OR_ZERO, Flag
 from ingest.run.options import RunOptions
 from ingest.stages.captions import CaptionFigures
 from ingest.stages.pdfs import ParseSettings, parse_documents
-from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
 from ingest.stages.resources import ModelStage
 from ingest.stages.texts import EmbedTexts
 
@@ -108,7 +108,7 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     cache = cache_of(arguments, options, "pdfs", "pages", parsing, REVISION)
     document = DocumentSettings(chunks, options.limits.pages, ocr, figures, keep=cache is not None)
 
-    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, shared: Shared) -> Dataset:
         parsed = map_objects(
             differences,
             parse_documents,
@@ -116,7 +116,7 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             tokenizer_json=model.tokenizer_json,
             settings=ParseSettings(document, options.reading(), options.limits, cache),
             observe=observe,
-            before_embedding=reuse.load_stored,
+            before_embedding=shared.load_stored,
         )
         if captioner is not None:
             pool = resources.pools["caption"]
@@ -139,7 +139,7 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             model=model.name,
             dimension=model.dimension,
             observe=observe,
-            cache=reuse.cache,
+            cache=shared.cache,
         )
 
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}

@@ -17,14 +17,14 @@ from ingest.pipelines.clip_flags import CLIP_FLAGS
 from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, POSITIVE, Flag
 from ingest.run.options import RunOptions
-from ingest.stages.pipeline import Collection, Pipeline, Reuse, map_model, map_objects
+from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
 from ingest.stages.resources import ModelStage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from ingest.stages.progress import ProgressReporter
-    from ingest.stages.resources import Resources
+    from ingest.stages.resources import ActorPool, Resources
 
 REVISION = 9
 """Increase it when the code gives other rows for the same file; the next run then processes every object again."""
@@ -41,6 +41,10 @@ WORK_BY_STAGE = {"frames": 1.0, "transcribe": 8.0, "embed": 0.5}
 
 OBJECTS_PER_GPU_CALL = 16
 """Objects per call of the text model on a GPU."""
+
+STRETCH_CLIPS = 4
+"""The most clips of a stretch of a long recording where the speech is transcribed on CPUs: two minutes at most, so that
+all actors end at about the same time. On a GPU they are a forward pass."""
 
 FLAGS = (
     Flag(
@@ -91,7 +95,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     """
     # Imported here, since PyAV takes a second and the flags do not need it.
     from ingest.media.extraction import MediaSettings
-    from ingest.stages.videos import PassageSettings
+    from ingest.stages.transcribe import PassageSettings
 
     text = find_text_model(arguments.embedding_model)
     check_text_length("--passage-tokens", arguments.passage_tokens, text, arguments.embedding_model, "passage")
@@ -104,10 +108,12 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
     cache = cache_of(arguments, options, "videos", "transcript", hearing, REVISION)
     media = MediaSettings(max_seconds=options.limits.media_seconds, max_frames=arguments.max_frames)
 
-    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, reuse: Reuse) -> Dataset:
+    def build(differences: Dataset, resources: Resources, observe: ProgressReporter, shared: Shared) -> Dataset:
         from dataclasses import replace
 
-        from ingest.stages.videos import EmbedFrames, EmbedPassages, ExtractSettings, Transcribe, extract_media
+        from ingest.stages.divided_recordings import Division
+        from ingest.stages.transcribe import Transcribe
+        from ingest.stages.videos import EmbedFrames, EmbedPassages, ExtractSettings, extract_media
 
         square = input_square(clip)
         check_weights(clip)
@@ -115,8 +121,15 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             differences,
             extract_media,
             resources,
-            settings=ExtractSettings(replace(media, image_size=square.size), options.reading(), options.limits),
+            settings=ExtractSettings(
+                replace(media, image_size=square.size),
+                options.reading(),
+                options.limits,
+                Division(_stretch_clips(resources.pools["transcribe"])),
+                cache,
+            ),
             observe=observe,
+            collector=shared.collector,
         )
         seen = map_model(
             extracted,
@@ -137,7 +150,8 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             model=speech.name,
             settings=passages,
             observe=observe,
-            before_embedding=reuse.load_stored,
+            before_embedding=shared.load_stored,
+            collector=shared.collector,
             cache=cache,
         )
         return map_model(
@@ -148,7 +162,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             model=text.name,
             dimension=text.dimension,
             observe=observe,
-            cache=reuse.cache,
+            cache=shared.cache,
         )
 
     shape = {
@@ -175,9 +189,17 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             Collection(VIDEO_FRAMES, clip.dimension, clip.label),
         ),
         model=f"{text.identity} {clip.identity}",
-        models=tuple(ModelStage(name, sizes[name], work, batches[name]) for name, work in WORK_BY_STAGE.items()),
+        models=tuple(
+            ModelStage(name, sizes[name], work, batches[name], divides_objects=name == "transcribe")
+            for name, work in WORK_BY_STAGE.items()
+        ),
         fingerprint=fingerprint("videos", REVISION, shape),
         build=build,
         cache=cache,
         objects_per_actor=1,
     )
+
+
+def _stretch_clips(pool: ActorPool) -> int:
+    """The most clips of a stretch, where `pool` transcribes it."""
+    return pool.batch_size if pool.gpus else min(STRETCH_CLIPS, pool.batch_size)

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ingest.common.errors import JobError
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
 from ingest.run.ray_session import connected_to_ray, original_job_error
-from ingest.stages.pipeline import Pipeline, Reuse
+from ingest.stages.gathering import StretchCollectorClient
+from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
 from ingest.stages.resources import Resources, allocate, cluster_of
 from ingest.stages.shared import SharedState
@@ -65,23 +67,30 @@ def _process(
 
     resources = _resources(pipeline, options, work, single_writer, say)
     actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-    shared = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
-    cache = VectorCacheClient(shared)
+    state = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
+    cache = VectorCacheClient(state)
     load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
     # A full refresh recomputes vectors, as they may be the reason for it.
-    reuse = Reuse(cache, None if options.full_refresh else load_stored)
-    observe = ProgressReporter(shared)
+    shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
+    observe = ProgressReporter(state)
     sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
-        with ProgressPrinter(shared, work.count, list(resources.pools), pipeline.unit, say):
+        with ProgressPrinter(state, work.count, list(resources.pools), pipeline.unit, say):
             # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
             differences = ray.data.from_blocks(list(work.blocks()))
-            pipeline.build(differences, resources, observe, reuse).write_datasink(
+            pipeline.build(differences, resources, observe, shared).write_datasink(
                 sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
             )
-        stages, since_loaded = ray.get([shared.get.remote(), shared.since_first.remote("load")])
+        stages, since_loaded, unfinished = ray.get(
+            [state.get.remote(), state.since_first.remote("load"), state.unfinished_recordings.remote()]
+        )
     except Exception as error:
         raise original_job_error(error) from error
+    if unfinished:  # the process that collects their stretches has died, and a task was repeated, too
+        raise JobError(
+            f"not all stretches of {len(unfinished)} recordings were found again, for example of {unfinished[0]}; run "
+            "again: it processes them"
+        )
     return sink.outcome, stages, since_loaded
 
 
@@ -94,7 +103,9 @@ def _resources(
     # A small run ends before a second copy of the model would be loaded.
     enough = pipeline.worthwhile_actors(work.count, work.bytes)
     requested = {name for name, settings in options.resources.items() if "actors" in settings}
-    resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(enough, requested)
+    resources = allocate(cluster, pipeline.models, single_writer, options.resources).limited_to(
+        enough, requested, {stage.name for stage in pipeline.models if stage.divides_objects}
+    )
     pools = ", ".join(
         f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
         for name, pool in resources.pools.items()

@@ -30,7 +30,7 @@ from ingest.run.plan import Planner
 from ingest.run.processing import process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
-from ingest.stages.resources import check_resources
+from ingest.stages.requested_resources import check_resources
 
 MOVING = (Failure.CHANGED_DURING_RUN, Failure.VANISHED)
 MOST_MOVING = 10

@@ -1,8 +1,9 @@
-"""Transcripts as tables for the parse cache, and back."""
+"""Transcripts as tables for the parse cache, and back; and as JSON between stages."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -24,3 +25,14 @@ def transcript_of(table: pa.Table) -> Transcript:
     """The transcript in a table that `transcript_table` made."""
     language, probability = json.loads(table.schema.metadata[b"spoken"])
     return Transcript([Segment(**row) for row in table.to_pylist()], language, probability)
+
+
+def transcript_json(table: pa.Table) -> str:
+    """The transcript in a table that `transcript_table` made, as JSON."""
+    return json.dumps(asdict(transcript_of(table)))
+
+
+def transcript_of_json(text: str) -> Transcript:
+    """The transcript of which `transcript_json` returned the text."""
+    fields = json.loads(text)
+    return Transcript([Segment(**segment) for segment in fields["segments"]], fields["language"], fields["probability"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.migration.generations import Names
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
+from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.progress import ProgressReporter
 from ingest.stages.resources import ActorPool, ModelStage, Resources
 from ingest.stages.vector_cache import VectorCacheClient
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
-    """The vectors that a run need not compute again.
+class Shared:
+    """What the stages of a run share: the vectors that they need not compute again, and the stretches of recordings.
 
     Attributes:
         cache: the vectors of the texts of this run.
         load_stored: called with the difference of an object before the object is embedded; copies its vectors from
             Milvus to `cache`. None if the stored vectors cannot be trusted.
+        collector: puts the stretches of long recordings together.
     """
 
     cache: VectorCacheClient
     load_stored: Callable[[Mapping[str, Any]], None] | None
+    collector: StretchCollectorClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Pipeline:
     model: str
     models: tuple[ModelStage, ...]
     fingerprint: str
-    build: Callable[[Dataset, Resources, ProgressReporter, Reuse], Dataset]
+    build: Callable[[Dataset, Resources, ProgressReporter, Shared], Dataset]
     block_bytes: int = 256 << 10
     cache: ParseCache | None = None
     objects_per_actor: int = 16
@@ -125,7 +128,9 @@ def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, 
         actor,
         batch_size=rows if pool.gpus else None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.max_actors),
+        compute=ActorPoolStrategy(
+            min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.first_actors or pool.max_actors
+        ),
         fn_constructor_kwargs={
             "threads": pool.threads,
             "batch_size": pool.batch_size,

@@ -75,17 +75,22 @@ class ModelStage:
         weight_bytes: size of the model's weights; each actor on CPUs holds a copy.
         work: its share of the pipeline's work, in any unit; a larger share gets more actors if there is room.
         batch_size: inputs per forward pass.
+        divides_objects: whether several actors work on one object.
     """
 
     name: str
     weight_bytes: int
     work: float = 1.0
     batch_size: int = 32
+    divides_objects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ActorPool:
-    """The actors that a model stage requests from Ray. `cpus`, `gpus` and `threads`, the model's own, are per actor."""
+    """The actors that a model stage requests from Ray. `cpus`, `gpus` and `threads`, the model's own, are per actor.
+
+    It begins with `first_actors`, by default the most. Ray starts more while work waits, and ends some that are idle.
+    """
 
     min_actors: int
     max_actors: int
@@ -93,6 +98,7 @@ class ActorPool:
     gpus: float
     threads: int
     batch_size: int
+    first_actors: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +111,21 @@ class Resources:
     write_tasks: int
     pools: Mapping[str, ActorPool]
 
-    def limited_to(self, actors: int, requested: Collection[str]) -> Resources:
-        """The same resources, with at most `actors` actors per pool, but for the pools that the user `requested`."""
-        smaller = {
-            name: pool
-            if name in requested
-            else replace(pool, min_actors=min(pool.min_actors, actors), max_actors=min(pool.max_actors, actors))
-            for name, pool in self.pools.items()
-        }
-        return replace(self, pools=smaller)
+    def limited_to(self, actors: int, requested: Collection[str], growing: Collection[str] = ()) -> Resources:
+        """The same resources, with at most `actors` actors per pool, but for the pools that the user `requested`.
+
+        Those that are `growing` only begin with so many, because the number of their inputs is not known before.
+        """
+
+        def limited(name: str, pool: ActorPool) -> ActorPool:
+            least, most = min(pool.min_actors, actors), min(pool.max_actors, actors)
+            if name in requested:
+                return pool
+            if name in growing:
+                return replace(pool, min_actors=least, first_actors=most)
+            return replace(pool, min_actors=least, max_actors=most)
+
+        return replace(self, pools={name: limited(name, pool) for name, pool in self.pools.items()})
 
 
 def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -> Cluster:
@@ -218,56 +230,6 @@ def _rounded_down(value: float) -> float:
 
 
 # --- resources that the user requests
-
-
-def check_resources(requested: Any, stages: Sequence[str]) -> None:
-    """Check the value of `--resources`.
-
-    Args:
-        requested: by stage, an object with any of `actors` (a number, or [least, most]), `cpus` and `gpus` per actor,
-            `threads` and `batch`; for the stage `parse` only `cpus`.
-        stages: the names of the pipeline's model stages.
-
-    Raises:
-        ConfigurationError: a stage, a key or a value is not among these.
-    """
-    if not isinstance(requested, dict):
-        raise ConfigurationError("--resources is not a JSON object such as " + _EXAMPLE)
-    for stage, settings in requested.items():
-        keys = {"cpus": _is_positive_amount} if stage == "parse" else _KEYS
-        if stage != "parse" and stage not in stages:
-            raise ConfigurationError(
-                f"--resources: no stage is named {stage!r}; the stages are parse, {', '.join(stages)}"
-            )
-        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
-            if key not in keys or not keys[key](value):
-                raise ConfigurationError(
-                    f"--resources: {stage} cannot have {key or 'the value'} {value!r}; write, for example, {_EXAMPLE}"
-                )
-
-
-_EXAMPLE = '{"embed": {"actors": [1, 4], "cpus": 1, "gpus": 0.5, "batch": 64}, "parse": {"cpus": 1}}'
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _is_amount(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf
-
-
-def _is_positive_amount(value: Any) -> bool:
-    return _is_amount(value) and value > 0
-
-
-def _is_range(value: Any) -> bool:
-    return _is_count(value) or (
-        isinstance(value, list) and len(value) == 2 and all(map(_is_count, value)) and value[0] <= value[1]
-    )
-
-
-_KEYS = {"actors": _is_range, "cpus": _is_amount, "gpus": _is_amount, "threads": _is_count, "batch": _is_count}
 
 
 def _overridden(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:

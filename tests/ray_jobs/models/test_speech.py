@@ -11,6 +11,7 @@ from embedded import speech as made
 from ingest.common.errors import ConfigurationError
 from ingest.common.speech import SAMPLE_RATE
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.models import speech_windows
 from ingest.models import transcriber as speech
 from ingest.models.speech_model import find_speech_model
 from ingest.models.transcriber import Transcriber
@@ -101,10 +102,10 @@ def test_times_count_from_the_first_sample(english, lighthouse):
 def test_windows_end_in_silence(english, lighthouse, monkeypatch):
     samples = np.concatenate([lighthouse, silence(PAUSE), lighthouse, silence(PAUSE), lighthouse])
     whole = english.transcribe(samples)
-    monkeypatch.setattr(speech, "_WINDOW", 12 * SAMPLE_RATE)
-    windows = list(speech._windows(samples))
+    monkeypatch.setattr(speech_windows, "WINDOW", 12 * SAMPLE_RATE)
+    windows = [sound for _, sound in speech_windows.windows(samples)]
     assert len(windows) > 2
-    assert sum(len(window) for _, window, _ in windows) < len(samples) + 2 * speech._WINDOW
+    assert sum(map(len, windows)) < len(samples) + 2 * speech_windows.WINDOW
     found = english.transcribe(samples)
     assert text(found).count("the fog comes in") == text(whole).count("the fog comes in") == 3
     starts = [segment.start for segment in found.segments if "fog" in segment.text]
@@ -161,11 +162,11 @@ def test_a_batch_that_exceeds_the_gpu_memory_is_halved_and_no_clip_is_lost(whisp
     class Small(Transcriber):
         """Simulates a GPU whose memory holds two clips."""
 
-        def _transcribe_batch(self, window, batch, language, mixed):
+        def _transcribe_batch(self, window, batch, language):
             sizes.append(len(batch))
             if len(batch) > 2:
                 raise RuntimeError("CUDA failed with error out of memory")
-            return super()._transcribe_batch(window, batch, language, mixed)
+            return super()._transcribe_batch(window, batch, language)
 
     small = Small(whisper_path, threads=2, batch_size=8)
     samples = np.concatenate([part for _ in range(4) for part in (lighthouse, silence(5))])

@@ -18,9 +18,11 @@ from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
 from ingest.stages import pdfs
 from ingest.stages.captions import PICTURED_SCHEMA, CaptionFigures
-from ingest.stages.kept_transcripts import transcript_table
+from ingest.stages.gathering import StretchCollectorClient
+from ingest.stages.kept_transcripts import transcript_json, transcript_table
+from ingest.stages.media_tables import FRAMES_SCHEMA
 from ingest.stages.pdfs import ParseSettings, parse_documents
-from ingest.stages.videos import FRAMES_SCHEMA, PassageSettings, Transcribe
+from ingest.stages.transcribe import PassageSettings, Transcribe
 from ingest.store.object_reading import ReadSettings
 from ingest.store.object_store import list_objects
 from ingest.store.parse_cache import ParseCache
@@ -183,17 +185,18 @@ def heard_row(source="s3://b/a.mp3"):
 
 def test_a_model_that_cannot_be_loaded_ends_the_run_and_is_no_failure_of_the_recording(cache, tokenizer_json):
     settings = PassageSettings("", 100, 30.0, tokenizer_json)
-    stage = Transcribe("/no/such/model", settings, 1, 8, "cpu", unobserved, None, cache)
+    stage = Transcribe("/no/such/model", settings, 1, 8, "cpu", unobserved, None, StretchCollectorClient(None), cache)
     with pytest.raises(JobError, match=r"could not load its model .*check the model's name"):
         stage(pa.Table.from_pylist([heard_row()], FRAMES_SCHEMA))
 
 
 def test_a_kept_transcript_needs_no_model(cache, tokenizer_json):
     segments = [Segment(0.0, 1.5, "Hello there."), Segment(1.5, 2.0, "Bye.")]
-    cache.save("s3://b/a.mp3", "v1", transcript_table(Transcript(segments, "en", 0.9)))
+    kept = transcript_json(transcript_table(Transcript(segments, "en", 0.9)))
     settings = PassageSettings("", 100, 30.0, tokenizer_json)
-    stage = Transcribe("no such model", settings, 1, 8, "cpu", unobserved, None, cache)
-    (heard,) = stage(pa.Table.from_pylist([heard_row()], FRAMES_SCHEMA)).to_pylist()
+    stage = Transcribe("no such model", settings, 1, 8, "cpu", unobserved, None, StretchCollectorClient(None), cache)
+    row = {**heard_row(), "audio": b"", "transcript": kept}
+    (heard,) = stage(pa.Table.from_pylist([row], FRAMES_SCHEMA)).to_pylist()
     assert heard["error_type"] is None
     assert heard["texts"] == ["Hello there. Bye."]
     assert json.loads(heard["metadata"]) == {"language": "en", "language_probability": 0.9}

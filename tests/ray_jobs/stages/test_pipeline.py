@@ -20,3 +20,10 @@ def test_a_model_computes_on_a_gpu_only_where_its_pool_has_one(gpus, device):
     arguments = recorded.requested["fn_constructor_kwargs"]
     assert arguments == {"threads": 2, "batch_size": 32, "device": device, "model": "any"}
     assert recorded.requested["num_gpus"] == gpus
+
+
+@pytest.mark.parametrize(("first", "initial"), [(None, 4), (2, 2)])
+def test_a_pool_begins_with_all_its_actors_or_with_those_that_are_worth_loading(first, initial):
+    pool = ActorPool(1, 4, 1.0, 0, 1, 32, first)
+    compute = map_model(RecordingDataset(), object, pool, 16).requested["compute"]
+    assert (compute.min_size, compute.initial_size, compute.max_size) == (1, initial, 4)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ingest.common.errors import ConfigurationError
+from ingest.stages.requested_resources import check_resources
 from ingest.stages.resources import (
     ACTOR_BYTES,
     MAX_THREADS,
@@ -15,7 +16,6 @@ from ingest.stages.resources import (
     Node,
     Resources,
     allocate,
-    check_resources,
     cluster_of,
 )
 from run_world import pipeline
@@ -151,6 +151,14 @@ def test_a_small_run_loads_few_models_but_for_those_that_the_user_requests():
     assert resources.pools["embed"].max_actors > 2
     assert resources.limited_to(2, ()).pools["embed"].max_actors == 2
     assert resources.limited_to(2, {"embed"}) == resources
+
+
+def test_a_model_whose_stage_divides_objects_begins_with_few_actors_and_may_have_all():
+    resources = allocated(8, 0)
+    few = resources.limited_to(2, (), {"embed"}).pools["embed"]
+    assert (few.min_actors, few.first_actors) == (2, 2)
+    assert few.max_actors == resources.pools["embed"].max_actors
+    assert resources.limited_to(2, {"embed"}, {"embed"}) == resources
 
 
 @pytest.mark.parametrize(
