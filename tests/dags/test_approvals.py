@@ -1,12 +1,16 @@
 """People decide about removals above the limit, where the Variable ``ingest_approvals`` is on."""
 
+import copy
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Connection
 
-from ray_ingest.approvals import approvals_are_on
+from ray_ingest.approvals import approvals_are_on, keep_arguments
 
 DAGS = Path(__file__).parents[2] / "dags"
 RUN, ASK, APPROVED = "ingest", "approve_ingest", "ingest_approved"
@@ -43,8 +47,49 @@ def test_a_question_and_a_second_run_follow_each_run(asking_bag: Any, dag_id: st
     assert first.arguments["ask-first"] is True
     assert second.outlets == first.outlets
     differing = {flag for flag in first.arguments if first.arguments[flag] != second.arguments[flag]}
-    assert differing <= {"ask-first", "full-refresh", "max-deleted-fraction"}
+    assert differing <= {"ask-first", "full-refresh"}
+    assert set(second.arguments) - set(first.arguments) <= {"full-refresh", "approved-removals"}
     assert not second.arguments["ask-first"]
+
+
+class Asked:
+    """The task instance of a run, with its XComs by task and key."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[tuple[str, str], Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[RUN, key] = value
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.xcoms.get((task_ids, key))
+
+
+def test_a_variable_that_changes_while_a_person_thinks_does_not_change_what_is_approved(asking_bag: Any):
+    dag, ti = asking_bag.dags["ingest_pdfs"], Asked()
+
+    def arguments(task_id: str, **variables: str) -> dict[str, Any]:
+        context = {
+            **dag.user_defined_macros,
+            "params": {name: param.value for name, param in dag.params.items()},
+            "partition_key": "2026-03-01",
+            "dag_run": SimpleNamespace(run_type="scheduled", conf={}),
+            "var": SimpleNamespace(value=variables),
+            "conn": {"milvus_default": Connection(conn_id="milvus_default", conn_type="milvus", host="milvus")},
+            "ti": ti,
+        }
+        task = copy.copy(dag.get_task(task_id))
+        task.render_template_fields(context, dag.get_template_env())
+        if task.asks:
+            keep_arguments({**context, "task": task})
+        return dict(task.arguments)
+
+    asked = arguments(RUN, ingest_source_root="s3://bucket", ingest_lookback_days="1", ingest_embedding_model="one")
+    removals = dict.fromkeys(asked["source"], 12)
+    ti.xcoms[RUN, "return_value"] = SimpleNamespace(awaiting_removals=removals)
+    approved = arguments(APPROVED, ingest_source_root="s3://moved", ingest_embedding_model="another")
+    assert json.loads(approved.pop("approved-removals")) == removals
+    assert approved == {**asked, "ask-first": "", "full-refresh": ""}
 
 
 def begins(source: str) -> pytest.MarkDecorator:
@@ -69,7 +114,8 @@ def test_what_a_person_approves_is_done_by_a_second_run_and_no_more(stage: Any, 
     first, second = (stage.airflow.xcom("ingest_asking", begun, task)["argv"] for task in (RUN, APPROVED))
     assert "--ask-first" in first
     assert "--ask-first" not in second
-    assert "--max-deleted-fraction=0.75" in second
+    assert '--approved-removals={"s3://bucket/asks/": 75}' in second
+    assert set(first) - set(second) == {"--ask-first"}
 
 
 @pytest.mark.nightly

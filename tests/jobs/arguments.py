@@ -40,7 +40,7 @@ def report() -> None:
         "by_source": {source: {"changed": changed if source == sources[0] else 0} for source in sources},
     }
     if "/asks/" in sources[0] and "--ask-first" in sys.argv:
-        found |= {"awaiting": {"removals": "75 of 100 objects are missing"}, "needed_deleted_fraction": 0.75}
+        found |= {"awaiting": {"removals": "75 of 100 objects are missing"}, "awaiting_removals": {sources[0]: 75}}
     print("REPORT " + json.dumps(found))
     if "/too-many-fail/" in sources[0]:
         print("ERROR: 1 of 1 objects failed")

@@ -139,6 +139,13 @@ RUN_FLAGS = (
         default=False,
     ),
     Flag(
+        "approved-removals",
+        "Objects that may be removed from a source whatever --max-deleted-fraction says, such as "
+        '{"s3://bucket/": 75}: the awaiting_removals of a run with --ask-first, once a person has approved them.',
+        INTEGERS,
+        metavar="JSON",
+    ),
+    Flag(
         "limit",
         "Process at most N objects; 0 means all.",
         COUNT_OR_ZERO,
@@ -294,7 +301,7 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         ask_first=arguments.ask_first,
         only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
-        deletions=DeletionLimit(arguments.max_deleted_fraction),
+        deletions=DeletionLimit(arguments.max_deleted_fraction, arguments.approved_removals or {}),
         limit=arguments.limit,
         run_id=arguments.run_id or job_id(),
         analyzer=arguments.analyzer,

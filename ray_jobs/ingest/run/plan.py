@@ -5,7 +5,6 @@ The sources are compared one after the other, in the given order. No object is u
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -147,10 +146,9 @@ class Planner:
         )
 
     @property
-    def needed_fraction(self) -> float:
-        """The fraction that allows the removal of the withheld objects and, to a millionth, of no more."""
-        fractions = (missing / known for missing, known in self._withheld.values())
-        return max((math.ceil(fraction * 1e6) / 1e6 for fraction in fractions), default=0.0)
+    def withheld_removals(self) -> dict[str, int]:
+        """The numbers of objects that were not removed because they are too many, by source."""
+        return {source: missing for source, (missing, _) in self._withheld.items()}
 
     def _say_plan(self, ignored: Ignored, work: WorkList, only_failed: OnlyFailed | None) -> None:
         report = self._report

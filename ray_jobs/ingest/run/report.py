@@ -89,7 +89,7 @@ class Report(Counts):
         rows_by_collection: rows written, by the name of the collection without a prefix.
         unmigrated: objects for which the two collections of a migration differ; at 0, searches are switched.
         awaiting: with --ask-first, a sentence for each step that a person should decide: `removals`, `switch`.
-        needed_deleted_fraction: the --max-deleted-fraction that allows the removals; 0 if none are awaiting.
+        awaiting_removals: the numbers of objects of these removals, by source, as --approved-removals takes them.
         kept: objects that are missing in the store, and whose rows are kept: on request, or because they are too many.
         ignored: objects in the store whose names do not belong to the pipeline, and folder markers.
         empty: processed objects without any row, such as PDFs of blank pages.
@@ -120,7 +120,7 @@ class Report(Counts):
     rows_by_collection: dict[str, int] = field(default_factory=dict)
     unmigrated: int = 0
     awaiting: dict[str, str] = field(default_factory=dict)
-    needed_deleted_fraction: float = 0.0
+    awaiting_removals: dict[str, int] = field(default_factory=dict)
     empty: int = 0
     newest: float | None = None
     failed_in_ledger: int | None = None

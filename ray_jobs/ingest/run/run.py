@@ -94,7 +94,7 @@ class Run:
             return self._report
         if withheld and self._options.ask_first:
             self._report.awaiting["removals"] = withheld
-            self._report.needed_deleted_fraction = self._planner.needed_fraction
+            self._report.awaiting_removals = self._planner.withheld_removals
             withheld = ""
         if problems := [sentence for sentence in (withheld, self._too_many_failed()) if sentence]:
             raise TooManyFailedError("; and ".join(problems), self._report)

@@ -1,5 +1,7 @@
 """A listing that is empty or half by mistake removes nothing, and the rest of the run is done."""
 
+import json
+
 import pytest
 
 from ingest.common.errors import ObjectError, UnreachableError
@@ -116,13 +118,13 @@ def test_too_many_failed_and_too_many_missing_objects_make_one_sentence(world):
     assert "allow it with --max-deleted-fraction 1; and 1 of 1 objects failed (1 of them in earlier runs)" in sentence
 
 
-def test_a_run_that_asks_first_reports_the_removals_and_the_limit_that_allows_them_and_no_more(world):
+def test_a_run_that_asks_first_reports_the_removals_and_their_number_and_the_next_one_removes_no_more(world):
     world.keep_listed(4)
     report = world.run("--ask-first")
     assert (report.kept, report.deleted) == (16, 0)
     assert report.awaiting["removals"].startswith(f"16 of the 20 objects that the ledger knows under {SOURCE}")
-    assert report.needed_deleted_fraction == 0.8
-    approved = ("--max-deleted-fraction", str(report.needed_deleted_fraction))
+    assert report.awaiting_removals == {SOURCE: 16}
+    approved = ("--approved-removals", json.dumps(report.awaiting_removals))
     world.delete(NAMES[3])
     world.stopped(*approved)
     assert world.rows() == NAMES
@@ -134,13 +136,16 @@ def test_a_run_that_asks_first_reports_the_removals_and_the_limit_that_allows_th
 def test_a_run_that_asks_first_and_may_remove_what_is_missing_has_nothing_to_ask(world):
     world.keep_listed(15)
     report = world.run("--ask-first")
-    assert (report.deleted, report.awaiting, report.needed_deleted_fraction) == (5, {}, 0)
+    assert (report.deleted, report.awaiting, report.awaiting_removals) == (5, {}, {})
 
 
 def test_a_migration_that_asks_first_about_removals_asks_about_the_switch_that_follows_too(world):
     world.keep_listed(0)
-    assert set(world.run("--migrate", "--ask-first", model="another").awaiting) == {"removals", "switch"}
+    report = world.run("--migrate", "--ask-first", model="another")
+    assert set(report.awaiting) == {"removals", "switch"}
     assert alias_target(world.client, world.names.public[0]) == world.names.rows[0]
+    world.run("--migrate", "--approved-removals", json.dumps(report.awaiting_removals), model="another")
+    assert alias_target(world.client, world.names.public[0]) != world.names.rows[0]
 
 
 def test_a_migration_that_asks_first_leaves_the_switch_to_the_next_run(world, monkeypatch):

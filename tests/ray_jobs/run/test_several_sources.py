@@ -1,5 +1,6 @@
 """A run over several sources processes each object once, counts by source, and no source hides another one."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -103,6 +104,27 @@ def test_many_small_sources_do_not_lose_together_what_one_must_not(world):
     assert f"6 of the 12 objects that the ledger knows under {SOURCES[0]}, 6 of the 12" in sentence
     assert (report.kept, report.deleted, len(world.rows())) == (12, 0, 36)
     assert world.run("--max-deleted-fraction", "0.4", sources=SOURCES).deleted == 12
+
+
+def test_what_is_approved_for_one_source_is_not_removed_from_another(world):
+    world.delete(*NAMES[:12])
+    asked = world.run("--ask-first", sources=SOURCES)
+    assert asked.awaiting_removals == {SOURCES[0]: 12}
+    approved = ("--approved-removals", json.dumps(asked.awaiting_removals))
+    world.delete(*NAMES[12:24])
+    sentence, report = world.stopped(*approved, sources=SOURCES)
+    assert sentence.startswith(f"12 of the 12 objects that the ledger knows under {SOURCES[1]} are missing")
+    assert counts(report) == {"01/": {"deleted": 12}, "02/": {"kept": 12}, "03/": {"listed": 12, "unchanged": 12}}
+    assert world.rows() == NAMES[12:]
+
+
+def test_what_many_small_sources_lose_together_is_approved_for_each_of_them(world):
+    world.delete(*NAMES[:6], *NAMES[12:18])
+    asked = world.run("--ask-first", sources=SOURCES)
+    assert asked.awaiting_removals == {SOURCES[0]: 6, SOURCES[1]: 6}
+    approved = ("--approved-removals", json.dumps(asked.awaiting_removals))
+    world.delete(NAMES[24])  # which the limit allows
+    assert world.run(*approved, sources=SOURCES).deleted == 13
 
 
 def test_a_source_without_objects_is_no_error(world):
