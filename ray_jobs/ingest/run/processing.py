@@ -15,7 +15,7 @@ from ingest.run.ray_session import connected_to_ray, original_job_error
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
-from ingest.stages.resources import Resources, allocate, cluster_of
+from ingest.stages.resources import ActorPool, Resources, allocate, cluster_of
 from ingest.stages.shared import SharedState
 from ingest.stages.vector_cache import VectorCacheClient
 
@@ -107,8 +107,14 @@ def _resources(
         enough, requested, {stage.name for stage in pipeline.models if stage.divides_objects}
     )
     pools = ", ".join(
-        f"{name} {pool.max_actors} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
+        f"{name} {_actors(pool)} x {pool.threads} {'thread' if pool.threads == 1 else 'threads'}"
         for name, pool in resources.pools.items()
     )
     say(f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading models ({pools})")
     return resources
+
+
+def _actors(pool: ActorPool) -> str:
+    """How many actors a pool has, for people."""
+    first = pool.first_actors or pool.max_actors
+    return f"{pool.max_actors}" if first == pool.max_actors else f"{first} to {pool.max_actors}"

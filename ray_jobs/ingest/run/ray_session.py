@@ -95,7 +95,7 @@ def _configure(context: DataContext, block_bytes: int) -> None:
 
     warnings.simplefilter("ignore", RayDeprecationWarning)  # about an argument without an alternative
     # Few objects, of which an operator can be sure that they need few tasks.
-    warnings.filterwarnings("ignore", "The maximum number of concurrent tasks", UserWarning)
+    warnings.filterwarnings("ignore", "The (maximum|minimum) number of concurrent (tasks|actors)", UserWarning)
     context.target_max_block_size = block_bytes
     context.enable_progress_bars = False
     # Errors arrive as exceptions; plans and warnings about block sizes are of no use to an operator.
