@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,4 +126,4 @@ class DividedRecording:
                 return True
             if done:
                 return False
-            time.sleep(POLL_SECONDS)
+            wait([self._decoding], POLL_SECONDS)
