@@ -13,7 +13,7 @@ SETS = {
         "30 PDFs of the corpus, 380 pages; MiniLM, chunks of 200 tokens.",
     ),
     "big": ("pdfs", "pdf/big/*.pdf", "3 books of the corpus as PDFs, 1,256 pages; MiniLM, chunks of 200 tokens."),
-    "many": ("pdfs", "", "300 PDFs of one page, made by the benchmark; MiniLM, chunks of 200 tokens."),
+    "many": ("pdfs", "", "1,500 PDFs of one page, made by the benchmark; MiniLM, chunks of 200 tokens."),
     "photos": ("images", "image/coco/*.*", "101 photos of the corpus; the tests' stand-in for CLIP."),
     "speech": ("audio", "audio/*/*.*", "44 recordings of the corpus; Whisper tiny.en with int8, MiniLM."),
 }

@@ -13,8 +13,9 @@ were deleted.
 
 The figures of a set replace the earlier ones in tests/peers.json, of which tests/peers.md and tests/peers.svg are made.
 Variables choose more: PEERS_SETS and PEERS take names with commas between them or `all`, PEERS_ROUNDS the number of
-warm runs (1), PEERS_FILES that of one-page PDFs (300). PEERS_COLD=0 leaves the cold run out (this project then uses the
-models that were converted before), PEERS_RERUNS=0 the reruns. PEERS_TRACE names a folder for the samples of each run.
+warm runs (1), PEERS_FILES that of one-page PDFs (1,500). PEERS_COLD=0 leaves the cold run out (this project then uses
+the models that were converted before), PEERS_RERUNS=0 the reruns. PEERS_TRACE names a folder for the samples of each
+run.
 """
 
 import os
@@ -46,7 +47,7 @@ def chosen(variable: str, default: str, everything: dict[str, Any]) -> list[str]
 ROUNDS = int(os.environ.get("PEERS_ROUNDS", 1))
 COLD = os.environ.get("PEERS_COLD", "1") != "0"
 RERUNS = os.environ.get("PEERS_RERUNS", "1") != "0"
-DEFAULT_FILES = 300
+DEFAULT_FILES = 1500
 FILES = int(os.environ.get("PEERS_FILES", DEFAULT_FILES))
 
 
