@@ -198,19 +198,19 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float, cores
     fitting = max(len(stages), int(cluster.memory // each))
     if len(cluster.nodes) == 1 and cluster.cpus <= SMALL_NODE_CPUS:
         cores = int(cluster.cpus)
-        if len(stages) > 1:  # the models take turns, and the one at work uses all cores
-            actors, threads = dict.fromkeys((stage.name for stage in stages), 1), max(1, cores)
-        else:
-            actors = {stages[0].name: max(1, min(cores, fitting))}
-            threads = max(1, cores // actors[stages[0].name])
+        # The models take turns: all cores are for the one at work.
+        actors = dict.fromkeys((stage.name for stage in stages), 1)
+        actors[max(stages, key=lambda stage: stage.work).name] = max(1, min(cores, fitting - len(stages) + 1))
+        threads = {name: max(1, cores // count) for name, count in actors.items()}
         cpus = _rounded_down(spare / sum(actors.values()))
     else:
         total = max(min(cores, fitting), len(stages))
         actors = _apportioned(total, stages)
-        threads = max(1, min(MAX_THREADS, cores // total))
-        cpus = _rounded_down(min(threads * spare / max(cores, 1), spare / total))
+        each_threads = max(1, min(MAX_THREADS, cores // total))
+        threads = dict.fromkeys(actors, each_threads)
+        cpus = _rounded_down(min(each_threads * spare / max(cores, 1), spare / total))
     return {
-        stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, 0, threads, stage.batch_size)
+        stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, 0, threads[stage.name], stage.batch_size)
         for stage in stages
     }
 

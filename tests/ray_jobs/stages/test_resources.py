@@ -146,6 +146,13 @@ def test_the_work_and_not_only_the_number_of_files_says_how_many_models_are_wort
     assert replace(pipeline(), bytes_per_actor=1 << 20).worthwhile_actors(objects, size) == actors
 
 
+@pytest.mark.parametrize(("memory", "transcribers"), [(1e15, 4), (8e9, 2), (1e9, 1)])
+def test_on_a_small_node_the_model_with_most_work_has_the_cores_in_actors_of_one_thread(memory, transcribers):
+    pools = allocated(4, 0, memory=memory, stages=THREE).pools
+    found = {name: (pool.max_actors, pool.threads) for name, pool in pools.items()}
+    assert found == {"frames": (1, 4), "transcribe": (transcribers, 4 // transcribers), "embed": (1, 4)}
+
+
 def test_a_small_run_loads_few_models_but_for_those_that_the_user_requests():
     resources = allocated(8, 0)
     assert resources.pools["embed"].max_actors > 2
