@@ -27,7 +27,7 @@ BUCKET = "library"
 ROOT = f"s3://{BUCKET}/pdfs/"
 # Two jobs fit together into the head's two CPUs.
 RESOURCES = json.dumps({"embed": {"actors": 1, "cpus": 0.15, "threads": 2}})
-STAGES = {"parse": "parse_documents", "embed": "EmbedTexts", "write": "Write"}
+STAGES = {"parse": "parse_documents", "embed": "EmbedTexts", "write": "WriteObjects"}
 """The titles of Ray's workers, by stage."""
 
 

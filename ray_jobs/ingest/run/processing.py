@@ -62,8 +62,8 @@ def _process(
     """The outcome, what each stage has counted, and the seconds since the first model was loaded."""
     import ray
 
-    from ingest.stages.milvus_sink import MilvusDatasink
     from ingest.stages.stored_vectors import StoredVectorLoader
+    from ingest.stages.write import write_objects
 
     resources = _resources(pipeline, options, work, single_writer, say)
     actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -73,14 +73,12 @@ def _process(
     # A full refresh recomputes vectors, as they may be the reason for it.
     shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
     observe = ProgressReporter(state)
-    sink = MilvusDatasink(options.milvus_uri, target, observe)
     try:
         with ProgressPrinter(state, work.count, list(resources.pools), pipeline.unit, say):
             # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
             differences = ray.data.from_blocks(list(work.blocks()))
-            pipeline.build(differences, resources, observe, shared).write_datasink(
-                sink, ray_remote_args={"num_cpus": resources.write_cpus}, concurrency=resources.write_tasks
-            )
+            embedded = pipeline.build(differences, resources, observe, shared)
+            outcome = write_objects(embedded, options.milvus_uri, target, resources, observe)
         stages, since_loaded, unfinished = ray.get(
             [state.get.remote(), state.since_first.remote("load"), state.unfinished_recordings.remote()]
         )
@@ -91,7 +89,7 @@ def _process(
             f"not all stretches of {len(unfinished)} recordings were found again, for example of {unfinished[0]}; run "
             "again: it processes them"
         )
-    return sink.outcome, stages, since_loaded
+    return outcome, stages, since_loaded
 
 
 def _resources(

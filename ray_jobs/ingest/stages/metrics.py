@@ -49,5 +49,5 @@ class JobMetrics:
             self._items.set(done["items"], self._pipeline | {"stage": stage})
             self._seconds.set(done["seconds"], self._pipeline | {"stage": stage})
         self._tokens.set(tokens, self._pipeline)
-        # A write task that Ray repeats counts its objects again.
+        # A write that Ray repeats counts its objects again.
         self._waiting.set(max(0, self._total - sum(objects.values())), self._pipeline)

@@ -1,6 +1,6 @@
 """Divide the CPUs and GPUs of a cluster among the stages of a pipeline.
 
-One rule keeps small clusters from hanging: all actor pools, one upstream task and one write task must fit on the CPUs
+One rule keeps small clusters from hanging: all actor pools, one upstream task and the writers must fit on the CPUs
 at the same time. Actors hold their CPUs for the whole run. If they took all CPUs, no task could feed them, and Ray
 would wait for ever.
 
@@ -20,11 +20,11 @@ from ingest.common.errors import ConfigurationError
 
 PARSE_CPUS = 0.75
 WRITE_CPUS = 0.25
-"""A write waits for Milvus most of the time. Together with PARSE_CPUS it takes one CPU, which the actors leave free."""
+"""The writers mostly wait for Milvus. Together with PARSE_CPUS, they have one CPU, which the models leave free."""
 
 MODEL_SHARE, PARSE_SHARE, WRITE_SHARE = 0.95, 0.04, 0.01
-"""The shares of a core of a model, a parse task and a write, without GPUs. A node takes a twentieth more models than it
-has cores at most, and has room for parse tasks wherever the models are."""
+"""The shares of a core of a model, a parse task and the writers, without GPUs. A node takes a twentieth more models
+than it has cores at most, and has room for parse tasks wherever the models are."""
 
 PARSE_BYTES = 1_500_000_000
 """Memory of a parse task and its child (1.1 to 1.8 GB while it reads a page by OCR, 0.9 GB afterwards; measured)."""
@@ -103,12 +103,16 @@ class ActorPool:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The resources that each stage requests from Ray. CPUs are logical; `parse_tasks` run at once at most."""
+    """The resources that each stage requests from Ray. CPUs are logical.
+
+    At most `parse_tasks` run at once. There is one writer at first, and there are at most `writers`, which share
+    `write_cpus`.
+    """
 
     parse_cpus: float
     parse_tasks: int
     write_cpus: float
-    write_tasks: int
+    writers: int
     pools: Mapping[str, ActorPool]
 
     def limited_to(self, actors: int, requested: Collection[str], growing: Collection[str] = ()) -> Resources:
@@ -152,7 +156,7 @@ def allocate(
         ConfigurationError: the requested resources do not fit this cluster.
     """
     cpus = cluster.cpus
-    tasks = 1 if single_writer else max(1, min(4, int(cpus // 4)))
+    writers = 1 if single_writer else max(1, min(4, int(cpus // 4)))
     if cluster.gpus < 1 and "parse" not in requested:
         scale = min(1.0, cpus)
         parse, write, spare, cores = PARSE_SHARE * scale, WRITE_SHARE * scale, MODEL_SHARE * cpus, int(cpus)
@@ -164,7 +168,7 @@ def allocate(
         cores = int(spare)
     pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare, cores)
     pools = {name: _overridden(pool, requested.get(name, {})) for name, pool in pools.items()}
-    resources = Resources(parse, _parse_tasks(cluster, stages, pools), write, tasks, pools)
+    resources = Resources(parse, _parse_tasks(cluster, stages, pools), write, writers, pools)
     _check_placeable(cluster, resources)
     return resources
 

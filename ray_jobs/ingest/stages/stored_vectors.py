@@ -10,8 +10,8 @@ import numpy as np
 from ingest.ledger.diff import Change
 from ingest.milvus.client import errors_as_sentences, query_pages
 from ingest.milvus.expressions import literal
-from ingest.stages.milvus_sink import client_of
 from ingest.stages.vector_cache import VectorCacheClient
+from ingest.stages.write import client_of
 
 ROWS_PER_REQUEST = 1000
 """At 4,096 dimensions they have 16 MB, with texts of 64 KiB at most 80 MB."""

@@ -69,7 +69,7 @@ def world(jobs, object_store, ray_head, milvus_client):
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "target", ["extract_media", "sandbox", "EmbedFrames", "Transcribe", "EmbedPassages", "Write", "driver"]
+    "target", ["extract_media", "sandbox", "EmbedFrames", "Transcribe", "EmbedPassages", "WriteObjects", "driver"]
 )
 def test_after_a_kill_the_next_run_leaves_the_same_rows_as_a_clean_run(world, target):
     prefix = f"killed_{target.lower()}_"

@@ -124,7 +124,7 @@ def victims(target, world, driver):
     if target == "raylet":
         return [process for process in members if "raylet/raylet" in " ".join(command_line(process)[:1])]
     titles = {
-        "parse": "parse_documents", "sandbox": "parse_documents", "embed": "EmbedTexts", "write": "Write",
+        "parse": "parse_documents", "sandbox": "parse_documents", "embed": "EmbedTexts", "write": "WriteObjects",
         "shared": "SharedState",
     }  # fmt: skip
     found = [
@@ -149,7 +149,7 @@ def strike(target, world, driver):
         part.start()
         return hit
     # Soon after the process appears, or, for long-lived ones, at any moment of the run.
-    delay = world.random.uniform(0, {"driver": 20, "raylet": 20, "embed": 8}.get(target, 1))
+    delay = world.random.uniform(0, {"driver": 20, "raylet": 20, "embed": 8, "write": 8}.get(target, 1))
     while driver.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             if found := victims(target, world, driver):

@@ -1,4 +1,4 @@
-"""The rule that keeps a cluster from hanging: all actors, a parse task and a write task fit at the same time."""
+"""The rule that keeps a cluster from hanging: all actors, a parse task and the writers fit at the same time."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def test_every_stage_gets_resources(stages):
         resources = allocated(cpus, gpus, single_writer=False, stages=stages)
         assert set(resources.pools) == {stage.name for stage in stages}
         for pool in resources.pools.values():
-            assert min(pool.min_actors, pool.threads, resources.write_tasks) >= 1, (cpus, gpus, resources)
+            assert min(pool.min_actors, pool.threads, resources.writers) >= 1, (cpus, gpus, resources)
             assert pool.cpus > 0, (cpus, gpus, resources)
             assert (pool.gpus > 0) == (gpus > 0), (cpus, gpus, resources)
         assert min(resources.parse_cpus, resources.write_cpus) > 0, (cpus, gpus, resources)
@@ -87,8 +87,8 @@ def test_memory_bounds_the_parse_tasks():
 
 
 def test_milvus_lite_gets_one_writer_and_a_server_several():
-    assert {allocated(cpus, gpus).write_tasks for cpus, gpus in CLUSTERS} == {1}
-    assert [allocated(cpus, 0, single_writer=False).write_tasks for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
+    assert {allocated(cpus, gpus).writers for cpus, gpus in CLUSTERS} == {1}
+    assert [allocated(cpus, 0, single_writer=False).writers for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
         *(1, 1, 1, 2, 4, 4, 4)
     ]
 

@@ -1,18 +1,20 @@
-"""The Ray Data sink for Milvus: it writes tables of embedded objects as rows and ledger entries."""
+"""The last stage, for Ray Data: it writes tables of embedded objects as rows and ledger entries.
+
+It is an actor and not a `Datasink`, because Ray ends idle processes as soon as there are more of them than CPUs: each
+write task would start another one, which takes 2.7 s of CPU time.
+"""
 
 from __future__ import annotations
 
 import json
+import pickle
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from ray.data import Datasink
-from ray.data.block import Block, BlockAccessor
-from ray.data.datasource.datasink import WriteResult
 
 from ingest.common.errors import ObjectError
 from ingest.common.failures import FAILURES
@@ -21,16 +23,21 @@ from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
+from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.progress import ProgressReporter
+from ingest.stages.resources import Resources
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-    from ray.data._internal.execution.interfaces import TaskContext
+    from ray.data import Dataset
+
+OUTCOME = "outcome"
+"""The column of the stage's tables: a pickled ObjectOutcomes for each table that was written."""
 
 
 @lru_cache(maxsize=1)
 def client_of(uri: str) -> MilvusClient:
-    """The connection of this process: write tasks are short, and a process runs several, one after the other."""
+    """The connection of this process."""
     return connect(uri, retry_seconds=TIMEOUT)
 
 
@@ -61,50 +68,53 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
         )
 
 
-class MilvusDatasink(Datasink[ObjectOutcomes]):
-    """Writes objects and their ledger rows in the order of `ingest.ledger.writer`.
+class WriteObjects:
+    """The actor that writes objects and their ledger rows in the order of `ingest.ledger.writer`.
 
-    A write task that Ray retries repeats upserts of the same ids. After the write, `outcome` holds the sums.
+    A table that it is given again, because its process died, repeats upserts of the same ids.
 
     Args:
         uri: of the Milvus server; its token comes from MILVUS_TOKEN in the workers' environment.
         target: the collections, and the values that are written along with the rows.
-        observe: called after each block with the numbers of rows and objects.
+        observe: called after each table with the numbers of rows and objects.
     """
 
     def __init__(self, uri: str, target: Target, observe: ProgressReporter) -> None:
         self._uri = uri
         self._target = target
         self._observe = observe
-        self.outcome = ObjectOutcomes()
 
-    def write(self, blocks: Iterable[Block], ctx: TaskContext) -> ObjectOutcomes:
-        """Write the blocks of one task.
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Write a table.
 
         Raises:
             UnreachableError, ConfigurationError, JobError: Milvus failed. The ledger claims no unwritten object.
         """
-        outcome = ObjectOutcomes()
+        started = time.perf_counter()
         with errors_as_sentences(self._uri):
-            writer = ObjectWriter(client_of(self._uri), self._target)
-            for block in blocks:
-                started = time.perf_counter()
-                written = writer.write(list(object_parts(BlockAccessor.for_block(block).to_arrow())))
-                self._observe("write", written.rows_written, time.perf_counter() - started)
-                self._observe.objects(written.ok, written.failed)
-                outcome.add(written)
-        return outcome
+            written = ObjectWriter(client_of(self._uri), self._target).write(list(object_parts(table)))
+        self._observe("write", written.rows_written, time.perf_counter() - started)
+        self._observe.objects(written.ok, written.failed)
+        return pa.table({OUTCOME: [pickle.dumps(written)]})
 
-    def on_write_complete(self, write_result: WriteResult[ObjectOutcomes]) -> None:
-        for outcome in write_result.write_returns:
-            self.outcome.add(outcome)
 
-    def get_name(self) -> str:
-        return "Milvus"
+def write_objects(
+    dataset: Dataset, uri: str, target: Target, resources: Resources, observe: ProgressReporter
+) -> ObjectOutcomes:
+    """Process a dataset to its end, write its tables of `blocks.WRITABLE_SCHEMA`, and add up the outcomes."""
+    from ray.data import ActorPoolStrategy
 
-    @property
-    def supports_distributed_writes(self) -> bool:
-        return True
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "outcome": ObjectOutcomes()}
+    written = dataset.map_batches(
+        WriteObjects,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(min_size=1, max_size=resources.writers, initial_size=1),
+        fn_constructor_kwargs={"uri": uri, "target": target, "observe": observe},
+        num_cpus=resources.write_cpus / resources.writers,
+        max_task_retries=TASK_RETRIES,
+    )
+    outcome = ObjectOutcomes()
+    for table in written.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for pickled in table[OUTCOME].to_pylist():
+            outcome.add(pickle.loads(pickled))
+    return outcome

@@ -1,0 +1,68 @@
+"""The stage that writes, in a real Ray: a process writes many tables, and one that dies loses and doubles no row."""
+
+import json
+from pathlib import Path
+
+from writer_tables import DIMENSION, FINGERPRINT, ROOT, Tables
+
+OBJECTS = 6
+PROGRAM = """
+import json, os, signal, sys
+import numpy as np
+import pyarrow as pa
+from ingest.ledger.parts import Target
+from ingest.run.ray_session import connect_ray
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
+from ingest.stages.resources import Resources
+from ingest.stages.write import write_objects
+
+class Observe:
+    "Notes the process of each write, whose rows Milvus has acknowledged, and kills the first one."
+
+    def __call__(self, stage, items, seconds):
+        with open(arguments["notes"], "a") as notes:
+            print(os.getpid(), file=notes)
+        if not os.path.exists(arguments["notes"] + ".killed"):
+            open(arguments["notes"] + ".killed", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def objects(self, ok, failed):
+        pass
+
+def table(number):
+    row = {"source": f"{arguments['root']}{number}.pdf", "version": "v1", "size": 1, "attempts": 0, "change": "new",
+           "metadata": "{}", "collection": 0, "first": 0, "totals": [1],
+           "fields": [json.dumps({"page": 1, "kind": "text", "metadata": {}})], "texts": [f"text {number}"]}
+    vectors = flat_lists(np.ones((arguments["dimension"], 1), np.float32), np.array([arguments["dimension"]]))
+    return pa.Table.from_pylist([row], PART_SCHEMA).append_column(VECTORS_FIELD, vectors)
+
+arguments = json.loads(sys.argv[1])
+connect_ray(lambda line: None, 1 << 20)
+import ray.data
+target = Target((arguments["rows"],), arguments["ledger"], arguments["dimension"], "pdfs", arguments["fingerprint"],
+                "run", False)
+tables = ray.data.from_arrow([table(number) for number in range(arguments["objects"])])
+outcome = write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe())
+with open(arguments["notes"] + ".outcome", "w") as file:
+    json.dump([outcome.ok, outcome.rows_written], file)
+"""
+
+
+def test_one_process_writes_table_after_table_and_when_it_dies_another_one_goes_on(
+    jobs, milvus, milvus_client, tmp_path
+):
+    tables = Tables(milvus_client)
+    arguments = {
+        "uri": milvus.uri, "rows": tables.rows_name, "ledger": tables.ledger_name, "dimension": DIMENSION,
+        "root": ROOT, "objects": OBJECTS, "fingerprint": FINGERPRINT, "notes": str(tmp_path / "notes"),
+    }  # fmt: skip
+    environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
+    done = jobs.runner.run(["-c", PROGRAM, json.dumps(arguments)], environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "notes.outcome").read_text()) == [OBJECTS, OBJECTS]
+    written = [f"{ROOT}{number}.pdf" for number in range(OBJECTS)]
+    assert sorted(row["source"] for row in tables.rows()) == written
+    assert [(entry["source"], entry["status"]) for entry in tables.ledger()] == [(name, "ok") for name in written]
+    processes = (tmp_path / "notes").read_text().split()
+    assert len(set(processes)) == 2
+    assert len(processes) == OBJECTS + 1
