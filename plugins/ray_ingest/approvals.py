@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 ANSWER_WITHIN = timedelta(days=1)
 """A question without an answer fails its run then, so that runs that wait do not hold up the schedule for ever."""
 
-_ARGUMENTS_KEY = "asked_arguments"
-
 
 def approvals_are_on() -> bool:
     """Whether the site lets people decide. Airflow asks with the Dag file, because it decides which tasks there are."""
@@ -53,19 +51,6 @@ def approved_flags(run_task_id: str) -> dict[str, str]:
     """The flags of the second run that differ from those of the first; an empty one is omitted."""
     removals = f"ti.xcom_pull(task_ids='{run_task_id}').awaiting_removals"
     return {"ask-first": "", "full-refresh": "", "approved-removals": f"{{{{ {removals} | tojson if {removals} }}}}"}
-
-
-def keep_arguments(context: Any) -> None:
-    """Keep the flags of the run that asks for the one that does what is approved.
-
-    The Variables may have changed until then, and it would have other sources or another model than the question names.
-    """
-    context["ti"].xcom_push(key=_ARGUMENTS_KEY, value=context["task"].arguments)
-
-
-def kept_arguments(context: Any, run_task_id: str) -> dict[str, Any]:
-    """The flags that another task has kept."""
-    return dict(context["ti"].xcom_pull(task_ids=run_task_id, key=_ARGUMENTS_KEY) or {})
 
 
 def skip_unless_awaited(run_task_id: str) -> Any:

@@ -15,7 +15,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ray.operators.job import RayOperator
 from ray_ingest.announcements import announce, before_attempt, leave_to_next_run
-from ray_ingest.approvals import approval_task, approvals_are_on, approved_flags, keep_arguments, kept_arguments
+from ray_ingest.approvals import approval_task, approvals_are_on, approved_flags
+from ray_ingest.arguments import begun_arguments, keep_arguments, kept_arguments
 from ray_ingest.assets import collection_asset
 from ray_ingest.cleaner import warn_without_cleaner
 from ray_ingest.job_scripts import COLLECTIONS, EXIT_CODES
@@ -36,8 +37,6 @@ class ScriptOperator(RayOperator):
     """The report of the job, once it has succeeded."""
     pipeline: str | None = None
     """The pipeline that the form must have chosen, or the task is skipped; None if it runs in any case."""
-    asks = False
-    """Whether a person decides about a part of the run, which another task does then."""
     asked_by: str | None = None
     """The task that has asked, whose arguments count, but for the flags of ``approved_flags``."""
     is_rendered = False
@@ -62,15 +61,17 @@ class ScriptOperator(RayOperator):
 
     def execute(self, context: Any) -> Any:
         """As in the base class; not called again when the task goes on after its deferral."""
-        if self.asks:
-            keep_arguments(context)
+        keep_arguments(context)
         return super().execute(context)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """As in the base class, and the sources become a list, which the Airflow UI shows."""
+        begun = begun_arguments(context)
+        if begun is not None:
+            self.arguments = {}
         super().render_template_fields(context, jinja_env)
-        self.arguments = with_sources(self.arguments or {})
-        if self.asked_by is not None:
+        self.arguments = with_sources(self.arguments or {}) if begun is None else begun
+        if begun is None and self.asked_by is not None:
             approved = {flag: self.arguments[flag] for flag in approved_flags(self.asked_by)}
             self.arguments = {**self.arguments, **kept_arguments(context, self.asked_by), **approved}
         runtime_env = self.runtime_env or {}
@@ -103,7 +104,7 @@ def _ingest_task(task_id: str, pipeline: str, flags: Mapping[str, Any], dag_file
         return script_task(task_id, script, flags, dag_file, outlets, **before)
     task = script_task(task_id, script, {**flags, "ask-first": True}, dag_file, outlets, **before)
     approved = script_task(f"{task_id}_approved", script, {**flags, **approved_flags(task_id)}, dag_file, outlets)
-    task.asks, approved.asked_by = True, task_id
+    approved.asked_by = task_id
     task >> approval_task(task_id, pipeline) >> approved
     return task
 

@@ -10,7 +10,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import Connection
 
-from ray_ingest.approvals import approvals_are_on, keep_arguments
+from ray_ingest.approvals import approvals_are_on
+from ray_ingest.arguments import keep_arguments
 
 DAGS = Path(__file__).parents[2] / "dags"
 RUN, ASK, APPROVED = "ingest", "approve_ingest", "ingest_approved"
@@ -52,44 +53,59 @@ def test_a_question_and_a_second_run_follow_each_run(asking_bag: Any, dag_id: st
     assert not second.arguments["ask-first"]
 
 
-class Asked:
-    """The task instance of a run, with its XComs by task and key."""
+class Instance:
+    """A task instance, whose run's XComs are by task and key."""
 
-    def __init__(self) -> None:
-        self.xcoms: dict[tuple[str, str], Any] = {}
+    def __init__(self, task_id: str, xcoms: dict[tuple[str, str], Any], try_number: int = 1) -> None:
+        self.task_id, self.xcoms, self.try_number = task_id, xcoms, try_number
 
     def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[RUN, key] = value
+        self.xcoms[self.task_id, key] = value
 
     def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
         return self.xcoms.get((task_ids, key))
 
 
+def begun(bag: Any, ti: Instance, **variables: str) -> dict[str, Any]:
+    """The arguments of a task that begins, or goes on, with these Variables."""
+    dag = bag.dags["ingest_pdfs"]
+    context = {
+        **dag.user_defined_macros,
+        "params": {name: param.value for name, param in dag.params.items()},
+        "partition_key": "2026-03-01",
+        "dag_run": SimpleNamespace(run_type="scheduled", conf={}),
+        "var": SimpleNamespace(value=variables),
+        "conn": {"milvus_default": Connection(conn_id="milvus_default", conn_type="milvus", host="milvus")},
+        "ti": ti,
+    }
+    task = copy.copy(dag.get_task(ti.task_id))
+    task.render_template_fields(context, dag.get_template_env())
+    keep_arguments({**context, "task": task})
+    return dict(task.arguments)
+
+
+BEFORE = {"ingest_source_root": "s3://bucket", "ingest_lookback_days": "1", "ingest_embedding_model": "one"}
+AFTER = {"ingest_source_root": "s3://moved", "ingest_embedding_model": "another"}
+
+
 def test_a_variable_that_changes_while_a_person_thinks_does_not_change_what_is_approved(asking_bag: Any):
-    dag, ti = asking_bag.dags["ingest_pdfs"], Asked()
-
-    def arguments(task_id: str, **variables: str) -> dict[str, Any]:
-        context = {
-            **dag.user_defined_macros,
-            "params": {name: param.value for name, param in dag.params.items()},
-            "partition_key": "2026-03-01",
-            "dag_run": SimpleNamespace(run_type="scheduled", conf={}),
-            "var": SimpleNamespace(value=variables),
-            "conn": {"milvus_default": Connection(conn_id="milvus_default", conn_type="milvus", host="milvus")},
-            "ti": ti,
-        }
-        task = copy.copy(dag.get_task(task_id))
-        task.render_template_fields(context, dag.get_template_env())
-        if task.asks:
-            keep_arguments({**context, "task": task})
-        return dict(task.arguments)
-
-    asked = arguments(RUN, ingest_source_root="s3://bucket", ingest_lookback_days="1", ingest_embedding_model="one")
+    xcoms: dict[tuple[str, str], Any] = {}
+    asked = begun(asking_bag, Instance(RUN, xcoms), **BEFORE)
     removals = dict.fromkeys(asked["source"], 12)
-    ti.xcoms[RUN, "return_value"] = SimpleNamespace(awaiting_removals=removals)
-    approved = arguments(APPROVED, ingest_source_root="s3://moved", ingest_embedding_model="another")
+    xcoms[RUN, "return_value"] = SimpleNamespace(awaiting_removals=removals)
+    approved = begun(asking_bag, Instance(APPROVED, xcoms), **AFTER)
     assert json.loads(approved.pop("approved-removals")) == removals
     assert approved == {**asked, "ask-first": "", "full-refresh": ""}
+
+
+def test_a_task_that_goes_on_after_its_deferral_has_the_flags_of_its_job_and_the_next_try_those_of_then(
+    asking_bag: Any,
+):
+    xcoms: dict[tuple[str, str], Any] = {}
+    first = begun(asking_bag, Instance(RUN, xcoms), **BEFORE)
+    assert begun(asking_bag, Instance(RUN, xcoms)) == first  # somebody has deleted the Variables
+    second = begun(asking_bag, Instance(RUN, xcoms, try_number=2), **AFTER)
+    assert second["source"][0] == "s3://moved/pdfs/2026-03-01/"
 
 
 def begins(source: str) -> pytest.MarkDecorator:

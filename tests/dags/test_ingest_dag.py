@@ -19,6 +19,8 @@ from ray_jobs_api.job_request import command_line
 REPOSITORY = Path(__file__).parents[2]
 
 
+NEW = SimpleNamespace(task_id="ingest", try_number=1, xcom_pull=lambda **of_task: None)
+"""The instance of a task that begins."""
 CONNECTIONS = {"milvus_default": Connection(conn_id="milvus_default", conn_type="milvus", host="milvus")}
 PIPELINES = {"pdfs": ["documents"], "images": ["images"], "videos": ["video_segments", "video_frames"]}
 
@@ -74,6 +76,7 @@ def rendered_task(
         "dag_run": SimpleNamespace(run_type=run_type, conf=form),
         "var": SimpleNamespace(value=known),
         "conn": connections,
+        "ti": NEW,
     }
     task = copy.copy(dag.tasks[0])
     task.render_template_fields(context, dag.get_template_env())
@@ -207,7 +210,14 @@ def test_a_sweep_takes_everything_of_each_pipeline_with_the_models_of_the_daily_
     params = dag.params.dump() | {"dry_run": True}
     run = SimpleNamespace(conf=None)
     variables = SimpleNamespace(value=known)
-    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": variables, "conn": CONNECTIONS}
+    context = {
+        **dag.user_defined_macros,
+        "params": params,
+        "dag_run": run,
+        "var": variables,
+        "conn": CONNECTIONS,
+        "ti": NEW,
+    }
     for pipeline, task in zip(PIPELINES, dag.tasks, strict=True):
         arguments = task.render_template(task.arguments, context, dag.get_template_env())
         words = shlex.split(command_line(["run"], arguments))[1:]
@@ -221,7 +231,7 @@ def check(bag: Any, pipeline: str, **form: Any) -> list[str]:
     dag = bag.dags["check_days"]
     params = {**{name: param.value for name, param in dag.params.items()}, **form}
     run, var = SimpleNamespace(conf=form), SimpleNamespace(value={"ingest_source_root": "s3://somewhere"})
-    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": var, "conn": CONNECTIONS}
+    context = {**dag.user_defined_macros, "params": params, "dag_run": run, "var": var, "conn": CONNECTIONS, "ti": NEW}
     task = copy.copy(dag.get_task(f"check_{pipeline}"))
     task.render_template_fields(context, dag.get_template_env())
     return shlex.split(command_line(["run"], task.arguments))[1:]

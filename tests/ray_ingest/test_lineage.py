@@ -128,7 +128,8 @@ def test_a_task_that_will_be_skipped_has_no_datasets_at_its_start(
     with DAG("a_dag", schedule=None):
         task = sweep_task("pdfs", __file__)
     task.arguments, task.runtime_env, task.working_dir = {**MILVUS, **ARGUMENTS}, {}, "s3://code/jobs.zip"
-    task.render_template_fields({"params": {"pipelines": pipelines}})
+    ti = SimpleNamespace(task_id="sweep_pdfs", try_number=1, xcom_pull=lambda **of_task: None)
+    task.render_template_fields({"params": {"pipelines": pipelines}, "ti": ti})
     assert task.get_openlineage_facets_on_start() == ("datasets" if told else None)
     with pytest.raises(AirflowSkipException) if not told else nullcontext():
         skip_unless("pdfs")({"params": {"pipelines": pipelines}})
