@@ -121,6 +121,7 @@ def states(stage: Any, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in stage.airflow.task_instances("ingest_asking", run_id)}
 
 
+@pytest.mark.nightly
 @begins("s3://bucket/asks/")
 def test_what_a_person_approves_is_done_by_a_second_run_and_no_more(stage: Any, begun: str):
     question = answer(stage, begun, "Approve")

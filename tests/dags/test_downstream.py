@@ -61,6 +61,7 @@ def test_both_start_once_a_failed_task_that_was_cleared_succeeds(stage: Any, beg
     assert_both_started_once(stage, "2026-03-06")
 
 
+@pytest.mark.nightly
 @begins(source="s3://bucket/pdfs/2026-03-07/fails-once/4{end}")
 def test_both_start_once_a_retry_succeeds(stage: Any, begun: str):
     assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"

@@ -51,7 +51,9 @@ def key_frame_times(thumbnails, **settings):
     return [frame.time for frame in [*found, *detector.finish()]]
 
 
-@pytest.mark.parametrize("paint", [zoom, talking, grainy], ids=lambda paint: paint.__name__)
+@pytest.mark.parametrize(
+    "paint", [zoom, talking, pytest.param(grainy, marks=pytest.mark.nightly)], ids=lambda paint: paint.__name__
+)
 def test_a_scene_that_moves_has_its_key_frame_soon_after_its_cut(paint, tmp_path):
     pictures = [photo(seed) for seed in range(3)]
     moving = [zoom(each) if paint is zoom else paint(still(each), seed) for seed, each in enumerate(pictures)]

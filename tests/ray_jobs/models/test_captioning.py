@@ -12,7 +12,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.models.caption_model import PROMPT, find_caption_model
 from ingest.models.captioner import MAX_CAPTION_TOKENS, Captioner
 
-pytestmark = [pytest.mark.tier("parts"), pytest.mark.xdist_group("models")]
+pytestmark = pytest.mark.nightly  # the models of transformers take long to import
 
 
 @pytest.fixture(scope="module")

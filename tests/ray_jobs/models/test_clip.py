@@ -16,7 +16,8 @@ from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model, input_square
 from ingest.models.gpu_memory import AdaptiveBatches
 
-pytestmark = pytest.mark.tier("parts")  # each test loads torch, and most load open_clip
+# Each test loads torch, and most load open_clip.
+pytestmark = [pytest.mark.tier("parts"), pytest.mark.xdist_group("models")]
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,9 @@ def test_a_signal_during_work_in_ray_ends_the_job_with_one_sentence(jobs, signum
     assert done.returncode == 128 + signum
 
 
-@pytest.fixture(params=["living", pytest.param("killed", marks=pytest.mark.chaos)])
+@pytest.fixture(
+    params=[pytest.param("living", marks=pytest.mark.nightly), pytest.param("killed", marks=pytest.mark.chaos)]
+)
 def other_address(request, ray_head, tmp_path):
     """The content of `ray_current_cluster` as another Ray head wrote it."""
     if request.param == "living":

@@ -32,6 +32,7 @@ from long_pdf import tokenizer_json
 
 WINDOW = 6 * SAMPLE_RATE
 children = pytest.mark.tier("parts")  # each sandbox is a process
+pytestmark = pytest.mark.xdist_group("models")
 TOUR, SPEECH = "coast-tour.mp4", "speech.wav"
 
 
@@ -90,10 +91,10 @@ def entry(path):
     }
 
 
-def extracted(path, division, collector, observed=Observed(), cache=None, limits=Limits()):  # noqa: B008
+def extracted(path, division, collector, observed=None, cache=None, limits=None):
     block = pa.Table.from_pylist([entry(path)])
-    settings = ExtractSettings(MediaSettings(image_size=32), ReadSettings(), limits, division, cache)
-    return list(extract_media(block, settings, observed, collector))
+    settings = ExtractSettings(MediaSettings(image_size=32), ReadSettings(), limits or Limits(), division, cache)
+    return list(extract_media(block, settings, observed or Observed(), collector))
 
 
 def seen(table):
@@ -104,9 +105,9 @@ def seen(table):
     return table.append_column(field, pa.array(vectors, field.type)).select(FRAMES_SCHEMA.names)
 
 
-def stage(model, collector, observed=Observed(), cache=None, before=None, language=""):  # noqa: B008
+def stage(model, collector, observed=None, cache=None, before=None, language=""):
     settings = PassageSettings(language, 20, 10.0, tokenizer_json())
-    return Transcribe(model, settings, 2, 8, "cpu", observed, before, collector, cache)
+    return Transcribe(model, settings, 2, 8, "cpu", observed or Observed(), before, collector, cache)
 
 
 def transcribed(actors, tables):
@@ -126,6 +127,7 @@ def whole(path, model, monkeypatch, window=WINDOW):
         return transcribed([stage(model, Local())], extracted(path, Division(8), Local()))
 
 
+@pytest.mark.nightly
 def test_the_rows_of_a_film_in_stretches_are_those_of_the_whole_film(
     films, whisper_path, collector, observed, monkeypatch
 ):
