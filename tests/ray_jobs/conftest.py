@@ -240,3 +240,17 @@ def short_folder() -> Iterator[Path]:
     """A temporary folder for a Ray of the test's own, whose sockets' paths may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+class Clock:
+    """A clock that stands still until a test sets `now`, in seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -40,56 +40,43 @@ def process_objects(
     Raises:
         JobError: a dependency failed, or a stage could not start.
     """
-    started = time.monotonic()
-    with connected_to_ray(say, pipeline.block_bytes):
-        outcome, stages, since_loaded = _process(pipeline, options, target, work, single_writer, say)
-    # Wall time until the models are loaded, which dominates a daily run over few objects.
-    until_loaded = time.monotonic() - started - since_loaded
-    stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
-    return outcome, {
-        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
-    }
-
-
-def _process(
-    pipeline: Pipeline,
-    options: RunOptions,
-    target: Target,
-    work: WorkList,
-    single_writer: bool,
-    say: Callable[[str], None],
-) -> tuple[ObjectOutcomes, dict[str, Any], float]:
-    """The outcome, what each stage has counted, and the seconds since the first model was loaded."""
     import ray
 
-    from ingest.stages.stored_vectors import StoredVectorLoader
-    from ingest.stages.write import write_objects
+    started = time.monotonic()
+    with connected_to_ray(say, pipeline.block_bytes):
+        from ingest.stages.stored_vectors import StoredVectorLoader
+        from ingest.stages.write import write_objects
 
-    resources = _resources(pipeline, options, work, single_writer, say)
-    actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-    state = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
-    cache = VectorCacheClient(state)
-    load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
-    # A full refresh recomputes vectors, as they may be the reason for it.
-    shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
-    observe = ProgressReporter(state)
-    try:
-        with ProgressPrinter(state, work.count, list(resources.pools), pipeline.unit, say):
-            # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
-            differences = ray.data.from_blocks(list(work.blocks()))
-            embedded = pipeline.build(differences, resources, observe, shared)
-            outcome = write_objects(embedded, options.milvus_uri, target, resources, observe)
-        stages, since_loaded, unfinished = ray.get(
-            [state.get.remote(), state.since_first.remote("load"), state.unfinished_recordings.remote()]
-        )
-    except Exception as error:
-        raise original_job_error(error) from error
+        resources = _resources(pipeline, options, work, single_writer, say)
+        actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        state = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
+        cache = VectorCacheClient(state)
+        load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
+        # A full refresh recomputes vectors, as they may be the reason for it.
+        shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
+        observe = ProgressReporter(state)
+        try:
+            with ProgressPrinter(state, work.count, list(resources.pools), pipeline.unit, say):
+                # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
+                differences = ray.data.from_blocks(list(work.blocks()))
+                embedded = pipeline.build(differences, resources, observe, shared)
+                outcome = write_objects(embedded, options.milvus_uri, target, resources, observe)
+            stages, since_loaded, unfinished = ray.get(
+                [state.get.remote(), state.since_first.remote("load"), state.unfinished_recordings.remote()]
+            )
+        except Exception as error:
+            raise original_job_error(error) from error
+        # Wall time until the models are loaded, which dominates a daily run over few objects.
+        until_loaded = time.monotonic() - started - since_loaded
     if unfinished:  # the process that collects their stretches has died, and a task was repeated, too
         raise JobError(
             f"not all stretches of {len(unfinished)} recordings were found again, for example of {unfinished[0]}; run "
             "again: it processes them"
         )
-    return outcome, stages, since_loaded
+    stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
+    return outcome, {
+        name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
+    }
 
 
 def _resources(

@@ -46,7 +46,7 @@ VECTORS_FIELD = pa.field("vectors", pa.large_list(pa.float32()))
 """The vectors of a part's rows, concatenated."""
 
 WRITABLE_SCHEMA = PART_SCHEMA.append(VECTORS_FIELD)
-"""The input of the sink."""
+"""The input of the stage that writes."""
 
 
 def failure_of(error: ObjectError) -> dict[str, Any]:

@@ -17,18 +17,6 @@ BROKEN = ObjectError(Failure.MODEL_ERROR, "its speech cannot be transcribed")
 SAMPLE = [np.zeros(3, np.float32)]
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def collector(clock):
     made = StretchCollector(clock=clock)

@@ -9,18 +9,6 @@ DIMENSION = 4
 A, B, C, D = (text_digest(text) for text in "abcd")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def cache(clock):
     return VectorCache(DIMENSION, clock=clock)
