@@ -36,7 +36,7 @@ RAY_PARTS = pytest.StashKey[list[Part]]()
 """The parts that end with the group `ray`."""
 STAGE_SECONDS = 1200
 """Limit of a test that may be the first to ask for `stage`, which includes the demo; minutes on two cores."""
-LONG_TIERS = ("nightly", "benchmark", "chaos", "gpu")
+LONG_TIERS = ("nightly", "benchmark", "chaos", "gpu", "docker")
 """Not of the default run."""
 
 

@@ -183,6 +183,13 @@ def test_the_rule_catches_a_broken_copy(rule: Rule, file: str, old: str, new: st
     assert rule(deployment.broken(file, old, new)) != []
 
 
+def test_readme_says_what_may_differ_with_each_image(deployment: Deployment) -> None:
+    readme = (ROOT / "dags" / "README.md").read_text().split("## On one server: docker compose", 1)[1]
+    images = {service["image"] for service in deployment.services.values() if "build" not in service}
+    images |= {line.split()[1] for _, line in dockerfile_lines(deployment, "FROM")}
+    assert {image for image in images if f"`{image.partition(':')[0]}`" not in readme} == set()
+
+
 def test_compose_itself_accepts_the_file(tmp_path: Path, deployment: Deployment) -> None:
     """`docker compose config` needs the client and its plugin but no engine. docker-compose 1.x is too old here."""
     docker = shutil.which("docker")

@@ -7,7 +7,7 @@ import pytest
 
 from embedded.milvus_lite import MilvusLite
 
-TIERS = {"unit", "parts", "airflow", "lint", "nightly", "chaos", "benchmark", "gpu"}
+TIERS = {"unit", "parts", "airflow", "lint", "nightly", "chaos", "benchmark", "gpu", "docker"}
 
 
 def test_every_test_has_exactly_one_tier(request: pytest.FixtureRequest) -> None:
