@@ -1,4 +1,4 @@
-"""Read streams ahead of their consumer: one into a buffer on disk, or several at the same time."""
+"""Keep streams on disk, and read them ahead of their consumer: one into a buffer, or several at the same time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
 from threading import Condition, Thread
-from typing import TypeVar
+from typing import IO, Generic, Self, TypeVar
 
 T = TypeVar("T")
+
+HELD_IN_MEMORY = 1000
+"""Items that `HeldOnDisk` writes at once."""
 
 
 def buffered_on_disk(items: Iterable[T]) -> Iterator[T]:
@@ -61,6 +65,35 @@ def buffered_on_disk(items: Iterable[T]) -> Iterator[T]:
         finally:
             closed = True
             thread.join()
+
+
+class HeldOnDisk(Generic[T]):
+    """Items in a temporary file, in the order in which they were added; they pickle well."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._latest: list[T] = []
+
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator[Self]:
+        """A new one, whose file is removed at the end of the block."""
+        with tempfile.TemporaryFile(prefix="ingest-held-") as file:
+            yield cls(file)
+
+    def add(self, item: T) -> None:
+        self._latest.append(item)
+        if len(self._latest) == HELD_IN_MEMORY:
+            pickle.dump(self._latest, self._file, pickle.HIGHEST_PROTOCOL)
+            self._latest = []
+
+    def read(self) -> Iterator[T]:
+        """Read the items back; nothing can be added afterwards."""
+        end = self._file.tell()
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield from pickle.load(self._file)
+        yield from self._latest
 
 
 def begun_ahead(streams: Iterable[Iterator[T]], ahead: int) -> Iterator[Iterator[T]]:

@@ -9,6 +9,10 @@ Both streams are sorted by source, so the merge holds one entry of each, and its
 - UNCHANGED: done, or permanently failed, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
 
+A listing that is compared while it still comes (`diff_as_listed`) may turn out not to be in order. What it has given by
+then was in order, and all that comes later is sorted: so it consists of two ascending sequences at most. The ledger's
+entries that the first one lacks are held on disk, and compared with the second one.
+
 A run for failed objects only (`OnlyFailed`) processes the objects that failed for the given reason according to the
 ledger, as CHANGED or RETRY, for any type of failure and after any number of attempts. Other objects are UNCHANGED, or
 SKIPPED if another run would process them; objects that are no longer listed are ignored.
@@ -20,8 +24,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from typing import TypeVar
 
+from ingest.common.disk_buffer import HeldOnDisk
 from ingest.common.failures import is_retried
 from ingest.common.objects import StoredObject
 from ingest.ledger.entries import LedgerEntry
@@ -126,11 +132,61 @@ def diff(
     Raises:
         ValueError: a stream is out of order, so that existing objects would look missing.
     """
-    for difference, known in _merge(listing, ledger, fingerprint, full_refresh, limits or {}):
+    merged = _merge(listing, ledger, fingerprint, full_refresh, limits or {})
+    yield from _chosen(merged, only_failed)
+
+
+def diff_as_listed(
+    listing: Iterable[StoredObject],
+    ledger: Iterable[LedgerEntry],
+    fingerprint: str,
+    full_refresh: bool = False,
+    limits: Mapping[str, float] | None = None,
+    only_failed: OnlyFailed | None = None,
+) -> Iterator[Difference]:
+    """The same for a listing in two ascending sequences at most. Objects that are MISSING come after the first one."""
+    first, later = _in_two(listing)
+
+    def merged(held: HeldOnDisk[LedgerEntry]) -> Iterator[tuple[Difference, LedgerEntry | None]]:
+        for difference, known in _merge(first, ledger, fingerprint, full_refresh, limits or {}):
+            if known is not None and difference.change is Change.MISSING:
+                held.add(known)
+            else:
+                yield difference, known
+        yield from _merge(later, held.read(), fingerprint, full_refresh, limits or {})
+
+    with HeldOnDisk[LedgerEntry].temporary() as held:
+        yield from _chosen(merged(held), only_failed)
+
+
+def _chosen(
+    merged: Iterable[tuple[Difference, LedgerEntry | None]], only_failed: OnlyFailed | None
+) -> Iterator[Difference]:
+    for difference, known in merged:
         if only_failed is None:
             yield difference
         elif difference.change is not Change.MISSING:
             yield _compare_failed(difference, known, only_failed)
+
+
+def _in_two(listing: Iterable[StoredObject]) -> tuple[Iterator[StoredObject], Iterator[StoredObject]]:
+    """The first ascending sequence of a listing and, to be read after it, the rest."""
+    remaining = iter(listing)
+    rest: list[StoredObject] = []
+
+    def first() -> Iterator[StoredObject]:
+        last = ""
+        for entry in remaining:
+            if entry.source <= last:
+                rest.append(entry)
+                return
+            last = entry.source
+            yield entry
+
+    def later() -> Iterator[StoredObject]:
+        yield from chain(rest, remaining)
+
+    return first(), later()
 
 
 def _merge(

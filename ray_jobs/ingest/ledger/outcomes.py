@@ -29,6 +29,7 @@ class ObjectOutcomes:
         sources: the sources of the run.
         failed_under: number of failed objects under each of these.
         retried_under: number of those among them that the next run tries again.
+        done: the sources of the objects of one write. They are not added up.
     """
 
     sources: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class ObjectOutcomes:
     groups: dict[tuple[str, str], tuple[int, dict[str, str]]] = field(default_factory=dict)
     failed_under: Counter[str] = field(default_factory=Counter)
     retried_under: Counter[str] = field(default_factory=Counter)
+    done: list[str] = field(default_factory=list)
 
     @property
     def rows_written(self) -> int:
@@ -52,6 +54,7 @@ class ObjectOutcomes:
     def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Count an object that was read completely or in part."""
         self.ok += 1
+        self.done.append(source)
         self.empty += rows == 0
         if PARTLY_READ in metadata:
             self.partly += 1
@@ -61,6 +64,7 @@ class ObjectOutcomes:
     def fail(self, source: str, failure: ObjectError, is_retried: bool = False) -> None:
         """Count an object that failed, and that the next run tries again or not."""
         self.failed += 1
+        self.done.append(source)
         roots = [root for root in self.sources if is_under(source, root)]
         self.failed_under.update(roots)
         self.retried_under.update(roots if is_retried else ())

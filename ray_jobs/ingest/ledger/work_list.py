@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Condition
 from typing import IO, Self
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ BLOCK_BYTES = 4 << 20
 
 
 class WorkList:
-    """An append-only list of differences in a file, which is read back as Arrow tables of `DIFFERENCE_SCHEMA`.
+    """A list of differences in a file, which one thread adds to while another takes them as Arrow tables.
 
     Attributes:
         count: the number of objects.
@@ -43,10 +44,13 @@ class WorkList:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._writer = pa.ipc.new_stream(file, DIFFERENCE_SCHEMA)
         self._pending: list[Difference] = []
         self._pending_bytes = 0
-        self._blocks = 0
+        self._ends: list[int] = []  # of the blocks in the file
+        self._taken = 0
+        self._changed = Condition()
+        self._complete = False
+        self._failure: BaseException | None = None
         self.count = 0
         self.bytes = 0
 
@@ -58,34 +62,86 @@ class WorkList:
             yield cls(file)
 
     def add(self, difference: Difference) -> None:
+        """Add an object; not after the end."""
         self._pending.append(difference)
         self._pending_bytes += difference.size
         self.count += 1
         self.bytes += difference.size
-        doublings = self._blocks // BLOCKS_PER_SIZE
+        doublings = len(self._ends) // BLOCKS_PER_SIZE
         if self._pending_bytes >= BLOCK_BYTES << doublings or len(self._pending) >= min(
             LAST_BLOCK, FIRST_BLOCK << doublings
         ):
             self._flush()
 
-    def _flush(self) -> None:
-        columns = {name: [getattr(entry, name) for entry in self._pending] for name in DIFFERENCE_SCHEMA.names}
-        self._writer.write_table(pa.Table.from_pydict(columns, DIFFERENCE_SCHEMA))
-        self._pending = []
-        self._pending_bytes = 0
-        self._blocks += 1
-
-    def blocks(self) -> Iterator[pa.Table]:
-        """Read everything back; nothing can be added afterwards. The tables are views of the file, not copies."""
+    def end(self, failure: BaseException | None = None) -> None:
+        """Note that nothing is added any more, because of a failure or not. The first end counts."""
+        if self._complete:
+            return
         if self._pending:
             self._flush()
-        self._writer.close()
-        self._file.flush()
-        mapped = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
-        for batch in pa.ipc.open_stream(mapped):
-            yield pa.Table.from_batches([batch])
+        with self._changed:
+            self._complete, self._failure = True, failure
+            self._changed.notify_all()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is added any more."""
+        return self._complete
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything was taken and nothing is added any more."""
+        with self._changed:
+            return self._complete and self._taken == len(self._ends)
+
+    def wait_for(self, count: float) -> None:
+        """Wait until the list has about so many objects or is complete."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._complete or self.count >= count)
+
+    def wait_for_block(self, seconds: float) -> bool:
+        """Wait until a block can be taken; False if none came in time, or none comes any more.
+
+        Raises:
+            BaseException: the failure that ended the list.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._complete or self._taken < len(self._ends), seconds)
+            if self._failure is not None:
+                raise self._failure
+            return self._taken < len(self._ends)
+
+    def take(self) -> pa.Table:
+        """The next block."""
+        block = self._block(self._taken)
+        self._taken += 1
+        return block
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Read a whole list back; nothing can be added afterwards."""
+        if not self._complete:
+            self.end()
+        for number in range(len(self._ends)):
+            yield self._block(number)
 
     def sources(self) -> Iterator[str]:
         """Read the sources back, as `blocks` does."""
         for block in self.blocks():
             yield from block["source"].to_pylist()
+
+    def _flush(self) -> None:
+        columns = {name: [getattr(entry, name) for entry in self._pending] for name in DIFFERENCE_SCHEMA.names}
+        begin = self._ends[-1] if self._ends else 0
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, DIFFERENCE_SCHEMA) as writer:
+            writer.write_table(pa.Table.from_pydict(columns, DIFFERENCE_SCHEMA))
+        self._file.write(sink.getvalue())
+        self._file.flush()
+        self._pending, self._pending_bytes = [], 0
+        with self._changed:
+            self._ends.append(begin + len(sink.getvalue()))
+            self._changed.notify_all()
+
+    def _block(self, number: int) -> pa.Table:
+        begin, end = self._ends[number - 1] if number else 0, self._ends[number]
+        return pa.ipc.open_stream(os.pread(self._file.fileno(), end - begin, begin)).read_all()

@@ -73,5 +73,6 @@ def image_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         fingerprint=fingerprint("images", REVISION, {"model": model.identity}),
         build=build,
         block_bytes=BLOCK_BYTES,
+        parts_per_write=1000,
         objects_per_actor=64,
     )

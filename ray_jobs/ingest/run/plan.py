@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from ingest.common.disk_buffer import begun_ahead
 from ingest.common.objects import StoredObject, is_under
 from ingest.common.text import printable
-from ingest.ledger.diff import Change, OnlyFailed, diff
+from ingest.ledger.diff import Change, OnlyFailed, diff, diff_as_listed
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.work_list import WorkList
 from ingest.run.options import RunOptions
 from ingest.run.report import Counts, Report, SourceState
 from ingest.stages.pipeline import Pipeline
-from ingest.store.listing import Ignored
+from ingest.store.listing import Ignored, as_it_comes, sorted_on_disk
 from ingest.store.object_store import is_absent, list_objects
 
 if TYPE_CHECKING:
@@ -53,9 +53,13 @@ class Planner:
         """The sources of which nothing is removed, with their numbers of missing and known objects."""
 
     def plan(self, client: MilvusClient, ledger: str, work: WorkList, missing: WorkList) -> None:
-        """Fill the lists of work and of missing objects, and count every listed object in the report."""
+        """Fill the lists of work and of missing objects, and count every listed object in the report.
+
+        While it goes on, the objects in `work` may be processed already, but none may be removed.
+        """
         started = time.monotonic()
         report, options = self._report, self._options
+        compare = diff if options.dry_run else diff_as_listed  # of which a dry run prints the differences in order
         only_failed = None if options.only_failed is None else OnlyFailed(options.only_failed)
         ignored = Ignored()
         seen, newest = {}, 0.0
@@ -63,7 +67,7 @@ class Planner:
         for source, known_objects in zip(options.sources, begun_ahead(ledgers, LEDGERS_AHEAD), strict=True):
             self._say(f"listing {printable(source)}")
             counts = report.by_source[source] = Counts()
-            differences = diff(
+            differences = compare(
                 self._listing(source, ignored),
                 known_objects,
                 self._pipeline.fingerprint,
@@ -73,6 +77,8 @@ class Planner:
             )
             before, known = missing.count, 0
             for difference in differences:
+                if work.complete:  # the processing has failed
+                    return
                 change = difference.change
                 known += change is not Change.NEW
                 counts.listed += change is not Change.MISSING
@@ -109,7 +115,8 @@ class Planner:
         if len(self._options.sources) > 1 and is_absent(source):
             self._say(f"there is no folder {printable(source)}")
             return iter(())
-        return list_objects(source, self._pipeline.suffixes, ignored)
+        order = sorted_on_disk if self._options.dry_run else as_it_comes
+        return list_objects(source, self._pipeline.suffixes, ignored, order)
 
     def withhold(self, seen: Mapping[str, tuple[int, int]]) -> None:
         """Keep the objects of the sources that would lose too many.

@@ -31,6 +31,7 @@ def process_objects(
     """Read, parse, embed and write the objects of a work list.
 
     Args:
+        work: it may still grow. The objects in it by now are enough to know how many actors are worth loading.
         single_writer: whether the server allows only one writer per collection (Milvus Lite).
         say: prints a line for a person.
 
@@ -45,24 +46,26 @@ def process_objects(
     started = time.monotonic()
     with connected_to_ray(say, pipeline.block_bytes):
         from ingest.stages.stored_vectors import StoredVectorLoader
+        from ingest.stages.work_source import Blocks, dataset_of
         from ingest.stages.write import write_objects
 
         resources = _resources(pipeline, options, work, single_writer, say)
         actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-        state = actor.remote(pipeline.name, work.count, pipeline.collections[0].dimension)
+        state = actor.remote(pipeline.name, pipeline.collections[0].dimension)
         cache = VectorCacheClient(state)
         load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
         # A full refresh recomputes vectors, as they may be the reason for it.
         shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
         observe = ProgressReporter(state)
         try:
-            with ProgressPrinter(state, work.count, list(resources.pools), pipeline.unit, say):
-                # Unlike from_arrow_refs, which waits until a worker has started and looked at the blocks.
-                differences = ray.data.from_blocks(list(work.blocks()))
-                embedded = pipeline.build(differences, resources, observe, shared)
-                outcome = write_objects(embedded, options.milvus_uri, target, resources, observe)
+            with ProgressPrinter(state, work, list(resources.pools), pipeline.unit, say):
+                blocks = Blocks(work, resources.parse_tasks)
+                embedded = pipeline.build(dataset_of(blocks), resources, observe, shared)
+                outcome = write_objects(
+                    embedded, options.milvus_uri, target, resources, observe, blocks.done, pipeline.parts_per_write
+                )
             stages, since_loaded, unfinished = ray.get(
-                [state.get.remote(), state.since_first.remote("load"), state.unfinished_recordings.remote()]
+                [state.get.remote(work.count), state.since_first.remote("load"), state.unfinished_recordings.remote()]
             )
         except Exception as error:
             raise original_job_error(error) from error

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 from ingest.common.errors import TooManyFailedError
 from ingest.common.failures import Failure
@@ -27,6 +28,7 @@ from ingest.milvus.expressions import prefix_filter
 from ingest.milvus.schema import ensure_sources
 from ingest.run.options import RunOptions
 from ingest.run.plan import Planner
+from ingest.run.planning import EARLY_OBJECTS, Planning
 from ingest.run.processing import process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
@@ -135,21 +137,25 @@ class Run:
         self._pipeline.prepare(self._client, self._names, self._options.analyzer, self._options.index)
 
     def _update(self) -> None:
-        """List, compare, process and remove."""
+        """List, compare, process and remove. A large work is processed while the listing goes on."""
         with WorkList.temporary() as work, WorkList.temporary() as missing:
             ledger = self._ledger()
-            self._planner.plan(self._client, ledger, work, missing)
-            removes = self._report.deleted > 0
-            if self._options.dry_run or not (work.count or removes):
-                return
-            target = self._target(ledger)
-            outcome = ObjectOutcomes()
-            if work.count:
-                outcome, stages = process_objects(
-                    self._pipeline, self._options, target, work, is_lite(self._client), self._say
-                )
-                self._report.stages.update(stages)
-            if removes:
+            plan = partial(self._planner.plan, self._client, ledger, work, missing)
+            with Planning(plan, work) as planning:
+                if planning.wait_for(math.inf if self._options.dry_run else EARLY_OBJECTS):
+                    if self._options.dry_run or not (work.count or self._report.deleted):
+                        return
+                else:
+                    self._say(f"processing the first {work.count} objects while the listing goes on")
+                target = self._target(ledger)
+                outcome = ObjectOutcomes()
+                if work.count:
+                    outcome, stages = process_objects(
+                        self._pipeline, self._options, target, work, is_lite(self._client), self._say
+                    )
+                    self._report.stages.update(stages)
+                planning.wait_for(math.inf)
+            if self._report.deleted:
                 removable = self._planner.removable(missing)
                 if self._pipeline.cache is not None:
                     removable = self._pipeline.cache.forgetting(removable)

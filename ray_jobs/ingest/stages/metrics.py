@@ -22,26 +22,28 @@ class JobMetrics:
 
     Args:
         pipeline: its name, a tag of all metrics.
-        total: the number of objects of the run.
     """
 
-    def __init__(self, pipeline: str, total: int) -> None:
+    def __init__(self, pipeline: str) -> None:
         from ray.util.metrics import Gauge
 
-        self._pipeline, self._total = {"pipeline": pipeline}, total
+        self._pipeline = {"pipeline": pipeline}
         self._waiting = Gauge("ingest_objects_waiting", "Objects that the job has still to do", ("pipeline",))
         self._objects = Gauge("ingest_objects", "Objects that the job has done", ("pipeline", "outcome"))
         self._items = Gauge("ingest_stage_items", "Items that left the stage", ("pipeline", "stage"))
         self._seconds = Gauge("ingest_stage_seconds", "Busy seconds of the stage's processes", ("pipeline", "stage"))
         self._tokens = Gauge("ingest_tokens", "Tokens that the text model has read", ("pipeline",))
 
-    def export(self, stages: Mapping[str, Mapping[str, float]], objects: Mapping[str, int], tokens: int) -> None:
+    def export(
+        self, stages: Mapping[str, Mapping[str, float]], objects: Mapping[str, int], tokens: int, total: int
+    ) -> None:
         """Set all metrics; to be called at least every ten seconds, Ray's export interval.
 
         Args:
             stages: items and seconds by stage.
             objects: the objects that are done, by outcome.
             tokens: the tokens that the text model has read.
+            total: the number of objects of the run, as far as it is known.
         """
         for outcome in OUTCOMES:
             self._objects.set(objects[outcome], self._pipeline | {"outcome": outcome})
@@ -50,4 +52,4 @@ class JobMetrics:
             self._seconds.set(done["seconds"], self._pipeline | {"stage": stage})
         self._tokens.set(tokens, self._pipeline)
         # A write that Ray repeats counts its objects again.
-        self._waiting.set(max(0, self._total - sum(objects.values())), self._pipeline)
+        self._waiting.set(max(0, total - sum(objects.values())), self._pipeline)

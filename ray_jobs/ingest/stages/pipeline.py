@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from ingest.migration.generations import Names
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.gathering import StretchCollectorClient
-from ingest.stages.progress import ProgressReporter
+from ingest.stages.progress import Observe, ProgressReporter, gathered
 from ingest.stages.resources import ActorPool, ModelStage, Resources
 from ingest.stages.vector_cache import VectorCacheClient
 from ingest.store.parse_cache import ParseCache
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pymilvus import MilvusClient
     from ray.data import Dataset
 
@@ -68,6 +70,7 @@ class Pipeline:
         block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
             wait for it, and a crash loses it. Ray Data's default, 128 MiB, would be hours of embedding; 256 KiB are
             about 400 chunks, 20 s of a small model on one core.
+        parts_per_write: parts of objects that are written together where models have GPUs: about 1,000 rows.
         cache: where results of reading are kept, which go when their object goes.
         objects_per_actor: another actor of a model is worth loading only for at least so many more objects,
         bytes_per_actor: or for so many more bytes of objects.
@@ -82,6 +85,7 @@ class Pipeline:
     fingerprint: str
     build: Callable[[Dataset, Resources, ProgressReporter, Shared], Dataset]
     block_bytes: int = 256 << 10
+    parts_per_write: int = 100
     cache: ParseCache | None = None
     objects_per_actor: int = 16
     bytes_per_actor: float = math.inf
@@ -102,11 +106,19 @@ class Pipeline:
 
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:
-    """A stage that reads and parses: `parse` takes a block of differences and `arguments`, and yields tables."""
+    """A stage that reads and parses: `parse` takes a block of differences and `arguments`, and yields tables.
+
+    Its argument `observe` gathers the counts of a block.
+    """
     from ray.data import TaskPoolStrategy
 
+    @wraps(parse)
+    def parse_block(block: pa.Table, observe: Observe, **others: Any) -> Iterator[pa.Table]:
+        with gathered(observe) as observe_together:
+            yield from parse(block, observe=observe_together, **others)
+
     return dataset.map_batches(
-        parse,
+        parse_block,
         batch_size=None,
         batch_format="pyarrow",
         fn_kwargs=arguments,

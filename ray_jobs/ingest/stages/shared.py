@@ -15,11 +15,11 @@ class SharedState(ProgressCounts, VectorCache, StretchCollector):
     which only some stretches had come fail.
 
     Args:
-        pipeline, total: as for `ProgressCounts`.
+        pipeline: as for `ProgressCounts`.
         dimension: as for `VectorCache`.
     """
 
-    def __init__(self, pipeline: str, total: int, dimension: int) -> None:
-        ProgressCounts.__init__(self, pipeline, total)
+    def __init__(self, pipeline: str, dimension: int) -> None:
+        ProgressCounts.__init__(self, pipeline)
         VectorCache.__init__(self, dimension)
         StretchCollector.__init__(self)

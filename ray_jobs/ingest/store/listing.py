@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from ingest.common.errors import ConfigurationError, UnreachableError
@@ -104,15 +105,46 @@ def check_empty(bucket: str, prefix: str) -> None:
         )
 
 
+COLUMNS = "source TEXT PRIMARY KEY, version TEXT, size INTEGER, modified REAL"
+
+Ordering = Callable[[Iterable[StoredObject]], Iterator[StoredObject]]
+
+CHUNK = 1000
+"""Entries that are noted together."""
+
+
 def sorted_on_disk(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
     """A listing in code-point order of its sources, without duplicates. It is sorted on disk, so it may have any size.
 
     S3 itself lists in this order, but SeaweedFS lists folder by folder and S3 Express in no order at all.
     """
-    with closing(sqlite3.connect("")) as database:  # "" is a temporary file that is removed with the connection
-        columns = "source TEXT PRIMARY KEY, version TEXT, size INTEGER, modified REAL"
-        database.execute(f"CREATE TABLE listing ({columns}) WITHOUT ROWID")
+    with closing(sqlite3.connect("", check_same_thread=False)) as database:  # "" is a temporary file, removed with it
+        database.execute(f"CREATE TABLE listing ({COLUMNS}) WITHOUT ROWID")
         rows = ((entry.source, entry.version, entry.size, entry.modified) for entry in entries)
         database.executemany("INSERT OR REPLACE INTO listing VALUES (?, ?, ?, ?)", rows)
         for row in database.execute("SELECT source, version, size, modified FROM listing ORDER BY source"):
             yield StoredObject(*row)
+
+
+def as_it_comes(entries: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """A listing without duplicates, in one ascending sequence as it comes, or in two.
+
+    From the first entry on that is not above all others, a listing is kept back until its end, and comes sorted.
+    """
+    remaining, last = iter(entries), ""
+    with closing(sqlite3.connect("", check_same_thread=False)) as database:
+        database.execute("CREATE TABLE given (source TEXT PRIMARY KEY) WITHOUT ROWID")
+        latest: list[tuple[str]] = []
+        for entry in remaining:
+            if entry.source <= last:
+                database.executemany("INSERT INTO given VALUES (?)", latest)
+                for late in sorted_on_disk(chain([entry], remaining)):
+                    if not database.execute("SELECT 1 FROM given WHERE source = ?", (late.source,)).fetchone():
+                        yield late
+                return
+            last = entry.source
+            latest.append((last,))
+            if len(latest) == CHUNK:
+                database.executemany("INSERT INTO given VALUES (?)", latest)
+                latest = []
+            yield entry

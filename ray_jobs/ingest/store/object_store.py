@@ -21,7 +21,7 @@ from ingest.store.access import OTHER_STORES, addressing, signature, split_s3, w
 from ingest.store.answers import ELSEWHERE, bucket_region, is_web_page, sent_status
 from ingest.store.endpoints import endpoint_problem, profile_problem
 from ingest.store.ignored_names import is_ignored
-from ingest.store.listing import Circle, Ignored, check_empty, endless, pages, sorted_on_disk
+from ingest.store.listing import Circle, Ignored, Ordering, check_empty, endless, pages, sorted_on_disk
 from ingest.store.listing_xml import decode_keys, escape_keys
 from ingest.store.local_files import list_files, local_path, with_scheme
 from ingest.store.notations import suggested
@@ -93,10 +93,8 @@ def normalise_source(source: str, must_exist: bool = True) -> str:
     raise ConfigurationError(f"--source {source!r}: there is no such folder{hint}")
 
 
-_VARIABLES = (
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-)  # fmt: skip
+_SETTINGS = "ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN DEFAULT_REGION ENDPOINT_URL ENDPOINT_URL_S3"
+_VARIABLES = tuple(f"AWS_{name}" for name in _SETTINGS.split())
 """Environment variables that boto3 reads and that can hold neither white space nor quotes."""
 
 
@@ -199,19 +197,22 @@ def explain(error: Exception, bucket: str, prefix: str = "") -> ConfigurationErr
     return UnreachableError(refusals.silence(error, _store_name()))
 
 
-def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None) -> Iterator[StoredObject]:
+def list_objects(
+    source: str, suffixes: tuple[str, ...], ignored: Ignored | None = None, order: Ordering = sorted_on_disk
+) -> Iterator[StoredObject]:
     """Objects under `source` whose names end in one of `suffixes` (in lower case; matched in any case), sorted.
 
     Args:
         source: as returned by `normalise_source`. For S3 it is a literal prefix of keys; a folder needs a final `/`.
         suffixes: such as `(".pdf",)`; if empty, all objects are returned, except those of `ignored_names`.
         ignored: counts all other objects and folder markers, before the first object is returned.
+        order: with `as_it_comes`, objects are returned, and others counted, while the listing goes on.
 
     Raises:
         ConfigurationError: the bucket does not exist, or the store refuses the credentials or cannot list it whole.
         UnreachableError: the store does not answer, or not with listings that can be read and come to an end.
     """
-    ignored = Ignored() if ignored is None else ignored
+    ignored = ignored or Ignored()
     listing = _list_s3(source) if is_s3(source) else list_files(source, ignored)
     folder = source.rfind("/") + 1
 
@@ -223,7 +224,7 @@ def list_objects(source: str, suffixes: tuple[str, ...], ignored: Ignored | None
             ignored.add(entry.source)
         return taken
 
-    return sorted_on_disk(filter(is_taken, listing))
+    return order(filter(is_taken, listing))
 
 
 def _list_s3(source: str) -> Iterator[StoredObject]:

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.common.failures import MAX_ATTEMPTS
 from ingest.common.objects import StoredObject
-from ingest.ledger.diff import Change, Difference, OnlyFailed, diff
+from ingest.ledger.diff import Change, Difference, OnlyFailed, diff, diff_as_listed
 from ingest.ledger.entries import LedgerEntry
 
 FINGERPRINT = "f1"
@@ -203,3 +203,43 @@ def test_random_listings_and_ledgers_give_the_same_result_as_dictionaries(seed):
     full_refresh = chance.random() < 0.2
     got = [(d.source, str(d.change)) for d in diff(listing, ledger, FINGERPRINT, full_refresh)]
     assert got == oracle(listing, ledger, full_refresh)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_listing_in_two_ascending_sequences_gives_the_same_differences(seed):
+    chance = random.Random(seed)
+    names = [f"{number:03}" for number in range(60)]
+    listing = [listed(name) for name in names if chance.random() < 0.7]
+    ledger = [known(name, chance.choice(["v1", "v2"])) for name in names if chance.random() < 0.7]
+    first = chance.choice([[], listing, [entry for entry in listing if chance.random() < 0.5]])
+    later = [entry for entry in listing if entry not in first]
+    got = list(diff_as_listed([*first, *later], ledger, FINGERPRINT))
+    assert sorted((d.source, str(d.change)) for d in got) == oracle(listing, ledger, False)
+    sources = [d.source for d in got if d.change is not Change.MISSING]
+    assert sources == [entry.source for entry in [*first, *later]]
+    assert all(d.change is not Change.MISSING for d in got[: len(first)])
+
+
+def test_an_object_is_compared_before_the_listing_is_over():
+    def listing():
+        yield listed("a")
+        yield listed("c")
+        raise ConnectionError("the store is away")
+
+    differences = diff_as_listed(listing(), [known("a"), known("b")], FINGERPRINT)
+    assert [next(differences).change for _ in range(2)] == [Change.UNCHANGED, Change.NEW]
+    with pytest.raises(ConnectionError):
+        next(differences)
+
+
+def test_a_listing_in_three_sequences_is_refused():
+    with pytest.raises(ValueError, match="listing is out of order"):
+        list(diff_as_listed([listed("b"), listed("a"), listed("a")], [], FINGERPRINT))
+
+
+def test_a_run_for_failed_objects_counts_each_failure_once_in_a_listing_of_two_sequences():
+    only_failed = OnlyFailed()
+    ledger = [known("a", ok=False), known("b", ok=False), known("c", ok=False)]
+    got = list(diff_as_listed([listed("c"), listed("a")], ledger, FINGERPRINT, only_failed=only_failed))
+    assert [(d.source, d.change) for d in got] == [("c", Change.RETRY), ("a", Change.RETRY)]
+    assert only_failed.seen.total() == 2

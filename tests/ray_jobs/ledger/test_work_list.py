@@ -1,6 +1,7 @@
 """The work list of a run: entries come back in order, in blocks that grow."""
 
 from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 
@@ -58,3 +59,33 @@ def test_blocks_have_the_schema_that_the_stages_expect():
 def test_sources_come_in_order():
     with filled(40) as work_list:
         assert list(work_list.sources()) == [difference.source for difference in differences(40)]
+
+
+def test_blocks_are_taken_while_the_list_grows():
+    with WorkList.temporary() as work_list:
+        filler = Thread(target=lambda: ([work_list.add(entry) for entry in differences(3000)], work_list.end()))
+        filler.start()
+        found = []
+        while not work_list.exhausted:
+            if work_list.wait_for_block(60):
+                found += work_list.take()["source"].to_pylist()
+        filler.join()
+    assert found == [difference.source for difference in differences(3000)]
+
+
+def test_no_block_comes_before_it_is_full_or_the_list_is_complete():
+    with WorkList.temporary() as work_list:
+        work_list.add(differences(1)[0])
+        assert (work_list.wait_for_block(0), work_list.complete, work_list.exhausted) == (False, False, False)
+        work_list.end()
+        assert (work_list.wait_for_block(0), work_list.complete, work_list.exhausted) == (True, True, False)
+        assert work_list.take().num_rows == 1
+        assert (work_list.wait_for_block(0), work_list.exhausted) == (False, True)
+
+
+def test_the_failure_that_ended_the_list_is_raised_where_blocks_are_taken():
+    with WorkList.temporary() as work_list:
+        work_list.end(ConnectionError("the store is away"))
+        work_list.end()
+        with pytest.raises(ConnectionError, match="the store is away"):
+            work_list.wait_for_block(60)

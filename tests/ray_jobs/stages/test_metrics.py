@@ -27,13 +27,13 @@ def gauges(monkeypatch):
 
 
 def test_all_counts_of_a_job_are_exported_when_the_driver_asks_for_the_progress(gauges):
-    counts = ProgressCounts("pdfs", 10)
+    counts = ProgressCounts("pdfs")
     counts.add("read", 4, 0.5, 0)
     counts.add("embed", 30, 2.0, 900)
     counts.add("embed", 10, 1.5, 300)
     counts.add_objects(2, 1)
     assert gauges == {}
-    counts.get()
+    counts.get(10)
     assert gauges == {
         ("ingest_objects", "pdfs", "ok"): 2,
         ("ingest_objects", "pdfs", "failed"): 1,
@@ -47,10 +47,10 @@ def test_all_counts_of_a_job_are_exported_when_the_driver_asks_for_the_progress(
 
 
 def test_a_repeated_write_does_not_make_the_queue_negative(gauges):
-    counts = ProgressCounts("pdfs", 2)
+    counts = ProgressCounts("pdfs")
     counts.add_objects(2, 0)
     counts.add_objects(2, 0)
-    counts.get()
+    counts.get(2)
     assert gauges["ingest_objects_waiting", "pdfs"] == 0
 
 

@@ -89,8 +89,16 @@ def test_memory_bounds_the_parse_tasks():
 def test_milvus_lite_gets_one_writer_and_a_server_several():
     assert {allocated(cpus, gpus).writers for cpus, gpus in CLUSTERS} == {1}
     assert [allocated(cpus, 0, single_writer=False).writers for cpus in (1, 2, 4, 8, 16, 64, 256)] == [
-        *(1, 1, 1, 2, 4, 4, 4)
+        *(1, 1, 1, 2, 4, 4, 8)
     ]
+
+
+def test_a_hundred_gpus_get_writers_for_all_that_they_embed():
+    writers = [allocated(16 * gpus, gpus, single_writer=False, nodes=gpus).writers for gpus in (1, 8, 16, 100)]
+    assert writers == [4, 4, 4, 25]
+    for cpus, gpus in CLUSTERS:
+        resources = allocated(cpus, gpus, single_writer=False)
+        assert resources.write_cpus / resources.writers >= 0.0001  # Ray's unit
 
 
 def test_without_gpus_every_core_has_a_thread_of_a_model():

@@ -42,9 +42,10 @@ import ray.data
 target = Target((arguments["rows"],), arguments["ledger"], arguments["dimension"], "pdfs", arguments["fingerprint"],
                 "run", False)
 tables = ray.data.from_arrow([table(number) for number in range(arguments["objects"])])
-outcome = write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe())
+done = []
+outcome = write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe(), done.extend, 100)
 with open(arguments["notes"] + ".outcome", "w") as file:
-    json.dump([outcome.ok, outcome.rows_written], file)
+    json.dump([outcome.ok, outcome.rows_written, sorted(done)], file)
 """
 
 
@@ -59,8 +60,8 @@ def test_one_process_writes_table_after_table_and_when_it_dies_another_one_goes_
     environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
     done = jobs.runner.run(["-c", PROGRAM, json.dumps(arguments)], environment)
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "notes.outcome").read_text()) == [OBJECTS, OBJECTS]
     written = [f"{ROOT}{number}.pdf" for number in range(OBJECTS)]
+    assert json.loads((tmp_path / "notes.outcome").read_text()) == [OBJECTS, OBJECTS, written]
     assert sorted(row["source"] for row in tables.rows()) == written
     assert [(entry["source"], entry["status"]) for entry in tables.ledger()] == [(name, "ok") for name in written]
     processes = (tmp_path / "notes").read_text().split()

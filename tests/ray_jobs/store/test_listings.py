@@ -5,7 +5,8 @@ import re
 import pytest
 
 from ingest.common.errors import ConfigurationError, UnreachableError
-from ingest.store.listing import Circle, Ignored
+from ingest.common.objects import StoredObject
+from ingest.store.listing import CHUNK, Circle, Ignored, as_it_comes
 from ingest.store.object_store import check_listing, list_objects
 from store_client import store_client
 
@@ -200,3 +201,40 @@ def test_a_slash_too_many_is_no_empty_prefix(stub, source):
 def test_keys_with_empty_folder_names_are_listed(stub):
     stub.put("/day//x.pdf")
     assert [entry.source for entry in list_objects("s3://bucket//day//", (".pdf",))] == ["s3://bucket//day//x.pdf"]
+
+
+def entries(names):
+    return [StoredObject(name, "v", 1) for name in names]
+
+
+def test_a_listing_in_order_comes_while_it_goes_on():
+    def endless_names():
+        number = 0
+        while True:
+            yield StoredObject(f"{number:09}", "v", 1)
+            number += 1
+
+    coming = as_it_comes(endless_names())
+    assert [next(coming).source for _ in range(3 * CHUNK)] == [f"{number:09}" for number in range(3 * CHUNK)]
+
+
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [
+        ("", ""),
+        ("abc", "abc"),
+        ("acb", "acb"),
+        ("bcaed", "bcade"),
+        ("acab", "acb"),  # listed twice
+        ("cba", "cab"),
+        ("aa", "a"),
+    ],
+)
+def test_from_the_first_entry_out_of_order_on_a_listing_comes_sorted(names, given):
+    assert "".join(entry.source for entry in as_it_comes(entries(names))) == given
+
+
+def test_the_end_of_a_page_is_no_end_of_the_order():
+    names = [f"{number:06}" for number in range(2 * CHUNK)]
+    late = [*names[1:CHUNK], *names[CHUNK + 1 :], names[0], names[CHUNK]]
+    assert [entry.source for entry in as_it_comes(entries(late))] == late
