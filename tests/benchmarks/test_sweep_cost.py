@@ -56,14 +56,18 @@ def key(number, objects):
     return f"pdfs/2026-{1 + day // 31:02}-{1 + day % 31:02}/{number:07}.pdf"
 
 
-def serve(objects):
-    """Answer ListObjectsV2 with pages of made-up objects; prints the server's port."""
+def serve(objects, body=b"%"):
+    """Answer ListObjectsV2 with pages of made-up objects, which all consist of `body`; prints the server's port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            query = dict(parse_qsl(urlsplit(self.path).query))
+            url = urlsplit(self.path)
+            query = dict(parse_qsl(url.query))
+            if "list-type" not in query:
+                self.answer(body, "application/pdf", f'"{int(url.path.rpartition("/")[2].partition(".")[0]):032x}"')
+                return
             first, last = (
                 bisect_left(range(objects), query["prefix"] + end, key=lambda number: key(number, objects))
                 for end in ("", "~")
@@ -71,20 +75,26 @@ def serve(objects):
             start = int(query.get("continuation-token", first))
             end = min(start + PAGE, last)
             entries = "".join(
-                f'<Contents><Key>{key(number, objects)}</Key><ETag>"{number:032x}"</ETag><Size>1</Size>'
+                f'<Contents><Key>{key(number, objects)}</Key><ETag>"{number:032x}"</ETag><Size>{len(body)}</Size>'
                 "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
                 for number in range(start, end)
             )
             cut = f"<NextContinuationToken>{end}</NextContinuationToken>" if end < last else ""
-            body = (
+            page = (
                 '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><Name>sweep-cost</Name>'
                 f"<IsTruncated>{str(bool(cut)).lower()}</IsTruncated>{cut}{entries}</ListBucketResult>"
             ).encode()
+            self.answer(page, "application/xml")
+
+        def answer(self, content, kind, etag=""):
             self.send_response(200)
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            if etag:
+                self.send_header("ETag", etag)
+                self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         def log_message(self, *_):
             pass
