@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,19 @@ def weed_flags_exist(d: Deployment) -> list[str]:
     return [word for word in command_of(d.services["s3"])[1:] if word.split("=")[0] not in _weed_flags(weed)]
 
 
+def _installed(package: str, file: str) -> str:
+    (folder,) = find_spec(package).submodule_search_locations
+    return (Path(folder) / file).read_text()
+
+
 def health_paths_exist(d: Deployment) -> list[str]:
     """Checks Ray and Airflow, whose servers are installed here."""
-    import ray.dashboard.http_server_head as head
-    from airflow.api_fastapi.core_api.routes.public.monitor import monitor_router
-
-    open_paths = set(re.findall(r'"(/api/\w+)"', Path(head.__file__).read_text()))
-    airflow = {f"/api/v2{getattr(route, 'path', '')}" for route in monitor_router.routes} | {"/health"}
+    # As texts: importing the two servers takes 6 s.
+    ray_head = _installed("ray", "dashboard/http_server_head.py")
+    monitor = _installed("airflow", "api_fastapi/core_api/routes/public/monitor.py")
+    open_paths = set(re.findall(r'"(/api/\w+)"', ray_head))
+    (prefix,) = re.findall(r'prefix="(/\w+)"', monitor)
+    airflow = {f"/api/v2{prefix}{path}" for path in re.findall(r'_router\.get\("(/\w+)"', monitor)} | {"/health"}
     found = []
     for name, service in d.services.items():
         known = open_paths if "-ray:" in service["image"] else airflow if "-airflow:" in service["image"] else None

@@ -11,6 +11,7 @@ from embedded.speech import say
 from embedded.videos import FILMS, FRAME_RATE, ODD_FILMS, TOUR, Film, film, make_broken_films, make_films
 
 
+@pytest.mark.nightly
 def test_images_are_the_same_each_time():
     assert make_photos() == make_photos()
     assert make_odd_images() == make_odd_images.__wrapped__()

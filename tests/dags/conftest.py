@@ -206,8 +206,15 @@ class Stage:
         return list(found)
 
     def assert_both_started_once(self, run_id: str, *partitions: str) -> None:
-        """Each of the two examples has started once, the partitioned one once for each partition."""
+        """Each of the two examples has started once, the partitioned one once for each partition.
+
+        Of two events within a turn of the scheduler, a plain Dag may name only the first, but starts after both.
+        """
         plain, by_day = (f"example_{consumer}" for consumer in CONSUMERS)
+
+        def later(event: dict[str, Any]) -> list[dict[str, Any]]:
+            runs = [run for run in self.airflow.runs(plain) if run["queued_at"] > event["timestamp"]]
+            return [{**run, "run_id": run["dag_run_id"]} for run in runs[:1]]
 
         def ended() -> dict[str | None, list[dict[str, Any]]] | None:
             # In Airflow 3.3, a plain consumer also consumes events with a key, although none of them starts it.
@@ -215,6 +222,7 @@ class Stage:
                 event["partition_key"]: [
                     run for run in event["created_dagruns"] if event["partition_key"] in (None, run["partition_key"])
                 ]
+                or (later(event) if event["partition_key"] is None else [])
                 for event in self.events_of(run_id)
             }
             has_ended = all(runs and all(run["state"] in FINAL_STATES for run in runs) for runs in started.values())
@@ -227,7 +235,8 @@ class Stage:
         }
         assert {run["state"] for runs in started.values() for run in runs} == {"success"}
         (run,) = started[None]
-        assert set(partitions) <= set(self.airflow.xcom(plain, run["run_id"], "changed_partitions"))
+        if "triggering" in run:  # it names the event
+            assert set(partitions) <= set(self.airflow.xcom(plain, run["run_id"], "changed_partitions"))
 
     def submission_id(self, case: str, run_id: str, task_id: str = "job") -> str:
         """The id of the run's job, once the task has pushed it."""
@@ -331,6 +340,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     environment = {
         **QUICK_TO_NOTICE,
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # no Dag file changes here
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         **exporter.environment(),
         "AIRFLOW_VAR_INGEST_DEADLINE": "00:00",  # the demo's scheduled runs, of yesterday's partitions, miss it

@@ -32,11 +32,10 @@ def test_both_start_after_a_day_and_not_for_the_unchanged_one_before_it(stage: A
     stage.assert_both_started_once(begun, "2026-03-05")
 
 
-def test_both_start_after_a_prefix_by_hand(stage: Any):
-    # Not beside the other one: of two events within a turn of the scheduler, the second may start no run of its own.
-    run_id = stage.trigger("ingest_pdfs", {"source": "s3://bucket/any/prefix/"})
-    assert stage.airflow.wait_run("ingest_pdfs", run_id)["state"] == "success"
-    stage.assert_both_started_once(run_id, "s3://bucket/any/prefix/")
+@begins(source="s3://bucket/any/prefix/")
+def test_both_start_after_a_prefix_by_hand(stage: Any, begun: str):
+    assert stage.airflow.wait_run("ingest_pdfs", begun)["state"] == "success"
+    stage.assert_both_started_once(begun, "s3://bucket/any/prefix/")
 
 
 @begins(source="s3://bucket/unchanged/")

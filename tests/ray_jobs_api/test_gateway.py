@@ -71,12 +71,14 @@ def test_a_watcher_that_may_not_stream_fetches_the_log(cluster, gateway, attempt
     assert gateway.count("/logs$") > 1
 
 
+@pytest.mark.nightly
 def test_a_head_that_answers_503_for_a_while_is_asked_again(cluster, gateway, attempt):
     with gateway.answers("(GET|POST) /api/jobs", 503, "the dashboard restarts", times=3):
         outcome, _ = cluster.at(gateway.url).run_job(attempt, "ok", 3, stream_logs=False)
     assert outcome.status == "SUCCEEDED"
 
 
+@pytest.mark.nightly
 def test_a_head_that_stays_away_is_given_up_with_its_last_words(cluster, gateway, attempt):
     async def story(client: RayJobsClient) -> Any:
         await place_attempt(client, attempt, behaving("ok"), packages=[pack(JOBS)])

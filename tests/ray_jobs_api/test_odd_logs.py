@@ -11,7 +11,8 @@ from ray_jobs_api.job_outcome import complete_output
 NUMBERED = [f"line {number} of the job" for number in range(31)]
 
 
-@pytest.mark.parametrize("kind", [pytest.param("bytes", marks=pytest.mark.nightly), "huge"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", ["bytes", "huge"])
 def test_a_log_that_the_jobs_api_cannot_give_is_read_as_a_file(cluster, attempt, kind):
     outcome, lines = cluster.run_job(attempt, "odd", kind)
     assert outcome.status == "SUCCEEDED"
@@ -23,6 +24,7 @@ def test_a_log_that_the_jobs_api_cannot_give_is_read_as_a_file(cluster, attempt,
     assert cluster.ask(lambda client: complete_output(client, outcome)).report == {"pipeline": "behave", "listed": 31}
 
 
+@pytest.mark.nightly
 def test_a_log_that_cannot_be_read_at_all_is_said_to_be_missing(cluster, ray_head, attempt):
     async def story(client: Any) -> Any:
         outcome, lines = await watched(client, attempt.submission_id)

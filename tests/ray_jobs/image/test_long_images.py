@@ -62,6 +62,7 @@ def test_a_line_has_no_more_squares_than_the_limit(size):
     assert len(squares(saved(Image.new("RGB", size)))) == MAX_SQUARES
 
 
+@pytest.mark.nightly
 def test_a_long_photo_that_is_decoded_at_a_smaller_scale_has_the_same_squares():
     panorama = Image.new("RGB", (6001, 2003))
     panorama.paste(photo("palace.jpg", 6001).crop((0, 0, 6001, 2003)))

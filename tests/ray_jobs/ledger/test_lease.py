@@ -192,6 +192,7 @@ def test_a_killed_holder_is_taken_for_dead(holder, milvus_client, prefix):
         assert [row["id"] for row in rows] == [held.id]
 
 
+@pytest.mark.nightly
 def test_a_run_waits_for_a_live_holder_longer_than_the_lease_lasts(holder, milvus_client, prefix):
     process, entered = holder("s3://b/pdfs/", seconds=3), threading.Event()
 

@@ -318,6 +318,7 @@ def test_milvus_lite_is_flushed_and_not_compacted(site):
     assert "no compaction: Milvus Lite compacts by itself after each flush" in site.said
 
 
+@pytest.mark.nightly
 def test_the_script_ends_with_the_report_and_the_exit_code(site, plain_jobs, milvus):
     site.make().write(A, "v1", 2)
     site.lose(A, 0)

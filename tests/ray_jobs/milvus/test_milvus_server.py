@@ -74,7 +74,11 @@ def test_searches_use_another_models_rows_only_after_the_switch(client):
 
 @pytest.mark.parametrize(
     "refused",
-    [{"text": "文" * 30_000}, {"metadata": {"title": "文" * 30_000}}, {"kind": "x" * 17}],
+    [
+        {"text": "文" * 30_000},
+        pytest.param({"metadata": {"title": "文" * 30_000}}, marks=pytest.mark.nightly),
+        pytest.param({"kind": "x" * 17}, marks=pytest.mark.nightly),
+    ],
     ids=["text", "metadata", "kind"],
 )
 def test_the_object_of_a_row_that_the_server_refuses_fails_alone(client, ledger, monkeypatch, refused):
@@ -94,6 +98,7 @@ def test_the_object_of_a_row_that_the_server_refuses_fails_alone(client, ledger,
     client.drop_collection(name)
 
 
+@pytest.mark.nightly
 def test_the_writer_waits_for_a_server_that_limits_the_write_rate(client):
     name, ledger, rows, dimension = f"rows_{uuid.uuid4().hex}", f"ledger_{uuid.uuid4().hex}", 500, 512
     ensure_rows(client, DOCUMENTS, name, dimension)

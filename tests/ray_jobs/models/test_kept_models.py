@@ -249,6 +249,7 @@ def test_what_runs_models_reports_nothing_to_its_maker(tmp_path, used):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.tier("parts")
 @pytest.mark.xdist_group("models")
 def test_a_transformer_of_open_clip_is_converted_without_a_word(tmp_path, monkeypatch, capfd, caplog):

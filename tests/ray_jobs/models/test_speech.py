@@ -156,6 +156,7 @@ def test_an_unknown_language_is_a_configuration_error(multilingual, lighthouse):
         multilingual.transcribe(lighthouse, "klingon")
 
 
+@pytest.mark.nightly
 def test_a_batch_that_exceeds_the_gpu_memory_is_halved_and_no_clip_is_lost(whisper_path, lighthouse):
     sizes = []
 

@@ -32,6 +32,7 @@ def test_the_vectors_are_those_of_the_model_in_passes_of_few_tokens(model, passe
     assert (found * model.embed(TEXTS, "document")).sum(axis=1).min() > 0.99999
 
 
+@pytest.mark.nightly
 def test_texts_that_are_tokenized_in_parts_keep_their_order(model, monkeypatch):
     expected = TokenPasses(model.loaded).embed(TEXTS, ALL)
     monkeypatch.setattr(token_passes, "TOKENIZED_AT_ONCE", 16)
@@ -70,6 +71,7 @@ def limited(model, monkeypatch, tokens):
     monkeypatch.setattr(model.loaded, "forward", small)
 
 
+@pytest.mark.nightly
 def test_a_pass_that_exceeds_the_memory_is_halved_for_good(model, monkeypatch, caplog):
     expected = TokenPasses(model.loaded).embed(TEXTS, ALL)
     limited(model, monkeypatch, 900)

@@ -245,6 +245,7 @@ def test_a_page_of_50000_paths_is_one_figure():
     assert figure.metadata["bbox"] == [0, 0, 595, 842]
 
 
+@pytest.mark.nightly
 def test_the_number_of_examined_segments_of_a_document_is_limited():
     pages = MAX_DOCUMENT_SEGMENTS // (MAX_PAGE_SEGMENTS + 1)
     with pymupdf.open() as document:

@@ -1,6 +1,7 @@
 """Scanned tables without rules come in rows; scanned columns of prose stay columns."""
 
 import pymupdf
+import pytest
 
 from read_pdfs import PROSE, texts_of
 
@@ -41,6 +42,7 @@ def test_a_scanned_table_comes_in_rows():
     assert [line[1:-1].split("|") for line in table.split("\n") if not line.startswith("|---")] == ROWS
 
 
+@pytest.mark.nightly
 def test_scanned_columns_of_prose_stay_columns():
     assert "|" not in "".join(found := scanned(draw_columns))
     assert [" ".join(found).count(word) for word in ("keeper", "signal")] == [2, 2]

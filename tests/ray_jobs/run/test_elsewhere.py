@@ -44,6 +44,7 @@ def test_a_job_has_its_output_and_exit_code_here(code, capfd, tmp_path):
     assert report.read_text() == '{"listed": 3}\n'
 
 
+@pytest.mark.nightly
 def test_why_ray_could_not_set_up_the_environment_of_a_job_is_named(capfd):
     frame = '  File "/x/ray/_private/runtime_env/working_dir.py", line 260, in create\n    x = await y\n'
     begins = "[Node 127.0.0.1] Traceback (most recent call last):\n"
@@ -144,6 +145,7 @@ def test_a_head_that_wants_a_token(environment, code, sentence, capfd, monkeypat
     assert sentence in capfd.readouterr().err
 
 
+@pytest.mark.nightly
 def test_a_closed_port_is_exit_code_4(capfd):
     assert run("http://127.0.0.1:1/ray") == 4
     assert "Cannot reach Ray at http://127.0.0.1:1/ray: Connection refused; check RAY_ADDRESS" in capfd.readouterr().err
@@ -176,7 +178,8 @@ def test_a_process_of_a_node_is_stopped(tmp_path, monkeypatch):
     assert code == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("kind", ["ray", pytest.param("http", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", ["ray", "http"])
 def test_an_address_with_a_scheme_runs_the_script_on_the_cluster(kind, jobs, ray_head, object_store, tmp_path):
     source = f"{object_store.bucket('ray-jobs-elsewhere')}/empty/"
     address = ray_head.client_address if kind == "ray" else ray_head.dashboard_url

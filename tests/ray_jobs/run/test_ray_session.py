@@ -30,6 +30,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.nightly
 def test_a_job_error_keeps_its_sentence_on_its_way_through_ray_data(jobs):
     environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
     done = jobs.runner.run(["-c", PROGRAM], environment)

@@ -179,6 +179,7 @@ def text(rows):
 ALL = "Stretch 0. Stretch 1. Stretch 2."
 
 
+@pytest.mark.nightly
 @children
 @pytest.mark.usefixtures("numbers")
 def test_a_stretch_whose_actor_died_is_heard_again_and_changes_nothing(films, collector):

@@ -100,6 +100,7 @@ def test_documents_are_chunked_anew_without_being_read(tmp_path, cache, tokenize
     assert any(picture for row in again for picture in row["pictures"])
 
 
+@pytest.mark.nightly
 @pytest.mark.tier("parts")
 def test_a_lower_limit_on_pages_holds_for_kept_documents(tmp_path, cache, tokenizer_json):
     (tmp_path / "a.pdf").write_bytes(make_pdf("one", "two", "three"))

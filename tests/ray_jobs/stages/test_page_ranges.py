@@ -181,7 +181,8 @@ def parse_child():
 
 
 @children
-@pytest.mark.parametrize("slots", [pytest.param(0, marks=pytest.mark.nightly), 3])
+@pytest.mark.nightly
+@pytest.mark.parametrize("slots", [0, 3])
 def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, monkeypatch, parse_child, slots):
     path = tmp_path / "long.pdf"
     path.write_bytes(long_pdf())
