@@ -21,7 +21,7 @@ from embedded.processes import poll
 UP_SECONDS = 900.0
 README = ROOT / "dags" / "README.md"
 RAY_IMAGE = "airflow-ray-ingest-ray:2.60.0"
-SEARCH = "/opt/airflow-ray-ingest/ray_jobs/search.py"
+SCRIPTS = "/opt/airflow-ray-ingest/ray_jobs"
 
 
 class ComposeAirflow(AirflowStandalone):
@@ -158,7 +158,16 @@ class Stack:
 
     def search(self, *words: str) -> str:
         """What `search.py` prints in a worker, as README says."""
-        command = ["exec", "-T", "ray-worker", "python", SEARCH, "--milvus-uri", "http://milvus:19530", *words]
+        command = [
+            "exec",
+            "-T",
+            "ray-worker",
+            "python",
+            f"{SCRIPTS}/search.py",
+            "--milvus-uri",
+            "http://milvus:19530",
+            *words,
+        ]
         return self.compose(*command, timeout=300)
 
     def keep_models(self, models: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from compose.stack import Stack
+from compose.stack import SCRIPTS, Stack
 from embedded.exhibits import batches, make_files, questions
 from embedded.models import demo_models
 from embedded.processes import poll
@@ -78,6 +78,21 @@ def test_two_workers_share_a_run(stack: Stack) -> None:
     poll(lambda: len(_workers(stack)) == 2, 300, "the second worker does not join", interval=1)
     stack.wait_healthy("ray-worker")
     _ingest(stack, "two-workers")
+
+
+def test_a_folder_that_the_workers_do_not_see_is_refused(stack: Stack) -> None:
+    """The containers share no disk but the volume of models."""
+    make = "import pymupdf; d = pymupdf.open(); d.new_page().insert_text((72, 72), 'words'); d.save"
+    flags = ["--embedding-model", "/models/embedding", "--milvus-uri", "http://milvus:19530", "--collection", "folder_"]
+    said = []
+    for folder in ("/tmp/papers", "/models/papers"):
+        stack.compose("exec", "-T", "ray-head", "mkdir", "-p", folder)
+        stack.compose("exec", "-T", "ray-head", "python", "-c", f"{make}('{folder}/a.pdf')")
+        script = f"python {SCRIPTS}/ingest_pdfs.py --source {folder} {' '.join(flags)} 2>&1; echo $?"
+        run = ["exec", "-T", "--env", "RAY_ADDRESS=ray-head:6379", "ray-head", "sh", "-c", script]
+        said.append(stack.compose(*run, timeout=600))
+    assert "--source 'file:///tmp/papers/': not every node of the cluster sees these files" in said[0]
+    assert [each.splitlines()[-1] for each in said] == ["2", "0"]
 
 
 def _workers(stack: Stack) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from ingest.common.errors import JobError
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
+from ingest.run.folders_of_nodes import check_folders
 from ingest.run.options import RunOptions
 from ingest.run.ray_session import connected_to_ray, original_job_error
 from ingest.stages.gathering import StretchCollectorClient
@@ -49,6 +50,7 @@ def process_objects(
         from ingest.stages.work_source import Blocks, dataset_of
         from ingest.stages.write import write_objects
 
+        check_folders(options.sources)
         resources = _resources(pipeline, options, work, single_writer, say)
         actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
         state = actor.remote(pipeline.name, pipeline.collections[0].dimension)
