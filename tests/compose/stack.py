@@ -90,6 +90,14 @@ class Stack:
         name = {"COMPOSE_PROJECT_NAME": self.project}
         return self._docker.run("compose", *words, timeout=timeout, cwd=self.folder, environment=name, check=check)
 
+    def up(self, *words: str) -> None:
+        """`docker compose up -d`, again if the head of Ray gave up once: on a busy host the engine starts it again."""
+        try:
+            self.compose("up", "-d", *words)
+        except RuntimeError:
+            self.wait_healthy("ray-head")
+            self.compose("up", "-d", *words)
+
     def containers(self, service: str) -> list[str]:
         """The ids of the service's running containers."""
         return self.compose("ps", "--quiet", service).split()

@@ -74,7 +74,7 @@ def test_the_search_in_a_worker_answers(stack: Stack) -> None:
 
 
 def test_two_workers_share_a_run(stack: Stack) -> None:
-    stack.compose("up", "-d", "--scale", "ray-worker=2")
+    stack.up("--scale", "ray-worker=2")
     poll(lambda: len(_workers(stack)) == 2, 300, "the second worker does not join", interval=1)
     stack.wait_healthy("ray-worker")
     _ingest(stack, "two-workers")
@@ -158,7 +158,7 @@ def _report(stack: Stack, dag: str, run_id: str) -> dict[str, Any]:
 
 def test_down_and_up_again_keeps_everything(stack: Stack) -> None:
     stack.compose("down")
-    stack.compose("up", "-d")
+    stack.up()
     for service in SERVICES:
         stack.wait_healthy(service)
     run = stack.airflow.trigger("ingest_pdfs", {"source": f"s3://{BUCKET}/two-workers/"})
