@@ -10,12 +10,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-from test_sweep_cost import SOURCE, TESTS, serve
 
+from benchmarks.test_sweep_cost import SOURCE, TESTS, serve
 from embedded.milvus_server import TOKEN, MilvusServer, only_one
 from embedded.pdfs import make_pdf
 from embedded.processes import base_environment
@@ -29,7 +28,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
 
 def test_the_first_row_comes_while_the_prefix_is_listed(tmp_path, minilm_path):
-    environment = base_environment() | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'ray_jobs'}:{Path(__file__).parent}"}
+    environment = base_environment() | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'ray_jobs'}"}
     store_command = [sys.executable, __file__, str(OBJECTS)]
     with subprocess.Popen(store_command, env=environment, stdout=subprocess.PIPE, text=True) as store, only_one():
         keys = {
