@@ -239,7 +239,7 @@ FALSE: list[tuple[Rule, str]] = [
     (unknown_flags, "`ingest_pdfs.py --only-failing`"),
     (unknown_flags, "`--only-failing`"),
     (unknown_markers, "`uv run pytest -m 'chaos and mayhem'`"),
-    (other_pool_sizes, "`airflow pools set ray 4`"),
+    (other_pool_sizes, "`airflow pools set ray 7`"),
     (broken_examples, "```python\nfrom airflow_ray import NoOperator\n```"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _ in FALSE))

@@ -4,7 +4,7 @@ Airflow ignores this folder (``../.airflowignore``). Copy this file and ``estima
 Dags, and make the connection ``ray_default`` and the pool:
 
     airflow connections add ray_default --conn-type ray --conn-host ray-head --conn-port 8265
-    airflow pools set ray 1 "Ray jobs at a time" --include-deferred
+    airflow pools set ray 4 "Ray jobs at a time" --include-deferred
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ deleted.
 Site settings are Airflow Variables: `ingest_source_root`, `ingest_collection_prefix`, `ingest_jobs_dir`, {names}. The
 connections `ray_default` and `milvus_default` name the cluster and the Milvus server. The jobs' credentials for the
 object store and for Milvus belong in the environment of the Ray nodes, not here. The pool `ray` bounds how many jobs
-the cluster gets at a time. Give it one slot, because each job plans for the whole cluster: two at once could each hold
-CPUs for their models and leave none to feed them.
-`airflow pools set ray 1 "Ray jobs at a time" --include-deferred`
+the cluster gets at a time. They share it, and a job that finds no room waits until the others give way.
+`airflow pools set ray 4 "Ray jobs at a time" --include-deferred`
 """

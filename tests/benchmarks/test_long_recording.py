@@ -20,10 +20,11 @@ from ingest.common.limits import Limits
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 from ingest.media.extraction import MediaSettings
 from ingest.pipelines.videos import STRETCH_CLIPS, WORK_BY_STAGE
+from ingest.stages.cluster import Cluster, Node
 from ingest.stages.divided_recordings import Division
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.pipeline import map_model, map_objects
-from ingest.stages.resources import Cluster, ModelStage, Node, allocate
+from ingest.stages.resources import ModelStage, allocate
 from ingest.stages.shared import SharedState
 from ingest.stages.transcribe import PassageSettings
 from ingest.stages.videos import ExtractSettings, extract_media
@@ -65,7 +66,7 @@ def cluster():
             "local", num_cpus=CPUS, object_store_memory=1 << 30, _temp_dir=folder, include_dashboard=False,
             log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}},
         )  # fmt: skip
-        yield Cluster((Node(CPUS, 0),), 1e12)
+        yield Cluster((Node(CPUS, 0, 1e12),))
         ray.shutdown()
 
 

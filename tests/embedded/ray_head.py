@@ -27,6 +27,7 @@ class RayHead(Part):
     num_cpus: CPUs that Ray hands out, whatever the host has.
     auth_token: when given, every request needs `Authorization: Bearer TOKEN`.
     object_store_memory: bytes.
+    memory, num_gpus: what Ray hands out; by default what the host has.
 
     Ray's session files are in `temp_dir`: inside `folder` if the path is short enough, else a short folder elsewhere,
     which `stop` removes.
@@ -43,12 +44,16 @@ class RayHead(Part):
         num_cpus: int = 2,
         auth_token: str | None = None,
         object_store_memory: int = 1 << 30,
+        memory: int | None = None,
+        num_gpus: int | None = None,
     ) -> None:
         super().__init__(folder)
         self._environment = dict(environment or {})
         self.num_cpus = num_cpus
         self.auth_token = auth_token
         self.object_store_memory = object_store_memory
+        self.memory = memory
+        self.num_gpus = num_gpus
         self._ports = free_ports(11)
         self.gcs_address = f"127.0.0.1:{self._ports[0]}"
         self.dashboard_url = f"http://127.0.0.1:{self._ports[1]}"
@@ -71,6 +76,8 @@ class RayHead(Part):
             "--dashboard-host=127.0.0.1",
             f"--num-cpus={self.num_cpus}",
             f"--object-store-memory={self.object_store_memory}",
+            *([] if self.memory is None else [f"--memory={self.memory}"]),
+            *([] if self.num_gpus is None else [f"--num-gpus={self.num_gpus}"]),
             f"--temp-dir={self.temp_dir}",
             *(f"--{name}={port}" for name, port in zip(names, self._ports[:9], strict=True)),
         ]

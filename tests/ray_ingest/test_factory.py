@@ -22,7 +22,7 @@ def test_a_task_gives_the_scripts_exit_codes_their_meaning():
 
 @pytest.mark.parametrize("pipeline", COLLECTIONS)
 def test_the_document_of_a_daily_dag_recommends_one_slot(pipeline):
-    assert 'airflow pools set ray 1 "Ray jobs at a time" --include-deferred' in daily_document(pipeline)
+    assert 'airflow pools set ray 4 "Ray jobs at a time" --include-deferred' in daily_document(pipeline)
 
 
 def missing(dag_id):

@@ -117,6 +117,10 @@ class WorkList:
         self._taken += 1
         return block
 
+    def put_back(self, count: int) -> None:
+        """Let the last `count` blocks that were taken be taken again."""
+        self._taken -= count
+
     def blocks(self) -> Iterator[pa.Table]:
         """Read a whole list back; nothing can be added afterwards."""
         if not self._complete:

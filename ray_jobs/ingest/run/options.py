@@ -177,6 +177,14 @@ RUN_FLAGS = (
         title="Resources of the stages",
         rare=True,
     ),
+    Flag(
+        "wait-for-resources",
+        "Seconds that the run waits for nodes that an autoscaler adds. For room that other work takes, it waits "
+        "without a limit.",
+        POSITIVE,
+        metavar="S",
+        default=900,
+    ),
     Flag("max-object-mb", "Larger objects fail.", POSITIVE, metavar="MB", default=512),
     Flag(
         "max-object-seconds",
@@ -229,6 +237,7 @@ class RunOptions:
         limits: limits on the cost of parsing one object.
         lease_seconds: how long the run waits for a run that no longer renews its lease.
         resources: the value that `check_resources` checks.
+        wait_for_resources: how long the run waits for nodes that an autoscaler adds, in seconds.
     """
 
     sources: tuple[str, ...]
@@ -252,6 +261,7 @@ class RunOptions:
     limits: Limits
     lease_seconds: float
     resources: Mapping[str, Any]
+    wait_for_resources: float
 
     def limits_by_failure(self) -> dict[str, float]:
         """Each limit, by the failure of an object that exceeds it."""
@@ -267,6 +277,11 @@ class RunOptions:
     def reading(self) -> ReadSettings:
         """How the objects of the sources are read."""
         return ReadSettings(self.sources, self.max_object_bytes)
+
+    @property
+    def requested_pools(self) -> frozenset[str]:
+        """The stages whose numbers of actors the user requests."""
+        return frozenset(name for name, settings in self.resources.items() if "actors" in settings)
 
     @property
     def processes_all(self) -> bool:
@@ -316,6 +331,7 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         ),
         lease_seconds=arguments.lease_seconds,
         resources={} if arguments.resources is None else arguments.resources,
+        wait_for_resources=arguments.wait_for_resources,
     )
 
 

@@ -91,12 +91,19 @@ def _not_started(error: BaseException) -> JobError:
 
 
 def _configure(context: DataContext, block_bytes: int) -> None:
+    from ray.data._internal.execution.backpressure_policy import DownstreamCapacityBackpressurePolicy
     from ray.util.annotations import RayDeprecationWarning
+
+    from ingest.stages.execution import Execution
 
     warnings.simplefilter("ignore", RayDeprecationWarning)  # about an argument without an alternative
     # Few objects, of which an operator can be sure that they need few tasks.
     warnings.filterwarnings("ignore", "The (maximum|minimum) number of concurrent (tasks|actors)", UserWarning)
+    # What waits before a stage is twice what the stage has at hand, and not as much as the object store takes, which
+    # may be hours of work: a run that gives way ends it first.
+    DownstreamCapacityBackpressurePolicy.OBJECT_STORE_BUDGET_UTIL_THRESHOLD = 0.0
     context.target_max_block_size = block_bytes
+    context.custom_execution_callback_classes = [Execution]
     context.enable_progress_bars = False
     # Errors arrive as exceptions; plans and warnings about block sizes are of no use to an operator.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

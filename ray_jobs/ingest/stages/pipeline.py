@@ -12,6 +12,7 @@ from ingest.migration.generations import Names
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.gathering import StretchCollectorClient
+from ingest.stages.placement import FirstActorPlaced, OneTaskPlaced
 from ingest.stages.progress import Observe, ProgressReporter, gathered
 from ingest.stages.resources import ActorPool, ModelStage, Resources
 from ingest.stages.vector_cache import VectorCacheClient
@@ -112,6 +113,8 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
     """
     from ray.data import TaskPoolStrategy
 
+    from ingest.stages.execution import running_tasks
+
     @wraps(parse)
     def parse_block(block: pa.Table, observe: Observe, **others: Any) -> Iterator[pa.Table]:
         with gathered(observe) as observe_together:
@@ -124,7 +127,11 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
         fn_kwargs=arguments,
         compute=TaskPoolStrategy(size=resources.parse_tasks),
         num_cpus=resources.parse_cpus,
+        memory=resources.parse_memory or None,
+        resources=dict(resources.parse_custom) or None,
+        label_selector=dict(resources.parse_labels) or None,
         max_retries=TASK_RETRIES,
+        ray_remote_args_fn=OneTaskPlaced(resources.parse_place, running_tasks) if resources.parse_place else None,
     )
 
 
@@ -140,9 +147,7 @@ def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, 
         actor,
         batch_size=rows if pool.gpus else None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(
-            min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.first_actors or pool.max_actors
-        ),
+        compute=ActorPoolStrategy(min_size=pool.min_actors, max_size=pool.max_actors, initial_size=pool.first),
         fn_constructor_kwargs={
             "threads": pool.threads,
             "batch_size": pool.batch_size,
@@ -152,5 +157,9 @@ def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, 
         },
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
+        memory=pool.memory or None,
+        resources=dict(pool.custom) or None,
+        label_selector=dict(pool.labels) or None,
         max_task_retries=TASK_RETRIES,
+        ray_remote_args_fn=FirstActorPlaced(pool.place) if pool.place else None,
     )

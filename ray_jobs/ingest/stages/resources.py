@@ -12,11 +12,13 @@ does while they are busy.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ingest.common.errors import ConfigurationError
+from ingest.stages.cluster import CPU, GPU, MEMORY, Cluster, Demand, unplaced
+from ingest.stages.placement import Place
+from ingest.stages.requested_resources import check_placeable, overridden
 
 PARSE_CPUS = 0.75
 WRITE_CPUS = 0.25
@@ -46,29 +48,11 @@ A GPU of the size of an A10 gives about 300 chunks a second, and a core at most 
 GPU_THREADS = 2
 """CPU threads of a model on a GPU."""
 
+MEMORY_SHARES = (1.0, 0.75, 0.5, 0.25)
+"""The shares of the estimated memory that a run requests: the largest one with which everything finds a place."""
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """The logical CPUs and GPUs of a living node."""
-
-    cpus: float
-    gpus: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The nodes of a Ray cluster, and the memory in bytes that Ray may allocate."""
-
-    nodes: tuple[Node, ...]
-    memory: float
-
-    @property
-    def cpus(self) -> float:
-        return sum(node.cpus for node in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        return sum(node.gpus for node in self.nodes)
+PARSE, WRITE = "parse", "write"
+"""The names of the stages without a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +76,11 @@ class ModelStage:
 
 @dataclass(frozen=True, slots=True)
 class ActorPool:
-    """The actors that a model stage requests from Ray. `cpus`, `gpus` and `threads`, the model's own, are per actor.
+    """The actors that a model stage requests from Ray.
 
     It begins with `first_actors`, by default the most. Ray starts more while work waits, and ends some that are idle.
+    `cpus`, `gpus`, `memory` in bytes, `custom` resources, `labels` of its node and `threads`, the model's own, are per
+    actor. One actor has a `place` in the run's placement group, if it has one.
     """
 
     min_actors: int
@@ -104,14 +90,28 @@ class ActorPool:
     threads: int
     batch_size: int
     first_actors: int | None = None
+    memory: int = 0
+    custom: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+
+    @property
+    def first(self) -> int:
+        """The number of actors with which it begins."""
+        return self.first_actors or self.max_actors
+
+    @property
+    def each(self) -> dict[str, float]:
+        """What an actor requests, by Ray's names of resources."""
+        return {**self.custom, CPU: self.cpus, GPU: self.gpus, MEMORY: self.memory}
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The resources that each stage requests from Ray. CPUs are logical.
+    """The resources that each stage requests from Ray. CPUs are logical, memory is in bytes.
 
-    At most `parse_tasks` run at once. There is one writer at first, and there are at most `writers`, which share
-    `write_cpus`.
+    At most `parse_tasks` run at once, one of them in `parse_place` if the run has a placement group. There is one
+    writer at first, in `write_place`, and there are at most `writers`, which share `write_cpus`.
     """
 
     parse_cpus: float
@@ -119,6 +119,53 @@ class Resources:
     write_cpus: float
     writers: int
     pools: Mapping[str, ActorPool]
+    parse_memory: int = 0
+    parse_custom: Mapping[str, float] = field(default_factory=dict)
+    parse_labels: Mapping[str, str] = field(default_factory=dict)
+    parse_place: Place | None = None
+    write_place: Place | None = None
+
+    @property
+    def parse_each(self) -> dict[str, float]:
+        """What a parse task requests, by Ray's names of resources."""
+        return {**self.parse_custom, CPU: self.parse_cpus, MEMORY: self.parse_memory}
+
+    @property
+    def each_writer_cpus(self) -> float:
+        """What a writer requests."""
+        return rounded_down(self.write_cpus / self.writers)
+
+    def demands(self) -> list[Demand]:
+        """All that the stages request at first, and all writers."""
+        return [
+            Demand(PARSE, self.parse_each, self.parse_tasks, self.parse_labels),
+            Demand(WRITE, {CPU: self.each_writer_cpus}, self.writers),
+            *(Demand(name, pool.each, pool.first, pool.labels) for name, pool in self.pools.items()),
+        ]
+
+    def least(self) -> list[Demand]:
+        """What the run needs to go on, whatever becomes of the rest: one of each."""
+        return [replace(demand, count=1) for demand in self.demands()]
+
+    def placed(self, group: Any) -> Resources:
+        """The same resources, with one of each in the placement group whose bundles are `least`."""
+        places = {demand.name: Place(group, bundle) for bundle, demand in enumerate(self.least())}
+        pools = {name: replace(pool, place=places[name]) for name, pool in self.pools.items()}
+        return replace(self, parse_place=places[PARSE], write_place=places[WRITE], pools=pools)
+
+    def shared_with(self, others: int, requested: Collection[str]) -> Resources:
+        """The same resources beside `others` runs: each begins with a part of the actors and of the parse tasks."""
+
+        def share(count: int) -> int:
+            return max(1, count // (1 + others))
+
+        pools = {
+            name: pool
+            if name in requested
+            else replace(pool, min_actors=min(pool.min_actors, share(pool.first)), first_actors=share(pool.first))
+            for name, pool in self.pools.items()
+        }
+        return replace(self, parse_tasks=share(self.parse_tasks), pools=pools)
 
     def limited_to(self, actors: int, requested: Collection[str], growing: Collection[str] = ()) -> Resources:
         """The same resources, with at most `actors` actors per pool, but for the pools that the user `requested`.
@@ -135,12 +182,6 @@ class Resources:
             return replace(pool, min_actors=least, max_actors=most)
 
         return replace(self, pools={name: limited(name, pool) for name, pool in self.pools.items()})
-
-
-def cluster_of(nodes: Iterable[Mapping[str, Any]], total: Mapping[str, float]) -> Cluster:
-    """The cluster that `ray.nodes()` and `ray.cluster_resources()` describe."""
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    return Cluster(tuple(Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive), total.get("memory", 0))
 
 
 def allocate(
@@ -162,7 +203,7 @@ def allocate(
     """
     cpus = cluster.cpus
     writers = 1 if single_writer else _writers(cluster)
-    if cluster.gpus < 1 and "parse" not in requested:
+    if cluster.gpus < 1 and "cpus" not in requested.get("parse", {}):
         scale = min(1.0, cpus)
         parse, write, spare, cores = PARSE_SHARE * scale, WRITE_SHARE * scale, MODEL_SHARE * cpus, int(cpus)
     else:
@@ -172,10 +213,33 @@ def allocate(
         spare = max(math.floor(cpus - parse - WRITE_CPUS), 0) if cpus >= 2 else cpus * 0.5
         cores = int(spare)
     pools = _on_gpus(cluster, stages, spare) if cluster.gpus >= 1 else _on_cpus(cluster, stages, spare, cores)
-    pools = {name: _overridden(pool, requested.get(name, {})) for name, pool in pools.items()}
-    resources = Resources(parse, _parse_tasks(cluster, stages, pools), write, writers, pools)
-    _check_placeable(cluster, resources)
-    return resources
+    pools = {name: overridden(pool, requested.get(name, {}), cluster, name) for name, pool in pools.items()}
+    parsing = requested.get("parse", {})
+    resources = Resources(
+        parse, _parse_tasks(cluster, stages, pools), write, writers, pools,
+        parse_custom=parsing.get("resources", {}), parse_labels=parsing.get("labels", {}),
+    )  # fmt: skip
+    check_placeable(cluster, resources)
+    return _with_memory(cluster, stages, resources)
+
+
+def _with_memory(cluster: Cluster, stages: Sequence[ModelStage], resources: Resources) -> Resources:
+    """The resources with a request for memory, which keeps other runs from nodes whose memory is taken.
+
+    It is an estimate: where it is too large for the cluster, and without it all would find a place, it is smaller.
+    """
+    weights = {stage.name: stage.weight_bytes for stage in stages}
+    room = unplaced(resources.demands(), cluster.nodes)
+
+    def requesting(share: float) -> Resources:
+        pools = {
+            name: replace(pool, memory=int(share * (weights[name] + ACTOR_BYTES)))
+            for name, pool in resources.pools.items()
+        }
+        return replace(resources, pools=pools, parse_memory=int(share * PARSE_BYTES))
+
+    candidates = (requesting(share) for share in MEMORY_SHARES)
+    return next((found for found in candidates if unplaced(found.demands(), cluster.nodes) == room), resources)
 
 
 def _writers(cluster: Cluster) -> int:
@@ -197,12 +261,12 @@ def _on_gpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float) -> di
     if gpus >= len(stages):
         actors, fraction = _apportioned(gpus, stages), 1.0
     else:
-        actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), _rounded_down(1 / len(stages))
+        actors, fraction = dict.fromkeys((stage.name for stage in stages), gpus), rounded_down(1 / len(stages))
     # An actor on a GPU needs a CPU to feed it, or a fraction of one if there are few.
     while (total := sum(actors.values())) > max(spare, len(stages)):
         largest = max(actors, key=lambda name: actors[name])
         actors[largest] -= 1
-    cpus = min(1.0, _rounded_down(spare / total))
+    cpus = min(1.0, rounded_down(spare / total))
     return {
         stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, fraction, GPU_THREADS, stage.batch_size)
         for stage in stages
@@ -219,13 +283,16 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float, cores
         actors = dict.fromkeys((stage.name for stage in stages), 1)
         actors[max(stages, key=lambda stage: stage.work).name] = max(1, min(cores, fitting - len(stages) + 1))
         threads = {name: max(1, cores // count) for name, count in actors.items()}
-        cpus = _rounded_down(spare / sum(actors.values()))
+        cpus = rounded_down(spare / sum(actors.values()))
     else:
         total = max(min(cores, fitting), len(stages))
         actors = _apportioned(total, stages)
+        share = spare / max(cores, 1)
         each_threads = max(1, min(MAX_THREADS, cores // total))
+        while each_threads > 1 and sum(int(node.cpus / (each_threads * share)) for node in cluster.nodes) < total:
+            each_threads -= 1
         threads = dict.fromkeys(actors, each_threads)
-        cpus = _rounded_down(min(each_threads * spare / max(cores, 1), spare / total))
+        cpus = rounded_down(min(each_threads * share, spare / total))
     return {
         stage.name: ActorPool(actors[stage.name], actors[stage.name], cpus, 0, threads[stage.name], stage.batch_size)
         for stage in stages
@@ -241,45 +308,6 @@ def _apportioned(count: int, stages: Sequence[ModelStage]) -> dict[str, int]:
     return actors
 
 
-def _rounded_down(value: float) -> float:
+def rounded_down(value: float) -> float:
     """Round down to Ray's unit of resources, 1/10,000: if this rounded up, the last actor would not fit."""
     return math.floor(value * 10_000) / 10_000
-
-
-# --- resources that the user requests
-
-
-def _overridden(pool: ActorPool, requested: Mapping[str, Any]) -> ActorPool:
-    actors = requested.get("actors", [pool.min_actors, pool.max_actors])
-    least, most = actors if isinstance(actors, list) else (actors, actors)
-    gpus = float(requested.get("gpus", pool.gpus))
-    return ActorPool(
-        least,
-        most,
-        float(requested.get("cpus", pool.cpus)),
-        gpus,
-        requested.get("threads", pool.threads),
-        requested.get("batch", pool.batch_size),
-    )
-
-
-def _check_placeable(cluster: Cluster, resources: Resources) -> None:
-    """Raise ConfigurationError if a stage would wait for ever."""
-    for kind in ("cpus", "gpus"):
-        largest = max((getattr(node, kind) for node in cluster.nodes), default=0)
-        for name, pool in resources.pools.items():
-            amount = getattr(pool, kind)
-            if amount > largest or (kind == "gpus" and amount > 1 and amount != int(amount)):
-                raise ConfigurationError(
-                    f"an actor of the stage {name!r} requests {amount:g} {kind.upper()[:-1]}s, but the largest node of "
-                    f"the Ray cluster has {largest:g}; request less in --resources, or add a larger node"
-                )
-        total = sum(pool.min_actors * getattr(pool, kind) for pool in resources.pools.values())
-        tasks = resources.parse_cpus + resources.write_cpus if kind == "cpus" else 0
-        available = getattr(cluster, kind)
-        if total + tasks > available + 1e-6:
-            raise ConfigurationError(
-                f"the actors of all stages request {total:g} {kind.upper()[:-1]}s"
-                + (f", and their tasks {tasks:g}" if tasks else "")
-                + f", but the Ray cluster has {available:g}; lower actors, cpus or gpus in --resources, or add a node"
-            )

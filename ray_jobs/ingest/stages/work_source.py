@@ -51,6 +51,7 @@ class Blocks:
         self._last = time.monotonic()
         self._block_of: dict[str, ObjectRef[Any]] = {}
         self._undone: dict[ObjectRef[Any], int] = {}
+        self.stopped = False
 
     def is_due(self, waiting: int) -> bool:
         """Whether to hand on a block, if `waiting` blocks wait for a task. It waits briefly for one.
@@ -58,10 +59,19 @@ class Blocks:
         Raises:
             BaseException: the failure that ended the list.
         """
-        if waiting >= self._queued or self.work.exhausted:
+        if waiting >= self._queued or self.exhausted:
             return False
         silent = time.monotonic() - self._last >= self._sign_of_life
         return self.work.wait_for_block(POLL_SECONDS) or (silent and not self.work.complete)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no further block is handed on."""
+        return self.stopped or self.work.exhausted
+
+    def stop(self) -> None:
+        """Hand on no further block."""
+        self.stopped = True
 
     def put_next(self) -> RefBundle:
         """Put the next block into the object store, or an empty one if there is none."""
@@ -130,22 +140,22 @@ def _operator() -> Any:
 
         def __init__(self, blocks: Blocks, context: DataContext) -> None:
             super().__init__(context, input_data=[])
-            self._blocks = blocks
+            self.blocks = blocks
             self._estimated_num_output_bundles = None
 
         def has_next(self) -> bool:
-            return self._blocks.is_due(self._metrics.num_external_outqueue_blocks)
+            return self.blocks.is_due(self._metrics.num_external_outqueue_blocks)
 
         def _get_next_inner(self) -> RefBundle:
-            bundle = self._blocks.put_next()
+            bundle = self.blocks.put_next()
             self._metrics.on_input_received(bundle)
             return bundle
 
         def has_execution_finished(self) -> bool:
-            return self._blocks.work.exhausted
+            return self.blocks.exhausted
 
         def has_completed(self) -> bool:
-            return self._blocks.work.exhausted
+            return self.blocks.exhausted
 
     def planned(operator: FromWork, _: Any, context: DataContext) -> WorkSource:
         return WorkSource(operator.blocks, context)

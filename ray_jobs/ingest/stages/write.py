@@ -24,6 +24,7 @@ from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
 from ingest.stages.blocks import TASK_RETRIES
+from ingest.stages.placement import FirstActorPlaced
 from ingest.stages.progress import ProgressReporter
 from ingest.stages.resources import Resources
 
@@ -122,8 +123,9 @@ def write_objects(
         batch_format="pyarrow",
         compute=ActorPoolStrategy(min_size=1, max_size=resources.writers, initial_size=1),
         fn_constructor_kwargs={"uri": uri, "target": target, "observe": observe},
-        num_cpus=resources.write_cpus / resources.writers,
+        num_cpus=resources.each_writer_cpus,
         max_task_retries=TASK_RETRIES,
+        ray_remote_args_fn=FirstActorPlaced(resources.write_place) if resources.write_place else None,
     )
     outcome = ObjectOutcomes()
     for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):

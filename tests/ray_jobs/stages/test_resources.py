@@ -1,22 +1,21 @@
 """The rule that keeps a cluster from hanging: all actors, a parse task and the writers fit at the same time."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from ingest.common.errors import ConfigurationError
+from ingest.stages.cluster import Cluster, Node, cluster_of, unplaced
 from ingest.stages.requested_resources import check_resources
 from ingest.stages.resources import (
     ACTOR_BYTES,
     MAX_THREADS,
     PARSE_BYTES,
     ActorPool,
-    Cluster,
     ModelStage,
-    Node,
     Resources,
     allocate,
-    cluster_of,
 )
 from run_world import pipeline
 
@@ -28,7 +27,7 @@ THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", MODEL_BYTES, 6)
 
 
 def allocated(cpus, gpus, single_writer=True, nodes=1, memory=1e15, stages=ONE, requested=None) -> Resources:
-    cluster = Cluster((Node(cpus / nodes, gpus / nodes),) * nodes, memory)
+    cluster = Cluster((Node(cpus / nodes, gpus / nodes, memory / nodes),) * nodes)
     return allocate(cluster, stages, single_writer, requested or {})
 
 
@@ -128,8 +127,48 @@ def test_few_gpus_hold_an_actor_of_every_stage():
 
 
 def test_nodes_that_died_do_not_count():
-    alive, dead = {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}, {"Alive": False, "Resources": {"CPU": 8.0}}
-    assert cluster_of([alive, dead], {"memory": 7.0}) == Cluster((Node(4.0, 1.0),), 7.0)
+    alive, dead = (
+        {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0, "memory": 7.0}},
+        {"Alive": False, "Resources": {"CPU": 8.0}},
+    )
+    assert cluster_of([alive, dead]) == Cluster((Node(4.0, 1.0, 7.0),))
+
+
+# --- what a run needs to go on
+
+
+@pytest.mark.parametrize("stages", [ONE, THREE])
+@pytest.mark.parametrize("memory", [0, 8e9, 1e15])
+@pytest.mark.parametrize("nodes", [1, 2, 5])
+def test_one_of_each_stage_finds_a_place_on_the_nodes(stages, memory, nodes):
+    for cpus, gpus in product((*range(2, 9), 16, 64), (0, 1, 4)):
+        cluster = Cluster((Node(cpus, gpus, memory / nodes),) * nodes)
+        resources = allocate(cluster, stages, True, {})
+        assert unplaced(resources.least(), cluster.nodes) == {}, (cpus, gpus, resources)
+
+
+def test_actors_and_parse_tasks_request_the_memory_that_they_need():
+    resources = allocated(16, 0, memory=1e12)
+    assert resources.pools["embed"].memory == ACTOR_BYTES + MODEL_BYTES
+    assert resources.parse_memory == PARSE_BYTES
+
+
+def test_a_cluster_with_too_little_memory_for_the_estimate_is_asked_for_less():
+    resources = allocated(2, 0, memory=2.8e9)
+    pool = resources.pools["embed"]
+    assert 0 < pool.memory < ACTOR_BYTES + MODEL_BYTES
+    assert pool.memory * pool.max_actors + resources.parse_memory * resources.parse_tasks <= 2.8e9
+
+
+def test_a_run_beside_others_begins_with_its_share_and_may_grow():
+    alone = allocated(16, 0, stages=THREE)
+    beside = alone.shared_with(1, {"frames"})
+    assert beside.parse_tasks == alone.parse_tasks // 2
+    assert beside.pools["transcribe"].first == alone.pools["transcribe"].first // 2
+    assert beside.pools["transcribe"].max_actors == alone.pools["transcribe"].max_actors
+    assert beside.pools["frames"] == alone.pools["frames"]
+    assert alone.shared_with(0, ()).demands() == alone.demands()
+    assert {demand.count for demand in alone.shared_with(1000, ()).demands()} == {1}
 
 
 # --- resources that the user requests
@@ -138,8 +177,23 @@ def test_nodes_that_died_do_not_count():
 def test_requested_resources_override_those_of_the_cluster():
     requested = {"embed": {"actors": [1, 3], "cpus": 2, "gpus": 0.25, "threads": 5, "batch": 7}, "parse": {"cpus": 4}}
     resources = allocated(16, 1, requested=requested)
-    assert resources.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7)
+    assert resources.pools["embed"] == ActorPool(1, 3, 2, 0.25, 5, 7, memory=ACTOR_BYTES + MODEL_BYTES)
     assert resources.parse_cpus == 4
+
+
+def test_requested_custom_resources_and_labels_are_part_of_what_a_stage_requests():
+    nodes = (Node(4, 1, custom={"a10": 1}, labels={"zone": "a"}), Node(16, 0, labels={"zone": "b"}))
+    embed = {"resources": {"a10": 1}, "labels": {"zone": "in(a,c)"}}
+    requested = {"embed": embed, "parse": {"labels": {"zone": "!a"}}}
+    check_resources(requested, ["embed"])
+    resources = allocate(Cluster(nodes), ONE, False, requested)
+    by_name = {demand.name: demand for demand in resources.least()}
+    assert by_name["embed"].resources["a10"] == 1
+    assert resources.pools["embed"].max_actors == 1
+    assert (by_name["embed"].labels, by_name["parse"].labels) == ({"zone": "in(a,c)"}, {"zone": "!a"})
+    assert unplaced(resources.least(), nodes) == {}
+    assert unplaced(resources.least(), nodes[1:]) == {"embed": 1}
+    assert unplaced(resources.least(), nodes[:1]) == {"parse": 1}
 
 
 def test_a_number_of_actors_requests_a_pool_of_fixed_size():
@@ -183,6 +237,8 @@ def test_a_model_whose_stage_divides_objects_begins_with_few_actors_and_may_have
         ({"embed": {"cpus": 32}}, "'embed' requests 32 CPUs, but the largest node of the Ray cluster has 16"),
         ({"embed": {"actors": 40}}, "all stages request 40 CPUs, and their tasks 1, but the Ray cluster has 16"),
         ({"embed": {"actors": 3, "gpus": 0.5}}, "all stages request 1.5 GPUs, but the Ray cluster has 1"),
+        ({"embed": {"resources": {"a10": 2}}}, "'embed' requests 2 a10, but the largest node of the Ray cluster has 0"),
+        ({"parse": {"labels": {"zone": "b"}}}, """'parse' requests a node with the labels {"zone": "b"}"""),
     ],
 )
 def test_resources_that_the_cluster_lacks_are_an_error_that_names_them(requested, words):
@@ -201,6 +257,10 @@ def test_resources_that_the_cluster_lacks_are_an_error_that_names_them(requested
         ({"embed": {"actors": [3, 2]}}, r"embed cannot have actors \[3, 2\]"),
         ({"embed": {"gpus": True}}, "embed cannot have gpus True"),
         ({"parse": {"gpus": 1}}, "parse cannot have gpus 1"),
+        ({"embed": {"resources": {"CPU": 1}}}, "embed cannot have resources {'CPU': 1}"),
+        ({"embed": {"resources": {"a10": 0}}}, "embed cannot have resources {'a10': 0}"),
+        ({"parse": {"labels": {"zone": 1}}}, "parse cannot have labels {'zone': 1}"),
+        ({"parse": {"labels": {"zone": "a b"}}}, "parse cannot have labels {'zone': 'a b'}"),
     ],
 )
 def test_a_malformed_request_is_an_error(requested, words):

@@ -1,0 +1,73 @@
+"""A run on a cluster whose nodes come when it asks for them, and go when it has ended."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import clusters
+from clusters import SleepingRun, notes, objects
+from embedded.autoscaling_head import AutoscalingHead
+from embedded.processes import base_environment, poll
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+
+TYPES = {"gpus": {"resources": {"CPU": 2, "GPU": 1, "object_store_memory": 1 << 28}, "most": 2}}
+
+
+@pytest.fixture
+def head(tmp_path):
+    with AutoscalingHead(
+        tmp_path / "ray", TYPES, environment=clusters.environment(tmp_path / "notes"), num_cpus=0
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def run(head, milvus, tmp_path):
+    """Begins a run, to which the types of nodes are known as `types`."""
+    runs = []
+
+    def begin(count, *flags, types=TYPES):
+        known = json.dumps({name: {**kind["resources"], "most": kind["most"]} for name, kind in types.items()})
+        found = SleepingRun(
+            head, milvus, objects(tmp_path / "objects", count), f"{tmp_path.name}_".replace("-", "_"), flags,
+            parse=0.02, model=0.5, environment={"INGEST_NODE_TYPES": known},
+        )  # fmt: skip
+        runs.append(found)
+        return found
+
+    yield begin
+    for found in runs:
+        found.stop()
+
+
+LIVING = "import ray; ray.init(logging_level='ERROR'); print(sum(node['Alive'] for node in ray.nodes()))"
+
+
+def living_nodes(head):
+    environment = {**base_environment(), **head.client_environment()}
+    done = subprocess.run([sys.executable, "-c", LIVING], env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_a_run_asks_for_nodes_with_gpus_grows_and_gives_them_back(head, run, tmp_path):
+    found = run(240)
+    assert found.report(600)["rows_written"] == 240
+    assert found.says("waiting for more nodes of the Ray cluster, which has no room for"), found.output
+    assert len({node for what, node, *_ in notes(tmp_path / "notes") if what == "load embed"}) == 2, found.output
+    poll(lambda: living_nodes(head) == 1, 120, "the nodes are gone", interval=3)
+
+
+def test_what_no_type_of_node_has_is_an_error_at_once(run):
+    found = run(1, "--resources", '{"embed": {"gpus": 2}}')
+    assert found.process.wait(120) == 2
+    assert found.says("requests 2 GPUs, but the largest node of the Ray cluster has 1"), found.output
+
+
+def test_nodes_that_do_not_come_are_an_error_with_their_name(run):
+    lacking = {"large": {"resources": {"CPU": 16, "GPU": 4}, "most": 1}}
+    found = run(1, "--resources", '{"embed": {"gpus": 3}}', "--wait-for-resources", "5", types=lacking)
+    assert found.process.wait(120) == 4
+    assert found.says("the Ray cluster got no nodes for 5 s, and has no room for 1 CPUs and 3 GPUs"), found.output
