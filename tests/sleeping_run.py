@@ -25,7 +25,7 @@ from ingest.run.run import Run
 from ingest.run.script import end, run_job_script, say
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
 from ingest.stages.pipeline import Collection, Pipeline, map_model, map_objects
-from ingest.stages.resources import ModelStage
+from ingest.stages.requests import ModelStage
 
 DIMENSION = 4
 TURN = "SLEEPING_RUN_TURN"

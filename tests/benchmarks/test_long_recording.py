@@ -24,7 +24,8 @@ from ingest.stages.cluster import Cluster, Node
 from ingest.stages.divided_recordings import Division
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.pipeline import map_model, map_objects
-from ingest.stages.resources import ModelStage, allocate
+from ingest.stages.requests import ModelStage
+from ingest.stages.resources import allocate
 from ingest.stages.shared import SharedState
 from ingest.stages.transcribe import PassageSettings
 from ingest.stages.videos import ExtractSettings, extract_media

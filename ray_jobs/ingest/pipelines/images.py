@@ -13,13 +13,13 @@ from ingest.pipelines.clip_flags import CLIP_FLAGS
 from ingest.run.options import RunOptions
 from ingest.stages.images import DecodeSettings, EmbedImages, decode_images
 from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
-from ingest.stages.resources import ModelStage
+from ingest.stages.requests import ModelStage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from ingest.stages.progress import ProgressReporter
-    from ingest.stages.resources import Resources
+    from ingest.stages.requests import Resources
 
 REVISION = 11
 """Increase it when the code gives another row for the same image; the next run then processes every object again."""

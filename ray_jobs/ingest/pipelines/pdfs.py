@@ -21,14 +21,14 @@ from ingest.run.options import RunOptions
 from ingest.stages.captions import CaptionFigures
 from ingest.stages.pdfs import ParseSettings, parse_documents
 from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
-from ingest.stages.resources import ModelStage
+from ingest.stages.requests import ModelStage
 from ingest.stages.texts import EmbedTexts
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from ingest.stages.progress import ProgressReporter
-    from ingest.stages.resources import Resources
+    from ingest.stages.requests import Resources
 
 REVISION = 14
 """Increase it when the code gives other rows for the same PDF; the next run then processes every object again."""

@@ -18,13 +18,13 @@ from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, POSITIVE, Flag
 from ingest.run.options import RunOptions
 from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
-from ingest.stages.resources import ModelStage
+from ingest.stages.requests import ModelStage
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
     from ingest.stages.progress import ProgressReporter
-    from ingest.stages.resources import ActorPool, Resources
+    from ingest.stages.requests import ActorPool, Resources
 
 REVISION = 9
 """Increase it when the code gives other rows for the same file; the next run then processes every object again."""

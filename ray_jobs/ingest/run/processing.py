@@ -20,7 +20,7 @@ from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
-from ingest.stages.resources import ActorPool, Resources
+from ingest.stages.requests import ActorPool, Resources
 from ingest.stages.shared import SharedState
 from ingest.stages.vector_cache import VectorCacheClient
 

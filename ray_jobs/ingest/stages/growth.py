@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from ingest.common.errors import ConfigurationError
-from ingest.stages.cluster import Cluster, Demand, Node, placeable, unplaced
-from ingest.stages.resources import ModelStage, Resources, allocate
+from ingest.stages.cluster import UNKNOWN_MEMORY, Cluster, Demand, Node, placeable, unplaced
+from ingest.stages.requests import ModelStage, Resources
+from ingest.stages.resources import allocate
 
 
 def plan(
@@ -33,6 +34,9 @@ def plan(
             refusal = error
             continue
         if not unplaced(found.least(), nodes):
+            # An autoscaler adds no node for a resource that its type does not name.
+            if any(kind.node.memory == UNKNOWN_MEMORY for kind in cluster.types):
+                found = found.without_memory()
             return _growing(found, cluster, requested)
     raise refusal
 

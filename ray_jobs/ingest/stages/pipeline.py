@@ -14,7 +14,7 @@ from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.placement import FirstActorPlaced, OneTaskPlaced
 from ingest.stages.progress import Observe, ProgressReporter, gathered
-from ingest.stages.resources import ActorPool, ModelStage, Resources
+from ingest.stages.requests import ActorPool, ModelStage, Resources
 from ingest.stages.vector_cache import VectorCacheClient
 from ingest.store.parse_cache import ParseCache
 

@@ -14,7 +14,7 @@ from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, placeable, selected
 
 if TYPE_CHECKING:
     from ingest.stages.cluster import Cluster
-    from ingest.stages.resources import ActorPool, Resources
+    from ingest.stages.requests import ActorPool, Resources
 
 
 def check_resources(requested: Any, stages: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.placement import FirstActorPlaced
 from ingest.stages.progress import ProgressReporter
-from ingest.stages.resources import Resources
+from ingest.stages.requests import Resources
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -60,13 +60,13 @@ def test_runs_that_begin_together_all_end(head_with, run, cpus, gpus, stages):
 def test_a_long_run_gives_way_to_short_ones_and_goes_on(head_with, run):
     head = head_with(2)
     turn = {TURN: "5"}
-    long = run(head, 300, parse=0.01, environment=turn)
+    long = run(head, 1000, parse=0.01, environment=turn)
     poll(lambda: long.says("embedded 1"), 120, "the long run embeds")
     short = [run(head, 12, environment=turn) for _ in range(2)]
-    assert [found.report(300)["rows_written"] for found in short] == [12] * 2
+    assert [found.report(400)["rows_written"] for found in short] == [12] * 2
     assert all(found.says("waiting behind the run") for found in short), short[0].output
     assert long.process.poll() is None
-    report = long.report(300)
-    assert (report["rows_written"], report["failed"], report["added"]) == (300, 0, 300)
+    report = long.report(400)
+    assert (report["rows_written"], report["failed"], report["added"]) == (1000, 0, 1000)
     assert report["stages"]["wait"]["seconds"] > 0
     assert long.says("giving way to"), long.output

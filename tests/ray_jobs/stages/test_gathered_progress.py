@@ -8,7 +8,7 @@ import pytest
 from ingest.common.waiting import SECONDS_BETWEEN_LINES
 from ingest.stages.pipeline import map_objects
 from ingest.stages.progress import gathered
-from ingest.stages.resources import Resources
+from ingest.stages.requests import Resources
 
 
 class Sent(list):

@@ -8,7 +8,8 @@ from ingest.common.errors import ConfigurationError
 from ingest.run.node_types import MOST, named_types, types_of
 from ingest.stages.cluster import Cluster, Node, NodeType, unplaced
 from ingest.stages.growth import plan
-from ingest.stages.resources import ModelStage, allocate
+from ingest.stages.requests import ModelStage
+from ingest.stages.resources import allocate
 
 ONE = (ModelStage("embed", 1000),)
 THREE = (ModelStage("frames", 1000, 1), ModelStage("transcribe", 1000, 6), ModelStage("embed", 1000, 1))
@@ -37,6 +38,14 @@ def test_a_run_begins_with_one_more_node_and_may_grow_to_all():
     resources = plan(Cluster((HEAD,), (CPU_TYPE,)), ONE, False, {})
     pool = resources.pools["embed"]
     assert (pool.min_actors, pool.first, pool.max_actors, resources.parse_tasks) == (1, 8, 24, 24)
+
+
+def test_a_run_asks_for_memory_where_the_types_of_nodes_name_it():
+    """Ray's autoscaler finds no type for a request of a resource that the type does not name."""
+    named = NodeType("cpus", Node(8, 0, 64e9), 3)
+    assert plan(Cluster((HEAD,), (named,)), ONE, False, {}).pools["embed"].memory > 0
+    resources = plan(Cluster((HEAD,), (named, NodeType("gpus", Node(8, 1), 4))), ONE, False, {})
+    assert (resources.parse_memory, resources.pools["embed"].memory) == (0, 0)
 
 
 def test_a_run_begins_with_the_living_nodes_where_they_have_what_it_needs():

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.stages.pipeline import map_model
-from ingest.stages.resources import ActorPool, Resources
+from ingest.stages.requests import ActorPool, Resources
 from ingest.stages.write import write_objects
 
 

@@ -8,15 +8,8 @@ import pytest
 from ingest.common.errors import ConfigurationError
 from ingest.stages.cluster import Cluster, Node, cluster_of, unplaced
 from ingest.stages.requested_resources import check_resources
-from ingest.stages.resources import (
-    ACTOR_BYTES,
-    MAX_THREADS,
-    PARSE_BYTES,
-    ActorPool,
-    ModelStage,
-    Resources,
-    allocate,
-)
+from ingest.stages.requests import ActorPool, ModelStage, Resources
+from ingest.stages.resources import ACTOR_BYTES, MAX_THREADS, PARSE_BYTES, allocate
 from run_world import pipeline
 
 SIZES = [0.5, 1, 1.5, 1.75, *range(2, 257)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ingest.ledger.parts import Target
 from ingest.run.ray_session import connect_ray
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
-from ingest.stages.resources import Resources
+from ingest.stages.requests import Resources
 from ingest.stages.write import write_objects
 
 class Observe:
