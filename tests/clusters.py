@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedded.processes import base_environment
@@ -57,6 +59,28 @@ class SleepingRun:
         if self.process.poll() is None:
             self.process.kill()
         self._reader.join(10)
+
+
+@contextmanager
+def begun_runs(milvus, folder: Path) -> Iterator[Callable[..., SleepingRun]]:
+    """Gives a function that begins a run on a head over so many objects of its own; all of them are stopped at the end.
+
+    Its other arguments are those of `SleepingRun`.
+    """
+    runs: list[SleepingRun] = []
+
+    def begin(head, count, flags=(), **settings):
+        name = f"jobs{len(runs)}"
+        prefix = f"{folder.name}{name}_".replace("-", "_")
+        source = objects(folder / name, count)
+        runs.append(SleepingRun(head, milvus, source, prefix, ["--run-id", name, *flags], **settings))
+        return runs[-1]
+
+    try:
+        yield begin
+    finally:
+        for run in runs:
+            run.stop()
 
 
 def objects(folder, count):

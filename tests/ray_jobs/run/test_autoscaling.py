@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import clusters
-from clusters import SleepingRun, notes, objects
+from clusters import notes
 from embedded.autoscaling_head import AutoscalingHead
 from embedded.processes import base_environment, poll
 
@@ -27,20 +27,13 @@ def head(tmp_path):
 @pytest.fixture
 def run(head, milvus, tmp_path):
     """Begins a run, to which the types of nodes are known as `types`."""
-    runs = []
+    with clusters.begun_runs(milvus, tmp_path) as begin:
 
-    def begin(count, *flags, types=TYPES):
-        known = json.dumps({name: {**kind["resources"], "most": kind["most"]} for name, kind in types.items()})
-        found = SleepingRun(
-            head, milvus, objects(tmp_path / "objects", count), f"{tmp_path.name}_".replace("-", "_"), flags,
-            parse=0.02, model=0.5, environment={"INGEST_NODE_TYPES": known},
-        )  # fmt: skip
-        runs.append(found)
-        return found
+        def begin_here(count, *flags, types=TYPES):
+            known = json.dumps({name: {**kind["resources"], "most": kind["most"]} for name, kind in types.items()})
+            return begin(head, count, flags, parse=0.02, model=0.5, environment={"INGEST_NODE_TYPES": known})
 
-    yield begin
-    for found in runs:
-        found.stop()
+        yield begin_here
 
 
 FREE = """

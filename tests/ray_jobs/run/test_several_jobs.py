@@ -3,7 +3,6 @@
 import pytest
 
 import clusters
-from clusters import SleepingRun, objects
 from embedded.processes import poll
 from embedded.ray_head import RayHead
 from sleeping_run import TURN
@@ -31,21 +30,8 @@ def head_with(tmp_path):
 
 @pytest.fixture
 def run(milvus, tmp_path):
-    """Begins a run over so many objects of its own."""
-    runs = []
-
-    def begin(head, count, flags=(), **settings):
-        name = f"jobs{len(runs)}"
-        found = SleepingRun(
-            head, milvus, objects(tmp_path / name, count), f"{tmp_path.name}{name}_".replace("-", "_"),
-            ["--run-id", name, *flags], **settings,
-        )  # fmt: skip
-        runs.append(found)
-        return found
-
-    yield begin
-    for found in runs:
-        found.stop()
+    with clusters.begun_runs(milvus, tmp_path) as begin:
+        yield begin
 
 
 @pytest.mark.parametrize(("cpus", "gpus", "stages"), [(2, 0, 1), (2, 0, 3), (4, 0, 1), (8, 1, 3), (64, 0, 1)])
