@@ -20,7 +20,7 @@ def test_a_part_refuses_to_start_in_a_unit_test(tmp_path: Path) -> None:
         MilvusLite(tmp_path).start()
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all tests: see it with -n 2")
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all tests: see it with -n 3")
 def test_the_processes_of_a_run_share_tests_out_by_group(request: pytest.FixtureRequest) -> None:
     # Without it each process would start every part. pytest-xdist writes the group into the node id.
     without = [item.nodeid for item in request.session.items if "@" not in item.nodeid.rpartition("]")[2]]
