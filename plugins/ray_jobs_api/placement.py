@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,10 @@ from typing import Any
 from ray_jobs_api.client import JobInfo, RayJobsClient
 from ray_jobs_api.failures import FailureReason, JobExistsError, JobNotFoundError, RayApiError
 from ray_jobs_api.packages import Package
-from ray_jobs_api.stopping import stop_and_wait
+from ray_jobs_api.stopping import STOP_SECONDS, stop_and_wait
+
+#: Ray says so of a job, too, with whose supervisor it only could not speak while its head was replaced (ray#65025).
+_GIVEN_UP = ("JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE", "JOB_SUPERVISOR_ACTOR_DIED")
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ async def place(
     :param request: the other fields of Ray's ``JobSubmitRequest``.
     :param packages: uploaded before the submission where the cluster does not hold them.
     :param earlier: ids of the earlier attempts' jobs, the latest first. A job among them that is pending, running or
-        done is adopted: its worker died, the job did not.
+        done is adopted: its worker died, the job did not. A driver that Ray has given up ends before the submission.
     :param in_doubt: the id among ``earlier`` under which a submission may still be under way. Where Ray does not know
         it, the new job gets this id, so that Ray refuses the late request.
     :param superseded: the id of a job that nobody wants any more. It has stopped before the submission.
@@ -55,6 +60,8 @@ async def place(
         if job is not None and job.status in ("PENDING", "RUNNING", "SUCCEEDED"):
             return Placement(earlier_id, attached=True, session=session)
         if job is not None:
+            if job.error_type in _GIVEN_UP:
+                await _end_driver(client, earlier_id)
             break
         if earlier_id == in_doubt:
             submission_id = earlier_id
@@ -78,6 +85,17 @@ async def _find(client: RayJobsClient, submission_id: str) -> JobInfo | None:
         return await client.job(submission_id)
     except JobNotFoundError:
         return None
+
+
+async def _end_driver(client: RayJobsClient, submission_id: str) -> None:
+    """End the driver of a job that has failed for Ray, if it lives on."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while await client.stop(submission_id):  # its supervisor still answers
+        if time.monotonic() >= deadline:
+            raise RayApiError(
+                f"The job {submission_id} has failed, but its driver does not stop.", FailureReason.INFRASTRUCTURE
+            )
+        await asyncio.sleep(0.5)
 
 
 async def _stop_if_alive(client: RayJobsClient, submission_id: str) -> None:

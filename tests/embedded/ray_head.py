@@ -110,6 +110,9 @@ class RayHead(Part):
 
     def prepare(self) -> None:
         self.temp_dir.mkdir(parents=True, exist_ok=True)
+        # A head that was killed wrote its address there. A node of its cluster on this machine has it in its command
+        # line, so that Ray would take the head for alive.
+        (self.temp_dir / "ray_current_cluster").unlink(missing_ok=True)
 
     def serves(self) -> bool:
         # A job is run by the node's agent, which comes up after the dashboard: without it a submission is an error.
