@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.milvus.schema import DOCUMENTS
-from ingest.run import reservation
+from ingest.run import node_changes, reservation
 from ingest.run.flags import FlagParser
 from ingest.run.options import RUN_FLAGS, run_options_from
 from ingest.run.run import Run
@@ -30,6 +30,8 @@ from ingest.stages.requests import ModelStage
 DIMENSION = 4
 TURN = "SLEEPING_RUN_TURN"
 """The variable with the seconds after which the run gives way, if they are others than those of production."""
+GRACE = "SLEEPING_RUN_GRACE"
+"""The variable with the seconds after which the run is planned anew without lost nodes and with new ones, likewise."""
 NOTES = "SLEEPING_RUN_NOTES"
 """The variable with a file that gets a line for each actor and each object: what, node, process and time."""
 
@@ -97,6 +99,8 @@ def pipeline(parse_seconds, model_seconds, stages):
 
 def main():
     reservation.TURN_SECONDS = float(os.environ.get(TURN, reservation.TURN_SECONDS))
+    node_changes.GRACE_SECONDS = float(os.environ.get(GRACE, node_changes.GRACE_SECONDS))
+    node_changes.JOIN_SECONDS = float(os.environ.get(GRACE, node_changes.JOIN_SECONDS))
     parse_seconds, model_seconds, stages, *flags = sys.argv[1:]
     made = pipeline(float(parse_seconds), float(model_seconds), int(stages))
     options = run_options_from(FlagParser("", RUN_FLAGS).parse_args(flags))

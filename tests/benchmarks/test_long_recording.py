@@ -79,7 +79,7 @@ def test_one_recording_keeps_the_actors_busy(cluster, tmp_path):
     resources = allocate(cluster, stages, False, {}).limited_to(1, (), {"transcribe"})
     pool = resources.pools["transcribe"]
     ray.data.DataContext.get_current().target_max_block_size = 256 << 10
-    state = ray.remote(SharedState).options(num_cpus=0).remote("videos", 4)
+    state = ray.remote(SharedState).options(num_cpus=0).remote("videos", [], 4)
     collector = StretchCollectorClient(state)
     size = path.stat().st_size
     entry = {"source": f"file://{path}", "version": file_version(path.stat()), "size": size, "attempts": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
@@ -48,6 +49,7 @@ class WorkList:
         self._pending_bytes = 0
         self._ends: list[int] = []  # of the blocks in the file
         self._taken = 0
+        self._again: deque[pa.Table] = deque()
         self._changed = Condition()
         self._complete = False
         self._failure: BaseException | None = None
@@ -92,7 +94,13 @@ class WorkList:
     def exhausted(self) -> bool:
         """Whether everything was taken and nothing is added any more."""
         with self._changed:
-            return self._complete and self._taken == len(self._ends)
+            return self._complete and not self._has_block
+
+    @property
+    def left(self) -> int:
+        """The number of blocks that can be taken by now."""
+        with self._changed:
+            return len(self._again) + len(self._ends) - self._taken
 
     def wait_for(self, count: float) -> None:
         """Wait until the list has about so many objects or is complete."""
@@ -106,20 +114,26 @@ class WorkList:
             BaseException: the failure that ended the list.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._complete or self._taken < len(self._ends), seconds)
+            self._changed.wait_for(lambda: self._complete or self._has_block, seconds)
             if self._failure is not None:
                 raise self._failure
-            return self._taken < len(self._ends)
+            return self._has_block
+
+    @property
+    def _has_block(self) -> bool:
+        return bool(self._again) or self._taken < len(self._ends)
 
     def take(self) -> pa.Table:
         """The next block."""
+        if self._again:
+            return self._again.popleft()
         block = self._block(self._taken)
         self._taken += 1
         return block
 
-    def put_back(self, count: int) -> None:
-        """Let the last `count` blocks that were taken be taken again."""
-        self._taken -= count
+    def put_back(self, block: pa.Table) -> None:
+        """Let objects that were taken be taken again, before all others."""
+        self._again.append(block)
 
     def blocks(self) -> Iterator[pa.Table]:
         """Read a whole list back; nothing can be added afterwards."""

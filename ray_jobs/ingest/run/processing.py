@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ingest.common.errors import JobError
+from ingest.common.errors import ConfigurationError, JobError
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
 from ingest.run.folders_of_nodes import check_folders
+from ingest.run.node_changes import NodeChanges, is_loss, is_more, planned_anew, planning_anew, sentence
 from ingest.run.node_types import living_cluster
 from ingest.run.options import RunOptions
 from ingest.run.ray_session import connected_to_ray, original_job_error
@@ -20,9 +21,12 @@ from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
-from ingest.stages.requests import ActorPool, Resources
-from ingest.stages.shared import SharedState
+from ingest.stages.requests import PARSE, WRITE, ActorPool, Resources
+from ingest.stages.shared import shared_state
 from ingest.stages.vector_cache import VectorCacheClient
+
+if TYPE_CHECKING:
+    from ingest.stages.work_source import Blocks
 
 
 def process_objects(
@@ -50,70 +54,129 @@ def process_objects(
 
     started = time.monotonic()
     with connected_to_ray(say, pipeline.block_bytes):
-        from ingest.stages.stored_vectors import StoredVectorLoader
-        from ingest.stages.work_source import Blocks, dataset_of
-        from ingest.stages.write import write_objects
-
         check_folders(options.sources)
-        actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-        state = actor.remote(pipeline.name, pipeline.collections[0].dimension)
-        cache = VectorCacheClient(state)
-        load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
-        # A full refresh recomputes vectors, as they may be the reason for it.
-        shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(state))
-        observe = ProgressReporter(state)
-        outcome = ObjectOutcomes()
-        waited = 0.0
+        executions = _Executions(pipeline, options, target, work, single_writer, say)
         try:
-            while not work.exhausted:
-                asked = time.monotonic()
-                planned = _planned(pipeline, options, work, single_writer)
-                with (
-                    reserved(planned.least(), options.run_id, options.wait_for_resources, say) as group,
-                    ProgressPrinter(state, work, list(planned.pools), pipeline.unit, say),
-                    giving_way(options.run_id, say),
-                ):
-                    waited += time.monotonic() - asked
-                    others = len(other_groups(options.run_id))
-                    resources = planned.shared_with(others, options.requested_pools).placed(group)
-                    _say_plan(resources, say)
-                    blocks = Blocks(work, resources.parse_tasks)
-                    embedded = pipeline.build(dataset_of(blocks), resources, observe, shared)
-                    outcome.add(
-                        write_objects(
-                            embedded, options.milvus_uri, target, resources, observe, blocks.done,
-                            pipeline.parts_per_write,
-                        )
-                    )  # fmt: skip
-                if not work.exhausted:
-                    let_others_begin(options.run_id)
+            executions.until_all_is_done()
+            state = executions.state
             stages, since_loaded, unfinished = ray.get(
                 [state.get.remote(work.count), state.since_first.remote("load"), state.unfinished_recordings.remote()]
             )
         except Exception as error:
             raise original_job_error(error) from error
         # Wall time until the models are loaded, which dominates a daily run over few objects.
-        until_loaded = time.monotonic() - started - since_loaded - waited
+        until_loaded = time.monotonic() - started - since_loaded - executions.waited
     if unfinished:  # the process that collects their stretches has died, and a task was repeated, too
         raise JobError(
             f"not all stretches of {len(unfinished)} recordings were found again, for example of {unfinished[0]}; run "
             "again: it processes them"
         )
-    if waited >= 1:
-        stages["wait"] = {"seconds": waited, "items": 0}
+    if executions.waited >= 1:
+        stages["wait"] = {"seconds": executions.waited, "items": 0}
     stages["start"] = {"seconds": until_loaded, "items": stages.get("load", {}).get("items", 0)}
-    return outcome, {
+    return executions.outcome, {
         name: {"seconds": round(stage["seconds"], 3), "items": int(stage["items"])} for name, stage in stages.items()
     }
 
 
-def _planned(pipeline: Pipeline, options: RunOptions, work: WorkList, single_writer: bool) -> Resources:
-    """What the run requests of the cluster if it is alone there."""
-    # A small run ends before a second copy of the model would be loaded.
-    enough = pipeline.worthwhile_actors(work.count, work.bytes)
-    growing = {stage.name for stage in pipeline.models if stage.divides_objects}
-    resources = plan(living_cluster(), pipeline.models, single_writer, options.resources)
-    return resources.limited_to(enough, options.requested_pools, growing)
+class _Executions:
+    """The executions of a run: one, and another one each time that it has given way or lost a node.
+
+    Attributes:
+        state: the actor that the processes of the run share.
+        outcome: that of the objects that are done.
+        waited: seconds that the run has waited for the cluster.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        options: RunOptions,
+        target: Target,
+        work: WorkList,
+        single_writer: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        from ingest.stages.stored_vectors import StoredVectorLoader
+
+        self._pipeline, self._options, self._target = pipeline, options, target
+        self._work, self._single_writer, self._say = work, single_writer, say
+        stages = ["read", PARSE, *(stage.name for stage in pipeline.models), WRITE]
+        self.state = shared_state(pipeline.name, stages, pipeline.collections[0].dimension)
+        cache = VectorCacheClient(self.state)
+        load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
+        # A full refresh recomputes vectors, as they may be the reason for it.
+        self._shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(self.state))
+        self.outcome = ObjectOutcomes()
+        self.waited = 0.0
+
+    def until_all_is_done(self) -> None:
+        """Execute until the work list is exhausted."""
+        from ingest.stages.work_source import Blocks
+
+        planned: Resources | None = None
+        while not self._work.exhausted:
+            asked = time.monotonic()
+            changes = NodeChanges()
+            if planned is None:
+                planned = self._plan()
+            else:
+                planned = planned_anew(self._plan, planned, self._options.wait_for_resources, self._say)
+            blocks = Blocks(self._work, planned.parse_tasks)
+            try:
+                self._execute(planned, blocks, changes, asked)
+            except Exception as error:
+                if not (lost := changes.lost()) or not is_loss(original_job_error(error)):
+                    raise
+                self.state.release_claims.remote()
+                self._say(f"{sentence(lost)}: planning anew, for {blocks.put_back()} objects that were under way, too")
+            else:
+                if blocks.stopped:
+                    blocks.put_back()
+                    let_others_begin(self._options.run_id)
+
+    def _execute(self, planned: Resources, blocks: Blocks, changes: NodeChanges, asked: float) -> None:
+        """Process the blocks. The run has asked for its share of the cluster at the time `asked`."""
+        from ingest.stages.work_source import dataset_of
+        from ingest.stages.write import write_objects
+
+        pipeline, options = self._pipeline, self._options
+        observe = ProgressReporter(self.state)
+
+        def note(written: ObjectOutcomes) -> None:
+            blocks.done(written.done)
+            self.outcome.add(written)
+
+        with (
+            reserved(planned.least(), options.run_id, options.wait_for_resources, changes, self._say) as group,
+            ProgressPrinter(self.state, self._work, list(planned.pools), pipeline.unit, self._say),
+            giving_way(options.run_id, self._say),
+            planning_anew(changes, group, lambda: self._has_more(planned), self._say),
+        ):
+            self.waited += time.monotonic() - asked
+            others = len(other_groups(options.run_id))
+            resources = planned.shared_with(others, options.requested_pools).placed(group)
+            _say_plan(resources, self._say)
+            embedded = pipeline.build(dataset_of(blocks), resources, observe, self._shared)
+            write_objects(
+                embedded, options.milvus_uri, self._target, resources, observe, note, pipeline.parts_per_write
+            )
+
+    def _has_more(self, planned: Resources) -> bool:
+        """Whether a plan for the nodes that are there now would have enough more actors, and work for all of them."""
+        try:
+            now = self._plan()
+        except ConfigurationError:
+            return False
+        return is_more(now, planned) and self._work.left > max(pool.max_actors for pool in now.pools.values())
+
+    def _plan(self) -> Resources:
+        """What the run requests of the cluster if it is alone there."""
+        # A small run ends before a second copy of the model would be loaded.
+        enough = self._pipeline.worthwhile_actors(self._work.count, self._work.bytes)
+        growing = {stage.name for stage in self._pipeline.models if stage.divides_objects}
+        resources = plan(living_cluster(), self._pipeline.models, self._single_writer, self._options.resources)
+        return resources.limited_to(enough, self._options.requested_pools, growing)
 
 
 def _say_plan(resources: Resources, say: Callable[[str], None]) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ingest.common.errors import UnreachableError
 from ingest.common.text import printable
+from ingest.run.node_changes import GRACE_SECONDS, NodeChanges, NodesLostError, sentence
 from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, cluster_of, unplaced
 from ingest.stages.execution import Execution
 
@@ -56,15 +57,17 @@ class RunGroup:
 
 @contextmanager
 def reserved(
-    demands: Sequence[Demand], run_id: str, patience: float, say: Callable[[str], None]
+    demands: Sequence[Demand], run_id: str, patience: float, changes: NodeChanges, say: Callable[[str], None]
 ) -> Iterator[PlacementGroup]:
     """A placement group with a bundle for each demand. It waits until the cluster has room for all of them at once.
 
     Args:
         patience: seconds that it waits for nodes that are not there.
+        changes: those of the cluster since `demands` were planned.
 
     Raises:
         UnreachableError: they have not come.
+        NodesLostError: there was room for the demands before the cluster lost a node.
     """
     import ray
 
@@ -77,6 +80,8 @@ def reserved(
             lacking = unplaced(demands, nodes)
             if not lacking:
                 there = waited
+            elif waited - there >= GRACE_SECONDS and (lost := changes.lost()):
+                raise NodesLostError(sentence(lost))
             elif waited - there >= patience:
                 raise UnreachableError(not_come(demands, lacking, patience))
             if waited >= due:

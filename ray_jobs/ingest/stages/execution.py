@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ingest.stages.cluster import CPU, GPU, MEMORY
+
 if TYPE_CHECKING:
     from ray.data._internal.execution.execution_callback import ExecutionCallback
     from ray.data._internal.execution.interfaces import PhysicalOperator
@@ -16,31 +18,37 @@ class Execution(ExecutionCallback):
     """The one execution of this process. Ray Data makes an instance for each, but only from the class.
 
     Attributes:
-        stopping: whether the first stage is to begin no more blocks. Set it from any thread. Those that it has not
-            begun go back to the work list.
+        stopping: whether the first stage is to begin no more blocks.
+        failure: if it is not None, the execution ends with it at once.
+
+    Any thread may set `stopping` and `failure`.
     """
 
     executor: ClassVar[StreamingExecutor | None] = None
     stopping: ClassVar[bool] = False
+    failure: ClassVar[Exception | None] = None
 
     def before_execution_starts(self, executor: StreamingExecutor) -> None:
-        Execution.executor, Execution.stopping = executor, False
+        Execution.executor, Execution.stopping, Execution.failure = executor, False, None
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
+        if Execution.failure is not None:
+            _kill_actors(executor)
+            raise Execution.failure
         if not Execution.stopping:
             return
         first = _first_stage(executor)
         (source,) = first.input_dependencies
         source.blocks.stop()
         (queue,) = executor._topology[first].input_queues
-        while (waiting := queue.pop()) is not None:
-            source.blocks.work.put_back(1 if waiting.num_rows() else 0)
+        while queue.pop() is not None:
+            pass
 
     def after_execution_succeeds(self, executor: StreamingExecutor) -> None:
         Execution.executor = None
 
     def after_execution_fails(self, executor: StreamingExecutor, error: Exception) -> None:
-        Execution.executor = None
+        Execution.executor = Execution.failure = None
 
 
 def running_tasks() -> set[int]:
@@ -49,6 +57,31 @@ def running_tasks() -> set[int]:
     if executor is None:
         return set()
     return {task.task_index() for task in _first_stage(executor).get_active_tasks()}
+
+
+def requested() -> dict[str, float]:
+    """What the tasks and actors of the execution hold or wait for, by Ray's names of resources.
+
+    Without the actors that are not there yet, or that start again.
+    """
+    usages = [
+        operator.running_logical_usage() for operator in (Execution.executor._topology if Execution.executor else ())
+    ]
+    return {
+        CPU: sum(usage.cpu for usage in usages),
+        GPU: sum(usage.gpu for usage in usages),
+        MEMORY: sum(usage.memory for usage in usages),
+    }
+
+
+def _kill_actors(executor: StreamingExecutor) -> None:
+    """Let go what the actors hold. Ray Data itself only drops its references, of which tasks under way keep some."""
+    import ray
+
+    for operator in executor._topology:
+        if (pool := getattr(operator, "_actor_pool", None)) is not None:
+            for actor in (*pool._running_actors, *pool._pending_actors.values()):
+                ray.kill(actor)
 
 
 def _first_stage(executor: StreamingExecutor) -> PhysicalOperator:

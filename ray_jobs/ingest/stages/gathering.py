@@ -156,6 +156,11 @@ class StretchCollector:
             recording.parts, recording.sample = {}, ()
         return recording.order(number)
 
+    def release_claims(self) -> None:
+        """Let anyone detect the languages that others have begun to detect."""
+        for recording in self._recordings.values():
+            recording.claim = ("", 0.0)
+
     def unfinished_recordings(self) -> list[str]:
         """The sources of the recordings of which not all stretches have come."""
         return [source for (source, _), recording in self._recordings.items() if recording.done_by is None]

@@ -8,7 +8,7 @@ export intervals after it was last set. What ended jobs have done is in their re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 OUTCOMES = ("ok", "failed")
 
@@ -22,9 +22,11 @@ class JobMetrics:
 
     Args:
         pipeline: its name, a tag of all metrics.
+        stages: the names of stages that are 0 at first. Prometheus sees no rate in a first value, and a short job may
+            have only one other.
     """
 
-    def __init__(self, pipeline: str) -> None:
+    def __init__(self, pipeline: str, stages: Iterable[str]) -> None:
         from ray.util.metrics import Gauge
 
         self._pipeline = {"pipeline": pipeline}
@@ -33,6 +35,8 @@ class JobMetrics:
         self._items = Gauge("ingest_stage_items", "Items that left the stage", ("pipeline", "stage"))
         self._seconds = Gauge("ingest_stage_seconds", "Busy seconds of the stage's processes", ("pipeline", "stage"))
         self._tokens = Gauge("ingest_tokens", "Tokens that the text model has read", ("pipeline",))
+        zero = {"items": 0, "seconds": 0.0}
+        self.export(dict.fromkeys(stages, zero), dict.fromkeys(OUTCOMES, 0), tokens=0, total=0)
 
     def export(
         self, stages: Mapping[str, Mapping[str, float]], objects: Mapping[str, int], tokens: int, total: int

@@ -20,11 +20,11 @@ class ProgressCounts:
     """Items and busy seconds by stage, and the time of each stage's first report. See `SharedState`.
 
     Args:
-        pipeline: as for `JobMetrics`.
+        pipeline, stages: as for `JobMetrics`.
     """
 
-    def __init__(self, pipeline: str) -> None:
-        self._metrics = JobMetrics(pipeline)
+    def __init__(self, pipeline: str, stages: Sequence[str]) -> None:
+        self._metrics = JobMetrics(pipeline, stages)
         self._objects = dict.fromkeys(OUTCOMES, 0)
         self._tokens = 0
         self._stages: dict[str, dict[str, float]] = {}

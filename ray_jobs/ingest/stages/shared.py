@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ingest.stages.gathering import StretchCollector
 from ingest.stages.progress import ProgressCounts
 from ingest.stages.vector_cache import VectorCache
@@ -15,11 +18,26 @@ class SharedState(ProgressCounts, VectorCache, StretchCollector):
     which only some stretches had come fail.
 
     Args:
-        pipeline: as for `ProgressCounts`.
+        pipeline, stages: as for `ProgressCounts`.
         dimension: as for `VectorCache`.
     """
 
-    def __init__(self, pipeline: str, dimension: int) -> None:
-        ProgressCounts.__init__(self, pipeline)
+    def __init__(self, pipeline: str, stages: Sequence[str], dimension: int) -> None:
+        ProgressCounts.__init__(self, pipeline, stages)
         VectorCache.__init__(self, dimension)
         StretchCollector.__init__(self)
+
+    def release_claims(self) -> None:
+        """Let others do at once what actors have claimed that are no more."""
+        VectorCache.release_claims(self)
+        StretchCollector.release_claims(self)
+
+
+def shared_state(pipeline: str, stages: Sequence[str], dimension: int) -> Any:
+    """The actor, on the node of this process: losing any other node loses nothing that all processes need."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+    return actor.remote(pipeline, stages, dimension)

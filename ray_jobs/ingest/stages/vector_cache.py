@@ -107,6 +107,10 @@ class VectorCache:
             else:
                 self._capacity = max(1, len(self._slots))
 
+    def release_claims(self) -> None:
+        """Let anyone claim what others have claimed."""
+        self._claims.clear()
+
     def _written(self, data: bytes, offset: int) -> bool:
         try:
             return os.pwrite(self._file, data, offset) == len(data)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA, WorkList
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Blocks:
         self._sign_of_life = sign_of_life
         self._last = time.monotonic()
         self._block_of: dict[str, ObjectRef[Any]] = {}
-        self._undone: dict[ObjectRef[Any], int] = {}
+        self._undone: dict[ObjectRef[Any], tuple[pa.Table, int]] = {}
         self.stopped = False
 
     def is_due(self, waiting: int) -> bool:
@@ -85,7 +87,7 @@ class Blocks:
         sources = block["source"].to_pylist()
         self._block_of.update(dict.fromkeys(sources, reference))
         if sources:
-            self._undone[reference] = len(sources)
+            self._undone[reference] = block, len(sources)
         metadata = BlockMetadataWithSchema.from_block(block)
         return RefBundle((BlockEntry(reference, metadata),), owns_blocks=False, schema=metadata.schema)
 
@@ -94,9 +96,21 @@ class Blocks:
         for source in sources:
             reference = self._block_of.pop(source, None)
             if reference is not None:
-                self._undone[reference] -= 1
-                if not self._undone[reference]:
-                    del self._undone[reference]
+                block, left = self._undone.pop(reference)
+                if left > 1:
+                    self._undone[reference] = block, left - 1
+
+    def put_back(self) -> int:
+        """Put the objects that are not done back into the work list, in blocks as they were; returns their number.
+
+        Not while an execution goes on.
+        """
+        for block, _ in self._undone.values():
+            undone = [source in self._block_of for source in block["source"].to_pylist()]
+            self.work.put_back(block.filter(pa.array(undone)))
+        count = len(self._block_of)
+        self._block_of, self._undone = {}, {}
+        return count
 
     @property
     def kept(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -105,13 +105,13 @@ def write_objects(
     target: Target,
     resources: Resources,
     observe: ProgressReporter,
-    done: Callable[[Sequence[str]], None],
+    done: Callable[[ObjectOutcomes], None],
     parts: int,
-) -> ObjectOutcomes:
-    """Process a dataset to its end, write its tables of `blocks.WRITABLE_SCHEMA`, and add up the outcomes.
+) -> None:
+    """Process a dataset to its end, and write its tables of `blocks.WRITABLE_SCHEMA`.
 
     Args:
-        done: called with the sources of the objects that were written or have failed.
+        done: called with the outcomes of each table that was written.
         parts: rows of a table that are written together where models have GPUs. Otherwise a table is a block, which
             took seconds to embed. A write of 60 chunks and one of 1,000 both take half a second, most of it waiting.
     """
@@ -127,10 +127,6 @@ def write_objects(
         max_task_retries=TASK_RETRIES,
         ray_remote_args_fn=FirstActorPlaced(resources.write_place) if resources.write_place else None,
     )
-    outcome = ObjectOutcomes()
     for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
         for pickled in table[OUTCOME].to_pylist():
-            written = pickle.loads(pickled)
-            done(written.done)
-            outcome.add(written)
-    return outcome
+            done(pickle.loads(pickled))

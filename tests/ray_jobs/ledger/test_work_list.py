@@ -89,3 +89,16 @@ def test_the_failure_that_ended_the_list_is_raised_where_blocks_are_taken():
         work_list.end()
         with pytest.raises(ConnectionError, match="the store is away"):
             work_list.wait_for_block(60)
+
+
+def test_what_is_put_back_comes_again_before_the_rest():
+    with filled(40) as work_list:
+        work_list.end()
+        first = work_list.take()
+        while work_list.wait_for_block(0):
+            work_list.take()
+        assert work_list.exhausted
+        work_list.put_back(first.slice(3, 2))
+        assert (work_list.exhausted, work_list.wait_for_block(0)) == (False, True)
+        assert work_list.take()["source"].to_pylist() == [entry.source for entry in differences(5)[3:]]
+        assert work_list.exhausted

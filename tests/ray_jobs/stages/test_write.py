@@ -43,9 +43,10 @@ target = Target((arguments["rows"],), arguments["ledger"], arguments["dimension"
                 "run", False)
 tables = ray.data.from_arrow([table(number) for number in range(arguments["objects"])])
 done = []
-outcome = write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe(), done.extend, 100)
+write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe(), done.append, 100)
 with open(arguments["notes"] + ".outcome", "w") as file:
-    json.dump([outcome.ok, outcome.rows_written, sorted(done)], file)
+    sources = sorted(source for outcome in done for source in outcome.done)
+    json.dump([sum(outcome.ok for outcome in done), sum(outcome.rows_written for outcome in done), sources], file)
 """
 
 
