@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
@@ -35,6 +35,7 @@ JOIN_SECONDS = 30.0
 MORE = 1.25
 """How many times as many actors of a pool are worth planning anew."""
 
+WATCH_SECONDS = 3.0
 POLL_SECONDS = 1.0
 SECONDS_BETWEEN_LINES = 10.0
 """Seconds between two lines about the same wait."""
@@ -83,18 +84,26 @@ def planning_anew(
     """
     ended = threading.Event()
 
+    waits, joins = _Since(), _Since()
+
+    def look() -> bool:
+        """Whether the execution was told to end."""
+        lost = changes.lost()
+        if waits.seconds(bool(lost) and _lacks_place(group)) >= GRACE_SECONDS:
+            Execution.failure = NodesLostError(sentence(lost))
+            return True
+        if joins.seconds(frozenset(changes.joined())) >= JOIN_SECONDS and more():
+            say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
+            Execution.stopping = True
+            return True
+        return False
+
     def watch() -> None:
-        waits, joins = _Since(), _Since()
-        while not ended.wait(POLL_SECONDS):
-            lost = changes.lost()
-            if waits.seconds(bool(lost) and _lacks_place(group)) >= GRACE_SECONDS:
-                Execution.failure = NodesLostError(sentence(lost))
-                return
-            joined = changes.joined()
-            if joined and joins.seconds(frozenset(joined)) >= JOIN_SECONDS and more():
-                say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
-                Execution.stopping = True
-                return
+        while not ended.wait(WATCH_SECONDS):
+            # A head that is being replaced answers with errors of several kinds. The run itself reports one that stays.
+            with suppress(Exception):
+                if look():
+                    return
 
     thread = threading.Thread(target=watch, name="node-changes", daemon=True)
     thread.start()
