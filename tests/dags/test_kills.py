@@ -6,6 +6,7 @@ The default run has the kills whose failure would be the most expensive; the res
 """
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,14 @@ def numbered(count: int) -> list[str]:
 
 
 def each_line_once(stage: Any, case: str, run_id: str, try_number: int = 1) -> None:
-    """The try's log has every line that the job's report counts, once and in order."""
-    listed = stage.airflow.xcom(case, run_id, "job")["listed"]
-    assert stage.lines(case, run_id, try_number) == numbered(listed)
+    """The try's log soon has every line that the job's report counts, once and in order.
+
+    A triggerer sends lines and events on ways of their own, so that the last lines may come after the event.
+    """
+    wanted = numbered(stage.airflow.xcom(case, run_id, "job")["listed"])
+    with suppress(TimeoutError):
+        poll(lambda: stage.lines(case, run_id, try_number) == wanted, 60, "the last lines", interval=1)
+    assert stage.lines(case, run_id, try_number) == wanted
 
 
 @pytest.fixture(autouse=True)
