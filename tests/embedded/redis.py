@@ -24,17 +24,8 @@ class Redis(Part):
         (self.port,) = free_ports(1)
 
     def command(self) -> list[str]:
-        return [
-            "redis-server",
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-        ]
+        where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
+        return ["redis-server", *where, "--save", ""]
 
     def serves(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:

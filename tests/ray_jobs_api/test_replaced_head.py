@@ -11,14 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-import clusters
 from embedded import processes, redis
 from embedded.processes import base_environment, poll
 from embedded.ray_head import RayHead
 from embedded.ray_node import RayNode
 from ray_head_client import JOBS, RayHeadClient, behaving, place_attempt, watched
 from ray_jobs_api.client import RayJobsClient
-from ray_jobs_api.job_outcome import JobOutcome
 from ray_jobs_api.packages import pack
 from ray_jobs_api.settings import ClusterSettings
 
@@ -33,34 +31,17 @@ ON_NODE = {"entrypoint_resources": {"driver": 1}}
 @pytest.fixture
 def head(tmp_path: Path) -> Iterator[RayHead]:
     """A head without CPUs, with its tables in Redis, beside a node for drivers and their work."""
-    with redis.Redis(tmp_path / "redis") as tables:
-        environment = {**clusters.environment(tmp_path / "notes"), **tables.head_environment()}
-        with (
-            RayHead(tmp_path / "ray", environment, num_cpus=0, memory=1 << 38) as head,
-            RayNode(tmp_path / "node", head, 2, resources={"driver": 1}),
-        ):
-            yield head
+    with (
+        redis.Redis(tmp_path / "redis") as tables,
+        RayHead(tmp_path / "ray", tables.head_environment(), num_cpus=0) as head,
+        RayNode(tmp_path / "node", head, 2, resources={"driver": 1}),
+    ):
+        yield head
 
 
 @pytest.fixture
 def jobs(head: RayHead) -> RayHeadClient:
     return RayHeadClient(ClusterSettings(head.dashboard_url, "test", token=head.auth_token))
-
-
-async def watched_over_a_replacement(
-    client: RayJobsClient, submission_id: str, head: RayHead, begun: str, then: Any = lambda: None
-) -> tuple[JobOutcome, list[str]]:
-    """Watch a job to its end, and replace the head as soon as a line begins with these words."""
-    lines: list[str] = []
-    watch = asyncio.create_task(watched(client, submission_id, emit=lines.append))
-    while not any(line.startswith(begun) for line in lines):
-        assert not watch.done(), watch.result()
-        await asyncio.sleep(0.2)
-    await asyncio.to_thread(head.kill)
-    await asyncio.to_thread(head.start)
-    then()
-    outcome, _ = await watch
-    return outcome, lines
 
 
 def test_a_job_outlives_the_head_and_is_watched_to_its_end(head, jobs, attempt, tmp_path):
@@ -69,7 +50,15 @@ def test_a_job_outlives_the_head_and_is_watched_to_its_end(head, jobs, attempt, 
     async def story(client: RayJobsClient) -> Any:
         request = {**behaving("until", end), **ON_NODE}
         placed = await place_attempt(client, attempt, request, packages=[pack(JOBS)])
-        outcome, lines = await watched_over_a_replacement(client, placed.submission_id, head, "line 3", end.touch)
+        lines: list[str] = []
+        watch = asyncio.create_task(watched(client, placed.submission_id, emit=lines.append))
+        while "line 3 of the job" not in lines:
+            assert not watch.done(), watch.result()
+            await asyncio.sleep(0.2)
+        await asyncio.to_thread(head.kill)
+        await asyncio.to_thread(head.start)
+        end.touch()
+        outcome, _ = await watch
         retry = await place_attempt(client, replace(attempt, try_number=2), request)
         return outcome, lines, retry, placed
 

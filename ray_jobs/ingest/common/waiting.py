@@ -1,4 +1,4 @@
-"""Announce long waits, so that a person sees that a program is still working."""
+"""Watch something from a thread while a program is at work, and announce long waits to a person."""
 
 from __future__ import annotations
 
@@ -12,20 +12,33 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def announce_wait(message: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Say `message` at once, and again every SECONDS_BETWEEN_LINES seconds until the block ends."""
-    done = threading.Event()
+def watching(look: Callable[[], bool], seconds: float, name: str) -> Iterator[None]:
+    """Call `look` every `seconds` seconds, in a thread of this name, until it returns True or the block ends."""
+    ended = threading.Event()
 
-    def repeat() -> None:
-        started = time.monotonic()
-        while not done.wait(SECONDS_BETWEEN_LINES):
-            say(f"{time.monotonic() - started:5.0f} s  {message}")
+    def watch() -> None:
+        while not ended.wait(seconds):
+            if look():
+                return
 
-    say(message)
-    thread = threading.Thread(target=repeat, name="announce-wait", daemon=True)
+    thread = threading.Thread(target=watch, name=name, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        done.set()
+        ended.set()
         thread.join()
+
+
+@contextmanager
+def announce_wait(message: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Say `message` at once, and again every SECONDS_BETWEEN_LINES seconds until the block ends."""
+    started = time.monotonic()
+
+    def repeat() -> bool:
+        say(f"{time.monotonic() - started:5.0f} s  {message}")
+        return False
+
+    say(message)
+    with watching(repeat, SECONDS_BETWEEN_LINES, "announce-wait"):
+        yield

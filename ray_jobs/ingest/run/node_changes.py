@@ -11,13 +11,13 @@ more of its actors, it begins nothing more, ends what it has begun, and plans th
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
+from ingest.common.waiting import watching
 from ingest.stages.cluster import TOLERANCE, cluster_of
 from ingest.stages.execution import Execution, requested
 from ingest.stages.requests import Resources
@@ -82,36 +82,23 @@ def planning_anew(
     Args:
         more: whether a plan for the nodes that are there now has enough more actors.
     """
-    ended = threading.Event()
-
     waits, joins = _Since(), _Since()
 
     def look() -> bool:
-        """Whether the execution was told to end."""
-        lost = changes.lost()
-        if waits.seconds(bool(lost) and _lacks_place(group)) >= GRACE_SECONDS:
-            Execution.failure = NodesLostError(sentence(lost))
-            return True
-        if joins.seconds(frozenset(changes.joined())) >= JOIN_SECONDS and more():
-            say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
-            Execution.stopping = True
-            return True
+        # A head that is being replaced answers with errors of several kinds. The run itself reports one that stays.
+        with suppress(Exception):
+            lost = changes.lost()
+            if waits.seconds(bool(lost) and _lacks_place(group)) >= GRACE_SECONDS:
+                Execution.failure = NodesLostError(sentence(lost))
+                return True
+            if joins.seconds(frozenset(changes.joined())) >= JOIN_SECONDS and more():
+                say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
+                Execution.stopping = True
+                return True
         return False
 
-    def watch() -> None:
-        while not ended.wait(WATCH_SECONDS):
-            # A head that is being replaced answers with errors of several kinds. The run itself reports one that stays.
-            with suppress(Exception):
-                if look():
-                    return
-
-    thread = threading.Thread(target=watch, name="node-changes", daemon=True)
-    thread.start()
-    try:
+    with watching(look, WATCH_SECONDS, "node-changes"):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 class _Since:

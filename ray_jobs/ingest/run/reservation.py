@@ -9,17 +9,17 @@ and waits behind them with the rest. So a run waits at most for that time of eac
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import UnreachableError
 from ingest.common.text import printable
-from ingest.run.node_changes import GRACE_SECONDS, NodeChanges, NodesLostError, sentence
+from ingest.common.waiting import watching
+from ingest.run.node_changes import GRACE_SECONDS, SECONDS_BETWEEN_LINES, NodeChanges, NodesLostError, sentence
 from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, cluster_of, unplaced
 from ingest.stages.execution import Execution
 
@@ -39,8 +39,6 @@ POLL_SECONDS = 0.5
 WATCH_SECONDS = 5.0
 SILENT_SECONDS = 2.0
 """How long a wait is not worth a line."""
-SECONDS_BETWEEN_LINES = 10.0
-"""Seconds between two lines about the same wait."""
 
 OTHERS_BEGIN_SECONDS = 30.0
 """How long a run that has given way lets the others begin."""
@@ -112,23 +110,18 @@ def _group(demands: Sequence[Demand], run_id: str) -> Iterator[PlacementGroup]:
 @contextmanager
 def giving_way(run_id: str, say: Callable[[str], None]) -> Iterator[None]:
     """Let the execution in the block begin nothing more as soon as its turn is over and others wait."""
-    ended = threading.Event()
+    began = time.monotonic()
 
-    def watch() -> None:
-        began = time.monotonic()
-        while not ended.wait(WATCH_SECONDS):
+    def look() -> bool:
+        with suppress(Exception):  # as in `planning_anew`
             if time.monotonic() - began >= TURN_SECONDS and (others := waiting_groups(run_id)):
                 say(f"giving way to {_runs([other.run_id for other in others])}: this run ends what it has begun")
                 Execution.stopping = True
-                return
+                return True
+        return False
 
-    thread = threading.Thread(target=watch, name="giving-way", daemon=True)
-    thread.start()
-    try:
+    with watching(look, WATCH_SECONDS, "giving-way"):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def let_others_begin(run_id: str) -> None:
