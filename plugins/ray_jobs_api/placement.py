@@ -49,7 +49,8 @@ async def place(
         done is adopted: its worker died, the job did not. A driver that Ray has given up ends before the submission.
     :param in_doubt: the id among ``earlier`` under which a submission may still be under way. Where Ray does not know
         it, the new job gets this id, so that Ray refuses the late request.
-    :param superseded: the id of a job that nobody wants any more. It has stopped before the submission.
+    :param superseded: the id of a job that nobody wants any more. It has stopped before the submission, and its driver
+        has ended where Ray has given that up.
     :param on_submit: called with the job's id just before the submission.
     """
     session = (await client.version())["session_name"]
@@ -60,8 +61,7 @@ async def place(
         if job is not None and job.status in ("PENDING", "RUNNING", "SUCCEEDED"):
             return Placement(earlier_id, attached=True, session=session)
         if job is not None:
-            if job.error_type in _GIVEN_UP:
-                await _end_driver(client, earlier_id)
+            await _end_driver(client, job)
             break
         if earlier_id == in_doubt:
             submission_id = earlier_id
@@ -87,13 +87,17 @@ async def _find(client: RayJobsClient, submission_id: str) -> JobInfo | None:
         return None
 
 
-async def _end_driver(client: RayJobsClient, submission_id: str) -> None:
-    """End the driver of a job that has failed for Ray, if it lives on."""
+async def _end_driver(client: RayJobsClient, job: JobInfo) -> None:
+    """End the driver of a job that Ray has given up, if it lives on."""
+    if job.error_type not in _GIVEN_UP:
+        return
     deadline = time.monotonic() + STOP_SECONDS
-    while await client.stop(submission_id):  # its supervisor still answers
+    while await client.stop(job.submission_id):  # its supervisor still answers
         if time.monotonic() >= deadline:
             raise RayApiError(
-                f"The job {submission_id} has failed, but its driver does not stop.", FailureReason.INFRASTRUCTURE
+                f"The job {job.submission_id} has failed, but its driver does not stop; the next try asks it again, or "
+                f"end the driver on its node{f' {job.node_id}' if job.node_id else ''}.",
+                FailureReason.INFRASTRUCTURE,
             )
         await asyncio.sleep(0.5)
 
@@ -101,6 +105,8 @@ async def _end_driver(client: RayJobsClient, submission_id: str) -> None:
 async def _stop_if_alive(client: RayJobsClient, submission_id: str) -> None:
     job = await _find(client, submission_id)
     if job is None or job.finished:
+        if job is not None:
+            await _end_driver(client, job)
         return
     job = await stop_and_wait(client, submission_id)
     if not job.finished and job.status != "PENDING":
