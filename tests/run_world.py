@@ -22,6 +22,7 @@ from ingest.milvus.schema import DOCUMENTS, ensure_rows
 from ingest.run import run as run_module
 from ingest.run.flags import FlagParser
 from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.processing import Assignment
 from ingest.run.report import Report
 from ingest.run.run import Run
 from ingest.stages.pipeline import Collection, Pipeline
@@ -94,11 +95,9 @@ class World:
     def process_without_ray(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let runs write a row for each object of their work, in one block; objects named `bad` or `changing` fail."""
 
-        def process_objects(
-            pipeline: Any, options: Any, target: Target, work: Any, single_writer: bool, say: Any
-        ) -> tuple[ObjectOutcomes, dict[str, Any]]:
+        def process_objects(assignment: Assignment) -> tuple[ObjectOutcomes, dict[str, Any]]:
             outcome = ObjectOutcomes()
-            for block in work.blocks():
+            for block in assignment.work.blocks():
                 for row in block.to_pylist():
                     self.written.append(row["source"].removeprefix(self.source))
                     failure = None
@@ -107,7 +106,7 @@ class World:
                     elif "changing" in row["source"]:
                         failure = ObjectError(Failure.CHANGED_DURING_RUN, "it was replaced")
                     made = part(row["source"], row["version"], Change(row["change"]), failure)
-                    outcome.add(ObjectWriter(self.client, target).write([made]))
+                    outcome.add(ObjectWriter(self.client, assignment.target).write([made]))
             return outcome, {}
 
         monkeypatch.setattr(run_module, "process_objects", process_objects)

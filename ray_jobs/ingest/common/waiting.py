@@ -7,8 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ingest.common.text import one_line
+
 SECONDS_BETWEEN_LINES = 5.0
 """Seconds between two lines about the same wait."""
+
+LASTING_SECONDS = 60.0
+"""Seconds after which an error that comes at each look is worth a line."""
 
 
 @contextmanager
@@ -28,6 +33,36 @@ def watching(look: Callable[[], bool], seconds: float, name: str) -> Iterator[No
     finally:
         ended.set()
         thread.join()
+
+
+def bearing_errors(
+    look: Callable[[], bool], consequence: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[], bool]:
+    """A function for `watching` that looks at a Ray cluster, and that goes on after errors.
+
+    A head that is being replaced answers with errors of several kinds. Only those that stay for LASTING_SECONDS are
+    said, once: the watch may not work with this version of Ray.
+
+    Args:
+        consequence: what it means for the run that nobody watches.
+    """
+    began: float | None = None
+    said = False
+
+    def bear() -> bool:
+        nonlocal began, said
+        try:
+            found = look()
+        except Exception as error:
+            began = clock() if began is None else began
+            if not said and clock() - began >= LASTING_SECONDS:
+                said = True
+                say(f"the Ray cluster cannot be watched, so {consequence} ({type(error).__name__}: {one_line(error)})")
+            return False
+        began = None
+        return found
+
+    return bear
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,9 @@ class ObjectOutcomes:
         sources: the sources of the run.
         failed_under: number of failed objects under each of these.
         retried_under: number of those among them that the next run tries again.
-        done: the sources of the objects of one write. They are not added up.
+        done: the sources of the objects of one write.
+        unfinished: of one write, the rows of objects of which others are still to be written, as `rows_in`, by source.
+            Neither is added up.
     """
 
     sources: tuple[str, ...] = ()
@@ -45,16 +47,23 @@ class ObjectOutcomes:
     failed_under: Counter[str] = field(default_factory=Counter)
     retried_under: Counter[str] = field(default_factory=Counter)
     done: list[str] = field(default_factory=list)
+    unfinished: dict[str, Counter[int]] = field(default_factory=dict)
 
     @property
     def rows_written(self) -> int:
         """The number of rows written to all collections."""
         return self.rows_in.total()
 
+    def write(self, collection: int, sources: Iterable[str]) -> None:
+        """Count rows that are written to a collection. `sources` are those of their objects, one for each row."""
+        for source, rows in Counter(sources).items():
+            self.rows_in[collection] += rows
+            self.unfinished.setdefault(source, Counter())[collection] += rows
+
     def succeed(self, source: str, rows: int, metadata: Mapping[str, Any]) -> None:
         """Count an object that was read completely or in part."""
         self.ok += 1
-        self.done.append(source)
+        self._end(source)
         self.empty += rows == 0
         if PARTLY_READ in metadata:
             self.partly += 1
@@ -64,7 +73,7 @@ class ObjectOutcomes:
     def fail(self, source: str, failure: ObjectError, is_retried: bool = False) -> None:
         """Count an object that failed, and that the next run tries again or not."""
         self.failed += 1
-        self.done.append(source)
+        self._end(source)
         roots = [root for root in self.sources if is_under(source, root)]
         self.failed_under.update(roots)
         self.retried_under.update(roots if is_retried else ())
@@ -84,6 +93,10 @@ class ObjectOutcomes:
             {"stage": stage, "error_type": error_type, "count": count, "example": example}
             for (stage, error_type), (count, example) in sorted(self.groups.items(), key=lambda item: -item[1][0])
         ]
+
+    def _end(self, source: str) -> None:
+        self.done.append(source)
+        self.unfinished.pop(source, None)
 
     def _group(self, key: tuple[str, str], count: int, example: dict[str, str]) -> None:
         known, first = self.groups.get(key, (0, example))

@@ -87,7 +87,7 @@ class ObjectWriter:
             for batch in batched_by_bytes(rows):
                 failures = upsert_by_object(upsert, batch)
                 refused |= failures
-                outcome.rows_in[index] += sum(row["source"] not in failures for row in batch)
+                outcome.write(index, (row["source"] for row in batch if row["source"] not in failures))
         parts = [failed(part, refused[part.source]) if part.source in refused else part for part in parts]
         self._finish(parts, refused.keys(), outcome)
         # Another writer may have found rows of the object that are refused, and deleted all others before these came.

@@ -6,20 +6,20 @@ that are left could do the work with fewer actors. So a run that waits for a pla
 node ends its execution, gives everything back, and plans what is not done anew for the nodes that are there.
 
 A run on a cluster without an autoscaler was planned for the nodes that were there. Where others have joined that hold
-more of its actors, it begins nothing more, ends what it has begun, and plans the rest anew with them.
+more of its actors, or GPUs for them, it begins nothing more, ends what it has begun, and plans the rest anew with them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
-from ingest.common.waiting import watching
+from ingest.common.waiting import bearing_errors, watching
 from ingest.stages.cluster import TOLERANCE, cluster_of
-from ingest.stages.execution import Execution, requested
+from ingest.stages.execution import Execution, given_tables, requested
 from ingest.stages.requests import Resources
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ JOIN_SECONDS = 30.0
 
 MORE = 1.25
 """How many times as many actors of a pool are worth planning anew."""
+
+CONSEQUENCE = "it may wait for ever for a lost node, and uses no new one"
+"""What it means for a run that its nodes cannot be watched."""
 
 WATCH_SECONDS = 3.0
 POLL_SECONDS = 1.0
@@ -85,19 +88,15 @@ def planning_anew(
     waits, joins = _Since(), _Since()
 
     def look() -> bool:
-        # A head that is being replaced answers with errors of several kinds. The run itself reports one that stays.
-        with suppress(Exception):
-            lost = changes.lost()
-            if waits.seconds(bool(lost) and _lacks_place(group)) >= GRACE_SECONDS:
-                Execution.failure = NodesLostError(sentence(lost))
-                return True
-            if joins.seconds(frozenset(changes.joined())) >= JOIN_SECONDS and more():
-                say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
-                Execution.stopping = True
-                return True
-        return False
+        lost = changes.lost()
+        if waits.seconds(lost and _lacks_place(group)) >= GRACE_SECONDS:
+            Execution.failure = NodesLostError(sentence(lost))
+        elif not Execution.stopping and joins.seconds(frozenset(changes.joined())) >= JOIN_SECONDS and more():
+            say("nodes have joined the Ray cluster: this run ends what it has begun, and goes on with them")
+            Execution.stopping = True
+        return False  # what it has begun may lose its node, too
 
-    with watching(look, WATCH_SECONDS, "node-changes"):
+    with watching(bearing_errors(look, CONSEQUENCE, say), WATCH_SECONDS, "node-changes"):
         yield
 
 
@@ -109,7 +108,7 @@ class _Since:
         self._began = 0.0
 
     def seconds(self, state: object) -> float:
-        """Seconds since `state` was another one; 0 for one that is false."""
+        """Seconds since `state` was another one; 0 for one that is empty."""
         if not state or state != self._state:
             self._state, self._began = state, time.monotonic()
         return time.monotonic() - self._began if state else 0.0
@@ -128,25 +127,32 @@ def is_loss(error: BaseException) -> bool:
     return isinstance(error, (NodesLostError, RayError))
 
 
-def _lacks_place(group: PlacementGroup) -> bool:
-    """Whether a part of the run waits for a place: its group, an actor that starts again, or a task."""
+def _lacks_place(group: PlacementGroup) -> str:
+    """What the run's group, an actor that starts again, or tasks wait for; nothing if it is empty.
+
+    Tasks wait their turn where a node for them is lost, and that is no harm as long as others go on: the answer is
+    another one each time that one of them has given a table.
+    """
     import ray
     from ray.util import placement_group_table
 
-    if placement_group_table(group)["state"] != "CREATED":
-        return True
+    if placement_group_table(group).get("state") != "CREATED":
+        return "a place"
     job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
     restarting = ray._private.state.actors(job_id=job, actor_state_name="RESTARTING").values()
     # Ray tells the port of an actor as soon as it has a process, before its model is loaded.
     if any(actor["Address"]["Port"] <= 0 for actor in restarting):
-        return True
+        return "a place"
     cluster = cluster_of(ray.nodes())
     there = {"CPU": cluster.cpus, "GPU": cluster.gpus, "memory": cluster.memory}
-    return any(amount > there[name] + TOLERANCE for name, amount in requested().items())
+    lacks = any(amount > there[name] + TOLERANCE for name, amount in requested().items())
+    return f"a turn, after {given_tables()} tables" if lacks else ""
 
 
 def is_more(now: Resources, before: Resources) -> bool:
-    """Whether a plan has enough more actors than another one."""
+    """Whether a plan has enough more actors than another one, or GPUs that it lacks: one does the work of many CPUs."""
+    if _has_gpus(now) != _has_gpus(before):
+        return _has_gpus(now)
     return any(pool.max_actors >= MORE * before.pools[name].max_actors for name, pool in now.pools.items())
 
 
@@ -179,7 +185,8 @@ def planned_anew(
         if waited >= patience:
             if planned is None:
                 raise UnreachableError(
-                    f"the Ray cluster got no nodes for {patience:g} s in place of those that it lost: {lacking}"
+                    f"the Ray cluster got no nodes for {patience:g} s in place of those that it lost: {lacking}; add "
+                    "nodes, or raise --wait-for-resources; the next run resumes from there"
                 )
             say(f"the Ray cluster got no GPUs for {patience:g} s in place of those that it lost: going on without")
             return planned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError, JobError
@@ -17,6 +18,7 @@ from ingest.run.options import RunOptions
 from ingest.run.ray_session import connected_to_ray, original_job_error
 from ingest.run.reservation import giving_way, let_others_begin, other_groups, reserved
 from ingest.stages.cluster import cluster_of
+from ingest.stages.execution import end_execution
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
@@ -29,20 +31,26 @@ if TYPE_CHECKING:
     from ingest.stages.work_source import Blocks
 
 
-def process_objects(
-    pipeline: Pipeline,
-    options: RunOptions,
-    target: Target,
-    work: WorkList,
-    single_writer: bool,
-    say: Callable[[str], None],
-) -> tuple[ObjectOutcomes, dict[str, Any]]:
-    """Read, parse, embed and write the objects of a work list.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a run processes, and how.
 
-    Args:
+    Attributes:
         work: it may still grow. The objects in it by now are enough to know how many actors are worth loading.
         single_writer: whether the server allows only one writer per collection (Milvus Lite).
         say: prints a line for a person.
+    """
+
+    pipeline: Pipeline
+    options: RunOptions
+    target: Target
+    work: WorkList
+    single_writer: bool
+    say: Callable[[str], None]
+
+
+def process_objects(assignment: Assignment) -> tuple[ObjectOutcomes, dict[str, Any]]:
+    """Read, parse, embed and write the objects of a work list.
 
     Returns:
         The outcome of the objects, and for each stage its `seconds` and `items`, as in `Report.stages`.
@@ -53,14 +61,15 @@ def process_objects(
     import ray
 
     started = time.monotonic()
-    with connected_to_ray(say, pipeline.block_bytes):
-        check_folders(options.sources)
-        executions = _Executions(pipeline, options, target, work, single_writer, say)
+    with connected_to_ray(assignment.say, assignment.pipeline.block_bytes):
+        check_folders(assignment.options.sources)
+        executions = _Executions(assignment)
         try:
             executions.until_all_is_done()
             state = executions.state
+            counts = state.get.remote(assignment.work.count)
             stages, since_loaded, unfinished = ray.get(
-                [state.get.remote(work.count), state.since_first.remote("load"), state.unfinished_recordings.remote()]
+                [counts, state.since_first.remote("load"), state.unfinished_recordings.remote()]
             )
         except Exception as error:
             raise original_job_error(error) from error
@@ -88,21 +97,15 @@ class _Executions:
         waited: seconds that the run has waited for the cluster.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        options: RunOptions,
-        target: Target,
-        work: WorkList,
-        single_writer: bool,
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, assignment: Assignment) -> None:
         from ingest.stages.stored_vectors import StoredVectorLoader
 
+        pipeline, options, target = assignment.pipeline, assignment.options, assignment.target
         self._pipeline, self._options, self._target = pipeline, options, target
-        self._work, self._single_writer, self._say = work, single_writer, say
-        stages = ["read", PARSE, *(stage.name for stage in pipeline.models), WRITE]
-        self.state = shared_state(pipeline.name, stages, pipeline.collections[0].dimension)
+        self._work, self._single_writer, self._say = assignment.work, assignment.single_writer, assignment.say
+        models = [stage.name for stage in pipeline.models]
+        self.state = shared_state(pipeline.name, ["read", PARSE, *models, WRITE], pipeline.collections[0].dimension)
+        self._printer = ProgressPrinter(self.state, self._work, models, pipeline.unit, self._say)
         cache = VectorCacheClient(self.state)
         load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
         # A full refresh recomputes vectors, as they may be the reason for it.
@@ -128,12 +131,19 @@ class _Executions:
             except Exception as error:
                 if not (lost := changes.lost()) or not is_loss(original_job_error(error)):
                     raise
+                end_execution(error)
                 self.state.release_claims.remote()
-                self._say(f"{sentence(lost)}: planning anew, for {blocks.put_back()} objects that were under way, too")
+                self._say(f"{sentence(lost)}: planning anew{_for_objects(self._put_back(blocks))}")
             else:
                 if blocks.stopped:
-                    blocks.put_back()
+                    self._put_back(blocks)
                     let_others_begin(self._options.run_id)
+
+    def _put_back(self, blocks: Blocks) -> int:
+        """Do the objects that are not done again; returns their number."""
+        count, rows = blocks.put_back()
+        self.outcome.rows_in.subtract(rows)
+        return count
 
     def _execute(self, planned: Resources, blocks: Blocks, changes: NodeChanges, asked: float) -> None:
         """Process the blocks. The run has asked for its share of the cluster at the time `asked`."""
@@ -144,12 +154,12 @@ class _Executions:
         observe = ProgressReporter(self.state)
 
         def note(written: ObjectOutcomes) -> None:
-            blocks.done(written.done)
+            blocks.note(written)
             self.outcome.add(written)
 
         with (
             reserved(planned.least(), options.run_id, options.wait_for_resources, changes, self._say) as group,
-            ProgressPrinter(self.state, self._work, list(planned.pools), pipeline.unit, self._say),
+            self._printer,
             giving_way(options.run_id, self._say),
             planning_anew(changes, group, lambda: self._has_more(planned), self._say),
         ):
@@ -177,6 +187,11 @@ class _Executions:
         growing = {stage.name for stage in self._pipeline.models if stage.divides_objects}
         resources = plan(living_cluster(), self._pipeline.models, self._single_writer, self._options.resources)
         return resources.limited_to(enough, self._options.requested_pools, growing)
+
+
+def _for_objects(count: int) -> str:
+    """What is planned for again, beside what has not begun."""
+    return f", for {count} {'object that was' if count == 1 else 'objects that were'} under way, too" if count else ""
 
 
 def _say_plan(resources: Resources, say: Callable[[str], None]) -> None:

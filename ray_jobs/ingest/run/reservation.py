@@ -12,13 +12,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import UnreachableError
 from ingest.common.text import printable
-from ingest.common.waiting import watching
+from ingest.common.waiting import bearing_errors, watching
 from ingest.run.node_changes import GRACE_SECONDS, SECONDS_BETWEEN_LINES, NodeChanges, NodesLostError, sentence
 from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, cluster_of, unplaced
 from ingest.stages.execution import Execution
@@ -113,14 +113,13 @@ def giving_way(run_id: str, say: Callable[[str], None]) -> Iterator[None]:
     began = time.monotonic()
 
     def look() -> bool:
-        with suppress(Exception):  # as in `planning_anew`
-            if time.monotonic() - began >= TURN_SECONDS and (others := waiting_groups(run_id)):
-                say(f"giving way to {_runs([other.run_id for other in others])}: this run ends what it has begun")
-                Execution.stopping = True
-                return True
+        if time.monotonic() - began >= TURN_SECONDS and (others := waiting_groups(run_id)):
+            say(f"giving way to {_runs([other.run_id for other in others])}: this run ends what it has begun")
+            Execution.stopping = True
+            return True
         return False
 
-    with watching(look, WATCH_SECONDS, "giving-way"):
+    with watching(bearing_errors(look, "this run gives way to no other", say), WATCH_SECONDS, "giving-way"):
         yield
 
 

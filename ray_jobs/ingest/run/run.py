@@ -29,7 +29,7 @@ from ingest.milvus.schema import ensure_sources
 from ingest.run.options import RunOptions
 from ingest.run.plan import Planner
 from ingest.run.planning import EARLY_OBJECTS, Planning
-from ingest.run.processing import process_objects
+from ingest.run.processing import Assignment, process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
 from ingest.stages.requested_resources import check_resources
@@ -151,7 +151,7 @@ class Run:
                 outcome = ObjectOutcomes()
                 if work.count:
                     outcome, stages = process_objects(
-                        self._pipeline, self._options, target, work, is_lite(self._client), self._say
+                        Assignment(self._pipeline, self._options, target, work, is_lite(self._client), self._say)
                     )
                     self._report.stages.update(stages)
                 planning.wait_for(math.inf)

@@ -51,6 +51,15 @@ class Execution(ExecutionCallback):
         Execution.executor = Execution.failure = None
 
 
+def end_execution(error: Exception) -> None:
+    """End an execution that goes on although its results are not taken any longer, because of this error.
+
+    Ray Data itself ends it only when nobody holds the error, whose traceback holds the execution.
+    """
+    if Execution.executor is not None:
+        Execution.executor.shutdown(force=True, exception=error)
+
+
 def running_tasks() -> set[int]:
     """The numbers of the tasks of the first stage that have not ended, in the order of their begin."""
     executor = Execution.executor
@@ -64,9 +73,8 @@ def requested() -> dict[str, float]:
 
     Without the actors that are not there yet, or that start again.
     """
-    usages = [
-        operator.running_logical_usage() for operator in (Execution.executor._topology if Execution.executor else ())
-    ]
+    executor = Execution.executor
+    usages = [operator.running_logical_usage() for operator in (executor._topology if executor else ())]
     return {
         CPU: sum(usage.cpu for usage in usages),
         GPU: sum(usage.gpu for usage in usages),
@@ -74,12 +82,20 @@ def requested() -> dict[str, float]:
     }
 
 
+def given_tables() -> int:
+    """How many tables the tasks of the first stage have given so far."""
+    executor = Execution.executor
+    return _first_stage(executor).metrics.num_task_outputs_generated if executor else 0
+
+
 def _kill_actors(executor: StreamingExecutor) -> None:
     """Let go what the actors hold. Ray Data itself only drops its references, of which tasks under way keep some."""
     import ray
+    from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
 
     for operator in executor._topology:
-        if (pool := getattr(operator, "_actor_pool", None)) is not None:
+        if isinstance(operator, ActorPoolMapOperator):
+            pool = operator._actor_pool
             for actor in (*pool._running_actors, *pool._pending_actors.values()):
                 ray.kill(actor)
 

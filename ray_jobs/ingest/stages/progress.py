@@ -138,35 +138,52 @@ def progress_line(
 
 
 class ProgressPrinter:
-    """Prints a `progress_line` every SECONDS_BETWEEN_LINES seconds, from a thread, until its `with` block ends.
+    """Prints a `progress_line` every SECONDS_BETWEEN_LINES seconds, from a thread, during each of its `with` blocks.
 
     Args:
         work: the objects of the run, which may still be listed.
+        clock: the time in seconds.
+
+    Attributes:
+        elapsed: seconds of all of its blocks, as the counts of the actor are those of all.
     """
 
     def __init__(
-        self, actor: Any, work: WorkList, models: Sequence[str], unit: str, say: Callable[[str], None]
+        self,
+        actor: Any,
+        work: WorkList,
+        models: Sequence[str],
+        unit: str,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._actor, self._work, self._models, self._unit, self._say = actor, work, models, unit, say
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._clock = clock
+        self._before = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        return self._before + self._clock() - self._began
 
     def __enter__(self) -> ProgressPrinter:
-        self._started = time.monotonic()
+        self._began = self._clock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=[self._done], name="progress", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join(timeout=SECONDS_BETWEEN_LINES)
+        self._before = self.elapsed
 
-    def _run(self) -> None:
+    def _run(self, done: threading.Event) -> None:
         import ray
 
-        while not self._done.wait(SECONDS_BETWEEN_LINES):
+        while not done.wait(SECONDS_BETWEEN_LINES):
             try:
                 stages = ray.get(self._actor.get.remote(self._work.count), timeout=SECONDS_BETWEEN_LINES)
             except ray.exceptions.RayError:
                 continue  # the actor is busy, or the cluster is gone, which the run itself will report
             total = f"{self._work.count}{'' if self._work.complete else ' and more'}"
-            self._say(progress_line(stages, total, self._models, self._unit, time.monotonic() - self._started))
+            self._say(progress_line(stages, total, self._models, self._unit, self.elapsed))

@@ -11,13 +11,16 @@ The operator and its plan are no public interface of Ray (2.60): tests run every
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA, WorkList
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ class Blocks:
         self._last = time.monotonic()
         self._block_of: dict[str, ObjectRef[Any]] = {}
         self._undone: dict[ObjectRef[Any], tuple[pa.Table, int]] = {}
+        self._rows: dict[str, Counter[int]] = {}
+        self._taking = Lock()
         self.stopped = False
 
     def is_due(self, waiting: int) -> bool:
@@ -82,35 +87,51 @@ class Blocks:
         from ray.data.block import BlockMetadataWithSchema
 
         self._last = time.monotonic()
-        block = self.work.take() if self.work.wait_for_block(0) else DIFFERENCE_SCHEMA.empty_table()
-        reference = ray.put(block)
-        sources = block["source"].to_pylist()
-        self._block_of.update(dict.fromkeys(sources, reference))
-        if sources:
-            self._undone[reference] = block, len(sources)
+        block, reference = self.take(ray.put)
         metadata = BlockMetadataWithSchema.from_block(block)
         return RefBundle((BlockEntry(reference, metadata),), owns_blocks=False, schema=metadata.schema)
 
-    def done(self, sources: Iterable[str]) -> None:
-        """Note objects that are written or have failed; one may be noted again."""
-        for source in sources:
+    def take(self, put: Callable[[pa.Table], Any]) -> tuple[pa.Table, Any]:
+        """The next block, or an empty one if there is none, and the reference to it that `put` returns."""
+        with self._taking:
+            is_there = not self.stopped and self.work.wait_for_block(0)
+            block = self.work.take() if is_there else DIFFERENCE_SCHEMA.empty_table()
+            reference = put(block)
+            sources = block["source"].to_pylist()
+            self._block_of.update(dict.fromkeys(sources, reference))
+            if sources:
+                self._undone[reference] = block, len(sources)
+        return block, reference
+
+    def note(self, written: ObjectOutcomes) -> None:
+        """Note the objects of a write, of which some are done now; one may be done again."""
+        for source, rows in written.unfinished.items():
+            if source in self._block_of:
+                self._rows.setdefault(source, Counter()).update(rows)
+        for source in written.done:
             reference = self._block_of.pop(source, None)
+            self._rows.pop(source, None)
             if reference is not None:
                 block, left = self._undone.pop(reference)
                 if left > 1:
                     self._undone[reference] = block, left - 1
 
-    def put_back(self) -> int:
-        """Put the objects that are not done back into the work list, in blocks as they were; returns their number.
+    def put_back(self) -> tuple[int, Counter[int]]:
+        """Put the objects that are not done back into the work list, in blocks as they were.
 
-        Not while an execution goes on.
+        An execution that failed may still be about to take a block: it gets none from now on.
+
+        Returns:
+            Their number, and how many of their rows were written to each collection, which will be written again.
         """
-        for block, _ in self._undone.values():
-            undone = [source in self._block_of for source in block["source"].to_pylist()]
-            self.work.put_back(block.filter(pa.array(undone)))
-        count = len(self._block_of)
-        self._block_of, self._undone = {}, {}
-        return count
+        self.stop()
+        with self._taking:
+            for block, _ in self._undone.values():
+                undone = [source in self._block_of for source in block["source"].to_pylist()]
+                self.work.put_back(block.filter(pa.array(undone)))
+            count, rows = len(self._block_of), sum(self._rows.values(), Counter())
+            self._block_of, self._undone, self._rows = {}, {}, {}
+        return count, rows
 
     @property
     def kept(self) -> int:

@@ -30,15 +30,15 @@ def process(world, monkeypatch, at_first_block=lambda: None):
     """Let runs write a row for each object as soon as it can be taken; `complete` is whether the listing was over."""
     complete = []
 
-    def process_objects(pipeline, options, target, work, single_writer, say):
-        outcome = ObjectOutcomes()
+    def process_objects(assignment):
+        work, outcome = assignment.work, ObjectOutcomes()
         complete.append(work.complete)
         while not work.exhausted:
             if work.wait_for_block(60):
                 for row in work.take().to_pylist():
                     world.written.append(row["source"].removeprefix(world.source))
                     made = part(row["source"], row["version"], Change(row["change"]))
-                    outcome.add(ObjectWriter(world.client, target).write([made]))
+                    outcome.add(ObjectWriter(world.client, assignment.target).write([made]))
                 at_first_block()
         return outcome, {}
 

@@ -14,7 +14,9 @@ from embedded.processes import base_environment, poll
 from embedded.ray_head import RayHead
 from embedded.ray_node import RayNode
 from ingest.common.errors import ConfigurationError, UnreachableError
-from ingest.run.node_changes import is_more, planned_anew, sentence
+from ingest.run import node_changes
+from ingest.run.node_changes import is_more, planned_anew, planning_anew, sentence
+from ingest.stages.execution import Execution
 from ingest.stages.requests import ActorPool, Resources
 from sleeping_run import GRACE
 
@@ -64,6 +66,47 @@ def test_the_sentence_names_some_nodes():
 def test_a_few_more_actors_are_not_worth_another_plan():
     pools = {count: replace(ON_CPUS, pools={"embed": ActorPool(1, count, 1, 0, 1, 32)}) for count in (8, 9, 10)}
     assert [is_more(pools[count], pools[8]) for count in (8, 9, 10)] == [False, False, True]
+
+
+def test_a_gpu_is_worth_another_plan_and_more_actors_without_are_not():
+    """A run that went on without its GPUs uses the next one; one that waits for its GPU does not take CPUs for it."""
+    many = replace(ON_CPUS, pools={"embed": ActorPool(60, 60, 1, 0, 1, 32)})
+    assert is_more(ON_GPUS, many)
+    assert not is_more(many, ON_GPUS)
+
+
+class Changes:
+    """Those of a cluster whose nodes a test names."""
+
+    def __init__(self, lost=(), joined=()):
+        self.nodes = {"lost": list(lost), "joined": set(joined)}
+
+    def lost(self):
+        return self.nodes["lost"]
+
+    def joined(self):
+        return self.nodes["joined"]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Nothing is waited for long, each part of a run lacks a place, and the execution is as before its start."""
+    for name, value in {"WATCH_SECONDS": 0.001, "GRACE_SECONDS": 0.001, "JOIN_SECONDS": 0.001}.items():
+        monkeypatch.setattr(node_changes, name, value)
+    monkeypatch.setattr(node_changes, "_lacks_place", lambda group: "a place")
+    monkeypatch.setattr(Execution, "stopping", False)
+    monkeypatch.setattr(Execution, "failure", None)
+
+
+def test_a_node_that_is_lost_while_the_run_ends_what_it_has_begun(at_once):
+    """The run wants to go on with a node that has joined, and would wait for ever for an actor on the lost one."""
+    changes, said = Changes(joined=["new"]), []
+    with planning_anew(changes, None, lambda: True, said.append):
+        poll(lambda: Execution.stopping, 60, "the run ends what it has begun")
+        changes.nodes["lost"].append("10.0.0.1")
+        poll(lambda: Execution.failure, 60, "the run is planned anew")
+    assert str(Execution.failure) == sentence(["10.0.0.1"])
+    assert len(said) == 1
 
 
 OBJECTS = 240

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.common.waiting import SECONDS_BETWEEN_LINES
 from ingest.stages.pipeline import map_objects
-from ingest.stages.progress import gathered
+from ingest.stages.progress import ProgressPrinter, gathered
 from ingest.stages.requests import Resources
 
 
@@ -66,3 +66,14 @@ def test_a_stage_that_parses_gathers_the_counts_of_a_block():
     sent = Sent()
     assert map_objects(Dataset(), parse, Resources(1, 1, 1, 1, {}), observe=sent, end="!") == ["a!", "b!"]
     assert sent == [("read", 2, 2.0)]
+
+
+def test_the_time_of_a_line_is_that_of_all_executions_as_its_counts_are(clock):
+    """After another plan, the rate was that of all texts in the seconds since that plan."""
+    printer = ProgressPrinter(None, None, [], "chunks", print, clock)
+    with printer:
+        clock.now += 100
+    clock.now += 1000  # the run waits for its turn
+    with printer:
+        clock.now += 20
+        assert printer.elapsed == 120
