@@ -1,10 +1,10 @@
-"""A real S3 server on loopback: SeaweedFS in one process."""
+"""A real S3 server, by default on loopback: SeaweedFS in one process."""
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from embedded.ports import free_ports
+from embedded.ports import LOOPBACK, free_ports
 from embedded.processes import Part
 
 REGION = "us-east-1"
@@ -37,12 +37,19 @@ class ObjectStore(Part):
 
     name = "object-store"
 
-    def __init__(self, folder: Path, access_key: str = "AKIAEMBEDDED", secret_key: str = "embedded-secret") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        access_key: str = "AKIAEMBEDDED",
+        secret_key: str = "embedded-secret",
+        host: str = LOOPBACK,
+    ) -> None:
         super().__init__(folder)
+        self._host = host
         self.access_key = access_key
         self.secret_key = secret_key
         self._ports = free_ports(10)
-        self.endpoint_url = f"http://127.0.0.1:{self._ports[0]}"
+        self.endpoint_url = f"http://{host}:{self._ports[0]}"
 
     def environment(self) -> dict[str, str]:
         """The AWS_* variables by which a client of this store finds it and signs in.
@@ -70,8 +77,8 @@ class ObjectStore(Part):
             "-logtostderr=true",
             "mini",
             f"-dir={self.folder / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={self._host}",
+            f"-ip.bind={self._host}",
             *flags,
             "-webdav=false",
             "-admin.ui=false",

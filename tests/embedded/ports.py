@@ -9,6 +9,7 @@ from pathlib import Path
 
 # Below the usual range of ephemeral ports, so that no outgoing connection takes a port between choice and use.
 FIRST, LAST = 20_000, 32_000
+LOOPBACK = "127.0.0.1"
 
 _locks: dict[int, int] = {}  # port -> descriptor of the lock file, held until this process ends
 

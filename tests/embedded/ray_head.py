@@ -1,4 +1,4 @@
-"""A Ray head node on loopback, in a session of its own beside any other Ray on the host."""
+"""A Ray head node, by default on loopback, in a session of its own beside any other Ray on the host."""
 
 import shutil
 import tempfile
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from embedded.http import request_json
-from embedded.ports import free_ports
+from embedded.machines import Machine
+from embedded.ports import LOOPBACK, free_ports
 from embedded.processes import EndedError, Part
 
 # A unix socket's path holds 107 bytes, and Ray appends about 65 of its own to its temporary folder.
@@ -28,6 +29,7 @@ class RayHead(Part):
     auth_token: when given, every request needs `Authorization: Bearer TOKEN`.
     object_store_memory: bytes.
     memory, num_gpus: what Ray hands out; by default what the host has.
+    machine: where it runs; by default here.
 
     Ray's session files are in `temp_dir`: inside `folder` if the path is short enough, else a short folder elsewhere,
     which `stop` removes.
@@ -46,6 +48,7 @@ class RayHead(Part):
         object_store_memory: int = 1 << 30,
         memory: int | None = None,
         num_gpus: int | None = None,
+        machine: Machine | None = None,
     ) -> None:
         super().__init__(folder)
         self._environment = dict(environment or {})
@@ -54,11 +57,13 @@ class RayHead(Part):
         self.object_store_memory = object_store_memory
         self.memory = memory
         self.num_gpus = num_gpus
+        self._machine = machine
         self._ports = free_ports(11)
-        self.gcs_address = f"127.0.0.1:{self._ports[0]}"
-        self.dashboard_url = f"http://127.0.0.1:{self._ports[1]}"
-        self.metrics_address = f"127.0.0.1:{self._ports[5]}"
-        self.client_address = f"ray://127.0.0.1:{self._ports[8]}"
+        self._host = machine.address if machine else LOOPBACK
+        self.gcs_address = f"{self._host}:{self._ports[0]}"
+        self.dashboard_url = f"http://{self._host}:{self._ports[1]}"
+        self.metrics_address = f"{self._host}:{self._ports[5]}"
+        self.client_address = f"ray://{self._host}:{self._ports[8]}"
         inside = folder / "ray"
         self._outside = len(str(inside)) > LONGEST_TEMP_DIR
         self.temp_dir = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp")) if self._outside else inside
@@ -67,13 +72,13 @@ class RayHead(Part):
         names = ["port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port"]
         names += ["runtime-env-agent-port", "metrics-export-port", "node-manager-port", "object-manager-port"]
         names += ["ray-client-server-port"]
-        return [
+        start = [
             *("ray", "start", "--head", "--block", "--disable-usage-stats", "--log-color=false"),
             # Nothing here needs an autoscaler, or the lines of workers on a driver's output: the two processes would
             # take a tenth of a core between them.
             *("--no-monitor", "--include-log-monitor=false"),
-            "--node-ip-address=127.0.0.1",
-            "--dashboard-host=127.0.0.1",
+            f"--node-ip-address={self._host}",
+            f"--dashboard-host={self._host}",
             f"--num-cpus={self.num_cpus}",
             f"--object-store-memory={self.object_store_memory}",
             *([] if self.memory is None else [f"--memory={self.memory}"]),
@@ -81,12 +86,13 @@ class RayHead(Part):
             f"--temp-dir={self.temp_dir}",
             *(f"--{name}={port}" for name, port in zip(names, self._ports[:9], strict=True)),
         ]
+        return self._machine.command(start) if self._machine else start
 
     def environment(self) -> dict[str, str]:
         return {
             **self._environment,
             **self._authentication(),
-            **LOOPBACK_ONLY,
+            **self._network(),
             **NO_UV_HOOK,
             "RAY_USAGE_STATS_ENABLED": "0",
             "AUTOSCALER_METRIC_PORT": str(self._ports[9]),
@@ -96,7 +102,10 @@ class RayHead(Part):
 
     def client_environment(self) -> dict[str, str]:
         """What a program needs in its environment to use this head: `RAY_ADDRESS`, and the token if there is one."""
-        return {"RAY_ADDRESS": self.gcs_address, **self._authentication(), **LOOPBACK_ONLY, **NO_UV_HOOK}
+        return {"RAY_ADDRESS": self.gcs_address, **self._authentication(), **self._network(), **NO_UV_HOOK}
+
+    def _network(self) -> dict[str, str]:
+        return {} if self._machine else LOOPBACK_ONLY
 
     def _authentication(self) -> dict[str, str]:
         if self.auth_token:
@@ -116,7 +125,7 @@ class RayHead(Part):
 
     def serves(self) -> bool:
         # A job is run by the node's agent, which comes up after the dashboard: without it a submission is an error.
-        agent = f"http://127.0.0.1:{self._ports[2]}/api/local_raylet_healthz"
+        agent = f"http://{self._host}:{self._ports[2]}/api/local_raylet_healthz"
         request_json("GET", f"{self.dashboard_url}/api/jobs/", headers=self.headers(), timeout=2)
         request_json("GET", agent, headers=self.headers(), timeout=2)
         return True

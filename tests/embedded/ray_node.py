@@ -1,10 +1,12 @@
-"""A further node of a Ray cluster, on loopback beside its head."""
+"""A further node of a Ray cluster, by default on loopback beside its head."""
 
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from embedded.machines import Machine
+from embedded.ports import LOOPBACK
 from embedded.processes import Part
 from embedded.ray_head import RayHead
 
@@ -25,6 +27,7 @@ class RayNode(Part):
 
     resources: custom resources by name, beside `num_cpus`, `num_gpus` and `memory` in bytes.
     labels: the labels of the node.
+    machine: where it runs; by default here.
     """
 
     name = "ray-node"
@@ -40,13 +43,15 @@ class RayNode(Part):
         memory: int = 1 << 36,
         resources: Mapping[str, float] | None = None,
         labels: Mapping[str, str] | None = None,
+        machine: Machine | None = None,
     ) -> None:
         super().__init__(folder)
+        self._machine = machine
         self._head = head
         self._parameters = {
             "gcs_address": head.gcs_address,
             "redis_address": head.gcs_address,
-            "node_ip_address": "127.0.0.1",
+            "node_ip_address": machine.address if machine else LOOPBACK,
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
             "memory": memory,
@@ -60,7 +65,8 @@ class RayNode(Part):
         }
 
     def command(self) -> list[str]:
-        return [sys.executable, "-c", PROGRAM, json.dumps(self._parameters)]
+        start = [sys.executable, "-c", PROGRAM, json.dumps(self._parameters)]
+        return self._machine.command(start) if self._machine else start
 
     def environment(self) -> Mapping[str, str]:
         return self._head.environment()
