@@ -31,6 +31,9 @@ than it has cores at most, and has room for parse tasks wherever the models are.
 PARSE_BYTES = 1_500_000_000
 """Memory of a parse task and its child (1.1 to 1.8 GB while it reads a page by OCR, 0.9 GB afterwards; measured)."""
 
+ACTORS_PER_PARSE_TASK = 4
+"""Models on CPUs that leave memory for a parse task between them: one parses for four to six (measured, no scans)."""
+
 SMALL_NODE_CPUS = 4
 """CPUs up to which a single node counts as small: every core then gets a model, and parsing shares the cores."""
 
@@ -153,6 +156,7 @@ def _on_cpus(cluster: Cluster, stages: Sequence[ModelStage], spare: float, cores
         threads = {name: max(1, cores // count) for name, count in actors.items()}
         cpus = rounded_down(spare / sum(actors.values()))
     else:
+        fitting = int(cluster.memory // (each + PARSE_BYTES / ACTORS_PER_PARSE_TASK))
         total = max(min(cores, fitting), len(stages))
         actors = _apportioned(total, stages)
         share = spare / max(cores, 1)

@@ -75,7 +75,14 @@ def test_every_core_parses_while_the_models_wait():
 def test_memory_bounds_the_parse_tasks():
     models = 16 * (ACTOR_BYTES + MODEL_BYTES)
     assert allocated(16, 0, memory=models + 5 * PARSE_BYTES + 1).parse_tasks == 5
-    assert allocated(16, 0, memory=models).parse_tasks == 1
+
+
+def test_models_that_take_the_memory_leave_some_for_a_parse_task_for_each_four_of_them():
+    """On 64 CPUs with 200 GB, 52 large models left room for one parse task, which all of them waited for."""
+    large = (ModelStage("embed", 2_300_000_000),)
+    for cpus, gigabytes in ((64, 200), (64, 100), (32, 64), (16, 32), (8, 16)):
+        resources = allocated(cpus, 0, memory=gigabytes * 1e9, stages=large)
+        assert resources.parse_tasks >= resources.pools["embed"].max_actors // 4, (cpus, gigabytes, resources)
 
 
 def test_milvus_lite_gets_one_writer_and_a_server_several():
@@ -100,7 +107,7 @@ def test_without_gpus_every_core_has_a_thread_of_a_model():
 
 
 def test_memory_bounds_the_copies_of_the_model():
-    room_for_two = 2 * (ACTOR_BYTES + MODEL_BYTES) + 1
+    room_for_two = 2 * (ACTOR_BYTES + MODEL_BYTES + PARSE_BYTES / 4) + 1
     pool = allocated(16, 0, memory=room_for_two).pools["embed"]
     assert (pool.max_actors, pool.threads) == (2, MAX_THREADS)
     assert allocated(16, 0, memory=0).pools["embed"].max_actors == 1
