@@ -5,6 +5,7 @@ the folder that holds everything of the first: its temporary files, its caches, 
 """
 
 import io
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,9 @@ import pytest
 
 from embedded.http import request_json
 from embedded.object_store import ObjectStore
-from embedded.processes import Part, base_environment
+from embedded.processes import base_environment
 from embedded.ray_head import RayHead
+from embedded.ray_node import RayNode
 from embedded.speech import SAMPLE_RATE
 from embedded.videos import LECTURE
 from ingest.run.folders_of_nodes import sentence, unseen
@@ -43,29 +45,20 @@ def test_the_sentence_names_the_source_and_some_nodes() -> None:
     )
 
 
-class NodeApart(Part):
+class NodeApart(RayNode):
     """A second node of the head's cluster, for which `hidden` is empty but for what it writes there itself."""
 
-    name = "ray-node"
-    start_timeout = 120.0
-    stop_grace = 1.0
-
     def __init__(self, folder: Path, head: RayHead, hidden: Path, environment: Mapping[str, str]) -> None:
-        super().__init__(folder)
-        self._head, self._hidden = head, hidden
-        self._environment = {**environment, "TMPDIR": str(hidden), "XDG_CACHE_HOME": str(hidden / "cache")}
+        super().__init__(folder, head, num_cpus=2)
+        self._hidden = hidden
+        self._own = {**environment, "TMPDIR": str(hidden), "XDG_CACHE_HOME": str(hidden / "cache")}
 
     def command(self) -> list[str]:
-        start = f"ray start --address={self._head.gcs_address} --node-ip-address=127.0.0.1 --num-cpus=2 --block"
-        start += f" --object-store-memory={1 << 28} --disable-usage-stats --log-color=false"
-        script = f"mount -t tmpfs tmpfs {self._hidden} && exec {start}"
+        script = f"mount -t tmpfs tmpfs {self._hidden} && exec {shlex.join(super().command())}"
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
 
     def environment(self) -> Mapping[str, str]:
-        return {**self._head.environment(), **self._environment}
-
-    def serves(self) -> bool:
-        return len(nodes(self._head)) == 2
+        return {**super().environment(), **self._own}
 
 
 def nodes(head: RayHead) -> list[dict[str, Any]]:
