@@ -27,8 +27,8 @@ from ingest.stages.requests import ModelStage
 from ingest.stages.texts import EmbedTexts
 
 DIMENSION = 1024
-PASS = 32
-"""Texts that the model takes at once."""
+PASS = 180
+"""Texts that the model takes at once: as many of 180 tokens as a GPU takes in a pass of 32,768 tokens."""
 WORDS = "The crates of pears were weighed at the gate and paid on the day of their delivery. " * 8
 
 

@@ -32,6 +32,7 @@ MEMORY = 1 << 38
 """Memory that the node says it has, so that GPUs alone bound the actors."""
 LOOK_SECONDS = 0.5
 PARTS = {
+    "sleeping_texts.py": "driver",
     "SharedState": "counts and vectors",
     "WriteObjects": "writers",
     "SleepingTexts": "actors",
@@ -39,9 +40,8 @@ PARTS = {
     "raylet": "raylet",
     "gcs_server": "GCS",
     "milvus": "Milvus",
-    "sleeping_texts.py": "driver",
 }
-"""Words of the names of processes, and what they are."""
+"""Words of the command lines of processes, and what they are: the first that is found counts."""
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

@@ -120,8 +120,14 @@ def explain(error: Exception, uri: str, is_new: bool) -> JobError:
     Args:
         is_new: whether nothing is known yet of the server.
     """
-    from pymilvus.exceptions import MilvusException
+    from pymilvus.exceptions import (
+        DescribeCollectionException,
+        MilvusException,
+        SchemaMismatchRetryableException,
+    )
 
+    # Of the exceptions of pymilvus, those that it makes of an answer of the server.
+    answers = (MilvusException, DescribeCollectionException, SchemaMismatchRetryableException)
     server, text = f"Milvus at {without_credentials(uri)}", one_line(_words(error))
     if _FOLDER.search(text):
         return UnreachableError(
@@ -173,7 +179,7 @@ def explain(error: Exception, uri: str, is_new: bool) -> JobError:
         return ConfigurationError(
             f"{server} does not accept a request ({text}); check that its version is a supported one, and its limits"
         )
-    if type(error) is not MilvusException or error.code == _GONE_CODE or _GONE.search(text) or _OF_CLIENT.match(text):
+    if type(error) not in answers or error.code == _GONE_CODE or _GONE.search(text) or _OF_CLIENT.match(text):
         return JobError(f"{server} refused a request: {text}")
     return UnreachableError(f"{server} failed at a request ({text}); look at its log, and run this again")
 

@@ -104,6 +104,8 @@ def _configure(context: DataContext, block_bytes: int) -> None:
     DownstreamCapacityBackpressurePolicy.OBJECT_STORE_BUDGET_UTIL_THRESHOLD = 0.0
     context.target_max_block_size = block_bytes
     context.custom_execution_callback_classes = [Execution]
+    # Otherwise a stage that returns its tables, as actors do, ends with an error of Ray Data, without the stage's own.
+    context.raise_original_map_exception = True
     context.enable_progress_bars = False
     # Errors arrive as exceptions; plans and warnings about block sizes are of no use to an operator.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

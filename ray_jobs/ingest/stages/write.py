@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from ingest.common.errors import ObjectError
+from ingest.common.errors import ObjectError, UnreachableError
 from ingest.common.failures import FAILURES
 from ingest.ledger.diff import Change
 from ingest.ledger.outcomes import ObjectOutcomes
@@ -31,6 +32,9 @@ from ingest.stages.requests import Resources
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
     from ray.data import Dataset
+
+RETRY_SECONDS = 60.0
+"""How long a table is written again whose writing failed for a reason that may pass: hours of a run wait behind it."""
 
 OUTCOME = "outcome"
 """The column of the stage's tables: a pickled ObjectOutcomes for each table that was written."""
@@ -72,7 +76,8 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
 class WriteObjects:
     """The actor that writes objects and their ledger rows in the order of `ingest.ledger.writer`.
 
-    A table that it is given again, because its process died, repeats upserts of the same ids.
+    A table that it is given again, because its process died, or that it writes again, because Milvus failed for a
+    moment, repeats upserts of the same ids.
 
     Args:
         uri: of the Milvus server; its token comes from MILVUS_TOKEN in the workers' environment.
@@ -92,8 +97,14 @@ class WriteObjects:
             UnreachableError, ConfigurationError, JobError: Milvus failed. The ledger claims no unwritten object.
         """
         started = time.perf_counter()
-        with errors_as_sentences(self._uri):
-            written = ObjectWriter(client_of(self._uri), self._target).write(list(object_parts(table)))
+        for attempt in Retrying(
+            retry=retry_if_exception_type(UnreachableError),
+            stop=stop_after_delay(RETRY_SECONDS),
+            wait=wait_exponential(0.5, max=10),
+            reraise=True,
+        ):
+            with attempt, errors_as_sentences(self._uri):
+                written = ObjectWriter(client_of(self._uri), self._target).write(list(object_parts(table)))
         self._observe("write", written.rows_written, time.perf_counter() - started)
         self._observe.objects(written.ok, written.failed)
         return pa.table({OUTCOME: [pickle.dumps(written)]})

@@ -14,6 +14,7 @@ from ingest.run.ray_session import original_job_error
 SENTENCE = "the object store cannot be reached; check that it runs"
 PROGRAM = f"""
 import ray
+from ray.data import ActorPoolStrategy
 from ingest.common.errors import UnreachableError
 from ingest.run.ray_session import connect_ray, original_job_error
 
@@ -21,20 +22,25 @@ def fail(block):
     yield from ()
     raise UnreachableError({SENTENCE!r})
 
+class Fail:
+    def __call__(self, block):
+        raise UnreachableError({SENTENCE!r})
+
 connect_ray(lambda line: None, 1 << 20)
-try:
-    ray.data.range(1).map_batches(fail).materialize()
-except Exception as error:
-    found = original_job_error(error)
-    print(type(found).__name__, str(found), sep=": ")
+for stage, pool in (fail, None), (Fail, ActorPoolStrategy(size=1)):
+    try:
+        ray.data.range(1).map_batches(stage, compute=pool).materialize()
+    except Exception as error:
+        found = original_job_error(error)
+        print(type(found).__name__, str(found), sep=": ")
 """
 
 
-@pytest.mark.nightly
 def test_a_job_error_keeps_its_sentence_on_its_way_through_ray_data(jobs):
+    """Of a stage that yields its tables, and of one that returns them: Ray Data wraps the errors of the second."""
     environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
     done = jobs.runner.run(["-c", PROGRAM], environment)
-    assert done.stdout == f"UnreachableError: {SENTENCE}\n", done.stderr
+    assert done.stdout == f"UnreachableError: {SENTENCE}\n" * 2, done.stderr
 
 
 INTERRUPTED = """

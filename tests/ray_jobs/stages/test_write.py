@@ -3,6 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pytest
+from pymilvus.exceptions import DescribeCollectionException, MilvusException
+
+from ingest.common.errors import UnreachableError
+from ingest.ledger.parts import Target
+from ingest.stages import write
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
 from writer_tables import DIMENSION, FINGERPRINT, ROOT, Tables
 
 OBJECTS = 6
@@ -68,3 +77,53 @@ def test_one_process_writes_table_after_table_and_when_it_dies_another_one_goes_
     processes = (tmp_path / "notes").read_text().split()
     assert len(set(processes)) == 2
     assert len(processes) == OBJECTS + 1
+
+
+class Unobserved:
+    def __call__(self, stage, items, seconds):
+        pass
+
+    def objects(self, ok, failed):
+        pass
+
+
+@pytest.fixture
+def written_with(milvus, milvus_client, monkeypatch):
+    """Write a table of one object to a server that fails at its first upserts with these errors; returns the tables."""
+
+    def write_one(*errors):
+        tables, pending, upsert = Tables(milvus_client), list(errors), milvus_client.upsert
+
+        def failing(*arguments, **settings):
+            if pending:
+                raise pending.pop(0)
+            return upsert(*arguments, **settings)
+
+        monkeypatch.setattr(milvus_client, "upsert", failing)
+        monkeypatch.setattr(write, "client_of", lambda uri: milvus_client)
+        target = Target((tables.rows_name,), tables.ledger_name, DIMENSION, "pdfs", FINGERPRINT, "run", False)
+        fields = json.dumps({"page": 1, "kind": "text", "metadata": {}})
+        row = {"source": f"{ROOT}a.pdf", "version": "v1", "size": 1, "attempts": 0, "change": "new", "metadata": "{}",
+               "collection": 0, "first": 0, "totals": [1], "fields": [fields], "texts": ["text"]}  # fmt: skip
+        vectors = flat_lists(np.ones((DIMENSION, 1), np.float32), np.array([DIMENSION]))
+        table = pa.Table.from_pylist([row], PART_SCHEMA).append_column(VECTORS_FIELD, vectors)
+        write.WriteObjects(milvus.uri, target, Unobserved())(table)
+        return tables
+
+    return write_one
+
+
+OVERLOADED = "stack trace: client.go:550 grpcclient: the root coordinator does not answer"
+
+
+@pytest.mark.parametrize("error", [MilvusException(65535, OVERLOADED), DescribeCollectionException(65535, OVERLOADED)])
+def test_a_table_is_written_again_where_milvus_fails_for_a_moment(written_with, error):
+    tables = written_with(error)
+    assert [row["source"] for row in tables.rows()] == [f"{ROOT}a.pdf"]
+    assert [entry["status"] for entry in tables.ledger()] == ["ok"]
+
+
+def test_a_server_that_goes_on_failing_is_named_with_its_reason(written_with, monkeypatch):
+    monkeypatch.setattr(write, "RETRY_SECONDS", 0.1)
+    with pytest.raises(UnreachableError, match=r"failed at a request \(stack trace: .*\); look at its log, and run"):
+        written_with(*[DescribeCollectionException(65535, OVERLOADED)] * 9)
