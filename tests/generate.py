@@ -1,8 +1,8 @@
 """Write the files that repeat declarations of the job scripts: `uv run python tests/generate.py`.
 
 The flags of the scripts are declared once, as `ingest.run.flags.Flag`, and the failures as
-`ingest.common.failures.Failure`. From these come the tables in ray_jobs/README.md and the fields of the Dags' forms,
-which Airflow reads without importing anything of the Ray side.
+`ingest.common.failures.Failure`. From these come the tables in ray_jobs/README.md, the fields of the Dags' forms and
+what the page in Airflow knows of failures, which Airflow reads without importing anything of the Ray side.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from ingest.common.failures import Failure
+from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.maintenance import command_line as maintenance
 from ingest.pipelines import images, pdfs, videos
 from ingest.run.flags import SWITCH, Flag
@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 PIPELINES = {"pdfs": pdfs.FLAGS, "images": images.FLAGS, "videos": videos.FLAGS}
 
 FORMS = REPOSITORY / "plugins" / "ray_ingest" / "flags.json"
+FAILURES = REPOSITORY / "plugins" / "ray_ingest" / "page" / "failures.json"
 REFERENCE = REPOSITORY / "ray_jobs" / "README.md"
 
 
@@ -74,9 +75,11 @@ def generated() -> dict[Path, str]:
         name: [flag.form_field() for flag in flags if flag.title]
         for name, flags in {"run": RUN_FLAGS, **PIPELINES}.items()
     }
+    failures = {"max_attempts": MAX_ATTEMPTS, "may_pass": [failure for failure in Failure if failure.may_pass]}
     reference = replaced(REFERENCE.read_text(encoding="utf-8"), "flags", flags_section())
     return {
         FORMS: json.dumps(forms, indent=2) + "\n",
+        FAILURES: json.dumps(failures, indent=2) + "\n",
         REFERENCE: replaced(reference, "failures", failure_table()),
     }
 

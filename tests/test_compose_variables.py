@@ -107,6 +107,23 @@ def milvus_connection_is_read_and_has_no_token(d: Deployment) -> list[str]:
     return found + (["it has a token"] if server.token else [])
 
 
+def only_the_api_server_has_the_token_of_milvus(d: Deployment) -> list[str]:
+    """For the page. No task runs there, and the other services do without it."""
+    from ray_ingest.milvus import DEFAULT_CONN_ID, milvus_server
+
+    names = dict.fromkeys(("host", "port", "schema", "login", "password", "extra"))
+    tokens = {}
+    for name, service in d.services.items():
+        if value := service.get("environment", {}).get("AIRFLOW_CONN_MILVUS_DEFAULT"):
+            fields = {**names, "conn_id": DEFAULT_CONN_ID, **json.loads(value)}
+            server = milvus_server(cast(Any, SimpleNamespace(**fields)))
+            if server.token or name == "airflow-api-server":
+                tokens[name] = (server.uri, server.token)
+    root = "root:" + d.services["milvus"]["environment"]["COMMON_SECURITY_DEFAULTROOTPASSWORD"]
+    expected = {"airflow-api-server": ("http://milvus:19530", root)}
+    return [] if tokens == expected else [f"tokens of {sorted(tokens)}"]
+
+
 def airflow_settings_exist(d: Deployment) -> list[str]:
     package = importlib.util.find_spec("airflow")  # not imported, because that reads, and may write, a configuration
     assert package is not None and package.origin is not None
@@ -124,6 +141,13 @@ def airflow_settings_exist(d: Deployment) -> list[str]:
 MUTATIONS: list[Mutation] = [
     (milvus_connection_is_read_and_has_no_token, "compose", '"host": "http://milvus:19530"}', '"host": "milvus:1"}'),
     (milvus_connection_is_read_and_has_no_token, "compose", '"http://milvus:19530"}', '"milvus", "password": "p"}'),
+    (only_the_api_server_has_the_token_of_milvus, "compose", '"login": "root",', '"login": "admin",'),
+    (
+        only_the_api_server_has_the_token_of_milvus,
+        "compose",
+        '"host": "http://milvus:19530"}\'',
+        '"host": "milvus", "password": "p"}\'',
+    ),
     (variables_are_documented, "env", "S3_BUCKET=ingest\n", ""),
     (variables_are_documented, "env", "RAY_HEAD_MEMORY=6g", "RAY_HEAD_MEMORY=7g"),
     (variables_are_documented, "compose", "${RAY_GPU_COUNT:-all}", "${RAY_GPU_COUNT}"),

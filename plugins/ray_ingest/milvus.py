@@ -2,7 +2,7 @@
 
 The jobs get the address and the database as a flag. They never get the token: it is in the environment of the Ray
 nodes, under a name that the connection may give. The connection's own token is for Airflow's requests, which are those
-of the Test button.
+of the Test button and of the page.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class MilvusHook(BaseHook):
 async def _diagnose(server: MilvusServer) -> tuple[bool, str]:
     """Whether the server lists the database's collections, and one sentence.
 
-    It asks Milvus's REST API, because the Airflow side has no pymilvus.
+    It asks Milvus's REST API, because only the API server may have pymilvus.
     """
     import aiohttp
 

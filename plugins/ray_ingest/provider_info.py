@@ -32,7 +32,7 @@ _MILVUS: dict[str, Any] = {
             "host": "http://milvus:19530, or a host name with port and scheme below",
             "port": "19530",
             "schema": "http or https",
-            "password": "user:password, for the button Test; jobs take theirs from the Ray nodes",
+            "password": "user:password, for the page and the button Test; jobs take theirs from the Ray nodes",
         },
     },
 }

@@ -1,0 +1,126 @@
+"""The HTTP API of the page, which Airflow's API server mounts, and the files of the page itself.
+
+It has no lifespan, since a failure of one would keep the API server from starting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from ray_ingest.page.access import CONTENTS, PAGE, Permissions
+from ray_ingest.page.cache import Answers
+from ray_ingest.page.days import days_of_month
+from ray_ingest.page.failures import failure_groups
+from ray_ingest.page.ledger import Objects
+from ray_ingest.page.milvus_client import MilvusClient, MilvusError, TooLongError
+from ray_ingest.page.objects import list_objects, one_object, rows_of, similar_objects
+from ray_ingest.page.overview import RunsInProgress, overview
+from ray_ingest.page.words import search_words
+
+STATIC = Path(__file__).parent / "static"
+
+LIVE_SECONDS = 3.0
+SECONDS = 20.0
+
+Text = Annotated[str, Query(max_length=4352)]
+Pipeline = Literal["", "pdfs", "images", "videos"]
+Hours = Annotated[int, Query(ge=0, le=100_000)]
+"""Of objects whose last try was within the last hours; 0: at any time."""
+
+STEP = 300_000
+"""Milliseconds: a beginning in the past is rounded to them, so that requests share their answer."""
+
+
+def create_app(client: MilvusClient, version: str, answers: Answers | None = None) -> FastAPI:
+    """The app.
+
+    :param version: a part of the address of the files, which changes with them: browsers keep them.
+    """
+    app = FastAPI(title="Ray ingest", docs_url=None, redoc_url=None, openapi_url=None)
+    kept, runs = answers or Answers(), RunsInProgress()
+    app.mount(f"/static/{version}", StaticFiles(directory=STATIC), name="static")
+
+    @app.exception_handler(MilvusError)
+    async def no_answer(request: Request, error: MilvusError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 504 if isinstance(error, TooLongError) else 503)
+
+    async def answer(key: tuple[Any, ...], make: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
+        target = await client.target()  # another one has other answers
+        return await kept.get((target, *key), make, seconds)
+
+    @app.get("/overview", dependencies=PAGE)
+    async def get_overview() -> dict[str, Any]:
+        return dict(await answer(("overview",), lambda: overview(client, runs), LIVE_SECONDS))
+
+    @app.get("/permissions", dependencies=PAGE)
+    async def get_permissions(may: Permissions) -> dict[str, Any]:
+        return dict(may)
+
+    @app.get("/failures", dependencies=PAGE)
+    async def get_failures(pipeline: Pipeline = "", prefix: Text = "", hours: Hours = 0) -> dict[str, Any]:
+        chosen = Objects(pipeline=pipeline, prefix=prefix, since=_since(hours))
+        return dict(await answer(("failures", chosen), lambda: failure_groups(client, chosen)))
+
+    @app.get("/days", dependencies=PAGE)
+    async def get_days(
+        pipeline: Literal["pdfs", "images", "videos"],
+        year: Annotated[int, Query(ge=1970, le=9999)],
+        month: Annotated[int, Query(ge=1, le=12)],
+    ) -> dict[str, Any]:
+        key = ("days", pipeline, year, month)
+        return dict(await answer(key, lambda: days_of_month(client, pipeline, year, month)))
+
+    @app.get("/objects", dependencies=PAGE)
+    async def get_objects(
+        pipeline: Pipeline = "",
+        status: Literal["", "ok", "failed"] = "",
+        stage: Text = "",
+        error_type: Text = "",
+        prefix: Text = "",
+        name: Text = "",
+        hours: Hours = 0,
+        after: Text = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> dict[str, Any]:
+        chosen = Objects(pipeline, status, stage, error_type, prefix, name, _since(hours))
+        return await list_objects(client, chosen, after, limit)
+
+    @app.get("/object", dependencies=PAGE)
+    async def get_object(source: Text) -> dict[str, Any]:
+        found = await one_object(client, source)
+        if found is None:
+            raise HTTPException(404, "The ledger has no such object: no run has seen it, or it has left the store.")
+        return found
+
+    @app.get("/object/rows", dependencies=CONTENTS)
+    async def get_rows(
+        source: Text,
+        collection: Literal["documents", "images", "video_segments", "video_frames"],
+        first: Annotated[int, Query(ge=0)] = 0,
+    ) -> dict[str, Any]:
+        return await rows_of(client, source, collection, first)
+
+    @app.get("/object/similar", dependencies=PAGE)
+    async def get_similar(source: Text) -> list[dict[str, Any]]:
+        return await similar_objects(client, source)
+
+    @app.get("/search", dependencies=CONTENTS)
+    async def get_search(
+        question: Annotated[str, Query(min_length=1, max_length=1000)],
+        prefix: Text = "",
+        limit: Annotated[int, Query(ge=1, le=50)] = 10,
+    ) -> dict[str, Any]:
+        return await search_words(client, question, prefix, limit)
+
+    return app
+
+
+def _since(hours: int) -> int:
+    return int(time.time() * 1000 - hours * 3_600_000) // STEP * STEP if hours else 0

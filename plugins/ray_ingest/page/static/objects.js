@@ -1,0 +1,60 @@
+// Any object of the store: by its prefix or a part of its name, and what Milvus has of it.
+
+import { ChakraUI, h, useEffect, useState } from "./host.js";
+import { ObjectDetails } from "./object_details.js";
+import { ObjectList } from "./object_list.js";
+import { Choice, Form, PIPELINE_OPTIONS, TextField } from "./parts.js";
+
+const { Box, Button } = ChakraUI;
+
+const STATES = [
+  ["", "Done and failed"],
+  ["ok", "Done"],
+  ["failed", "Failed"],
+];
+
+/** An address is a prefix, which the ledger is sorted by; anything else is a part of a name. */
+const choiceOf = (text) => (/^[a-z0-9]+:\/\//i.test(text) ? { prefix: text } : { name: text });
+
+export function Objects({ parameters, setParameters, retry, may }) {
+  const chosen = {
+    find: parameters.get("find") ?? "",
+    pipeline: parameters.get("pipeline") ?? "",
+    status: parameters.get("status") ?? "",
+  };
+  const source = parameters.get("source") ?? "";
+  const [find, setFind] = useState(chosen.find);
+  useEffect(() => setFind(chosen.find), [chosen.find]);
+  return h(
+    Box,
+    null,
+    h(
+      Form,
+      { label: "Which objects", onSubmit: () => setParameters({ ...chosen, find: find.trim() }) },
+      h(TextField, {
+        label: "Address, prefix or part of a name",
+        value: find,
+        onChange: setFind,
+        placeholder: "s3://bucket/pdfs/ or report.pdf",
+        width: "28rem",
+        type: "search",
+      }),
+      h(Choice, {
+        label: "Pipeline",
+        value: chosen.pipeline,
+        options: PIPELINE_OPTIONS,
+        onChange: (pipeline) => setParameters({ ...chosen, pipeline }),
+      }),
+      h(Choice, {
+        label: "State",
+        value: chosen.status,
+        options: STATES,
+        onChange: (status) => setParameters({ ...chosen, status }),
+      }),
+      h(Button, { type: "submit", size: "sm", variant: "outline" }, "Find"),
+    ),
+    source
+      ? h(ObjectDetails, { key: source, source, retry, may, close: () => setParameters(chosen) })
+      : h(ObjectList, { choice: { ...choiceOf(chosen.find), pipeline: chosen.pipeline, status: chosen.status }, retry }),
+  );
+}

@@ -1,0 +1,66 @@
+// Search by words over everything: the passage, its words marked, and where it stands.
+
+import { ChakraUI, h, useEffect, useState } from "./host.js";
+import { clock } from "./object_details.js";
+import { Answer, Form, Hint, ObjectLink, TextField } from "./parts.js";
+import { ours, query, useAnswer } from "./server.js";
+
+const { Box, Button, Heading, Mark, Text } = ChakraUI;
+
+const KINDS = {
+  documents: ["Pages", (hit) => `page ${hit.page}${hit.kind === "text" ? "" : `, ${hit.kind}`}`],
+  video_segments: ["Spoken", (hit) => `spoken from ${clock(hit.start)} to ${clock(hit.end)}`],
+};
+
+function Hit({ hit, place }) {
+  return h(
+    Box,
+    { as: "li", py: 3, borderBottomWidth: "1px" },
+    h(ObjectLink, { source: hit.source }),
+    h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+    h(
+      Text,
+      { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1, maxW: "60rem" },
+      hit.text.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
+    ),
+  );
+}
+
+export function Search({ parameters, setParameters, may }) {
+  const chosen = { question: parameters.get("question") ?? "", prefix: parameters.get("prefix") ?? "" };
+  const [question, setQuestion] = useState(chosen.question);
+  const [prefix, setPrefix] = useState(chosen.prefix);
+  useEffect(() => setQuestion(chosen.question), [chosen.question]);
+  const isAsked = chosen.question && may.contents;
+  const answer = useAnswer(isAsked ? `search ${query(chosen)}` : null, (signal) => ours(`search${query(chosen)}`, signal));
+  if (may.contents === false) return h(Hint, null, "The texts are for users who may read the connection milvus_default.");
+  return h(
+    Box,
+    null,
+    h(
+      Form,
+      { label: "Search by words", onSubmit: () => setParameters({ question: question.trim(), prefix }) },
+      h(TextField, { label: "Words", value: question, onChange: setQuestion, type: "search", width: "28rem" }),
+      h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "20rem" }),
+      h(Button, { type: "submit", size: "sm", colorPalette: "brand" }, "Search"),
+    ),
+    h(Text, { fontSize: "sm", color: "fg.muted" }, "By words, in the texts of pages and in what was spoken. search.py also searches by meaning and by pictures."),
+    isAsked
+      ? h(Answer, { answer, what: "the passages" }, (found) => {
+          const names = Object.keys(found);
+          if (!names.length) return h(Hint, null, "Nothing has been ingested yet that has words.");
+          return names.map((name) =>
+            h(
+              Box,
+              { as: "section", key: name, mt: 5, "aria-label": KINDS[name][0] },
+              h(Heading, { as: "h2", size: "md" }, KINDS[name][0]),
+              found[name].sentence ? h(Hint, null, found[name].sentence) : null,
+              found[name].hits.length
+                ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
+                : h(Text, { role: "status", color: "fg.muted" }, "No passage has these words."),
+            ),
+          );
+        })
+      : null,
+  );
+}

@@ -1,0 +1,69 @@
+"""Search by words: passages of both collections with their place, and the words of the question marked in them."""
+
+import pytest
+
+from page_api import chunk
+from ray_ingest.page.words import EXCERPT, excerpt, marked
+
+PDF, FILM = "s3://b/pdfs/plant.pdf", "s3://b/videos/talk.mp4"
+
+
+@pytest.fixture(scope="module")
+def filled(open_page_with_texts):
+    page = open_page_with_texts()
+    page.milvus.upsert(
+        f"{page.prefix}documents",
+        [
+            chunk(PDF, 0, "The intake has two pumps."),
+            chunk(PDF, 1, "Replace the valves of the pump before winter."),
+            chunk("s3://b/pdfs/zh.pdf", 0, "红藻在三月到达了海水淡化厂。"),
+        ],
+    )
+    page.milvus.upsert(f"{page.prefix}video_segments", [chunk(FILM, 0, "now we open the valve", start=61.0, end=75.0)])
+    return page
+
+
+def test_passages_are_found_with_their_page_and_their_second(filled):
+    found = filled.get("/search", question="valve winter")
+    (page,) = found["documents"]["hits"]
+    assert (page["source"], page["page"]) == (PDF, 2)
+    assert [piece for piece, is_hit in page["text"] if is_hit] == ["valves", "winter"]
+    (spoken,) = found["video_segments"]["hits"]
+    assert (spoken["source"], spoken["start"], spoken["end"]) == (FILM, 61.0, 75.0)
+
+
+def test_chinese_words_are_found_and_marked(filled):
+    (hit,) = filled.get("/search", question="海水淡化")["documents"]["hits"]
+    assert hit["source"] == "s3://b/pdfs/zh.pdf"
+    assert [piece for piece, is_hit in hit["text"] if is_hit] == ["海水淡化"]
+
+
+def test_a_prefix_narrows_the_search_and_punctuation_finds_nothing(filled):
+    assert filled.get("/search", question="pump", prefix="s3://b/none/")["documents"]["hits"] == []
+    assert filled.get("/search", question="?!")["documents"]["hits"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "hits"),
+    [
+        ("Valves and VALVE", "valve", ["Valves", "VALVE"]),
+        ("an art of article", "art", ["art"]),
+        ("a cat in a category", "cat a", ["a", "cat", "a"]),
+        ("海水淡化厂的水", "淡化", ["淡化"]),
+        ("水", "水", ["水"]),
+        ("nothing here", "valve", []),
+        ("straße", "STRASSE", ["straße"]),
+    ],
+)
+def test_words_and_their_forms_are_marked(text, question, hits):
+    pieces = marked(text, question)
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [piece for piece, is_hit in pieces if is_hit] == hits
+
+
+def test_an_excerpt_holds_the_words_of_the_question():
+    text = "filler words " * 400 + "the red valve of the pump " + "more filler " * 400
+    part = excerpt(text, "red valve pump")
+    assert "red valve of the pump" in part
+    assert len(part) <= EXCERPT + 2
+    assert part.startswith("…") and part.endswith("…")
