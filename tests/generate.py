@@ -17,6 +17,7 @@ from ingest.pipelines import images, pdfs, videos
 from ingest.run.flags import SWITCH, Flag
 from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS
 from ingest.search import command_line as search
+from ingest.service import command_line as service
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -56,6 +57,7 @@ def flags_section() -> str:
     own = [flag for flag in maintenance.FLAGS if flag.name not in shared]
     names = ", ".join(f"`--{flag.name}`" for flag in CHANGE_FLAGS)
     parts.append((f"Flags of `maintain.py`, beside {names}:", own))
+    parts.append(("Flags of `serve_search.py`:", service.FLAGS))
     return "\n\n".join(f"{title}\n\n{flag_table(flags)}" for title, flags in parts)
 
 

@@ -61,9 +61,16 @@ def server_version(client: MilvusClient) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (99, 0)
 
 
-GRPC_OPTIONS = {"grpc.keepalive_time_ms": 310_000, "grpc.keepalive_permit_without_calls": False}
+GRPC_OPTIONS = {
+    "grpc.keepalive_time_ms": 310_000,
+    "grpc.keepalive_permit_without_calls": False,
+    "grpc.max_reconnect_backoff_ms": 2000,
+}
 """pymilvus pings every 10 s, even when idle. A gRPC server with default settings (Milvus Lite's) closes the connection
-after a few pings within 5 minutes, and a call in progress fails. Each call's timeout detects a dead server anyway."""
+after a few pings within 5 minutes, and a call in progress fails. Each call's timeout detects a dead server anyway.
+
+While a server is away, gRPC tries to connect at growing intervals, by default of up to two minutes. After a minute, a
+client found a server that was back 7.6 s later, and 1.2 s later with at most two seconds in between."""
 
 
 def connect(uri: str, retry_seconds: float = 0.0) -> MilvusClient:

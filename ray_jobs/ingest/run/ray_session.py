@@ -46,35 +46,42 @@ def connect_ray(say: Callable[[str], None], block_bytes: int) -> None:
     from ray.data import DataContext
 
     if not ray.is_initialized():
-        # In a Ray job, workers have the working_dir of the job; otherwise this run uploads the folder of the scripts.
-        folder = str(Path(__file__).resolve().parents[2])
-        address = os.environ.get("RAY_ADDRESS", "").strip()
-        at_sigterm = signal.getsignal(signal.SIGTERM)
-        try:
-            with announce_wait("connecting to Ray" if address else "starting Ray on this machine", say):
-                if address and not in_ray_job():
-                    check_head(address)
-                # Without an address, Ray would join whatever `ray_current_cluster` in its temporary folder names: the
-                # cluster of someone else, or one that was killed, for which it waits for ever.
-                ray.init(
-                    address=None if address else "local",
-                    runtime_env=None if in_ray_job() else {"working_dir": folder},
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    include_dashboard=None if address else False,
-                )
-        except JobError:
-            raise
-        # Ray exits the process if a head does not answer, and raises a bare Exception if its own head starts slowly.
-        except (Exception, SystemExit) as error:
-            if not address:
-                raise _not_started(error) from None
-            raise UnreachableError(
-                f"the Ray cluster at {address} cannot be reached ({one_line(error, 160)}); check RAY_ADDRESS and that "
-                "it runs"
-            ) from None
-        signal.signal(signal.SIGTERM, at_sigterm)  # Ray replaces the handler
+        join_ray(say)
     _configure(DataContext.get_current(), block_bytes)
+
+
+def join_ray(say: Callable[[str], None]) -> None:
+    """Connect to the cluster that RAY_ADDRESS names, or start one of this run's own, without Ray Data."""
+    import ray
+
+    # In a Ray job, workers have the working_dir of the job; otherwise this run uploads the folder of the scripts.
+    folder = str(Path(__file__).resolve().parents[2])
+    address = os.environ.get("RAY_ADDRESS", "").strip()
+    at_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        with announce_wait("connecting to Ray" if address else "starting Ray on this machine", say):
+            if address and not in_ray_job():
+                check_head(address)
+            # Without an address, Ray would join whatever `ray_current_cluster` in its temporary folder names: the
+            # cluster of someone else, or one that was killed, for which it waits for ever.
+            ray.init(
+                address=None if address else "local",
+                runtime_env=None if in_ray_job() else {"working_dir": folder},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+            )
+    except JobError:
+        raise
+    # Ray exits the process if a head does not answer, and raises a bare Exception if its own head starts slowly.
+    except (Exception, SystemExit) as error:
+        if not address:
+            raise _not_started(error) from None
+        raise UnreachableError(
+            f"the Ray cluster at {address} cannot be reached ({one_line(error, 160)}); check RAY_ADDRESS and that "
+            "it runs"
+        ) from None
+    signal.signal(signal.SIGTERM, at_sigterm)  # Ray replaces the handler
 
 
 def _not_started(error: BaseException) -> JobError:

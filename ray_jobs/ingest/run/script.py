@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn, Protocol, TextIO
 
 from ingest.common.errors import ConfigurationError, ExitCode, JobError, TooManyFailedError
 from ingest.common.redaction import redact
 from ingest.common.text import one_line
-from ingest.run.report import REPORT_PREFIX, Report
+from ingest.run.report import REPORT_PREFIX
 
 
 class Terminated(KeyboardInterrupt):
@@ -77,7 +77,17 @@ def escape_unprintable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_job_script(work: Callable[[], Report], report_path: str) -> int:
+class Reported(Protocol):
+    """What a script reports at its end."""
+
+    def summary(self) -> str:
+        """Lines for people."""
+
+    def line(self) -> str:
+        """The line for programs, which begins with REPORT_PREFIX."""
+
+
+def run_job_script(work: Callable[[], Reported], report_path: str) -> int:
     """Do the work, then print its summary and the REPORT line, or one sentence after `ERROR: `.
 
     Args:

@@ -5,53 +5,27 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError, ExitCode
 from ingest.common.text import NOT_UTF8, one_line
-from ingest.milvus.client import check_prefix, connect, errors_as_sentences
-from ingest.milvus.refusals import without_credentials
-from ingest.milvus.schema import has_full_text
+from ingest.milvus.client import check_prefix
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.options import MILVUS_FLAGS
 from ingest.run.script import guarded, say, say_to_stderr
-from ingest.search.query import (
-    COLLECTIONS_BY_KIND,
-    TEXT_KINDS,
-    WINDOW,
-    Hit,
-    HitKind,
-    PageHit,
-    SearchMode,
-    SpokenHit,
-    search_documents,
-    search_frames,
-    search_images,
-    search_segments,
-)
-from ingest.search.query_models import QueryModels
+from ingest.search.answers import HitsByKind, as_json
+from ingest.search.local_search import LocalSearch
+from ingest.search.query import WINDOW, Hit, HitKind, PageHit, SearchMode, SpokenHit
+from ingest.search.remote_search import RemoteSearch
 
-if TYPE_CHECKING:
-    import numpy as np
-    from pymilvus import MilvusClient
-
-JSON_NAMES = {
-    HitKind.PAGES: "hits",
-    HitKind.IMAGES: "images",
-    HitKind.SPOKEN: "spoken",
-    HitKind.FRAMES: "frames",
-}
 HEADINGS = {
     HitKind.PAGES: "pages",
     HitKind.IMAGES: "images",
     HitKind.SPOKEN: "spoken",
     HitKind.FRAMES: "seen in videos",
 }
-
-HitsByKind = Mapping[HitKind, Sequence[Hit]]
 
 
 def _kinds(text: str) -> list[HitKind]:
@@ -68,15 +42,24 @@ def _limit(text: str) -> int:
     return limit
 
 
+KINDS = ValueType(_kinds, {"type": "string"})
 _LIMIT = ValueType(_limit, {"type": "integer", "minimum": 1, "maximum": WINDOW})
 
 FLAGS = (
     Flag("image", "Also search for images and frames that resemble this image.", metavar="PATH"),
-    *MILVUS_FLAGS,
+    replace(MILVUS_FLAGS[0], required=False),
+    *MILVUS_FLAGS[1:],
+    Flag(
+        "service",
+        "Ask the search service at this address instead, which has the models in memory. Its token comes from "
+        "SEARCH_TOKEN.",
+        metavar="URL",
+        default="",
+    ),
     Flag(
         "in",
         f"Kinds of hits to search for: any of {','.join(HitKind)}. By default, all kinds that were ingested.",
-        ValueType(_kinds, {"type": "string"}),
+        KINDS,
         metavar="KINDS",
     ),
     Flag(
@@ -124,6 +107,10 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     parser.add_argument("question", nargs="*", help="One or more questions, each in quotes.")
     arguments = parser.parse_args(argv)
     arguments.kinds, arguments.mode = vars(arguments)["in"], SearchMode(arguments.mode)
+    if not arguments.milvus_uri and not arguments.service:
+        parser.error("the following arguments are required: --milvus-uri, or --service")
+    if arguments.service and (given := _for_models_here(arguments)):
+        parser.error(f"--service and {given} contradict each other: the service has collections and models of its own")
     if not arguments.question and not arguments.image:
         parser.error("ask a question, or give --image")
     if not all(question.strip() for question in arguments.question):
@@ -133,22 +120,28 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     return guarded(lambda: _search(arguments), "the search was interrupted")
 
 
+def _for_models_here(arguments: Namespace) -> str:
+    """The first given flag that the service decides; empty if there is none."""
+    names = ("milvus_uri", "collection", "embedding_model", "clip_model")
+    return next((f"--{name.replace('_', '-')}" for name in names if vars(arguments)[name]), "")
+
+
 def _search(arguments: Namespace) -> int:
     """Print or write the answers. JobErrors and a closed output are for `guarded`."""
     check_prefix(arguments.collection)
     _check_files(arguments)
     answers = []
-    for question, answer in _answers(arguments):
+    search = RemoteSearch(arguments) if arguments.service else LocalSearch(arguments)
+    for question, answer in _answers(arguments, search):
         answers.append((question, [hit for hits in answer.values() for hit in hits]))
         if arguments.json:
-            found = {JSON_NAMES[kind]: [asdict(hit) for hit in hits] for kind, hits in answer.items()}
             # Escaped in part, a character beyond the first 65,536 would not be JSON.
             is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-            say(json.dumps({"question": question, **found}, ensure_ascii=not is_utf8))
+            say(json.dumps(as_json(question, answer), ensure_ascii=not is_utf8))
         else:
-            _show(question, answer, arguments.thumbnails)
+            _show(question, answer, search.picture_uri if arguments.thumbnails else None)
     if arguments.html:
-        _write_html(arguments.html, answers)
+        _write_html(arguments.html, answers, search.picture_uri)
     return ExitCode.OK
 
 
@@ -164,107 +157,15 @@ def _check_files(arguments: Namespace) -> None:
         raise ConfigurationError(f"--html {arguments.html!r} is a folder, or its folder does not exist; name a file")
 
 
-def _answers(arguments: Namespace) -> Iterator[tuple[str, HitsByKind]]:
-    client = connect(arguments.milvus_uri)
-    with errors_as_sentences(arguments.milvus_uri):
-        kinds = _searchable(client, arguments)
-        models = QueryModels(
-            client, arguments.collection, arguments.embedding_model, arguments.clip_model, arguments.clip_pretrained
-        )
-        for question in arguments.question:
-            yield question, _answer(client, arguments, kinds, models, question, None)
-        if arguments.image:
-            yield arguments.image, _answer(client, arguments, kinds, models, "", Path(arguments.image))
+def _answers(arguments: Namespace, search: LocalSearch | RemoteSearch) -> Iterator[tuple[str, HitsByKind]]:
+    for question in arguments.question:
+        yield question, search.answer(question, None)
+    if arguments.image:
+        yield arguments.image, search.answer("", Path(arguments.image))
 
 
-def _answer(
-    client: MilvusClient,
-    arguments: Namespace,
-    kinds: list[HitKind],
-    models: QueryModels,
-    question: str,
-    image: Path | None,
-) -> HitsByKind:
-    """The hits of each kind that can be searched. Prints the other kinds; removes from `kinds` those without a model.
-
-    Raises:
-        ConfigurationError: a model is unavailable, and its kind was requested or is the only one.
-    """
-    words_only = arguments.mode is SearchMode.WORDS and image is None
-    if skipped := [kind for kind in kinds if (words_only and kind not in TEXT_KINDS) or (image and kind in TEXT_KINDS)]:
-        reason = "an image finds only images and frames" if image else "--mode words finds only texts"
-        say_to_stderr(f"skipped {', '.join(skipped)}: {reason}")
-    answer: dict[HitKind, Sequence[Hit]] = {}
-    for kind in [kind for kind in kinds if kind not in skipped]:
-        name, limit = arguments.collection + COLLECTIONS_BY_KIND[kind], arguments.limit
-        vector: np.ndarray | None = None
-        try:
-            if image is not None:
-                vector = models.embed_image(kind, image)
-            elif not words_only:
-                vector = models.embed_question(kind, question)
-        except ConfigurationError as error:
-            if arguments.kinds or image or len(kinds) == 1:
-                raise
-            say_to_stderr(f"WARNING: skipped {kind}: {error}")
-            kinds.remove(kind)
-            continue
-        if kind in TEXT_KINDS:
-            mode = _mode_for(client, name, arguments.mode)
-            find = search_documents if kind is HitKind.PAGES else search_segments
-            answer[kind] = find(client, name, question, vector, limit, mode)
-        elif vector is not None:
-            look = search_images if kind is HitKind.IMAGES else search_frames
-            answer[kind] = look(client, name, vector, limit)
-    return answer
-
-
-def _mode_for(client: MilvusClient, name: str, mode: SearchMode) -> SearchMode:
-    """The mode, or the search by meaning alone where a collection has no full-text index.
-
-    Raises:
-        ConfigurationError: only words are searched.
-    """
-    if mode is SearchMode.DENSE or has_full_text(client, name):
-        return mode
-    if mode is SearchMode.WORDS:
-        raise ConfigurationError(
-            f"{name!r} has no full-text index, which takes Milvus 2.5 or Milvus Lite; search it with --mode dense"
-        )
-    say_to_stderr(f"{name!r} has no full-text index: it is searched by meaning alone")
-    return SearchMode.DENSE
-
-
-def _searchable(client: MilvusClient, arguments: Namespace) -> list[HitKind]:
-    """The kinds to search for, with their collections loaded.
-
-    Raises:
-        ConfigurationError: a requested kind was never ingested, or no kind was.
-    """
-    found = []
-    for kind in arguments.kinds or HitKind:
-        name = arguments.collection + COLLECTIONS_BY_KIND[kind]
-        if client.has_collection(name):
-            client.load_collection(name)
-            found.append(kind)
-        elif arguments.kinds:
-            raise _missing_collection(arguments, name)
-    if not found:
-        raise _missing_collection(arguments, arguments.collection + COLLECTIONS_BY_KIND[HitKind.PAGES])
-    if arguments.image and all(kind in TEXT_KINDS for kind in found):
-        raise ConfigurationError("--image finds only images and frames, but --in names neither, or none were ingested")
-    return found
-
-
-def _missing_collection(arguments: Namespace, name: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"Milvus at {without_credentials(arguments.milvus_uri)} has no collection {name!r}; ingest something first, "
-        "or check --collection"
-    )
-
-
-def _show(question: str, answer: HitsByKind, thumbnails: bool) -> None:
-    from ingest.search.thumbnails import terminal_blocks, thumbnail, title
+def _show(question: str, answer: HitsByKind, picture_uri: Callable[[Hit], str] | None) -> None:
+    from ingest.search.thumbnails import picture_of, terminal_blocks, title
 
     say(f"\n{question}")
     for kind, hits in answer.items():
@@ -276,15 +177,15 @@ def _show(question: str, answer: HitsByKind, thumbnails: bool) -> None:
             say(f"  {rank}. {title(hit)}   {one_line(hit.source, 1000)}")
             if isinstance(hit, (PageHit, SpokenHit)):
                 say(f"     {one_line(hit.text, 160)}")
-            if thumbnails and (picture := thumbnail(hit)) is not None:
+            if picture_uri is not None and (picture := picture_of(picture_uri(hit))) is not None:
                 say(terminal_blocks(picture))
 
 
-def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]]) -> None:
+def _write_html(path: str, answers: Sequence[tuple[str, Sequence[Hit]]], picture_uri: Callable[[Hit], str]) -> None:
     from ingest.search.thumbnails import html_page
 
     try:
-        Path(path).write_text(html_page(answers), encoding="utf-8")
+        Path(path).write_text(html_page(answers, picture_uri), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--html {path!r} cannot be written: {error.strerror}") from None
     say_to_stderr(f"wrote the answers with thumbnails to {path}")

@@ -67,6 +67,26 @@ TEXT_KINDS = (HitKind.PAGES, HitKind.SPOKEN)
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """How Milvus is asked.
+
+    Attributes:
+        seconds: that a request may take, with pymilvus's own retries.
+        consistency: the consistency level; empty for the collection's own, which is Strong.
+    """
+
+    seconds: float = TIMEOUT
+    consistency: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of pymilvus's methods."""
+        return {"timeout": self.seconds} | ({"consistency_level": self.consistency} if self.consistency else {})
+
+
+BY_DEFAULT = Asking()
+
+
+@dataclass(frozen=True, slots=True)
 class PageHit:
     """A page, counted from 1, with the text of its best chunk."""
 
@@ -120,6 +140,7 @@ def search_documents(
     vector: np.ndarray | None,
     limit: int = 5,
     mode: SearchMode = SearchMode.HYBRID,
+    asking: Asking = BY_DEFAULT,
 ) -> list[PageHit]:
     """The best pages for a question, each once.
 
@@ -130,7 +151,7 @@ def search_documents(
     """
     candidates = min(max(CANDIDATES, limit), WINDOW)
     while True:
-        found = _search_texts(client, collection, question, vector, mode, ["page", "text"], candidates)
+        found = _search_texts(client, collection, question, vector, mode, ["page", "text"], candidates, asking)
         pages: dict[tuple[str, int], PageHit] = {}
         for row, score in found:
             key = (row["source"], row["page"])
@@ -147,10 +168,11 @@ def search_segments(
     vector: np.ndarray | None,
     limit: int = 5,
     mode: SearchMode = SearchMode.HYBRID,
+    asking: Asking = BY_DEFAULT,
 ) -> list[SpokenHit]:
     """The best spoken passages for a question; the arguments are those of `search_documents`."""
     fields, candidates = ["start", "end", "text", "metadata"], min(max(CANDIDATES, limit), WINDOW)
-    found = _search_texts(client, collection, question, vector, mode, fields, candidates)
+    found = _search_texts(client, collection, question, vector, mode, fields, candidates, asking)
     return [
         SpokenHit(row["source"], row["version"], answer_time(question, row), row["end"], row["text"], score)
         for row, score in found[:limit]
@@ -186,15 +208,19 @@ def _words_with_offsets(text: str) -> list[tuple[str, int]]:
     return [(match[0].lower(), match.start()) for match in _WORD.finditer(text)]
 
 
-def search_images(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[ImageHit]:
+def search_images(
+    client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5, asking: Asking = BY_DEFAULT
+) -> list[ImageHit]:
     """The images nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
-    found = _search_vectors(client, collection, vector, ["width", "height"], limit)
+    found = _search_vectors(client, collection, vector, ["width", "height"], limit, asking)
     return [ImageHit(row["source"], row["version"], row["width"], row["height"], score) for row, score in found]
 
 
-def search_frames(client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5) -> list[FrameHit]:
+def search_frames(
+    client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5, asking: Asking = BY_DEFAULT
+) -> list[FrameHit]:
     """The key frames nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
-    found = _search_vectors(client, collection, vector, ["time"], limit)
+    found = _search_vectors(client, collection, vector, ["time"], limit, asking)
     return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
 
 
@@ -211,11 +237,12 @@ def _search_texts(
     mode: SearchMode,
     fields: Sequence[str],
     limit: int,
+    asking: Asking,
 ) -> list[tuple[dict[str, Any], float]]:
     from pymilvus import AnnSearchRequest, RRFRanker
 
     if vector is not None and (mode is SearchMode.DENSE or not has_words(question)):
-        return _search_vectors(client, collection, vector, fields, limit)
+        return _search_vectors(client, collection, vector, fields, limit, asking)
     if not has_words(question):
         return []
     words = AnnSearchRequest(data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=limit)
@@ -223,23 +250,23 @@ def _search_texts(
     if vector is None:
         found = client.search(
             collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=limit,
-            output_fields=output, timeout=TIMEOUT,
+            output_fields=output, **asking.options(),
         )  # fmt: skip
         # Milvus Lite returns scores as distances, which are negative.
         return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
     dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=limit, param=_vector_search_params(limit))
     found = client.hybrid_search(
-        collection, [dense, words], RRFRanker(RRF_K), limit=limit, output_fields=output, timeout=TIMEOUT
+        collection, [dense, words], RRFRanker(RRF_K), limit=limit, output_fields=output, **asking.options()
     )
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 
 
 def _search_vectors(
-    client: MilvusClient, collection: str, vector: np.ndarray, fields: Sequence[str], limit: int
+    client: MilvusClient, collection: str, vector: np.ndarray, fields: Sequence[str], limit: int, asking: Asking
 ) -> list[tuple[dict[str, Any], float]]:
     found = client.search(
         collection, data=[vector], anns_field="embedding", search_params=_vector_search_params(limit), limit=limit,
-        output_fields=["source", "version", *fields], timeout=TIMEOUT,
+        output_fields=["source", "version", *fields], **asking.options(),
     )  # fmt: skip
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 

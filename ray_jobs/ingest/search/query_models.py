@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.common.errors import ConfigurationError, ObjectError
 from ingest.common.identity import model_key
-from ingest.common.text import as_typed, one_line
-from ingest.common.waiting import announce_wait
 from ingest.migration.generations import UNKNOWN_MODEL, model_of
 from ingest.milvus.client import alias_target
 from ingest.milvus.schema import dimension_of
-from ingest.models.clip_model import ClipModel, check_weights, find_clip_model, find_labelled_clip_model, input_square
+from ingest.models.clip_model import ClipModel, find_clip_model, find_labelled_clip_model, input_square
 from ingest.models.text_model import TextModel, find_text_model
 from ingest.run.script import say_to_stderr
+from ingest.search.loaded_model import LoadedModel
 from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, HitKind
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-    from ingest.models.clip_encoder import ClipEncoder
-    from ingest.models.text_encoder import TextEncoder
-
-T = TypeVar("T")
 
 
 class QueryModels:
@@ -43,8 +35,7 @@ class QueryModels:
         self._prefix = prefix
         self._text, self._clip, self._pretrained = text, clip, pretrained
         self._models: dict[HitKind, TextModel | ClipModel] = {}
-        self._text_encoders: dict[str, TextEncoder] = {}
-        self._clip_encoders: dict[str, ClipEncoder] = {}
+        self._loaded: dict[str, LoadedModel] = {}
 
     def embed_question(self, kind: HitKind, question: str) -> np.ndarray:
         """Embed a question for the collection of a kind.
@@ -55,10 +46,7 @@ class QueryModels:
         Raises:
             ConfigurationError: the model does not exist, cannot be loaded, or has vectors of another length.
         """
-        model, question = self._model(kind), as_typed(question)
-        if isinstance(model, TextModel):
-            return self._text_encoder(model).encode_query(question)
-        return self._clip_encoder(model).encode_text(question)
+        return self._loaded_once(self._model(kind)).embed_question(question)
 
     def embed_image(self, kind: HitKind, path: Path) -> np.ndarray:
         """Embed an image file for the collection of images or of frames.
@@ -70,7 +58,6 @@ class QueryModels:
             ConfigurationError: as for `embed_question`, or the file is not an image.
         """
         from ingest.image.decoder import pixels_of_file
-        from ingest.models.clip_encoder import pooled
 
         model = self._model(kind)
         assert isinstance(model, ClipModel)
@@ -78,7 +65,7 @@ class QueryModels:
             pixels = pixels_of_file(path, input_square(model))
         except ObjectError as error:
             raise ConfigurationError(f"--image {str(path)!r}: {error.message}") from None
-        return pooled(self._clip_encoder(model).encode_images(pixels), np.array([len(pixels)]))[0]
+        return self._loaded_once(model).embed_image(pixels)
 
     def _model(self, kind: HitKind) -> TextModel | ClipModel:
         if kind not in self._models:
@@ -87,12 +74,10 @@ class QueryModels:
             flag, named = ("--embedding-model", self._text) if kind in TEXT_KINDS else ("--clip-model", self._clip)
             if not named and ingested == UNKNOWN_MODEL:
                 raise ConfigurationError(f"{name!r} does not say which model it was made with; give {flag}")
-            if kind in TEXT_KINDS:
-                self._models[kind] = find_text_model(named or ingested)
+            if named and kind not in TEXT_KINDS:
+                self._models[kind] = find_clip_model(named, self._pretrained)
             else:
-                self._models[kind] = (
-                    find_clip_model(named, self._pretrained) if named else find_labelled_clip_model(ingested)
-                )
+                self._models[kind] = labelled_model(kind, named or ingested)
             self._check(name, ingested, self._models[kind], flag)
         return self._models[kind]
 
@@ -106,31 +91,16 @@ class QueryModels:
         # The same model under another name or path looks the same.
         say_to_stderr(f"WARNING: {sentence}; if these are not the same model, the answers are meaningless")
 
-    def _text_encoder(self, model: TextModel) -> TextEncoder:
-        def load() -> TextEncoder:
-            from ingest.models.text_encoder import TextEncoder  # takes seconds: after all checks
-
-            return TextEncoder(model.name, model.dimension, threads=os.cpu_count() or 1)
-
-        return _loaded_once(self._text_encoders, model.label, load)
-
-    def _clip_encoder(self, model: ClipModel) -> ClipEncoder:
-        def load() -> ClipEncoder:
-            from ingest.models.clip_encoder import ClipEncoder
-
-            return ClipEncoder(model.name, model.pretrained, model.dimension, threads=os.cpu_count() or 1)
-
-        if model.label not in self._clip_encoders:
-            check_weights(model)
-        return _loaded_once(self._clip_encoders, model.label, load)
+    def _loaded_once(self, model: TextModel | ClipModel) -> LoadedModel:
+        if model.label not in self._loaded:
+            self._loaded[model.label] = LoadedModel(model, say_to_stderr)
+        return self._loaded[model.label]
 
 
-def _loaded_once(loaded: dict[str, T], label: str, load: Callable[[], T]) -> T:
-    if label not in loaded:
-        # This takes seconds, or minutes if the model must be downloaded first.
-        try:
-            with announce_wait(f"loading the model {label}", say_to_stderr):
-                loaded[label] = load()
-        except Exception as error:  # the model's library may raise anything
-            raise ConfigurationError(f"the model {label} cannot be loaded ({one_line(error, 200)})") from None
-    return loaded[label]
+def labelled_model(kind: HitKind, label: str) -> TextModel | ClipModel:
+    """Find the model with the label that a collection of this kind of hits has.
+
+    Raises:
+        ConfigurationError: the model does not exist.
+    """
+    return find_text_model(label) if kind in TEXT_KINDS else find_labelled_clip_model(label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ THUMBNAIL_SIDE = 320
 
 TERMINAL_COLUMNS = 32
 """Width in characters of a thumbnail in a terminal."""
+
+_JPEG_URI = "data:image/jpeg;base64,"
 
 
 def thumbnail(hit: Hit) -> Image | None:
@@ -77,12 +79,12 @@ def terminal_blocks(picture: Image) -> str:
     return "\n".join(lines)
 
 
-def html_page(answers: Iterable[tuple[str, Iterable[Hit]]]) -> str:
-    """A self-contained HTML page with all answers and their thumbnails."""
+def html_page(answers: Iterable[tuple[str, Iterable[Hit]]], picture_uri: Callable[[Hit], str]) -> str:
+    """A self-contained HTML page with all answers and their thumbnails, which `picture_uri` gives as `data:` URIs."""
     from jinja2 import Environment
 
     page = Environment(autoescape=True).from_string(_PAGE)
-    return page.render(answers=answers, title=title, image=_data_uri)
+    return page.render(answers=answers, title=title, image=picture_uri)
 
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
@@ -118,11 +120,23 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _data_uri(hit: Hit) -> str:
+def data_uri(hit: Hit) -> str:
     """The thumbnail of a hit as a `data:` URI; empty if it has none."""
     picture = thumbnail(hit)
     if picture is None:
         return ""
     file = io.BytesIO()
     picture.convert("RGB").save(file, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"{_JPEG_URI}{base64.b64encode(file.getvalue()).decode()}"
+
+
+def picture_of(uri: str) -> Image | None:
+    """The picture in a `data:` URI of `data_uri`; None if there is none."""
+    from PIL import Image
+
+    if not uri.startswith(_JPEG_URI):
+        return None
+    try:
+        return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix(_JPEG_URI))))
+    except (OSError, ValueError):
+        return None

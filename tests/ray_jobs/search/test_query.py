@@ -8,7 +8,8 @@ import pytest
 from ingest.common.errors import ConfigurationError
 from ingest.milvus.schema import DOCUMENTS, ensure_rows
 from ingest.run.flags import FlagParser
-from ingest.search.command_line import FLAGS, _mode_for
+from ingest.search.answers import mode_for
+from ingest.search.command_line import FLAGS
 from ingest.search.query import CANDIDATES, WINDOW, SearchMode, search_documents
 
 VECTOR = np.ones(4, np.float32) / 2
@@ -60,18 +61,12 @@ def test_an_empty_collection_has_no_hits(milvus_client, mode):
     milvus_client.drop_collection(name)
 
 
-class WithoutFullText:
-    """Describes a collection as a server of 2.3 does."""
-
-    def describe_collection(self, name, timeout):
-        return {"fields": [{"name": "id"}, {"name": "embedding"}]}
-
-
-def test_without_full_text_search_meaning_alone_counts(capsys):
-    assert _mode_for(WithoutFullText(), "documents", SearchMode.HYBRID) is SearchMode.DENSE
-    assert capsys.readouterr().err == "'documents' has no full-text index: it is searched by meaning alone\n"
+def test_without_full_text_search_meaning_alone_counts():
+    said = []
+    assert mode_for(False, "documents", SearchMode.HYBRID, said.append) is SearchMode.DENSE
+    assert said == ["'documents' has no full-text index: it is searched by meaning alone"]
     with pytest.raises(ConfigurationError, match=r"'documents' has no full-text index.* search it with --mode dense"):
-        _mode_for(WithoutFullText(), "documents", SearchMode.WORDS)
+        mode_for(False, "documents", SearchMode.WORDS, said.append)
 
 
 @pytest.mark.parametrize(("limit", "sentence"), [("0", "0 is not positive"), ("16385", "16385 is above 16384")])

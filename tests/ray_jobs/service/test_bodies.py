@@ -1,0 +1,65 @@
+"""A bad request gets one sentence that names what is wrong, whatever a client sends."""
+
+import base64
+import json
+
+import pytest
+
+from ingest.search.query import HitKind, SearchMode
+from ingest.service.bodies import Likeness, Question, likeness_in, question_in
+from ingest.service.refused import RefusedError
+
+
+def asked(**fields):
+    return question_in(json.dumps(fields).encode())
+
+
+def test_a_question_alone_has_the_defaults_of_the_command_line():
+    assert asked(question="bees") == Question("bees", b"", (), 5, SearchMode.HYBRID, False)
+
+
+def test_every_field_is_read():
+    found = asked(question="bees", **{"in": ["pages", "spoken", "pages"]}, limit=3, mode="words", thumbnails=True)
+    assert found == Question("bees", b"", (HitKind.PAGES, HitKind.SPOKEN), 3, SearchMode.WORDS, True)
+    assert asked(question="bees", **{"in": "pages, spoken"}, mode=None).kinds == (HitKind.PAGES, HitKind.SPOKEN)
+    image = base64.b64encode(b"bytes of a photo").decode()
+    assert asked(image=image).image == b"bytes of a photo"
+    assert likeness_in(b'{"source": "s3://b/a.pdf", "limit": 2}') == Likeness("s3://b/a.pdf", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "the body of the request is not JSON in UTF-8"),
+        (b"\xff", "the body of the request is not JSON in UTF-8"),
+        (b"[" * 100_000, "the body of the request is not JSON in UTF-8"),
+        (b'["question"]', "the body of the request is not a JSON object"),
+        (b"{}", "give either a question, which is not empty, or an image"),
+        (b'{"question": " "}', "give either a question, which is not empty, or an image"),
+        (b'{"question": "bees", "image": "YQ=="}', "give either a question, which is not empty, or an image"),
+        (b'{"question": 7}', "'question' is not a text"),
+        (b'{"question": "\\ud800"}', "'question' has half of a surrogate pair, which is no character"),
+        (json.dumps({"question": "b" * 10_001}).encode(), "'question' has more than 10000 characters"),
+        (b'{"question": "bees", "limits": 1}', "there is no field 'limits'; there are image, in, limit, mode, "),
+        (b'{"question": "bees", "limit": 0}', "'limit' is not between 1 and 1000"),
+        (b'{"question": "bees", "limit": 1001}', "'limit' is not between 1 and 1000"),
+        (b'{"question": "bees", "limit": true}', "'limit' is not a whole number"),
+        (b'{"question": "bees", "limit": 1e400}', "'limit' is not a whole number"),
+        (b'{"question": "bees", "limit": 21, "thumbnails": true}', "'limit' is not between 1 and 20 with thumbnails"),
+        (b'{"question": "bees", "thumbnails": 1}', "'thumbnails' is not true or false"),
+        (b'{"question": "bees", "mode": "fuzzy"}', "'mode' names any of hybrid, dense, words"),
+        (b'{"question": "bees", "mode": ["dense"]}', "'mode' names any of hybrid, dense, words"),
+        (b'{"question": "bees", "in": ["books"]}', "'in' names any of pages, images, spoken, frames"),
+        (b'{"question": "bees", "in": {"pages": 1}}', "'in' is not a list of texts"),
+        (b'{"image": "no base64!"}', "'image' is not base64"),
+    ],
+)
+def test_what_is_wrong_is_named(body, sentence):
+    with pytest.raises(RefusedError) as caught:
+        question_in(body)
+    assert (caught.value.status, caught.value.sentence[: len(sentence)]) == (400, sentence)
+
+
+def test_a_likeness_needs_an_object():
+    with pytest.raises(RefusedError, match="give a source: the full URI of an object"):
+        likeness_in(b'{"limit": 2}')
