@@ -76,7 +76,7 @@ def test_one_recording_keeps_the_actors_busy(cluster, tmp_path):
     notes.mkdir()
     long_recording(path)
     stages = [ModelStage(name, 10**9, work) for name, work in WORK_BY_STAGE.items()]
-    resources = allocate(cluster, stages, False, {}).limited_to(1, (), {"transcribe"})
+    resources = allocate(cluster, stages, False, {}).limited_to(1, (), set(WORK_BY_STAGE))
     pool = resources.pools["transcribe"]
     ray.data.DataContext.get_current().target_max_block_size = 256 << 10
     state = ray.remote(SharedState).options(num_cpus=0).remote("videos", [], 4)
@@ -108,7 +108,7 @@ def test_one_recording_keeps_the_actors_busy(cluster, tmp_path):
         collector=collector,
     ).take_all()
     ended = time.time()
-    assert [row["error_type"] for row in found] == [None]
+    assert {row["error_type"] for row in found} == {None}
     actors = [[tuple(map(float, line.split())) for line in own.read_text().splitlines()] for own in notes.iterdir()]
     works = np.array([work for own in actors for work in own[1:]])
     ready = np.array([own[0][0] for own in actors])

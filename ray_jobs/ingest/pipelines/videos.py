@@ -39,8 +39,8 @@ SUFFIXES = (
 WORK_BY_STAGE = {"frames": 1.0, "transcribe": 8.0, "embed": 0.5}
 """Relative work of each model: roughly its CPU seconds for a minute of a talk (Whisper base 15, CLIP 2, MiniLM 1)."""
 
-OBJECTS_PER_GPU_CALL = 16
-"""Objects per call of the text model on a GPU."""
+PARTS_PER_GPU_CALL = 32
+"""Parts of objects per call of the text model on a GPU: most have one of passages and one of key frames."""
 
 STRETCH_CLIPS = 4
 """The most clips of a stretch of a long recording where the speech is transcribed on CPUs: two minutes at most, so that
@@ -158,7 +158,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             heard,
             EmbedPassages,
             resources.pools["embed"],
-            OBJECTS_PER_GPU_CALL,
+            PARTS_PER_GPU_CALL,
             model=text.name,
             dimension=text.dimension,
             observe=observe,
@@ -190,7 +190,7 @@ def video_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         ),
         model=f"{text.identity} {clip.identity}",
         models=tuple(
-            ModelStage(name, sizes[name], work, batches[name], divides_objects=name == "transcribe")
+            ModelStage(name, sizes[name], work, batches[name], divides_objects=True)
             for name, work in WORK_BY_STAGE.items()
         ),
         fingerprint=fingerprint("videos", REVISION, shape),

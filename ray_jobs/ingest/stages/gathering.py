@@ -1,4 +1,6 @@
-"""Put the stretches of a long recording together again, which several actors transcribe at the same time.
+"""Put the pieces of a long recording together again, of which several actors have embedded or transcribed one each.
+
+A piece is a stretch of its sound or some of its key frames. For the collector, all of them are stretches.
 
 One actor collects what they have heard, for all recordings of a run. The call that brings the last missing stretch gets
 all of them, and its caller hands the whole recording on; the others hand on nothing. Ray may run a call again, because

@@ -1,14 +1,15 @@
 """The tables between the stages of the video pipeline.
 
-A recording of which the transcript is kept, or that is no longer than a window (`speech_windows`), is one row. Any
-other has a row for each of its stretches, until these are put together again.
+A recording of which the transcript is kept, or that is no longer than a window (`speech_windows`), is one row if it has
+few key frames. Any other has a row for each of its pieces, until these are put together again: its stretches of sound,
+and its groups of key frames.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from ingest.stages.blocks import READ_SCHEMA
+from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA
 
 _TIMES = pa.field("frame_times", pa.list_(pa.float64()))
 
@@ -17,26 +18,21 @@ _SOUND = [
     ("audio_start", pa.float64()),
     ("stretch", pa.string()),
     ("transcript", pa.string()),
+    ("piece", pa.int32()),
+    ("last_piece", pa.bool_()),
 ]
 
 EXTRACTED_SCHEMA = pa.schema([*READ_SCHEMA, *_SOUND, ("frames", pa.large_binary()), _TIMES])
 """An object's sound, 16 kHz mono int16; its key frames, uint8 RGB of shape (count, size, size, 3); and their times.
 
-`stretch` is that of `speech_windows` as JSON: the sound is that of this stretch, and the key frames come with the last
-one, so that no sound waits for them. It is null if the sound is whole. `transcript` is the kept one as JSON, or null;
-the sound is then left out.
+`piece` is the number of a piece of a recording, and `last_piece` says whether no other follows; it is null if the row
+is the whole recording. `stretch` is that of `speech_windows` as JSON: the sound is that of this stretch; it is null if
+the sound is whole, or if the piece has none. The key frames come with the last stretch and behind it, so that no sound
+waits for them. `transcript` is the kept one as JSON, or null; the sound is then left out.
 """
 
 FRAMES_SCHEMA = pa.schema([*READ_SCHEMA, *_SOUND, _TIMES, ("frame_vectors", pa.large_list(pa.float32()))])
 """EXTRACTED_SCHEMA with the frames replaced by their vectors, concatenated."""
 
-TRANSCRIBED_SCHEMA = pa.schema(
-    [
-        *READ_SCHEMA,
-        _TIMES,
-        FRAMES_SCHEMA.field("frame_vectors"),
-        ("fields", pa.list_(pa.string())),
-        ("texts", pa.list_(pa.string())),
-    ]
-)
-"""FRAMES_SCHEMA with the sound replaced by its passages, in the columns `fields` and `texts` of PART_SCHEMA."""
+TRANSCRIBED_SCHEMA = PART_SCHEMA.append(pa.field("known_vectors", pa.large_list(pa.float32())))
+"""Parts of both collections. `known_vectors` are those of key frames, concatenated; null for passages."""

@@ -1,11 +1,11 @@
-"""The stage that transcribes speech, for Ray Data: whole recordings, and stretches of long ones."""
+"""The stage that transcribes speech, for Ray Data: whole recordings, and pieces of long ones, put together again."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -24,10 +24,10 @@ from ingest.stages.kept_transcripts import transcript_of_json, transcript_table
 from ingest.stages.lazy_model import LazyModel
 from ingest.stages.media_tables import TRANSCRIBED_SCHEMA
 from ingest.stages.progress import Observe
+from ingest.stages.video_parts import parts_of
 from ingest.store.parse_cache import ParseCache
 
 if TYPE_CHECKING:
-    from ingest.models.speech_windows import Stretch
     from ingest.models.transcriber import Transcriber, Transcript
 
 R = TypeVar("R")
@@ -52,24 +52,27 @@ class PassageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is known of a recording from one of its stretches.
+    """What is known of a recording from one of its pieces.
 
     Attributes:
-        segments: of the stretch.
+        row: the row of the piece. That of the last one has what is known of the whole recording.
+        segments: of its sound.
         language: of the recording; None if nobody speaks.
-        row: the row of the stretch. That of the last one has what is known of the whole recording.
+        new: whether its sound was transcribed now.
     """
 
-    segments: list[Segment]
-    language: Language | None
     row: Mapping[str, Any]
+    segments: list[Segment] = field(default_factory=list)
+    language: Language | None = None
+    new: bool = False
 
 
 class Transcribe:
     """The actor with the Whisper model: it turns tables of FRAMES_SCHEMA into tables of TRANSCRIBED_SCHEMA.
 
-    Of the stretches of a long recording, the one that comes last becomes the row of the recording, and the others
-    become none. With a `cache` of transcripts, the first recording without one loads the model.
+    A recording becomes its parts. Of the pieces of a long one, that which comes last becomes the parts of the
+    recording, and the others become none. With a `cache` of transcripts, the first recording without one loads the
+    model.
     """
 
     def __init__(
@@ -103,64 +106,69 @@ class Transcribe:
     def __call__(self, table: pa.Table) -> pa.Table:
         sounds = [np.frombuffer(sound.as_buffer(), np.int16) for sound in table["audio"].combine_chunks()]
         vectors = table["frame_vectors"].combine_chunks()
-        rows = []
+        parts = []
         for index, row in enumerate(table.drop_columns(["audio", "frame_vectors"]).to_pylist()):
             row["frame_vectors"] = vectors[index].values.to_numpy()
-            if row["stretch"] is not None:
-                rows += self._gathered(row, sounds[index])
-            elif row["transcript"] is not None:
-                rows.append(self._read(row, transcript_of_json(row["transcript"]), new=False))
-            elif len(sounds[index]):
-                rows.append(self._heard(row, sounds[index]))
+            found = self._whole(row, sounds[index]) if row["piece"] is None else self._gathered(row, sounds[index])
+            parts += [] if found is None else parts_of(found)
+        return pa.Table.from_pylist(parts, TRANSCRIBED_SCHEMA)
+
+    def _whole(self, row: Mapping[str, Any], sound: np.ndarray) -> dict[str, Any]:
+        """The recording of a row that is no piece."""
+        found = attempted(lambda: self._part(row, sound, Order()))
+        return _failed(row, found) if isinstance(found, ObjectError) else self._read([found])
+
+    def _gathered(self, row: Mapping[str, Any], sound: np.ndarray) -> dict[str, Any] | None:
+        """The recording of which a piece has come; None if others are missing."""
+        key, number = (row["source"], row["version"]), row["piece"]
+        order = self._collector.begin(key, number, self._name, row["stretch"] is not None and self._known() is None)
+        if order.hear:
+            found = attempted(lambda: self._part(row, sound, order))
+            if isinstance(found, ObjectError):
+                order = self._collector.fail(key, number, found)
             else:
-                rows.append({**row, "fields": [], "texts": []})
-        return pa.Table.from_pylist(rows, TRANSCRIBED_SCHEMA)
+                order = self._collector.end(key, number, row["last_piece"], found)
+        if order.failure is not None:
+            return _failed(row, order.failure)
+        return self._read(order.parts) if order.parts else None
 
-    def _heard(self, row: Mapping[str, Any], samples: np.ndarray) -> dict[str, Any]:
-        """The row of a recording that is whole."""
+    def _known(self) -> Language | None:
+        """The language of all recordings, if it is known."""
+        return self._transcriber().known_language(self._settings.language or None)
+
+    def _part(self, row: Mapping[str, Any], sound: np.ndarray, order: Order) -> Part:
+        """Transcribe the sound of a row, if it has any that was not transcribed before."""
+        if row["stretch"] is not None:
+            return self._stretch(row, sound, order)
+        if row["transcript"] is not None:
+            return _part_of(row, transcript_of_json(row["transcript"]), new=False)
+        if not len(sound):
+            return Part(row)
         transcriber, started = self._transcriber(), time.perf_counter()
-        transcript = attempted(lambda: transcriber.transcribe(samples, self._settings.language or None))
-        if isinstance(transcript, ObjectError):
-            return _failed(row, transcript)
-        self._observe("transcribe", round(len(samples) / SAMPLE_RATE), time.perf_counter() - started)
-        return self._read(row, transcript)
+        transcript = transcriber.transcribe(sound, self._settings.language or None)
+        self._observe("transcribe", round(len(sound) / SAMPLE_RATE), time.perf_counter() - started)
+        return _part_of(row, transcript, new=True)
 
-    def _gathered(self, row: Mapping[str, Any], sound: np.ndarray) -> list[dict[str, Any]]:
-        """The row of a recording of which a stretch has come; none if others are missing."""
+    def _stretch(self, row: Mapping[str, Any], sound: np.ndarray, order: Order) -> Part:
+        """Transcribe a stretch of a recording, after its language was detected if that is up to this actor."""
         from ingest.models.speech_windows import Stretch
 
-        stretch, key = Stretch.from_json(row["stretch"]), (row["source"], row["version"])
-        transcriber = self._transcriber()
-        known = transcriber.known_language(self._settings.language or None)
-        order = self._collector.begin(key, stretch.number, self._name, known is None)
-        if order.hear:
-            found = attempted(lambda: self._part(row, stretch, sound, known or order.language, order))
-            if isinstance(found, ObjectError):
-                order = self._collector.fail(key, stretch.number, found)
-            else:
-                order = self._collector.end(key, stretch.number, stretch.last, found)
-        if order.failure is not None:
-            return [_failed(row, order.failure)]
-        return [self._read(*_whole(order.parts))] if order.parts else []
-
-    def _part(
-        self, row: Mapping[str, Any], stretch: Stretch, sound: np.ndarray, language: Language | None, order: Order
-    ) -> Part:
-        """Transcribe a stretch of a recording, after its language was detected if that is up to this actor."""
-        transcriber, started = self._transcriber(), time.perf_counter()
+        transcriber, stretch, started = self._transcriber(), Stretch.from_json(row["stretch"]), time.perf_counter()
+        language = self._known() or order.language
         if language is None and order.sample:
             language = transcriber.detect_language(list(order.sample))
             self._collector.put_language((row["source"], row["version"]), language)
         segments = transcriber.transcribe_stretch(stretch, sound, language) if language is not None else []
         seconds = round(stretch.end / SAMPLE_RATE) - round(stretch.begin / SAMPLE_RATE)
         self._observe("transcribe", seconds, time.perf_counter() - started)
-        return Part(segments, language, row)
+        return Part(row, segments, language, new=True)
 
-    def _read(self, row: Mapping[str, Any], transcript: Transcript, new: bool = True) -> dict[str, Any]:
-        """The row of a recording with its passages. A transcript that is new is kept."""
+    def _read(self, parts: Sequence[Part]) -> dict[str, Any]:
+        """A recording with its passages, from all its pieces in order. A transcript that is new is kept."""
+        row, transcript = _joined(parts)
 
         def read() -> dict[str, Any]:
-            if new and self._cache is not None:
+            if self._cache is not None and any(part.new for part in parts):
                 self._cache.save(row["source"], row["version"], transcript_table(transcript))
             return self._with_passages(row, transcript)
 
@@ -211,9 +219,19 @@ def _failed(row: Mapping[str, Any], failure: ObjectError) -> dict[str, Any]:
     return {**row, "fields": [], "texts": [], **failure_of(failure)}
 
 
-def _whole(parts: Sequence[Part]) -> tuple[Mapping[str, Any], Transcript]:
-    """The row of a recording and its transcript, from all its parts in order."""
+def _part_of(row: Mapping[str, Any], transcript: Transcript, new: bool) -> Part:
+    """The part of a recording whose sound is whole."""
+    code = transcript.language
+    return Part(row, transcript.segments, None if code is None else Language(code, transcript.probability), new)
+
+
+def _joined(parts: Sequence[Part]) -> tuple[dict[str, Any], Transcript]:
+    """The row of a recording and its transcript, from all its pieces in order."""
     from ingest.models.transcriber import transcript_of_segments
 
-    segments = [segment for part in parts for segment in part.segments]
-    return parts[-1].row, transcript_of_segments(segments, parts[0].language)
+    row = {
+        **parts[-1].row,
+        "frame_times": [at for part in parts for at in part.row["frame_times"]],
+        "frame_vectors": np.concatenate([part.row["frame_vectors"] for part in parts]),
+    }
+    return row, transcript_of_segments([segment for part in parts for segment in part.segments], parts[0].language)

@@ -1,8 +1,9 @@
 """The stages of the video pipeline, for Ray Data, beside that of the speech (`transcribe`).
 
-An object stays one row, from its file to its vectors, but for a long recording, which has a row for each of its
-stretches until it is transcribed. Sound and key frames go through different models. While the sound of one object is
-transcribed, the frames of the next are embedded, and the one after that is decoded.
+An object stays one row until it is transcribed, but for a long one, which has a row for each of its pieces (see
+`media_tables`); from then on, it has a row for each of its parts (`video_parts`). Sound and key frames go through
+different models. While the sound of one object is transcribed, the frames of the next are embedded, and the one after
+that is decoded.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare_media
 from ingest.models.speech_windows import prepare_windows
-from ingest.stages.blocks import PART_SCHEMA, READ_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
 from ingest.stages.divided_recordings import DividedRecording, Division
 from ingest.stages.gathering import StretchCollectorClient
@@ -32,6 +33,7 @@ from ingest.stages.kept_transcripts import transcript_json
 from ingest.stages.media_tables import EXTRACTED_SCHEMA, FRAMES_SCHEMA
 from ingest.stages.progress import Observe
 from ingest.stages.texts import EmbedTexts
+from ingest.stages.video_parts import pieces_of
 from ingest.store.object_reading import ReadSettings, object_file
 from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
@@ -107,10 +109,11 @@ def _rows(
             try:
                 for stretch, sound in recording.stretches(_finder(settings.limits)):
                     if stretch.last:
-                        known = {**entry, **decoding.result()}
-                        yield {**known, "stretch": stretch.to_json()}, sound, _mapped(folder / FRAMES_FILE)
+                        known = {**entry, **decoding.result(), "stretch": stretch.to_json()}
+                        yield from pieces_of(known, sound, _mapped(folder / FRAMES_FILE), stretch.number)
                     else:
-                        yield {**unknown, "stretch": stretch.to_json()}, sound, nothing
+                        piece = {"stretch": stretch.to_json(), "piece": stretch.number, "last_piece": False}
+                        yield {**unknown, **piece}, sound, nothing
             except ObjectError as error:
                 if (failure := recording.fail(error)) is not None:
                     yield {**unknown, **failure_of(failure)}, nothing, nothing
@@ -120,11 +123,13 @@ def _rows(
         except ObjectError as error:
             yield {**unknown, **failure_of(error)}, nothing, nothing
             return
-    audio, frames = _mapped(path), _mapped(folder / FRAMES_FILE)
+    audio = _mapped(path)
     if audio.size and kept is not None:
-        yield {**row, "transcript": transcript_json(kept)}, nothing, frames
-    else:
-        yield row, audio, frames
+        row, audio = {**row, "transcript": transcript_json(kept)}, nothing
+    pieces = pieces_of(row, audio, _mapped(folder / FRAMES_FILE), None)
+    if len(pieces) > 1:
+        collector.announce(key, [])
+    yield from pieces
 
 
 def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings, observe: Observe) -> dict[str, Any]:
@@ -155,7 +160,7 @@ class EmbedFrames(ClipStage):
     """The actor that embeds key frames: it turns tables of EXTRACTED_SCHEMA into tables of FRAMES_SCHEMA."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        # One object at a time: to concatenate the frames of several objects would copy them all.
+        # One row at a time: to concatenate the frames of several would copy them all.
         found = [
             self.embedded("frames", np.frombuffer(frames.as_buffer(), np.uint8).reshape(-1, self.size, self.size, 3))
             for frames in table["frames"].combine_chunks()
@@ -165,26 +170,14 @@ class EmbedFrames(ClipStage):
 
 
 class EmbedPassages(EmbedTexts):
-    """The actor with the text model: it turns TRANSCRIBED_SCHEMA into parts of both collections with `vectors`."""
+    """The actor with the text model: it turns tables of TRANSCRIBED_SCHEMA into parts with `vectors`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        parts: list[dict[str, Any]] = []
-        vectors: list[np.ndarray] = []
-        passages, frames = self.vectors(table), table["frame_vectors"].combine_chunks()
-        for row, spoken, seen in zip(table.to_pylist(), passages, frames, strict=True):
-            if row["error_type"]:
-                parts.append(failed_part(row, row))
-                vectors.append(np.empty(0, np.float32))
-                continue
-            totals = [len(row["texts"]), len(row["frame_times"])]
-            known = {name: row[name] for name in READ_SCHEMA.names} | {"totals": totals}
-            if totals[0] or not totals[1]:
-                parts.append({**known, "collection": 0, "first": 0, "fields": row["fields"], "texts": row["texts"]})
-                vectors.append(spoken.values.to_numpy())
-            if totals[1]:
-                fields = [json.dumps({"time": round(at, 3), "metadata": {}}) for at in row["frame_times"]]
-                parts.append({**known, "collection": 1, "first": totals[0], "fields": fields, "texts": []})
-                vectors.append(seen.values.to_numpy())
-        values = np.concatenate(vectors).reshape(-1, 1) if vectors else np.empty((0, 1), np.float32)
+        known = table["known_vectors"].combine_chunks()
+        vectors = [
+            (seen if seen.is_valid else spoken).values.to_numpy()
+            for spoken, seen in zip(self.vectors(table), known, strict=True)
+        ]
+        values = np.concatenate([np.empty(0, np.float32), *vectors]).reshape(-1, 1)
         lists = flat_lists(values, np.array([len(own) for own in vectors], np.int64))
-        return pa.Table.from_pylist(parts, PART_SCHEMA).append_column(VECTORS_FIELD, lists)
+        return table.select(PART_SCHEMA.names).append_column(VECTORS_FIELD, lists)
