@@ -14,7 +14,8 @@ import pytest
 from ingest.media.container import decodable_streams
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
 from ingest.media.opening import open_media
-from ingest.media.video import Sampling, extract_frames
+from ingest.media.sampling import Sampling
+from ingest.media.video import extract_frames
 from ingest.models.transcriber import Transcriber
 
 pytestmark = pytest.mark.benchmark

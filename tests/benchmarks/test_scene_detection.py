@@ -28,7 +28,8 @@ from embedded.scenes import (
     write,
     zoom,
 )
-from ingest.media.video import Sampling, extract_frames
+from ingest.media.sampling import Sampling
+from ingest.media.video import extract_frames
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1200)]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ingest.common.errors import ObjectError
@@ -31,6 +32,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
 _to_parent: Connection | None = None
+_sending = Lock()
 
 
 def report_progress() -> None:
@@ -39,7 +41,8 @@ def report_progress() -> None:
     It is for work whose length something else bounds, for example a number of pages; other work could run for ever.
     """
     if _to_parent is not None:
-        _to_parent.send(PROGRESS)
+        with _sending:  # the threads of a parser share the pipe
+            _to_parent.send(PROGRESS)
 
 
 def serve(descriptor: int) -> None:

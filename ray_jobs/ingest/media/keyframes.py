@@ -109,15 +109,29 @@ class FrameSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Returns an array that was made before."""
+
+    array: np.ndarray
+
+    def __call__(self) -> np.ndarray:
+        return self.array
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFrame:
-    """A key frame: its time in seconds, and the picture that the caller's function returned for it."""
+    """A key frame: its time in seconds, and the caller's function that returns its picture."""
 
     time: float
-    picture: np.ndarray
+    picture: Callable[[], np.ndarray]
+
+    def kept(self) -> KeyFrame:
+        """The same with its picture."""
+        return KeyFrame(self.time, Kept(self.picture()))
 
 
 class SceneDetector:
-    """Chooses key frames from a stream of frames. It holds at most two pictures.
+    """Chooses key frames from a stream of frames. It holds at most two of them.
 
     Args:
         threshold: smallest change that can begin a scene, as `FrameSignature.distance`; frames that differ less are
@@ -153,7 +167,7 @@ class SceneDetector:
             time: seconds, increasing from call to call.
             thumbnail: uint8 array of shape (THUMBNAIL, THUMBNAIL, 3), RGB.
             steady: the frames after this one are known to show the same for a while.
-            picture: returns the frame in the form that the caller wants; called only for candidates.
+            picture: returns the frame in the form that the caller wants; called for no frame but key frames.
         """
         signature, previous = FrameSignature.of(thumbnail), self._previous
         change = signature.distance(previous) if previous is not None else None
@@ -172,7 +186,7 @@ class SceneDetector:
                 self._begin(time)
             else:
                 self._changes.append(change)
-            self._candidate = (KeyFrame(time, picture()), signature)
+            self._candidate = (KeyFrame(time, picture), signature)
             settled = steady or (self._changes and change <= self._limit(self._usual) / 2)
             overdue = time - self._since >= _SETTLE_TIMEOUT
             moves = self._changes and _merely_moves(_HISTOGRAM_WEIGHT * signature.histogram_distance(previous), change)
@@ -182,7 +196,7 @@ class SceneDetector:
                 yield from self._accept_candidate()
         elif change is None or change > self._limit(self._usual) or self._drifted(time, signature, steady):
             self._begin(time)
-            self._candidate = (KeyFrame(time, picture()), signature)
+            self._candidate = (KeyFrame(time, picture), signature)
             if steady and self._interval_over(time):
                 yield from self._accept_candidate()
         else:
@@ -194,6 +208,13 @@ class SceneDetector:
             yield from self._accept_candidate()
         if self._last_key is None and self._black is not None:
             yield self._black
+
+    def keep_pictures(self) -> None:
+        """Call the functions that return pictures, and keep these in their place."""
+        if self._candidate is not None:
+            self._candidate = self._candidate[0].kept(), self._candidate[1]
+        if self._black is not None:
+            self._black = self._black.kept()
 
     def _limit(self, changes: list[float] | deque[float]) -> float:
         return max(self._threshold, _RATIO * median(changes) if changes else 0.0)

@@ -1,20 +1,15 @@
-"""Extracts the key frames of a video as squares for CLIP, and decodes as little as possible.
+"""Extracts the key frames of a video as squares for CLIP, and decodes as little as possible: see `gops`.
 
-A video is a sequence of groups of pictures (GOPs): a key packet, which is a complete picture, and packets with the
-changes after it. A new picture needs about as many bytes as a key packet, wherever it occurs. Therefore the sizes of
-the packets, which are known without decoding, tell whether a scene can begin inside a GOP. If not, only the key packet
-is decoded, otherwise the whole GOP. Nothing is decoded twice.
-
-The module is longer than 300 lines because this is one pass over one stream, whose steps share their state.
+Nothing is decoded twice. The rest of a film that takes long is left to several processes: see `film_stretches`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 from av.container import InputContainer
@@ -24,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from ingest.common.hdr import as_shown
+from ingest.common.sandbox_child import report_progress
 from ingest.media.audio import too_long_error
 from ingest.media.container import (
     StreamDamage,
@@ -32,32 +28,20 @@ from ingest.media.container import (
     packets,
     seconds,
 )
-from ingest.media.keyframes import STEP, THUMBNAIL, KeyFrame, SceneDetector
+from ingest.media.gops import Gop, GopFacts, gops
+from ingest.media.keyframes import THUMBNAIL, KeyFrame
 from ingest.media.opaque import decoder, pixels
 from ingest.media.opening import open_media
+from ingest.media.sampling import Choice, FrameFile, FrameSampler, Sampling, SeenFrame
 from ingest.media.timeline import Timeline
 from ingest.media.upright import upright
 
-_SLOT = 0.5
-"""Bytes are summed over two slots of so many seconds, since a dissolve sends its new picture in many small parts."""
-_SHORT_GOP = 0.5
-"""Seconds; if key packets are at most this far apart, a scene of one second contains two of them."""
-_NEW_PICTURE = 0.3
-"""Minimum size of a coarsely quantised new picture, relative to the key packet."""
-_STILL = 0.1
-"""Size of one second of packets relative to the key packet, below which there is hardly any motion."""
-_FLAT = 2048
-"""Bytes below which a key packet shows almost nothing, such as one colour: its size says nothing about others."""
 _FAST = 20
 """Frames per second from which non-reference frames are not decoded: enough others remain."""
-_MAX_GOP_SECONDS = 15.0
-"""Seconds of a GOP that are buffered to assess it; a longer one is decoded completely."""
-_REORDERED = 0.5
-"""Seconds by which a frame may precede the one before it; if by more, the time of that one is wrong."""
 _CHANGES = (PictureType.P, PictureType.B, PictureType.S)
 """Types of frames that consist of changes to others."""
-_MAX_GOP_BYTES = 64_000_000
-"""Bytes of a GOP that are buffered."""
+_PROGRESS = 60.0
+"""Seconds of a film that may each take as long as the limit of a file allows."""
 
 
 @dataclass(slots=True)
@@ -81,45 +65,14 @@ class ExtractedFrames:
     is_film: bool = False
 
 
-@dataclass(slots=True)
-class _Gop:
-    """The packets from one key packet to the next, or the beginning of them if `goes_on`."""
-
-    packets: list[tuple[float, Packet]]
-    end: float
-    goes_on: bool
-
-    @property
-    def start(self) -> float:
-        return self.packets[0][0]
-
-    def largest_change(self) -> float:
-        """Return the most bytes within any second after the key packet, relative to its own bytes."""
-        key, rest = self.packets[0][1].size, self.packets[1:]
-        if not rest:
-            return 0.0
-        if key < _FLAT:
-            return float("inf")
-        first, last = min(time for time, _ in rest), max(time for time, _ in rest)
-        slots = np.zeros(int((last - first) / _SLOT) + 2)
-        for time, packet in rest:
-            slots[int((time - first) / _SLOT)] += packet.size
-        return float((slots[:-1] + slots[1:]).max()) / key
+Leave = Callable[["KeyFrameReader", Gop, Iterator[Gop]], bool]
+"""`leave(reader, gop, following)`: whether all GOPs from this one on are left to others; it then takes those that
+follow from their iterator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How key frames are chosen; see `SceneDetector`. `size` is the side length of a key frame in pixels."""
-
-    size: int
-    threshold: float
-    min_interval: float
-    max_interval: float
-    max_frames: int
-    max_seconds: float
-
-
-def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> ExtractedFrames:
+def extract_frames(
+    path: str, target: str, sampling: Sampling, stop: Event, leave: Leave | None = None
+) -> ExtractedFrames:
     """Write the key frames of a video stream to `target`: uint8 RGB of shape (N, size, size, 3).
 
     It is the first stream that shows a film and not only black, or a single picture; if none does, the first one that
@@ -131,6 +84,7 @@ def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> E
         target: the file to write.
         sampling: how key frames are chosen.
         stop: ends the extraction early when set.
+        leave: leaves the rest of the first stream to others; the result is then that of its beginning.
 
     Raises:
         ObjectError: `TooLong`, and as in `open_media`.
@@ -142,10 +96,10 @@ def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> E
         written = Path(f"{target}.{index}" if best.times else target)
         result = ExtractedFrames()
         with open_media(path) as container, written.open("w+b") as file:
-            frames = _FrameFile(file, sampling)
             stream = cast(VideoStream, container.streams[index])
-            _KeyFrameReader(container, stream, result, sampling).run(frames, stop)
-            result.times = frames.times
+            reader = KeyFrameReader(container, stream, result, sampling, FrameFile(file, sampling, []))
+            if reader.run(stop, leave if index == indices[0] else None):
+                return result
         if stop.is_set():
             break
         if not result.times:
@@ -162,145 +116,57 @@ def extract_frames(path: str, target: str, sampling: Sampling, stop: Event) -> E
     return best
 
 
-class _FrameFile:
-    """The file of key frames, with at most `max_frames` of them."""
+class GopDecoder:
+    """Decodes GOPs of a stream, each as if there were no other.
 
-    def __init__(self, file: BinaryIO, sampling: Sampling) -> None:
-        self._file = file
-        self._bytes = sampling.size * sampling.size * 3
-        self._limit = max(2, sampling.max_frames)
-        self.times: list[float] = []
+    Args:
+        stream: of a container that is open.
+    """
 
-    def add(self, frame: KeyFrame) -> bool:
-        """Append a frame. Returns True if the file was full and every second frame has been dropped."""
-        self._file.write(frame.picture.tobytes())
-        self.times.append(frame.time)
-        if len(self.times) <= self._limit:
-            return False
-        for kept, index in enumerate(range(0, len(self.times), 2)):
-            self._file.seek(index * self._bytes)
-            data = self._file.read(self._bytes)
-            self._file.seek(kept * self._bytes)
-            self._file.write(data)
-        self.times = self.times[::2]
-        self._file.truncate()
-        return True
-
-
-class _KeyFrameReader:
-    """Decodes one stream and detects its scenes."""
-
-    def __init__(
-        self, container: InputContainer, stream: VideoStream, result: ExtractedFrames, sampling: Sampling
-    ) -> None:
-        self._container = container
+    def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
         self._codec = decoder(stream)
         self._codec.thread_count = 1
         if (stream.average_rate or 0) >= _FAST:
             self._codec.skip_frame = "NONREF"
-        self._timeline = Timeline(container)
-        self._result = result
-        self._sampling = sampling
-        self._interval = sampling.min_interval
-        self._detector = SceneDetector(sampling.threshold, self._interval, sampling.max_interval)
         self._reformatter = VideoReformatter()
-        self._last = self._latest = -STEP
-        self._fed = 0.0
-        self._began: float | None = None
-        self._held: tuple[float, VideoFrame, bool, bool] | None = None
 
-    def run(self, frames: _FrameFile, stop: Event) -> None:
-        goes_on = False
-        for gop in gops(self._timed_packets()):
-            if stop.is_set():
-                return
-            key = gop.packets[0][1]
-            hidden = key.is_keyframe and key.is_discard
-            if hidden:  # decoders return only the frames behind it, which consist of changes to a picture that is there
-                self._began = float("-inf")
-            incomplete = goes_on or gop.goes_on or not key.is_keyframe or hidden
-            seconds_long = gop.end - gop.start
-            change = gop.largest_change()
-            short = seconds_long <= max(_SHORT_GOP, self._interval)
-            uniform = change < _NEW_PICTURE and seconds_long <= self._sampling.max_interval
-            whole = incomplete or not (short or uniform)
-            goes_on = gop.goes_on
-            if not whole and 0 <= gop.end - self._latest < STEP:
-                continue  # every packet is a key packet, as in MJPEG: a few per second are enough
-            steady = not whole and change < _STILL and seconds_long >= 2 * STEP
-            chosen = gop.packets if whole else gop.packets[:1]
-            shown = whole
-            for frame in self._decode(chosen, finish=not goes_on):
-                shown = shown or not frame.is_corrupt
-                for key_frame in self._hold(frame, steady, every=not whole):
-                    self._keep(frames, key_frame)
-            if not shown:  # without their key packet, the others show grey
-                self._result.damage.skipped += len(gop.packets) - 1
-        for key_frame in [*self._release(), *self._detector.finish()]:
-            self._keep(frames, key_frame)
-        self._result.is_film = self._detector.has_seen_light and self._result.damage.packets > 1
+    def frames(
+        self, chosen: list[tuple[float, Packet]], goes_on: bool, size: int, damage: StreamDamage
+    ) -> Iterator[SeenFrame]:
+        """Decode packets of a GOP.
 
-    def _keep(self, frames: _FrameFile, frame: KeyFrame) -> None:
-        if frames.add(frame):
-            self._interval = 2 * max(self._interval, STEP)
-            self._detector.min_interval = self._interval
-
-    def _timed_packets(self) -> Iterator[tuple[float, Packet]]:
-        time = 0.0
-        for packet in packets(self._container, self._stream, self._result.damage, self._timeline):
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            known = seconds(stamp, packet.time_base)
-            time = time if known is None else known
-            self._result.end = self._timeline.end
-            if time > self._sampling.max_seconds:
-                raise too_long_error(self._sampling.max_seconds)
-            yield time, packet
-
-    def _decode(self, chosen: list[tuple[float, Packet]], finish: bool) -> Iterator[VideoFrame]:
-        damage = self._result.damage
-        for self._fed, packet in chosen:
-            yield from decode_packet(self._codec.decode, packet, damage)
-        if finish:
-            yield from decode_packet(self._codec.decode, None, damage)
+        Args:
+            chosen: the packets with their times.
+            goes_on: whether it goes on with the next call.
+            size: side length of the pictures.
+            damage: collects what cannot be decoded.
+        """
+        fed = 0.0
+        for fed, packet in chosen:
+            for frame in decode_packet(self._codec.decode, packet, damage):
+                yield self._seen(frame, fed, size)
+        if not goes_on:
+            for frame in decode_packet(self._codec.decode, None, damage):
+                yield self._seen(frame, fed, size)
             self._codec.flush_buffers()
 
-    def _hold(self, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
-        """Examine the frame before, unless this one shows that its time was wrong: it would hide all that follow."""
-        self._result.decoded += 1
+    def reset(self) -> None:
+        """Forget a GOP of which not all frames were taken."""
+        self._codec.flush_buffers()
+
+    def _seen(self, frame: VideoFrame, fed: float, size: int) -> SeenFrame:
         # Not frame.time_base: PyAV does not set it for frames that the decoder returns when it is flushed.
         time = seconds(frame.pts if frame.pts is not None else frame.dts, self._stream.time_base)
-        if time is None:  # a raw stream, whose frames have no time stamps
-            time = self._fed
-        if frame.is_corrupt or self._is_unfinished(frame, time):
-            return
-        if self._held is not None and self._held[0] - time > _REORDERED:
-            self._held = None
-        yield from self._release()
-        self._held, self._latest = (time, frame, steady, every), time
-
-    def _is_unfinished(self, frame: VideoFrame, time: float) -> bool:
-        """Whether a frame consists of changes to pictures that are missing, since the file begins within a GOP."""
-        if self._began is None:
-            self._began = time
-        if frame.pict_type in _CHANGES and not frame.key_frame and time - self._began < _MAX_GOP_SECONDS:
-            return True
-        self._began = float("-inf")
-        return False
-
-    def _release(self) -> Iterator[KeyFrame]:
-        held, self._held = self._held, None
-        if held is not None:
-            yield from self._examine(*held)
-
-    def _examine(self, time: float, frame: VideoFrame, steady: bool, every: bool) -> Iterator[KeyFrame]:
-        if time <= self._last or (not every and time - self._last < STEP * 0.99):
-            return
-        self._last = time
-        if not self._result.facts:
-            self._result.facts = self._facts(frame)
-        thumbnail = pixels(frame, self._reformatter, THUMBNAIL)
-        yield from self._detector.add_frame(max(time, 0.0), thumbnail, steady, lambda: self._center_crop(frame))
+        ratio = self._stream.sample_aspect_ratio
+        return SeenFrame(
+            fed if time is None else time,  # the frames of a raw stream have no time stamps
+            frame.is_corrupt,
+            frame.pict_type in _CHANGES and not frame.key_frame,
+            lambda: pixels(frame, self._reformatter, THUMBNAIL),
+            lambda: center_crop(frame, size, float(ratio) if ratio else 1.0),
+            lambda: self._facts(frame),
+        )
 
     def _facts(self, frame: VideoFrame) -> dict[str, Any]:
         rate = self._stream.average_rate
@@ -312,26 +178,88 @@ class _KeyFrameReader:
             "video_codec": self._stream.codec_context.name,
         }
 
-    def _center_crop(self, frame: VideoFrame) -> np.ndarray:
-        ratio = self._stream.sample_aspect_ratio
-        return center_crop(frame, self._sampling.size, float(ratio) if ratio else 1.0)
 
+class KeyFrameReader:
+    """Decodes one stream and chooses its key frames.
 
-def gops(timed: Iterable[tuple[float, Packet]]) -> Iterator[_Gop]:
-    """Group the packets of a video stream, in decoding order, into GOPs of bounded size."""
-    gop_packets: list[tuple[float, Packet]] = []
-    size = 0
-    for time, packet in timed:
-        if gop_packets and packet.is_keyframe:
-            yield _Gop(gop_packets, time, goes_on=False)
-            gop_packets, size = [], 0
-        elif gop_packets and (time - gop_packets[0][0] > _MAX_GOP_SECONDS or size > _MAX_GOP_BYTES):
-            yield _Gop(gop_packets, time, goes_on=True)
-            gop_packets, size = [], 0
-        gop_packets.append((time, packet))
-        size += packet.size
-    if gop_packets:
-        yield _Gop(gop_packets, max(time for time, _ in gop_packets), goes_on=False)
+    Attributes:
+        container, stream: the file and the stream.
+        result: what is known so far.
+        sampler: chooses the key frames.
+    """
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        result: ExtractedFrames,
+        sampling: Sampling,
+        frames: FrameFile,
+    ) -> None:
+        self.container, self.stream = container, stream
+        self.result = result
+        self.sampler = FrameSampler(sampling)
+        self._sampling = sampling
+        self._frames = frames
+        self._decoder = GopDecoder(stream)
+
+    def run(self, stop: Event, leave: Leave | None) -> bool:
+        """Read the stream. Returns True if the rest of it was left to others."""
+        found = gops(self._timed_packets())
+        for gop in found:
+            if stop.is_set():
+                return False
+            if leave is not None and leave(self, gop, found):
+                self._note()
+                return True
+            facts = GopFacts.of(gop)
+            choice = self.sampler.choose(facts)
+            if choice is not None:
+                chosen = gop.packets if choice.whole else gop.packets[:1]
+                self.add(
+                    facts, choice, self._decoder.frames(chosen, gop.goes_on, self._sampling.size, self.result.damage)
+                )
+        self.finish()
+        return False
+
+    def add(self, facts: GopFacts, choice: Choice, frames: Iterator[SeenFrame]) -> None:
+        """Add the frames of the next GOP."""
+        shown = choice.whole
+        for frame in frames:
+            shown = shown or not frame.corrupt
+            self.result.decoded += 1
+            self._keep(self.sampler.add(frame, choice))
+        if not shown:  # without their key packet, the others show grey
+            self.result.damage.skipped += facts.packets - 1
+
+    def finish(self) -> None:
+        """End the stream."""
+        self._keep(self.sampler.finish())
+        self._note()
+        self.result.is_film = self.sampler.has_seen_light and self.result.damage.packets > 1
+
+    def _note(self) -> None:
+        self.result.times, self.result.facts = self._frames.times, self.sampler.facts
+
+    def _keep(self, found: Iterator[KeyFrame]) -> None:
+        for frame in found:
+            if self._frames.add(frame):
+                self.sampler.widen()
+
+    def _timed_packets(self) -> Iterator[tuple[float, Packet]]:
+        time, reported = 0.0, _PROGRESS
+        timeline = Timeline(self.container)
+        for packet in packets(self.container, self.stream, self.result.damage, timeline):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            known = seconds(stamp, packet.time_base)
+            time = time if known is None else known
+            self.result.end = timeline.end
+            if time > self._sampling.max_seconds:
+                raise too_long_error(self._sampling.max_seconds)
+            if time > reported:  # the length is bounded
+                report_progress()
+                reported = time + _PROGRESS
+            yield time, packet
 
 
 def center_crop(frame: VideoFrame, size: int, pixel_ratio: float = 1.0) -> np.ndarray:

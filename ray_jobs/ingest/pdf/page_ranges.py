@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.sandbox_child import report_progress
+from ingest.common.sharing import SHARED_SECONDS
 from ingest.common.text import one_line
 from ingest.pdf.code_pages import read_code_pages
 from ingest.pdf.contents import drop_empty_streams
@@ -53,9 +54,8 @@ CUT_SHORT = "premature end"
 MAX_NAMED = 5
 """Number of damaged pages whose numbers are named."""
 
-SHARED_SECONDS, SHARED_SAMPLE = 8.0, 3
-"""The rest of a document is worth sharing if it is likely to take so many seconds, since another process takes one to
-start; each page is expected to take as long as the fastest of so many last ones."""
+SHARED_SAMPLE = 3
+"""Each page of the rest of a document is expected to take as long as the fastest of so many last ones."""
 
 RANGE_SECONDS = 15.0
 """A range ends with the page after which it has taken so many seconds: nobody waits longer than that for the last."""

@@ -20,14 +20,15 @@ from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
 from ingest.common.slots import take_slot
 from ingest.pdf.document import Document, DocumentSettings, prepare_documents, read_again, read_document
-from ingest.pdf.shared_document import Begun, begin_document, finish_document
+from ingest.pdf.page_ranges import PageRange
+from ingest.pdf.shared_document import Begun, begin_document, finish_document, prepare_reader, read_pages
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.kept_documents import document_of, table_of
-from ingest.stages.page_ranges import SLOT, NodeReaders, Reader, read_remaining, reader_slots
 from ingest.stages.prefetch import prefetch
 from ingest.stages.progress import Observe
 from ingest.stages.remote_readers import RemoteReaders
+from ingest.stages.shared_ranges import SLOT, NodeReaders, Reader, read_remaining, reader_slots
 from ingest.store.object_reading import ReadSettings
 from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
@@ -86,10 +87,14 @@ def _shared(begun: Begun, content: bytes, sandbox: Sandbox, settings: ParseSetti
             return sandbox.run(read_document, content, settings.document)
         here, elsewhere = reader_slots()
         stack.enter_context(take_slot(SLOT, here) or nullcontext())  # for the task itself
-        readers = NodeReaders(path, settings.document, settings.limits, here)
+
+        def read(child: Sandbox, pages: PageRange) -> tuple[int, bytes]:
+            return child.run(read_pages, str(path), pages, settings.document)
+
+        readers = NodeReaders(prepare_reader, settings.limits, read, here)
         others = RemoteReaders(content, settings.document, settings.limits, elsewhere)
 
-        def recruit(wanted: int) -> list[Reader]:
+        def recruit(wanted: int) -> list[Reader[PageRange]]:
             found = list(readers(wanted))
             return found + list(others(wanted - len(found)))
 

@@ -1,4 +1,4 @@
-"""Readers of page ranges on the other nodes of the cluster: see `page_ranges`."""
+"""Readers of page ranges on the other nodes of the cluster: see `shared_ranges`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingest.common.slots import take_slot
 from ingest.pdf.document import DocumentSettings
 from ingest.pdf.page_ranges import PageRange
 from ingest.pdf.shared_document import prepare_reader, read_pages
-from ingest.stages.page_ranges import SLOT, Read, Reader
+from ingest.stages.shared_ranges import SLOT, Read, Reader
 from ingest.store.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RemoteReaders:
         self._lock = Lock()
         self._slots, self._used = slots, Counter[str]()
 
-    def __call__(self, wanted: int) -> Iterator[Reader]:
+    def __call__(self, wanted: int) -> Iterator[Reader[PageRange]]:
         for _ in range(wanted):
             with self._lock:
                 free = {node: count - self._used[node] for node, count in self._slots.items()}
@@ -47,7 +47,7 @@ class RemoteReaders:
             yield self._reader(node)
 
     @contextmanager
-    def _reader(self, node: str) -> Iterator[Read]:
+    def _reader(self, node: str) -> Iterator[Read[PageRange]]:
         try:
             yield partial(self._read, node)
         finally:

@@ -106,7 +106,7 @@ class Transcribe:
     def __call__(self, table: pa.Table) -> pa.Table:
         sounds = [np.frombuffer(sound.as_buffer(), np.int16) for sound in table["audio"].combine_chunks()]
         vectors = table["frame_vectors"].combine_chunks()
-        parts = []
+        parts: list[dict[str, Any]] = []
         for index, row in enumerate(table.drop_columns(["audio", "frame_vectors"]).to_pylist()):
             row["frame_vectors"] = vectors[index].values.to_numpy()
             found = self._whole(row, sounds[index]) if row["piece"] is None else self._gathered(row, sounds[index])

@@ -23,7 +23,9 @@ import pyarrow as pa
 from ingest.common.errors import ObjectError
 from ingest.common.limits import Limits
 from ingest.common.sandbox import Sandbox
-from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings, extract, prepare_media
+from ingest.media.extraction import AUDIO_FILE, FRAMES_FILE, MediaSettings
+from ingest.media.film_stretches import Sharing
+from ingest.media.shared_film import BegunFilm, begin_film, prepare_media
 from ingest.models.speech_windows import prepare_windows
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
@@ -32,11 +34,15 @@ from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.kept_transcripts import transcript_json
 from ingest.stages.media_tables import EXTRACTED_SCHEMA, FRAMES_SCHEMA
 from ingest.stages.progress import Observe
+from ingest.stages.shared_films import finished
 from ingest.stages.texts import EmbedTexts
 from ingest.stages.video_parts import pieces_of
 from ingest.store.object_reading import ReadSettings, object_file
 from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
+
+SHARING = Sharing()
+"""When the pictures of a film are shared among several processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,10 @@ def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings
     with object_file(entry["source"], entry["version"], folder, entry["size"], settings.reading) as path:
         read = time.perf_counter()
         observe("read", 1, read - started)
-        media = _sandbox(settings.limits).run(extract, str(path), str(folder), settings.media)
+        sandbox = _sandbox(settings.limits)
+        media = sandbox.run(begin_film, str(path), str(folder), settings.media, SHARING)
+        if isinstance(media, BegunFilm):
+            media = finished(media, folder, sandbox, settings.media, settings.limits)
     observe("parse", 1, time.perf_counter() - read)
     metadata = {"duration": round(media.duration, 3), **media.metadata}
     return {"audio_start": media.audio_start, "frame_times": media.frame_times, "metadata": json.dumps(metadata)}

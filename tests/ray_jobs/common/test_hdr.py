@@ -14,8 +14,9 @@ from PIL import Image
 from embedded.scenes import photo
 from ingest.common.hdr import HLG, PQ, as_shown
 from ingest.image.opening import open_picture, prepare_images
+from ingest.media.sampling import Sampling
 from ingest.media.single_frame import frame_at
-from ingest.media.video import Sampling, extract_frames
+from ingest.media.video import extract_frames
 
 WIDTH, HEIGHT = 96, 64
 TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])

@@ -25,7 +25,8 @@ from embedded.scenes import (
     zoom,
 )
 from ingest.media.keyframes import THUMBNAIL, SceneDetector
-from ingest.media.video import ExtractedFrames, Sampling, center_crop, extract_frames
+from ingest.media.sampling import Sampling
+from ingest.media.video import ExtractedFrames, center_crop, extract_frames
 
 SAMPLING = Sampling(224, 0.02, 0.5, 60.0, 1000, 3600.0)
 NO_SCENE_CUTS = Video("libx264", options={"x264-params": "scenecut=0:keyint=250", "preset": "ultrafast"})
@@ -153,6 +154,14 @@ def test_a_scene_whose_key_packet_is_damaged_is_a_loss(tmp_path):
     assert_each_scene_has_one([first, last], found.times)
     assert len(found.times) == 2
     assert found.damage.skipped > 25
+
+
+def test_each_minute_of_a_film_may_take_as_long_as_a_short_file(tmp_path, monkeypatch):
+    reported = []
+    monkeypatch.setattr("ingest.media.video.report_progress", lambda: reported.append(True))
+    write(tmp_path / "a.mp4", [Scene(200, still(photo(1)))], Video("libx264", 1))
+    key_frames(tmp_path / "a.mp4")
+    assert len(reported) == 3
 
 
 def test_a_repeated_scene_has_another_key_frame(tmp_path):

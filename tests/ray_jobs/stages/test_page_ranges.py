@@ -18,8 +18,8 @@ from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
 from ingest.pdf.shared_document import Begun, begin_document, prepare_reader, read_pages
 from ingest.stages import pdfs
-from ingest.stages.page_ranges import NodeReaders, read_remaining
 from ingest.stages.pdfs import ParseSettings, parse_documents
+from ingest.stages.shared_ranges import NodeReaders, read_remaining
 from ingest.store.local_files import file_version
 from ingest.store.object_reading import ReadSettings
 from long_pdf import Every, KillOnce, long_pdf, tokenizer_json
@@ -203,7 +203,7 @@ def test_the_parse_stage_gives_the_same_rows_with_and_without_cuts(tmp_path, mon
     monkeypatch.setattr(pdfs, "begin_document", partial(begin_document, cut=Every(1)))
     monkeypatch.setattr(pdfs, "reader_slots", lambda: (slots, {}))
     for name in ("SHARED_SECONDS", "LEAST_SECONDS"):
-        monkeypatch.setattr(f"ingest.stages.page_ranges.{name}", 1e-6)
+        monkeypatch.setattr(f"ingest.stages.shared_ranges.{name}", 1e-6)
     used = []
     monkeypatch.setattr(NodeReaders, "read", _counted(NodeReaders.read, used, max(1, slots)))
     assert parsed().equals(whole)

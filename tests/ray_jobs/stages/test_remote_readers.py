@@ -12,9 +12,9 @@ from ingest.common.limits import Limits
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, prepare_documents, read_document
 from ingest.pdf.shared_document import begin_document, finish_document, read_pages
-from ingest.stages import page_ranges
-from ingest.stages.page_ranges import read_remaining, reader_slots
+from ingest.stages import shared_ranges
 from ingest.stages.remote_readers import RemoteReaders
+from ingest.stages.shared_ranges import read_remaining, reader_slots
 from long_pdf import Every, long_pdf, tokenizer_json
 
 SETTINGS = DocumentSettings(ChunkSettings(60, 0), 100, ocr=False)
@@ -43,8 +43,8 @@ def cluster(monkeypatch):
 @pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray runs several nodes on one machine on Linux alone")
 def test_another_node_reads_ranges_until_it_is_lost(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(page_ranges, "SHARED_SECONDS", 1e-6)
-    monkeypatch.setattr(page_ranges, "LEAST_SECONDS", 1e-6)
+    monkeypatch.setattr(shared_ranges, "SHARED_SECONDS", 1e-6)
+    monkeypatch.setattr(shared_ranges, "LEAST_SECONDS", 1e-6)
     prepare_documents(tokenizer_json())
     data = long_pdf()
     path = tmp_path / "long.pdf"
