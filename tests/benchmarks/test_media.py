@@ -6,15 +6,20 @@ uv run pytest -m benchmark -s tests/benchmarks/test_media.py
 import json
 import re
 import time
+from fractions import Fraction
 from threading import Event
 
+import av
 import numpy as np
 import pytest
 
+from embedded.scenes import Scene, frames, grainy, pan, photo
 from ingest.media.container import decodable_streams
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
+from ingest.media.film_stretches import Sharing
 from ingest.media.opening import open_media
 from ingest.media.sampling import Sampling
+from ingest.media.shared_film import begin_film, finish_film, read_film
 from ingest.media.video import extract_frames
 from ingest.models.transcriber import Transcriber
 
@@ -47,6 +52,55 @@ def test_decoding_against_full_decoding(corpus, tmp_path):
         )
     print(f"all: full decode {total[0]:.2f} s, ours {total[1]:.2f} s, decoded {total[3]:.0f} of {total[2]:.0f}")
     assert total[3] < total[2] / 3  # 1,228 of 4,724 when it was written
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory):
+    """Two minutes of a moving camera in Full HD, with grain: the same 24 s again and again."""
+    path = tmp_path_factory.mktemp("film") / "a.mp4"
+    scenes = [Scene(4, grainy(pan(photo(seed)), seed)) for seed in range(6)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "x264-params": "keyint=125"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        packets = []
+        for number, data in enumerate(frames(scenes, 25)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), "rgb24").reformat(1920, 1080, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for _ in range(5):
+            for packet in packets:
+                container.mux(packet)
+                length = round(24 / packet.time_base)  # of the stream, since it was written
+                packet.pts, packet.dts = packet.pts + length, packet.dts + length
+    return path
+
+
+def test_a_long_film_in_stretches(long_film, tmp_path):
+    """What of finding key frames is divided among processes: the rest is the limit of their number."""
+    settings, cpu = MediaSettings(), {}
+
+    def timed(name, function, *arguments):
+        start = time.process_time()
+        found = function(*arguments)
+        cpu.setdefault(name, []).append(time.process_time() - start)
+        return found
+
+    folders = [tmp_path / "whole", tmp_path / "divided"]
+    for folder in folders:
+        folder.mkdir()
+    media = timed("whole", extract, str(long_film), str(folders[0]), settings)
+    begun = timed("begin", begin_film, str(long_film), str(folders[1]), settings, Sharing())
+    for number in range(len(begun.frames.files)):
+        timed("read", read_film, begun, str(folders[1]), number, settings)
+    assert timed("finish", finish_film, begun, str(folders[1]), settings) == media
+    alone, read = cpu["begin"][0] + cpu["finish"][0], sum(cpu["read"])
+    print(
+        f"a minute of film takes {60 * cpu['whole'][0] / media.duration:.1f} CPU seconds, and all of it "
+        f"{cpu['whole'][0]:.1f}; in stretches {alone + read:.1f}: {cpu['begin'][0]:.1f} to begin it, {read:.1f} for "
+        f"{len(cpu['read'])} stretches of at most {max(cpu['read']):.1f}, {cpu['finish'][0]:.1f} to finish it"
+    )
+    assert alone < 0.2 * cpu["whole"][0]
 
 
 def words(text):

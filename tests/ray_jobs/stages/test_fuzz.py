@@ -32,7 +32,8 @@ from ingest.common.sandbox import Sandbox
 from ingest.common.square import Square
 from ingest.image.decoder import read_image
 from ingest.image.opening import prepare_images
-from ingest.media.extraction import MediaSettings, extract, prepare_media
+from ingest.media.extraction import MediaSettings, extract
+from ingest.media.shared_film import prepare_media
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings, prepare_documents, read_document
 
