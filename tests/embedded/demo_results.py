@@ -116,6 +116,7 @@ def show_where_to_look(platform: Platform, page: Path | None, progress: Progress
         "  - Open the Dag ingest_pdfs: its grid shows a run by schedule, one by hand and one by backfill.",
         "  - Click a green square: Logs has the job's log, Storage its report (XCom), Details the button Ray job.",
         "  - Trigger ingest_pdfs with full_refresh over the same source: every file is ingested again, and none twice.",
+        "  - Browse -> Ray ingest: what Milvus holds, any file with its rows, the days, and a search by words.",
         "  - Assets -> documents: every run's report is on the event that tells other Dags of new rows.",
         f'  - Ask: uv run python ray_jobs/search.py --milvus-uri {platform.milvus.uri} "How is honey made?"',
     )
