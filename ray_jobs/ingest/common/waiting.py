@@ -12,6 +12,9 @@ from ingest.common.text import one_line
 SECONDS_BETWEEN_LINES = 5.0
 """Seconds between two lines about the same wait."""
 
+END_SECONDS = 5.0
+"""How long the end of a watch waits for its last look."""
+
 LASTING_SECONDS = 60.0
 """Seconds after which an error that comes at each look is worth a line."""
 
@@ -32,7 +35,7 @@ def watching(look: Callable[[], bool], seconds: float, name: str) -> Iterator[No
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(END_SECONDS)  # it may ask a cluster whose head is away
 
 
 def bearing_errors(

@@ -11,6 +11,7 @@ from ingest.common.errors import ConfigurationError, JobError
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
 from ingest.ledger.work_list import WorkList
+from ingest.run.cluster_watch import ended_with_cluster
 from ingest.run.folders_of_nodes import check_folders
 from ingest.run.node_changes import NodeChanges, is_loss, is_more, planned_anew, planning_anew, sentence
 from ingest.run.node_types import living_cluster
@@ -18,7 +19,6 @@ from ingest.run.options import RunOptions
 from ingest.run.ray_session import connected_to_ray, original_job_error
 from ingest.run.reservation import giving_way, let_others_begin, other_groups, reserved
 from ingest.stages.cluster import cluster_of
-from ingest.stages.execution import end_execution
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
@@ -61,7 +61,10 @@ def process_objects(assignment: Assignment) -> tuple[ObjectOutcomes, dict[str, A
     import ray
 
     started = time.monotonic()
-    with connected_to_ray(assignment.say, assignment.pipeline.block_bytes):
+    with (
+        connected_to_ray(assignment.say, assignment.pipeline.block_bytes),
+        ended_with_cluster(assignment.say),
+    ):
         check_folders(assignment.options.sources)
         executions = _Executions(assignment)
         try:
@@ -131,7 +134,6 @@ class _Executions:
             except Exception as error:
                 if not (lost := changes.lost()) or not is_loss(original_job_error(error)):
                     raise
-                end_execution(error)
                 self.state.release_claims.remote()
                 self._say(f"{sentence(lost)}: planning anew{_for_objects(self._put_back(blocks))}")
             else:

@@ -185,6 +185,12 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
+def end_at_once(error: JobError) -> NoReturn:
+    """End the process because of this error, from any thread: the main thread may wait for what never comes."""
+    _error(str(error))
+    os._exit(error.exit_code)
+
+
 def _terminate(signum: int, frame: object) -> None:
     _end_in_peace()
     raise OutputClosed if _output_closed else Terminated

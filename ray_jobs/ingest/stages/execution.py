@@ -51,15 +51,6 @@ class Execution(ExecutionCallback):
         Execution.executor = Execution.failure = None
 
 
-def end_execution(error: Exception) -> None:
-    """End an execution that goes on although its results are not taken any longer, because of this error.
-
-    Ray Data itself ends it only when nobody holds the error, whose traceback holds the execution.
-    """
-    if Execution.executor is not None:
-        Execution.executor.shutdown(force=True, exception=error)
-
-
 def running_tasks() -> set[int]:
     """The numbers of the tasks of the first stage that have not ended, in the order of their begin."""
     executor = Execution.executor

@@ -119,7 +119,8 @@ class Blocks:
     def put_back(self) -> tuple[int, Counter[int]]:
         """Put the objects that are not done back into the work list, in blocks as they were.
 
-        An execution that failed may still be about to take a block: it gets none from now on.
+        The thread of an execution that failed may still be about to take a block, as Ray Data waits only two seconds
+        for its end: it gets none from now on.
 
         Returns:
             Their number, and how many of their rows were written to each collection, which will be written again.

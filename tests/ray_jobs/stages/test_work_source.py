@@ -47,7 +47,7 @@ def test_what_is_not_done_comes_again(work):
 
 
 def test_an_execution_that_failed_and_still_goes_on_takes_no_block_with_it(work):
-    """Its threads end only when nobody holds its error any longer."""
+    """Ray Data waits only two seconds for the end of its thread."""
     blocks = Blocks(work, 1)
     taken(blocks)
     blocks.put_back()
