@@ -98,7 +98,9 @@ class PageWorld:
     def __init__(self, folder: Path) -> None:
         self.milvus = MilvusLite(folder / "milvus")
         environment = {
-            "AIRFLOW_CONN_MILVUS_DEFAULT": json.dumps({"conn_type": "milvus", "host": self.milvus.uri}),
+            "AIRFLOW_CONN_MILVUS_DEFAULT": json.dumps(
+                {"conn_type": "milvus", "host": self.milvus.uri, "extra": {"page_seconds": 20}}
+            ),
             "AIRFLOW_VAR_INGEST_SOURCE_ROOT": ROOT,
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
         }

@@ -24,6 +24,11 @@ _MILVUS: dict[str, Any] = {
             "schema": {"type": ["string", "null"]},
             "description": "The environment variable of the Ray nodes with the token. Empty: MILVUS_TOKEN.",
         },
+        "page_seconds": {
+            "label": "Seconds for the page",
+            "schema": {"type": ["number", "null"]},
+            "description": "That one request of the page to this server may take. Empty: 3.",
+        },
     },
     "ui-field-behaviour": {
         "hidden-fields": ["login", "extra"],

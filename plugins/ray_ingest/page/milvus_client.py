@@ -18,9 +18,6 @@ from ray_ingest.milvus import DEFAULT_CONN_ID
 from ray_ingest.page.target import Target, find_target
 from ray_jobs_api.settings import is_loopback
 
-TIMEOUT = 3.0
-"""Seconds that a request may take. Somebody waits, and the API server has other work."""
-
 SLOTS = 4
 """Requests at a time of one process."""
 
@@ -106,32 +103,29 @@ class MilvusClient:
         except AbsentError:
             return None
 
-    async def count(self, collection: str, condition: str = "", seconds: float = TIMEOUT) -> int:
+    async def count(self, collection: str, condition: str = "") -> int:
         """The number of rows; 0 where there is no such collection."""
         try:
-            found = await self._loaded(
-                "query", collection, filter=condition, output_fields=["count(*)"], seconds=seconds
-            )
+            found = await self._loaded("query", collection, filter=condition, output_fields=["count(*)"])
         except AbsentError:
             return 0
         return int(found[0]["count(*)"])
 
-    async def rows(
-        self, collection: str, condition: str, fields: Sequence[str], limit: int, seconds: float = TIMEOUT
-    ) -> list[dict[str, Any]]:
+    async def rows(self, collection: str, condition: str, fields: Sequence[str], limit: int) -> list[dict[str, Any]]:
         """Some rows, in no order; none where there is no such collection."""
         try:
-            found = await self._loaded(
-                "query", collection, filter=condition, output_fields=list(fields), limit=limit, seconds=seconds
-            )
+            found = await self._loaded("query", collection, filter=condition, output_fields=list(fields), limit=limit)
         except AbsentError:
             return []
         return [dict(row) for row in found]
 
     async def page(
-        self, collection: str, condition: str, fields: Sequence[str], limit: int, after: str, seconds: float = TIMEOUT
+        self, collection: str, condition: str, fields: Sequence[str], limit: int, after: str, patience: float = 1.0
     ) -> list[dict[str, Any]]:
-        """The first rows behind ``after`` in the order of the ledger's key ``source``, which must be a field."""
+        """The first rows behind ``after`` in the order of the ledger's key ``source``, which must be a field.
+
+        :param patience: how many times the seconds of an ordinary request it may take.
+        """
         from ray_ingest.page.expressions import both, literal
 
         page: list[dict[str, Any]] = []
@@ -143,7 +137,7 @@ class MilvusClient:
                     filter=both(condition, f"source > {literal(after)}"),
                     output_fields=list(fields),
                     limit=limit - len(page),
-                    seconds=seconds,
+                    patience=patience,
                     **IN_ORDER,
                 )
             except AbsentError:
@@ -168,12 +162,12 @@ class MilvusClient:
         try:
             return await self._call(method, collection, **options)
         except _ReleasedError:
-            await self._call("load_collection", collection, seconds=10 * TIMEOUT)
+            await self._call("load_collection", collection, patience=10.0)
             return await self._call(method, collection, **options)
 
-    async def _call(self, method: str, *arguments: Any, seconds: float = TIMEOUT, **options: Any) -> Any:
+    async def _call(self, method: str, *arguments: Any, patience: float = 1.0, **options: Any) -> Any:
         target = await self.target()
-        address = target.server.address
+        address, seconds = target.server.address, patience * target.seconds
         async with self._slots:
             client = None
             try:
@@ -197,7 +191,11 @@ class MilvusClient:
         client_class = await asyncio.to_thread(_imported)
         options = GRPC_OPTIONS | ({"grpc.enable_http_proxy": 0} if is_loopback(target.server.address) else {})
         return client_class(
-            uri=target.server.uri, token=target.server.token, timeout=TIMEOUT, grpc_options=options, dedicated=True
+            uri=target.server.uri,
+            token=target.server.token,
+            timeout=target.seconds,
+            grpc_options=options,
+            dedicated=True,
         )
 
     async def _forget(self) -> None:

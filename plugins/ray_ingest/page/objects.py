@@ -8,10 +8,10 @@ from typing import Any
 from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.page.expressions import both, literal
 from ray_ingest.page.ledger import ROW_FIELDS, SOURCES, Objects, may_pass
-from ray_ingest.page.milvus_client import MilvusClient
+from ray_ingest.page.milvus_client import MilvusClient, TooLongError
 
-LIST_SECONDS = 8.0
-"""Seconds for a list: a part of a name makes Milvus look at the names of all objects."""
+LIST_PATIENCE = 3.0
+"""Times the seconds of other requests: a part of a name makes Milvus look at the names of all objects."""
 
 ROWS = 20
 """Rows of an object that are shown at a time."""
@@ -33,7 +33,14 @@ async def list_objects(client: MilvusClient, chosen: Objects, after: str, limit:
     :param limit: how many at most. With a part of a name there may be fewer of them, although there are more to come.
     """
     ledger = (await client.target()).named(SOURCES)
-    rows = await client.page(ledger, chosen.condition, ROW_FIELDS, limit + 1, after, seconds=LIST_SECONDS)
+    try:
+        rows = await client.page(ledger, chosen.condition, ROW_FIELDS, limit + 1, after, patience=LIST_PATIENCE)
+    except TooLongError as error:
+        if not chosen.name:
+            raise
+        raise TooLongError(
+            f"{error} A part of a name is looked for in all addresses: give the beginning of one, such as s3://bucket/pdfs/."
+        ) from None
     following = rows[limit - 1]["source"] if len(rows) > limit else ""
     return {"objects": [row for row in rows[:limit] if chosen.chooses(row["source"])], "next": following}
 

@@ -31,7 +31,7 @@ def open_page(milvus: Any) -> Iterator[Callable[[], Page]]:
     def make() -> Page:
         prefix = f"p{uuid.uuid4().hex}_"
         ensure_ledger(client, f"{prefix}sources", DIMENSION)
-        app = create_app(MilvusClient(lambda: Target(MilvusServer(milvus.uri), prefix, "s3://b")), VERSION)
+        app = create_app(MilvusClient(lambda: Target(MilvusServer(milvus.uri), prefix, "s3://b", 60.0)), VERSION)
         page = Page(TestClient(app), "admin", prefix, client)
         page.client.__enter__()  # one event loop for all requests, as in the API server
         opened.append(page.client)

@@ -1,6 +1,7 @@
 """What goes wrong costs the page an answer, with a sentence: Milvus away, no pymilvus, a broken page."""
 
 import asyncio
+import json
 import logging
 import sys
 
@@ -38,12 +39,23 @@ def test_an_api_server_without_pymilvus_says_what_to_install(monkeypatch):
 
 
 def test_the_target_is_what_airflow_knows(monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_MILVUS_DEFAULT", '{"conn_type": "milvus", "host": "milvus", "password": "a:b"}')
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MILVUS_DEFAULT",
+        '{"conn_type": "milvus", "host": "milvus", "password": "a:b", "extra": {"page_seconds": 5}}',
+    )
     monkeypatch.setenv("AIRFLOW_VAR_INGEST_COLLECTION_PREFIX", " team_\n")
     monkeypatch.setenv("AIRFLOW_VAR_INGEST_SOURCE_ROOT", "s3://bucket/")
     found = find_target()
-    assert found == Target(MilvusServer("http://milvus:19530", token="a:b"), "team_", "s3://bucket")
+    assert found == Target(MilvusServer("http://milvus:19530", token="a:b"), "team_", "s3://bucket", 5.0)
     assert found.named("sources") == "team_sources"
+
+
+@pytest.mark.parametrize("seconds", ["soon", -1, 1000, [0]])
+def test_seconds_that_are_none_are_named(monkeypatch, seconds):
+    extra = {"page_seconds": seconds}
+    connection = {"conn_type": "milvus", "host": "milvus", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MILVUS_DEFAULT", json.dumps(connection))
+    assert "'page_seconds' of connection 'milvus_default' must be a number" in sentence(MilvusClient(find_target))
 
 
 def test_a_missing_connection_is_named(monkeypatch):
