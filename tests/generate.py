@@ -14,6 +14,7 @@ from pathlib import Path
 from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.maintenance import command_line as maintenance
 from ingest.pipelines import images, pdfs, videos
+from ingest.quality import command_line as quality
 from ingest.run.flags import SWITCH, Flag
 from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS
 from ingest.search import command_line as search
@@ -53,6 +54,13 @@ def flags_section() -> str:
     parts = [("Flags of the three ingest scripts:", RUN_FLAGS)]
     parts += [(f"Flags of `ingest_{name}.py` beside these:", flags) for name, flags in PIPELINES.items()]
     parts.append(("Flags of `search.py`, beside one or more questions:", search.FLAGS))
+    named = {flag.name for flag in search.FLAGS}
+    parts.append(
+        (
+            "Flags of `measure_search.py`, beside those of `search.py` for Milvus and the models:",
+            [flag for flag in quality.FLAGS if flag.name == "json" or flag.name not in named],
+        )
+    )
     shared = {flag.name for flag in CHANGE_FLAGS}
     own = [flag for flag in maintenance.FLAGS if flag.name not in shared]
     names = ", ".join(f"`--{flag.name}`" for flag in CHANGE_FLAGS)
