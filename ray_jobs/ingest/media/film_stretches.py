@@ -30,9 +30,10 @@ from ingest.media.gops import Gop, GopFacts
 from ingest.media.sampling import FrameSampler
 from ingest.media.video import ExtractedFrames, KeyFrameReader
 
-_DIVISIBLE = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3")
-"""Codecs whose decoders need nothing but the header of the file and a key packet. Those whose packets are all key
-packets are left out: a few of their frames per second are decoded, and which ones depends on those before."""
+_DIVISIBLE = ("h264", "vp9", "av1")
+"""Codecs whose decoders need nothing but the header of the file and a key packet. Those of VP8, HEVC and MPEG-1 to
+MPEG-4 fill gaps of damaged pictures with what they decoded before. Of those whose packets are all key packets, a few
+frames per second are decoded anyway, and which ones depends on those before."""
 
 _HARMLESS = ("mpegts_stream_id", "a53_cc", "afd", "prft", "s12m_timecode")
 """Side data of packets that decoders of pictures do not need."""
