@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ingest.migration.generations import Names, publish
-from ingest.milvus.schema import DOCUMENTS, ensure_rows
+from ingest.milvus.schema import DOCUMENTS, VIDEO_SEGMENTS, ensure_rows
 from ingest.models.text_model import TextModel, find_text_model
 
 SMALL_FILES = ("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json", "1_Pooling")
@@ -42,6 +42,7 @@ class Pages:
         self.prefix = f"service_{uuid.uuid4().hex[:8]}_"
         self.models = [find_text_model(str(_copy(minilm, folder / name, name))) for name in ("first", "second")]
         self.made: list[Names] = []
+        self.spoken = ""
 
     def names(self, which: int) -> Names:
         return Names.of(self.prefix, "pdfs", (DOCUMENTS,), self.models[which].identity)
@@ -58,6 +59,17 @@ class Pages:
         publish(self.client, names)
         return names.rows[0]
 
+    def make_spoken(self, which: int) -> None:
+        """A spoken passage of one of the models, under the public name of passages."""
+        model, name = self.models[which], f"{self.prefix}{VIDEO_SEGMENTS}"
+        ensure_rows(self.client, VIDEO_SEGMENTS, f"{name}_key", model.dimension, model=model.label)
+        row = {"id": "1", "source": "s3://b/a.mp4", "version": "v", "ordinal": 0, "start": 0.0, "end": 1.0,
+               "text": f"passage of {Path(model.name).name}", "embedding": unit(which, model.dimension),
+               "metadata": {}}  # fmt: skip
+        self.client.upsert(f"{name}_key", [row])
+        self.client.create_alias(f"{name}_key", name)
+        self.spoken = name
+
     def switch(self, which: int) -> None:
         names = self.names(which)
         self.client.alter_alias(names.rows[0], names.public[0])
@@ -66,6 +78,9 @@ class Pages:
         return StandIn(model, self.models.index(model))
 
     def drop(self) -> None:
+        if self.spoken:
+            self.client.drop_alias(self.spoken)
+            self.client.drop_collection(f"{self.spoken}_key")
         if self.made:
             self.client.drop_alias(self.made[0].public[0])
         for names in self.made:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +27,7 @@ from ingest.service.bodies import Likeness, Question
 from ingest.service.catalogue import Catalogue, Generation, Load, Searched
 from ingest.service.pictures import Pictures
 from ingest.service.refused import AGAIN_SECONDS, RefusedError
-from ingest.service.settings import ASKING, LOOK_SECONDS, ServiceSettings
+from ingest.service.settings import ASKING, AT_WORK, LOOK_SECONDS, ServiceSettings
 
 _NOT_THERE = (100, 101)
 """Codes of Milvus for a collection that does not exist, or is not loaded."""
@@ -46,6 +47,7 @@ class SearchService:
         self._settings = settings
         self._catalogue = Catalogue(settings, load or load_here)
         self._pictures = Pictures()
+        self._threads = ThreadPoolExecutor(2 * AT_WORK, "milvus")
         self._closing = ExitStack()
         self._catalogue.look()
         self._closing.enter_context(watching(self._look, LOOK_SECONDS, "watch-aliases"))
@@ -53,6 +55,7 @@ class SearchService:
     def close(self) -> None:
         """End its thread and its child processes."""
         self._closing.close()
+        self._threads.shutdown()
         self._pictures.close()
 
     def _look(self) -> bool:
@@ -77,10 +80,10 @@ class SearchService:
         searched = self._catalogue.searched
         kinds, skipped = self._kinds(question, searched)
         vectors: dict[LoadedModel, np.ndarray] = {}
-        answer: dict[HitKind, Sequence[Hit]] = {}
-        for kind in kinds:
-            with self._as_refusals():
-                answer[kind] = self._hits(question, searched.generations[kind], vectors)
+        with self._as_refusals():
+            asked = [self._asked(question, searched.generations[kind], vectors) for kind in kinds]
+            # Milvus is asked for all kinds at the same time.
+            answer = dict(zip(kinds, self._threads.map(lambda of_kind: self._hits(*of_kind), asked), strict=True))
         found = as_json(question.text, answer)
         if question.thumbnails:
             for kind, hits in answer.items():
@@ -126,17 +129,22 @@ class SearchService:
             raise RefusedError(404, "nothing was ingested yet that can be searched in this way")
         return kinds, skipped
 
-    def _hits(
+    def _asked(
         self, question: Question, generation: Generation, vectors: dict[LoadedModel, np.ndarray]
-    ) -> Sequence[Hit]:
-        vector = None
+    ) -> tuple[Question, Generation, np.ndarray | None, SearchMode]:
+        """The arguments of `_hits`, for which the question is embedded once by each model."""
         mode = question.mode
         if not question.image:
             mode = mode_for(generation.full_text, generation.collection, mode, lambda line: None)
-        if question.image or mode is not SearchMode.WORDS:
-            if generation.model not in vectors:
-                vectors[generation.model] = self._embedded(question, generation.model)
-            vector = vectors[generation.model]
+            if mode is SearchMode.WORDS:
+                return question, generation, None, mode
+        if generation.model not in vectors:
+            vectors[generation.model] = self._embedded(question, generation.model)
+        return question, generation, vectors[generation.model], mode
+
+    def _hits(
+        self, question: Question, generation: Generation, vector: np.ndarray | None, mode: SearchMode
+    ) -> Sequence[Hit]:
         from pymilvus.exceptions import MilvusException
 
         client = self._catalogue.client()

@@ -53,6 +53,16 @@ def test_after_a_switch_the_next_look_changes_the_model_with_the_collection(star
     assert found(service) == [("page of second", True)]
 
 
+def test_each_kind_is_asked_with_its_own_model(start, pages):
+    pages.make(0)
+    pages.make_spoken(1)
+    answer = start().search(ASK)
+    assert [(hit["text"], hit["score"] > 0.9) for hit in (*answer["hits"], *answer["spoken"])] == [
+        ("page of first", True),
+        ("passage of second", True),
+    ]
+
+
 def test_the_old_collection_answers_while_the_new_model_is_loading(start, pages):
     loading, loaded = threading.Event(), threading.Event()
 
