@@ -1,30 +1,24 @@
 """Deploys the service on a Ray cluster with Ray Serve, asks how it does, and removes it.
 
-Serve's processes are detached: they outlive the job or the script that has deployed the application. Serve starts a
-replica anew when one dies, also days later, with the code of the job's package, which Ray deletes as soon as no job and
-no actor uses it (ray-project/ray#33799). A replica that dies when it is the only one would take the package along, and
-one that was stopped because nobody asked anything could not start again. So an actor on the head holds the package.
+Serve's processes are detached: they outlive the job or the script that has deployed the application.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.text import one_line
 from ingest.common.waiting import announce_wait
+from ingest.service.packages import digest, drop_packages, hold_packages
 from ingest.service.settings import AT_WORK, WAITING, ServiceSettings
-
-NAMESPACE = "airflow-ray-ingest"
-"""Ray's namespace of the actors that hold packages."""
 
 _HEALTH_REQUESTS = 10
 """Requests that a replica takes beside those that are at work or wait, so that its health can always be asked for."""
@@ -34,6 +28,7 @@ _QUEUED = 100
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _STATE_SECONDS = 60.0
+_PROXY_SECONDS = 60.0
 _FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
 _OWN_ERROR = re.compile(r"ingest\.common\.errors\.\w+: (.+)")
 
@@ -102,8 +97,8 @@ def deploy(settings: ServiceSettings, deployment: Deployment, say: Callable[[str
     before = serve.status().applications.get(deployment.name)
     _start(serve, deployment, say)
     runtime_env = dict(ray.get_runtime_context().runtime_env)
-    kept = _hold_packages(deployment.name, runtime_env)
-    version = _digest(asdict(settings))
+    kept = hold_packages(deployment.name, runtime_env)
+    version = digest(asdict(settings))
     if before is not None and before.status in _FAILED:
         version += uuid.uuid4().hex  # Serve does not try a version again that has failed
     application = _application(serve, settings, deployment, version, runtime_env)
@@ -115,21 +110,19 @@ def deploy(settings: ServiceSettings, deployment: Deployment, say: Callable[[str
         raise ConfigurationError(f"Ray Serve refuses the application: {reason[2] or reason[0]}") from None
     with announce_wait(f"waiting for the replicas of {deployment.name!r}", say):
         _wait(serve, deployment, is_new=before is None)
-    _drop_packages(deployment.name, but=kept)
+    drop_packages(deployment.name, but=kept)
     return status(deployment.name)
 
 
 def _start(serve: Any, deployment: Deployment, say: Callable[[str], None]) -> None:
-    has_run = bool(serve.status().proxies)
+    from ray.exceptions import RayActorError, RayTaskError
+
     try:
-        serve.start(http_options={"host": deployment.host, "port": deployment.port})
-    except Exception as error:  # whatever a proxy that cannot listen makes Ray raise
-        if not has_run:
-            serve.shutdown()
-        raise ConfigurationError(
-            f"Ray Serve does not start to listen on {deployment.host}:{deployment.port} ({one_line(error, 160)}); give "
-            "--http-host and --http-port an address of the nodes that nobody uses"
-        ) from None
+        with suppress(RayActorError, TimeoutError):  # Serve replaces a proxy that takes seconds to start; see `_wait`
+            serve.start(http_options={"host": deployment.host, "port": deployment.port})
+    except RayTaskError as error:
+        _shut_down_unused(serve)
+        raise _does_not_listen(deployment, one_line(error.cause, 160)) from None
     host, port = _address()
     if (host, port) != (deployment.host, deployment.port):
         say(f"Ray Serve runs already and listens on {host}:{port}; it keeps this until its last application is removed")
@@ -172,21 +165,25 @@ def _application(
 
 
 def _wait(serve: Any, deployment: Deployment, is_new: bool) -> None:
-    deadline = time.monotonic() + deployment.wait_seconds
+    deadline, runs_since = time.monotonic() + deployment.wait_seconds, 0.0
     while True:
+        now = time.monotonic()
         found = serve.status().applications.get(deployment.name)
         if found is None:
             raise JobError(f"somebody has removed the application {deployment.name!r} while it started")
         messages = [found.message, *(each.message for each in found.deployments.values())]
-        if found.status == "RUNNING":
+        if found.status == "RUNNING" and "HEALTHY" in serve.status().proxies.values():
             return
+        if found.status == "RUNNING" and (runs_since := runs_since or time.monotonic()) + _PROXY_SECONDS < now:
+            raise _does_not_listen(deployment, "its proxies do not start")
         if found.status in _FAILED:
             if is_new:
                 serve.delete(deployment.name)
-                _drop_packages(deployment.name)
+                drop_packages(deployment.name)
+                _shut_down_unused(serve)
             after = "nothing is left of it" if is_new else "replicas of before, if any, go on answering"
             raise ConfigurationError(f"the service does not start: {_reason(messages)} ({after})")
-        if time.monotonic() > deadline:
+        if now > deadline:
             raise UnreachableError(
                 f"the service does not run after {deployment.wait_seconds:g} s and goes on starting "
                 f"({one_line(' '.join(messages), 200)}); if it finds no room, give it less with --num-cpus and "
@@ -245,9 +242,21 @@ def remove(name: str, say: Callable[[str], None]) -> None:
     else:
         with announce_wait(f"removing the application {name!r}", say):
             serve.delete(name)
-    _drop_packages(name)
-    if applications.keys() <= {name} and applications:
+            _shut_down_unused(serve)
+    drop_packages(name)
+
+
+def _shut_down_unused(serve: Any) -> None:
+    """End Serve's own processes if there is no application."""
+    if not serve.status().applications:
         serve.shutdown()
+
+
+def _does_not_listen(deployment: Deployment, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Ray Serve does not listen on {deployment.host}:{deployment.port} ({reason}); give --http-host and "
+        "--http-port an address of the nodes that nobody else uses"
+    )
 
 
 def _address() -> tuple[str, int]:
@@ -256,58 +265,3 @@ def _address() -> tuple[str, int]:
 
     options = _get_global_client().http_config
     return str(options.host), int(options.port)
-
-
-def _digest(value: Mapping[str, Any] | list[str]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-# --- the actors that hold packages
-
-
-class PackageHolder:
-    """Holds, as an actor, the packages of its runtime_env."""
-
-    def holds(self) -> bool:
-        """Returns when the actor lives."""
-        return True
-
-
-def _hold_packages(name: str, runtime_env: Mapping[str, Any]) -> str:
-    """Make an actor that holds the packages of the code; returns its name, or an empty string if there are none."""
-    import ray
-    from ray._common.constants import HEAD_NODE_RESOURCE_NAME
-
-    packages = sorted(set(re.findall(r"gcs://[^\"'\s,\]]+", json.dumps(runtime_env, default=str))))
-    if not packages:
-        return ""
-    holder = f"{name}-{_digest(packages)}"
-    actor = (
-        ray.remote(PackageHolder)
-        .options(
-            name=holder,
-            namespace=NAMESPACE,
-            get_if_exists=True,
-            lifetime="detached",
-            max_restarts=-1,
-            num_cpus=0,
-            resources={HEAD_NODE_RESOURCE_NAME: 0.001},
-            runtime_env=runtime_env,
-        )
-        .remote()
-    )
-    ray.get(actor.holds.remote())
-    return holder
-
-
-def _drop_packages(name: str, but: str = "") -> None:
-    import ray
-
-    for actor in ray.util.list_named_actors(all_namespaces=True):
-        holder = actor["name"]
-        if (
-            actor["namespace"] == NAMESPACE
-            and holder != but
-            and re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{16}}", holder)
-        ):
-            ray.kill(ray.get_actor(holder, NAMESPACE))
