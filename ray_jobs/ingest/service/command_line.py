@@ -147,6 +147,8 @@ class ServiceReport:
         shown = f"{found['application']}: {found['status']}, {found['replicas']} replicas"
         if "url" in found:
             shown += f", at {found['url']}"
+        if found["status"] == "RUNNING" and not found["replicas"]:
+            shown += "; the next request starts one"
         searched = [f"{kind} with {each['model']}" for kind, each in found.get("searched", {}).items()]
         return f"{shown}; searches {', '.join(searched) or 'nothing'}" if found["replicas"] else shown
 
@@ -199,7 +201,8 @@ def _work(arguments: Namespace) -> ServiceReport:
     join_ray(say)
     found = work()
     report = ServiceReport(found)
-    if not arguments.remove and not found["ready"] and (found["replicas"] or arguments.status):
+    sleeps = found["status"] == "RUNNING" and not found["replicas"]
+    if not arguments.remove and not found["ready"] and not sleeps:
         say(report.summary())
         _raise_unready(found)
     return report

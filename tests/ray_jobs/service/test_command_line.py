@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ingest.run.flags import FlagParser
-from ingest.service.command_line import FLAGS, run_service
+from ingest.service.command_line import FLAGS, ServiceReport, run_service
 from ingest.service.deployment import _reason
 
 URI = ["--milvus-uri", "http://127.0.0.1:1"]
@@ -72,3 +72,10 @@ def test_the_sentence_of_a_replica_is_found_in_what_serve_says():
     assert _reason(told) == "the variable has no token; put one there"
     assert _reason(["a", "The last\nline says it."]) == "line says it."
     assert _reason([""]) == "Serve does not say why"
+
+
+def test_a_service_that_sleeps_says_what_wakes_it():
+    found = {"application": "search", "status": "RUNNING", "replicas": 0, "url": "http://h:8000", "ready": False}
+    assert ServiceReport(found).summary() == (
+        "search: RUNNING, 0 replicas, at http://h:8000; the next request starts one"
+    )
