@@ -1,6 +1,7 @@
-"""A run over a head that is replaced, and whose tables are in Redis.
+"""Runs over a head that is replaced, whose tables are in Redis, and runs that their cluster leaves alone.
 
-Its nodes are on machines of their own: Ray lets a driver join the head's node if it finds that on its machine.
+Nodes of a submitted run are on machines of their own: Ray lets a driver join the head's node if it finds that on its
+machine.
 """
 
 import asyncio
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
+import clusters
 from embedded import machines, redis
 from embedded.machines import Network
 from embedded.milvus_lite import MilvusLite
 from embedded.object_store import ObjectStore
+from embedded.processes import poll
 from embedded.ray_head import RayHead
 from embedded.ray_node import RayNode
 from ray_head_client import RayHeadClient, attempt, place_attempt, watched
@@ -147,3 +150,23 @@ def test_a_run_goes_on_while_the_head_is_replaced(cluster, attempt):
     counts = [outcome.report[name] for name in ("added", "failed", "rows_written")]
     assert counts == [PAPERS, 0, cluster.rows(source)]
     assert counts[2] >= PAPERS * PAGES
+
+
+def test_a_run_by_hand_ends_with_the_node_of_its_driver(tmp_path, milvus):
+    """On one machine, its driver is on the head's node. Before, it waited for ever, and kept its lease.
+
+    All of its blocks are in the object store by then: at a further one, Ray itself would end the driver without a word.
+    """
+    notes = clusters.environment(tmp_path / "notes")
+    with (
+        redis.Redis(tmp_path / "redis") as tables,
+        RayHead(tmp_path / "ray", {**notes, **tables.head_environment()}, num_cpus=0) as head,
+        RayNode(tmp_path / "node", head, 2),
+        clusters.begun_runs(milvus, tmp_path) as begin,
+    ):
+        run = begin(head, 100, parse=0.05, model=1.0)
+        poll(lambda: writes(line for _, line in run.lines), 120, "the run writes")
+        head.kill()
+        head.start()
+        assert run.process.wait(120) == 4, run.output
+        poll(lambda: run.says("ERROR: the Ray cluster has lost the node on which this run began"), 10, run.output)
