@@ -24,8 +24,7 @@ from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
 from ingest.stages.requests import PARSE, WRITE, ActorPool, Resources
-from ingest.stages.shared import shared_state
-from ingest.stages.vector_cache import VectorCacheClient
+from ingest.stages.shared import shared_state, vector_cache
 
 if TYPE_CHECKING:
     from ingest.stages.work_source import Blocks
@@ -101,18 +100,13 @@ class _Executions:
     """
 
     def __init__(self, assignment: Assignment) -> None:
-        from ingest.stages.stored_vectors import StoredVectorLoader
-
         pipeline, options, target = assignment.pipeline, assignment.options, assignment.target
         self._pipeline, self._options, self._target = pipeline, options, target
         self._work, self._single_writer, self._say = assignment.work, assignment.single_writer, assignment.say
         models = [stage.name for stage in pipeline.models]
         self.state = shared_state(pipeline.name, ["read", PARSE, *models, WRITE], pipeline.collections[0].dimension)
         self._printer = ProgressPrinter(self.state, self._work, models, pipeline.unit, self._say)
-        cache = VectorCacheClient(self.state)
-        load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
-        # A full refresh recomputes vectors, as they may be the reason for it.
-        self._shared = Shared(cache, None if options.full_refresh else load_stored, StretchCollectorClient(self.state))
+        self._shared: Shared | None = None
         self.outcome = ObjectOutcomes()
         self.waited = 0.0
 
@@ -134,12 +128,25 @@ class _Executions:
             except Exception as error:
                 if not (lost := changes.lost()) or not is_loss(original_job_error(error)):
                     raise
-                self.state.release_claims.remote()
+                self._share(planned).cache.release_claims()
                 self._say(f"{sentence(lost)}: planning anew{_for_objects(self._put_back(blocks))}")
             else:
                 if blocks.stopped:
                     self._put_back(blocks)
                     let_others_begin(self._options.run_id)
+
+    def _share(self, planned: Resources) -> Shared:
+        """What the stages share. The first plan decides how many processes keep vectors."""
+        from ingest.stages.stored_vectors import StoredVectorLoader
+
+        if self._shared is None:
+            options, target = self._options, self._target
+            cache = vector_cache(self.state, planned, self._pipeline.collections[0].dimension)
+            load_stored = StoredVectorLoader(options.milvus_uri, target.collections[0], target.clean_new, cache)
+            # A full refresh recomputes vectors, as they may be the reason for it.
+            trusted = None if options.full_refresh else load_stored
+            self._shared = Shared(cache, trusted, StretchCollectorClient(self.state))
+        return self._shared
 
     def _put_back(self, blocks: Blocks) -> int:
         """Do the objects that are not done again; returns their number."""
@@ -169,7 +176,7 @@ class _Executions:
             others = len(other_groups(options.run_id))
             resources = planned.shared_with(others, options.requested_pools).placed(group)
             _say_plan(resources, self._say)
-            embedded = pipeline.build(dataset_of(blocks), resources, observe, self._shared)
+            embedded = pipeline.build(dataset_of(blocks), resources, observe, self._share(planned))
             write_objects(
                 embedded, options.milvus_uri, self._target, resources, observe, note, pipeline.parts_per_write
             )

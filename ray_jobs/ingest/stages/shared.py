@@ -7,7 +7,11 @@ from typing import Any
 
 from ingest.stages.gathering import StretchCollector
 from ingest.stages.progress import ProgressCounts
-from ingest.stages.vector_cache import VectorCache
+from ingest.stages.requests import Resources
+from ingest.stages.vector_cache import VectorCache, VectorCacheClient
+
+GPUS_PER_CACHE = 8
+"""Models on GPUs for which one process keeps the vectors: see tests/benchmarks/test_many_actors.py."""
 
 
 class SharedState(ProgressCounts, VectorCache, StretchCollector):
@@ -41,3 +45,18 @@ def shared_state(pipeline: str, stages: Sequence[str], dimension: int) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(SharedState).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
     return actor.remote(pipeline, stages, dimension)
+
+
+def vector_cache(state: Any, planned: Resources, dimension: int) -> VectorCacheClient:
+    """The cache of a run: `state`, and further actors where more GPUs embed texts than one process can serve.
+
+    Losing one of them costs the embedding of some texts again, so that they may be on any node.
+    """
+    import ray
+
+    actors = [pool.max_actors for pool in planned.pools.values() if pool.gpus]
+    count = -(-max(actors, default=1) // GPUS_PER_CACHE)
+    more = ray.remote(VectorCache).options(
+        num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD"
+    )
+    return VectorCacheClient(state, *(more.remote(dimension) for _ in range(count - 1)))

@@ -1,8 +1,8 @@
 """A cache of vectors, so that no text is embedded twice: neither within a run, nor again when its object changes.
 
-One actor keeps the vectors for all model actors of a run, by the digest of the text, in a file of bounded size that
-drops the oldest first. It is only a cache: if it drops a vector, or dies and restarts empty, the text is embedded
-again.
+One actor keeps the vectors for all model actors of a run, or several actors where many GPUs work, by the digest of the
+text, in a file of bounded size that drops the oldest first. It is only a cache: if it drops a vector, or dies and
+restarts empty, the text is embedded again.
 """
 
 from __future__ import annotations
@@ -119,16 +119,25 @@ class VectorCache:
 
 
 class VectorCacheClient:
-    """The access of a stage to the actor of the cache."""
+    """The access of a stage to the actors of the cache, which divide the texts among them by their digests.
 
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
+    Args:
+        actors: the same ones in the same order everywhere.
+    """
+
+    def __init__(self, *actors: Any) -> None:
+        self._actors = actors
 
     def put(self, owner: str, texts: Sequence[str], vectors: np.ndarray) -> None:
         """Store the vectors of texts; they are available to all actors when this returns."""
         import ray
 
-        ray.get(self._actor.put.remote(owner, [text_digest(text) for text in texts], vectors))
+        ray.get(self._put(owner, [text_digest(text) for text in texts], vectors))
+
+    def release_claims(self) -> None:
+        """Let anyone claim what others have claimed."""
+        for actor in self._actors:
+            actor.release_claims.remote()
 
     def embed(self, owner: str, texts: Sequence[str], encode: Encode, dimension: int) -> tuple[np.ndarray, int]:
         """The vectors of texts; the run embeds each text once.
@@ -140,8 +149,6 @@ class VectorCacheClient:
         Returns:
             A float32 array of shape (len(texts), dimension), and the number of texts that were not embedded here.
         """
-        import ray
-
         keys = [text_digest(text) for text in texts]
         first: dict[bytes, int] = {}
         for index, key in enumerate(keys):
@@ -149,22 +156,50 @@ class VectorCacheClient:
         found: dict[bytes, np.ndarray] = {}
         waiting, embedded = list(first), 0
         while waiting:
-            asked = waiting
-            lookup: Lookup = ray.get(self._actor.look_up.remote(owner, asked))
-            found.update((asked[index], vector) for index, vector in zip(lookup.known, lookup.vectors, strict=True))
-            if lookup.claimed:
-                claimed = [asked[index] for index in lookup.claimed]
+            claimed = self._look_up(owner, waiting, found)
+            if claimed:
 
                 def done(indices: Sequence[int], vectors: np.ndarray, claimed: list[bytes] = claimed) -> None:
-                    self._actor.put.remote(owner, [claimed[index] for index in indices], vectors)
+                    self._put(owner, [claimed[index] for index in indices], vectors)
 
                 vectors = encode([texts[first[key]] for key in claimed], done)
                 found.update(zip(claimed, vectors, strict=True))
                 embedded += len(claimed)
             waiting = [key for key in waiting if key not in found]
-            if waiting and not lookup.claimed:
+            if waiting and not claimed:
                 time.sleep(POLL_SECONDS)
         matrix = np.empty((len(texts), dimension), np.float32)
         for index, key in enumerate(keys):
             matrix[index] = found[key]
         return matrix, len(texts) - embedded
+
+    def _look_up(self, owner: str, keys: Sequence[bytes], found: dict[bytes, np.ndarray]) -> list[bytes]:
+        """Add the known vectors to `found`; returns the digests that the caller is to embed, in their order."""
+        import ray
+
+        parts = self._divided(keys)
+        asked = [[keys[index] for index in indices] for indices in parts.values()]
+        lookups: list[Lookup] = ray.get(
+            [self._actors[number].look_up.remote(owner, part) for number, part in zip(parts, asked, strict=True)]
+        )
+        claimed: list[int] = []
+        for indices, part, lookup in zip(parts.values(), asked, lookups, strict=True):
+            found.update((part[index], vector) for index, vector in zip(lookup.known, lookup.vectors, strict=True))
+            claimed += [indices[index] for index in lookup.claimed]
+        return [keys[index] for index in sorted(claimed)]
+
+    def _put(self, owner: str, keys: Sequence[bytes], vectors: np.ndarray) -> list[Any]:
+        """Send vectors to their actors; returns what to wait for."""
+        if len(self._actors) == 1:
+            return [self._actors[0].put.remote(owner, keys, vectors)]
+        return [
+            self._actors[number].put.remote(owner, [keys[index] for index in indices], vectors[indices])
+            for number, indices in self._divided(keys).items()
+        ]
+
+    def _divided(self, keys: Sequence[bytes]) -> dict[int, list[int]]:
+        """The indices of the digests, by the number of the actor that keeps their vectors."""
+        parts: dict[int, list[int]] = {}
+        for index, key in enumerate(keys):
+            parts.setdefault(int.from_bytes(key[:4]) % len(self._actors), []).append(index)
+        return parts

@@ -91,11 +91,21 @@ class Call:
 
 
 @pytest.fixture
-def client(cache, monkeypatch):
-    """A client of a real cache in this process."""
-    handle = type("Handle", (), {"look_up": Call(cache.look_up), "put": Call(cache.put)})()
+def client_of(monkeypatch):
+    """Makes a client of real caches in this process."""
     monkeypatch.setattr("ray.get", lambda result: result)
-    return VectorCacheClient(handle)
+
+    def make(*caches):
+        return VectorCacheClient(
+            *(type("Handle", (), {"look_up": Call(cache.look_up), "put": Call(cache.put)})() for cache in caches)
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(client_of, cache):
+    return client_of(cache)
 
 
 def encode(asked):
@@ -136,3 +146,17 @@ def test_a_text_that_another_actor_is_embedding_is_waited_for(client, cache, mon
     matrix, reused = client.embed("one", ["a", "b"], encode(asked), DIMENSION)
     assert (asked, len(waits), reused) == ([["b"]], 1, 1)
     np.testing.assert_array_equal(matrix, vectors(7, 98))
+
+
+def test_several_actors_divide_the_texts_among_them(client_of, clock):
+    caches = [VectorCache(DIMENSION, clock=clock) for _ in range(3)]
+    client, texts, asked = client_of(*caches), [chr(number) for number in range(97, 123)], []
+    matrix, reused = client.embed("one", texts, encode(asked), DIMENSION)
+    assert (asked, reused) == ([texts], 0)
+    np.testing.assert_array_equal(matrix, vectors(*range(97, 123)))
+    matrix, reused = client.embed("two", [*texts[::-1], "A"], encode(asked), DIMENSION)
+    assert (asked[1:], reused) == ([["A"]], 26)
+    np.testing.assert_array_equal(matrix, vectors(*range(122, 96, -1), 65))
+    kept = [len(cache.look_up("three", [text_digest(text) for text in texts]).known) for cache in caches]
+    assert sum(kept) == 26
+    assert min(kept) > 0
