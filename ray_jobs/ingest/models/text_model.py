@@ -7,6 +7,8 @@ A model is named as sentence-transformers names it: a folder, `org/name` on the 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,14 @@ BGE_V1_5_QUERY_PROMPTS = {
     "zh": "为这个句子生成表示以用于检索相关文章：",
 }
 """Query instructions of BGE v1.5, which its config files lack (model cards of BAAI/bge-*-{en,zh}-v1.5)."""
+
+E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+"""What E5 models read before each text, whatever its language; the config files of most lack it (model cards of
+intfloat/e5-*, e5-*-v2 and multilingual-e5-*; those of the models `-instruct` want something else)."""
+
+_E5 = re.compile(r"(multilingual-)?e5-(small|base|large)(-v2|-unsupervised)?")
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+"""Names under which sentence-transformers looks for the prompt of passages."""
 
 BGE_M3_WEIGHT_BYTES = 2_300_000_000
 """568 million parameters in float32: the estimate for a model whose weights are not in a local folder."""
@@ -79,6 +89,8 @@ def find_text_model(name: str) -> TextModel:
             f"({type(error).__name__}: {one_line(error, 160)}); it needs config.json, modules.json and tokenizer.json"
         ) from None
     identity = folder_digest(folder) if is_local else _qualified(name)
+    if (prompt := added_prompts(name).get("document")) and not _has_document_prompt(folder):
+        identity += f" {prompt}"  # rows that were embedded without it are another model's
     weights = weight_bytes(folder) if is_local else BGE_M3_WEIGHT_BYTES
     return TextModel(str(folder) if is_local else name, dimension, max_tokens, weights, tokenizer_json, identity)
 
@@ -89,15 +101,29 @@ def text_weights(name: str) -> str:
     Raises:
         ConfigurationError: the model does not exist, or the hub cannot be reached.
     """
-    return weights_identity(name, "--embedding-model", _qualified, _SMALL_FILES)
+    weights = weights_identity(name, "--embedding-model", _qualified, _SMALL_FILES)
+    # What is kept of a model on a node has its prompts too.
+    return f"{weights} {prompt}" if (prompt := added_prompts(name).get("document")) else weights
 
 
-def query_prompt(name: str) -> str | None:
-    """The query prompt of a model whose own configuration lacks it, by its hub name; None for other models."""
+def added_prompts(name: str) -> Mapping[str, str]:
+    """The prompts of `query` and `document` of a model whose own configuration may lack them, by its hub name."""
     base = Path(name).name.lower()
     if base.startswith("bge-") and base.endswith("-v1.5"):
-        return BGE_V1_5_QUERY_PROMPTS["zh" if "-zh-" in base else "en"]
-    return None
+        return {"query": BGE_V1_5_QUERY_PROMPTS["zh" if "-zh-" in base else "en"]}
+    return E5_PROMPTS if _E5.fullmatch(base) else {}
+
+
+def declared_prompt(prompts: Mapping[str, str], kind: str) -> str | None:
+    """The prompt of `query` or `document` among those that a model declares; None if it declares none."""
+    names = _DOCUMENT_PROMPTS if kind == "document" else ("query",)
+    return next((prompts[name] for name in names if name in prompts), None)
+
+
+def _has_document_prompt(folder: Path) -> bool:
+    path = folder / "config_sentence_transformers.json"
+    settings = _json(path) if path.exists() else {}
+    return bool(declared_prompt(settings.get("prompts") or {}, "document") or settings.get("default_prompt_name"))
 
 
 def _qualified(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ingest.models.conversion import check_agreement
-from ingest.models.text_model import query_prompt, sample_texts
+from ingest.models.text_model import added_prompts, declared_prompt, sample_texts
 from ingest.models.token_passes import TokenPasses
 
 CPU_TEXTS_PER_PASS = 8
@@ -42,7 +42,7 @@ class TorchTexts:
         if self.on_gpu:
             self.loaded.half()
             self.loaded.eval()
-        self._own_query_prompt = query_prompt(name)
+        self._added_prompts = added_prompts(name)
         self.tokens: Any = 0
         self.loaded.register_forward_pre_hook(self._count_tokens)
         self.dimension: int = self.loaded.get_embedding_dimension()
@@ -53,11 +53,7 @@ class TorchTexts:
 
     def prompt(self, kind: str) -> str:
         """The text that the model puts before a `document` or a `query`."""
-        prompts = self.loaded.prompts
-        names = {"document": ("document", "passage", "corpus"), "query": ("query",)}[kind]
-        default = prompts.get(self.loaded.default_prompt_name, "")
-        found = next((prompts[name] for name in names if name in prompts), default)
-        return found or (kind == "query" and self._own_query_prompt) or ""
+        return self._declared(kind) or self._added_prompts.get(kind, "")
 
     def embed(self, texts: Sequence[str], kind: str, batch_size: int = CPU_TEXTS_PER_PASS) -> np.ndarray:
         """Embed texts, best in order of their length.
@@ -73,18 +69,21 @@ class TorchTexts:
         if self._passes:
             prefix = self.prompt(kind)
             return self._passes.embed([prefix + text for text in texts], batch_size)
-        encode, prompt = self.loaded.encode_document, None  # None: the model's own, as the library resolves it
-        if kind == "query":
-            encode = self.loaded.encode_query
-            prompt = None if self.loaded.prompts.get("query") else self._own_query_prompt
+        encode = self.loaded.encode_query if kind == "query" else self.loaded.encode_document
         return encode(
             list(texts),
-            prompt=prompt,
+            # None: the model's own, as the library resolves it.
+            prompt=None if self._declared(kind) else self._added_prompts.get(kind),
             batch_size=batch_size if self.on_gpu else min(batch_size, CPU_TEXTS_PER_PASS),
             convert_to_numpy=True,
             normalize_embeddings=True,
             show_progress_bar=False,
         ).astype(np.float32, copy=False)
+
+    def _declared(self, kind: str) -> str:
+        prompts = self.loaded.prompts
+        found = declared_prompt(prompts, kind)
+        return prompts.get(self.loaded.default_prompt_name, "") if found is None else found
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
