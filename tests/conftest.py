@@ -27,7 +27,7 @@ os.environ.pop(NO_BYTECODE, None)
 sys.dont_write_bytecode = False
 
 STORES = {"object_store", "milvus", "milvus_server"}
-MODELS = {"minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path"}
+MODELS = {"minilm_path", "clip_path", "whisper_path", "whisper_base_path", "caption_path", "multilingual_path"}
 TIERS = ("airflow", "parts", "lint", "unit")
 """Of the default run, in the order in which they begin: the longest first."""
 GROUPS = ("stores", "models", "ray", "milvus server")
@@ -148,6 +148,14 @@ def whisper_base_path() -> str:
     from embedded.models import whisper_base
 
     return str(whisper_base())
+
+
+@pytest.fixture(scope="session")
+def multilingual_path() -> str:
+    """A sentence-transformers folder of multilingual-e5-small (384 dimensions, 512 tokens), of rounded weights."""
+    from embedded.models import multilingual_e5
+
+    return str(multilingual_e5())
 
 
 @pytest.fixture(scope="session")

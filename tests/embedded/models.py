@@ -10,6 +10,7 @@ from pathlib import Path
 
 from embedded import caption_stand_in as caption
 from embedded import clip_stand_in as clip
+from embedded import multilingual_e5 as e5
 from embedded.model_cache import cached, made_from, verified
 
 WHISPER_TINY_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
@@ -33,6 +34,11 @@ def whisper_tiny() -> Path:
 def whisper_base() -> Path:
     """Whisper base, multilingual, in CTranslate2's form (145 MB): two packages carry a half each."""
     return cached("whisper-base", WHISPER_BASE_SHA256, _join_whisper_base)
+
+
+def multilingual_e5() -> Path:
+    """multilingual-e5-small with rounded weights, 384 dimensions (470 MB); see `embedded.multilingual_e5`."""
+    return cached("multilingual-e5-small", made_from(e5.__file__, e5.PACKAGES), e5.build_multilingual_e5)
 
 
 def caption_stand_in() -> Path:

@@ -33,6 +33,17 @@ def bge_m3(folder: Path, tokenizer: Path, small: bool, tokens: int = 512) -> Pat
             shutil.copy(file, folder)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": tokens}))
+    describe_modules(folder, tokens, config.hidden_size, "cls")
+    return folder
+
+
+def describe_modules(folder: Path, tokens: int, dimension: int, pooling: str) -> None:
+    """Make a folder with a model of transformers one of sentence-transformers, whose vectors have the length 1.
+
+    Args:
+        tokens: the length of the longest text that it reads.
+        pooling: how a text's vector is made of those of its tokens: `cls` or `mean`.
+    """
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": tokens, "do_lower_case": False}))
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     described = [
@@ -42,7 +53,6 @@ def bge_m3(folder: Path, tokenizer: Path, small: bool, tokens: int = 512) -> Pat
     (folder / "modules.json").write_text(json.dumps(described))
     for path, _ in modules[1:]:
         (folder / path).mkdir()
-    pooling = {"word_embedding_dimension": config.hidden_size, "pooling_mode_cls_token": True}
-    pooling |= {"pooling_mode_mean_tokens": False}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    return folder
+    settings = {"word_embedding_dimension": dimension, "pooling_mode_cls_token": pooling == "cls"}
+    settings |= {"pooling_mode_mean_tokens": pooling == "mean"}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings))
