@@ -1,7 +1,6 @@
 """Runs over a head that is replaced, whose tables are in Redis, and runs that their cluster leaves alone.
 
-Nodes of a submitted run are on machines of their own: Ray lets a driver join the head's node if it finds that on its
-machine.
+Their nodes are on machines of their own: Ray lets a driver join the head's node if it finds that on its machine.
 """
 
 import asyncio
@@ -10,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import clusters
-from embedded import machines, redis
+from embedded import machines, processes, redis
 from embedded.machines import Network
 from embedded.milvus_lite import MilvusLite
 from embedded.object_store import ObjectStore
@@ -79,6 +79,11 @@ class Cluster:
         finally:
             client.close()
 
+    def log(self, submission_id: str) -> str:
+        """What a driver has printed."""
+        (found,) = self.head.temp_dir.glob(f"session_2*/logs/job-driver-{submission_id}.log")
+        return found.read_text()
+
 
 ON_NODE = {"entrypoint_resources": {"driver": 1}}
 
@@ -124,6 +129,11 @@ async def until_it_writes(lines: Sequence[str], watch: "asyncio.Task[Any]") -> N
         await asyncio.sleep(0.2)
 
 
+def drivers() -> list[psutil.Process]:
+    """The processes of the drivers of runs on any machine."""
+    return [each for each in psutil.process_iter() if SCRIPT in processes.command_line(each)]
+
+
 def test_a_run_goes_on_while_the_head_is_replaced(cluster, attempt):
     """With what Ray Data shares between jobs: it is on the node of the first driver, that of the head."""
     first, source = cluster.papers("first", 2), cluster.papers("papers", PAPERS)
@@ -150,6 +160,37 @@ def test_a_run_goes_on_while_the_head_is_replaced(cluster, attempt):
     counts = [outcome.report[name] for name in ("added", "failed", "rows_written")]
     assert counts == [PAPERS, 0, cluster.rows(source)]
     assert counts[2] >= PAPERS * PAGES
+
+
+def test_a_run_ends_when_the_head_stays_away_and_the_next_one_does_the_rest(cluster, attempt):
+    source = cluster.papers("papers", PAPERS)
+    request = cluster.request(source, **ON_NODE)
+
+    async def story(client: RayJobsClient) -> tuple[str, JobOutcome, JobOutcome]:
+        placed = await place_attempt(client, attempt, request, packages=[pack(JOBS)])
+        lines: list[str] = []
+        watch = asyncio.create_task(watched(client, placed.submission_id, emit=lines.append))
+        await until_it_writes(lines, watch)
+        await asyncio.to_thread(cluster.head.kill)
+        await asyncio.to_thread(poll, lambda: not drivers(), 90, "the driver has ended")
+        said = cluster.log(placed.submission_id)
+        await asyncio.to_thread(cluster.node.kill)
+        await asyncio.to_thread(cluster.head.start)
+        await asyncio.to_thread(cluster.node.start)
+        ended, _ = await watch
+        retry = await place_attempt(client, replace(attempt, try_number=2), request, packages=[pack(JOBS)])
+        assert not retry.attached
+        outcome, _ = await watched(client, retry.submission_id)
+        return said, ended, outcome
+
+    said, ended, outcome = cluster.jobs.ask(story)
+    assert "ERROR: the head of the Ray cluster has not answered for " in said
+    assert ended.status == "FAILED"
+    assert outcome.status == "SUCCEEDED", outcome
+    assert outcome.report is not None
+    counts = [outcome.report[name] for name in ("added", "changed", "unchanged", "failed")]
+    assert (sum(counts), counts[3]) == (PAPERS, 0)
+    assert cluster.rows(source) == PAPERS * PAGES * (cluster.rows(f"{source}/000.pdf") // PAGES)
 
 
 def test_a_run_by_hand_ends_with_the_node_of_its_driver(tmp_path, milvus):
