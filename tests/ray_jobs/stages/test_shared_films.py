@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from embedded.scenes import write
-from films_in_stretches import AT_ONCE, LONG_GOPS, crash, read_after_a_kill, scenes
+from films_in_stretches import AT_ONCE, LONG_GOPS, crash, read_after_a_kill, scenes, whole
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
@@ -48,7 +48,7 @@ def rows(path):
 @pytest.mark.parametrize("slots", [pytest.param(0, marks=pytest.mark.nightly), 2])
 def test_the_extract_stage_gives_the_same_rows_with_and_without_stretches(film, monkeypatch, slots):
     with monkeypatch.context() as patch:
-        patch.setattr(videos, "begin_film", _whole)
+        patch.setattr(videos, "begin_film", whole)
         expected = rows(film)
     videos._sandbox.cache_clear()
     used, everyone = [], threading.Barrier(max(1, slots))
@@ -64,10 +64,6 @@ def test_the_extract_stage_gives_the_same_rows_with_and_without_stretches(film, 
     monkeypatch.setattr(shared_films, "reader_slots", lambda: (slots, {}))
     assert rows(film) == expected
     assert len(used) == max(1, slots)
-
-
-def _whole(path, folder, settings, _):
-    return extract(path, folder, settings)
 
 
 @pytest.fixture
