@@ -9,6 +9,7 @@ import pytest
 
 from embedded.milvus_server import TOKEN, only_one
 from embedded.milvus_server import MilvusServer as EmbeddedServer
+from embedded.processes import poll
 from ingest.common.failures import Failure
 from ingest.milvus.schema import ensure_sources
 from page_api import DIMENSION, entry
@@ -82,7 +83,12 @@ def test_a_user_who_may_only_read_sees_the_page(milvus_server: Any, ledger: str)
             await one_object(client, "s3://b/pdfs/locked.pdf") or {},
         )
 
-    state, failed, listed, locked = asyncio.run(look())
+    def seen() -> tuple[dict[str, Any], ...] | None:
+        found = asyncio.run(look())
+        return found if found[0]["pipelines"][0]["objects"]["ok"] else None
+
+    # The page may see what was written some seconds ago.
+    state, failed, listed, locked = poll(seen, 60, "the page sees no object", interval=1)
     assert state["pipelines"][0]["objects"] == {"ok": 20, "failed": 1, "empty": 0}
     assert [group["error_type"] for group in failed["groups"]] == ["Encrypted"]
     assert [row["source"] for row in listed["objects"]] == [f"s3://b/pdfs/{number:02}.pdf" for number in range(10)]
