@@ -15,22 +15,14 @@ class AutoscalingHead(RayHead):
     """A head that other nodes join when they are needed, and leave after `idle_seconds` without work.
 
     types: by name, the `resources` of a node and `most`, how many of them there may be.
-    second: Ray's second autoscaler, which sees when nodes are idle. The first one tells nodes apart by their addresses,
-        which are all the same here.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        types: Mapping[str, Mapping[str, Any]],
-        idle_seconds: float = 6,
-        second: bool = False,
-        **settings: Any,
+        self, folder: Path, types: Mapping[str, Mapping[str, Any]], idle_seconds: float = 6, **settings: Any
     ) -> None:
         super().__init__(folder, **settings)
         self._types = types
         self._idle_seconds = idle_seconds
-        self._second = second
 
     def command(self) -> list[str]:
         return [
@@ -44,7 +36,6 @@ class AutoscalingHead(RayHead):
             "AUTOSCALER_UPDATE_INTERVAL_S": "1",
             "RAY_FAKE_CLUSTER": "1",
             "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
-            "RAY_enable_autoscaler_v2": str(int(self._second)),
         }
 
     def prepare(self) -> None:
@@ -71,7 +62,6 @@ class AutoscalingHead(RayHead):
                 "head_node_id": HEAD_ID,
                 "disable_node_updaters": True,
                 "disable_launch_config_check": True,
-                "launch_multiple": self._second,
             },
             "available_node_types": {"ray.head.default": head, **workers},
             "head_node_type": "ray.head.default",
