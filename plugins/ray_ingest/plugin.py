@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
@@ -23,18 +22,23 @@ class RayIngestPlugin(AirflowPlugin):
 
     name = "ray_ingest"
 
-    @cached_property
-    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The API of the page, made when the API server asks for it."""
-        return registration.fastapi_apps()
+    _apps: list[Any] | None = None
 
-    @cached_property
-    def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The page, described when the API server asks for it."""
-        return registration.react_apps()
+    @property
+    def fastapi_apps(self) -> list[Any]:
+        """The API of the page, made when the API server asks for it: its modules take a second to load."""
+        if self._apps is None:
+            self._apps = registration.fastapi_apps()
+        return self._apps
+
+    @fastapi_apps.setter
+    def fastapi_apps(self, apps: list[Any]) -> None:
+        # Airflow's attribute can be set, and so can this one.
+        self._apps = apps
 
 
 RayIngestPlugin.operator_extra_links = [RayJobLink()]
 RayIngestPlugin.listeners = [listener, notes, unannounced]
 RayIngestPlugin.timetables = [DayPartitionTimetable]
 RayIngestPlugin.deadline_references = [PartitionDeadline]
+RayIngestPlugin.react_apps = registration.react_apps()

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
@@ -22,6 +22,7 @@ SECONDS = 30_000
 """Milliseconds that the page may take on busy cores."""
 
 Open = Callable[..., Page]
+Theme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ def open_page(world: PageWorld, browser: Browser) -> Iterator[Open]:
     """Opens a part of the page as a user; at the end, nothing in the browser's console may be an error."""
     contexts, errors = [], []
 
-    def open_(search: str = "", user: str = "admin", theme: str = "light", path: str = "plugin/ray-ingest") -> Page:
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    def open_(search: str = "", user: str = "admin", theme: Theme = "light", path: str = "plugin/ray-ingest") -> Page:
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme)
         contexts.append(context)
         context.add_cookies([{"name": "_token", "value": world.token(user), "url": world.airflow.url}])
         context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
@@ -98,7 +99,7 @@ def test_the_page_is_in_the_menu_and_counts(open_page: Open) -> None:
     ids=["overview", "failures", "reason", "objects", "calendar", "search"],
 )
 def test_each_tab_shows_itself_in_both_themes(
-    open_page: Open, request: pytest.FixtureRequest, search: str, shown: str, theme: str
+    open_page: Open, request: pytest.FixtureRequest, search: str, shown: str, theme: Theme
 ) -> None:
     page = open_page(search, theme=theme)
     expect(page.get_by_text(shown).first).to_be_visible()

@@ -77,8 +77,7 @@ def test_a_secrets_backend_that_fails_is_no_error_of_the_server(monkeypatch):
 def test_a_broken_page_leaves_the_plugin_without_one(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(registration, "_STATIC", tmp_path / "none")
     with caplog.at_level(logging.ERROR):
-        plugin = RayIngestPlugin()
-        assert plugin.fastapi_apps == plugin.react_apps == []
+        assert RayIngestPlugin().fastapi_apps == registration.react_apps() == []
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
