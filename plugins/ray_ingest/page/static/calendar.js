@@ -1,11 +1,12 @@
 // Which days of a month are done, and a button that fills the gaps by a backfill.
 
-import { ChakraUI, h, useMemo, useRef, useState } from "./host.js";
+import { ChakraUI, h, useMemo, useState } from "./host.js";
 import { STATES, loadMonth, todayInUtc } from "./days.js";
-import { Answer, Choice, Form, Hint, PIPELINES, Problem, RunLink, State, TITLES, To, count, plural } from "./parts.js";
+import { Answer, Form, Hint, PIPELINES, PipelineChoice, RunLink, State, TITLES, To, count, plural } from "./parts.js";
+import { Question, Tick, useSending } from "./question.js";
 import { post, useAnswer } from "./server.js";
 
-const { Box, Button, Checkbox, CloseButton, Dialog, Flex, Heading, Portal, Table, Text } = ChakraUI;
+const { Box, Button, Flex, Heading, Table, Text } = ChakraUI;
 
 const EVERY = 15000;
 const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -82,7 +83,6 @@ function Month({ days, pipeline, label }) {
 /** Asks Airflow which runs a backfill would make, and then for the backfill. */
 function Filling({ pipeline, from, to, close }) {
   const [isFailedToo, setFailedToo] = useState(false);
-  const [sent, setSent] = useState({ isBusy: false, isStarted: false, error: null });
   const body = useMemo(
     () => ({
       dag_id: `ingest_${pipeline}`,
@@ -93,72 +93,32 @@ function Filling({ pipeline, from, to, close }) {
     [pipeline, from, to, isFailedToo],
   );
   const plan = useAnswer(`plan ${JSON.stringify(body)}`, () => post("backfills/dry_run", body));
-  const isUnderWay = useRef(false);
-  const start = async () => {
-    if (isUnderWay.current) return;
-    isUnderWay.current = true;
-    setSent({ isBusy: true, isStarted: false, error: null });
-    try {
-      await post("backfills", body);
-      setSent({ isBusy: false, isStarted: true, error: null });
-    } catch (error) {
-      setSent({ isBusy: false, isStarted: false, error });
-    }
-    isUnderWay.current = false;
-  };
+  const sending = useSending(() => post("backfills", body));
   const keys = plan.data?.backfills.map((each) => each.partition_key ?? each.logical_date) ?? [];
   return h(
-    Dialog.Root,
-    { open: true, onOpenChange: (event) => event.open || close(), role: "alertdialog" },
-    h(
-      Portal,
-      null,
-      h(Dialog.Backdrop, null),
-      h(
-        Dialog.Positioner,
-        null,
-        h(
-          Dialog.Content,
-          null,
-          h(Dialog.Header, null, h(Dialog.Title, null, sent.isStarted ? "The backfill is started" : "Fill the gaps?")),
-          h(
-            Dialog.Body,
-            { display: "flex", flexDirection: "column", gap: 3 },
-            sent.isStarted
-              ? h(Text, null, "Its runs: ", h(To, { to: `/dags/ingest_${pipeline}/backfills` }, "the backfills of this Dag"))
-              : h(
-                  Box,
-                  { display: "flex", flexDirection: "column", gap: 3 },
-                  h(Text, null, `${TITLES[pipeline]}, from ${from} to ${to}: days without a run get one. Unchanged files are skipped.`),
-                  h(
-                    Checkbox.Root,
-                    { checked: isFailedToo, onCheckedChange: (event) => setFailedToo(event.checked === true) },
-                    h(Checkbox.HiddenInput, null),
-                    h(Checkbox.Control, null),
-                    h(Checkbox.Label, null, "Also days whose last run failed"),
-                  ),
-                  h(Answer, { answer: plan, what: "the plan" }, () =>
-                    h(
-                      Text,
-                      { role: "status", maxH: "10rem", overflow: "auto" },
-                      keys.length ? `Runs for ${plural(keys.length, "day")}: ${keys.join(", ")}` : "There is no gap: every day has a run.",
-                    ),
-                  ),
-                ),
-            sent.error ? h(Problem, { error: sent.error }) : null,
+    Question,
+    {
+      title: sending.isStarted ? "The backfill is started" : "Fill the gaps?",
+      sending,
+      action: "Start the backfill",
+      isPossible: keys.length > 0,
+      close,
+    },
+    sending.isStarted
+      ? h(Text, null, "Its runs: ", h(To, { to: `/dags/ingest_${pipeline}/backfills` }, "the backfills of this Dag"))
+      : h(
+          Box,
+          { display: "flex", flexDirection: "column", gap: 3 },
+          h(Text, null, `${TITLES[pipeline]}, from ${from} to ${to}: days without a run get one. Unchanged files are skipped.`),
+          h(Tick, { checked: isFailedToo, onChange: setFailedToo }, "Also days whose last run failed"),
+          h(Answer, { answer: plan, what: "the plan" }, () =>
+            h(
+              Text,
+              { role: "status", maxH: "10rem", overflow: "auto" },
+              keys.length ? `Runs for ${plural(keys.length, "day")}: ${keys.join(", ")}` : "There is no gap: every day has a run.",
+            ),
           ),
-          h(
-            Dialog.Footer,
-            null,
-            h(Button, { size: "sm", variant: "outline", onClick: close }, sent.isStarted ? "Close" : "Cancel"),
-            sent.isStarted
-              ? null
-              : h(Button, { size: "sm", colorPalette: "brand", onClick: start, loading: sent.isBusy, disabled: !keys.length }, "Start the backfill"),
-          ),
-          h(Dialog.CloseTrigger, { asChild: true }, h(CloseButton, { size: "sm", "aria-label": "Close" })),
         ),
-      ),
-    ),
   );
 }
 
@@ -178,13 +138,7 @@ export function Calendar({ parameters, setParameters, may }) {
     h(
       Form,
       { label: "Which month", role: "group", onSubmit: () => {} },
-      h(Choice, {
-        label: "Pipeline",
-        value: pipeline,
-        options: PIPELINES.map((each) => [each, TITLES[each]]),
-        onChange: (each) => go({ pipeline: each }),
-        width: "13rem",
-      }),
+      h(PipelineChoice, { value: pipeline, onChange: (each) => go({ pipeline: each }), orAll: false, width: "13rem" }),
       h(Button, { size: "sm", variant: "outline", onClick: () => go({ month: beside(month, -1) }) }, "← Month before"),
       h(Button, { size: "sm", variant: "outline", onClick: () => go({ month: beside(month, 1) }), disabled: month >= today.slice(0, 7) }, "Next month →"),
     ),

@@ -2,7 +2,7 @@
 
 import { ChakraUI, h, useEffect, useState } from "./host.js";
 import { ObjectList } from "./object_list.js";
-import { Answer, Choice, Form, Hint, ObjectLink, PIPELINE_OPTIONS, Rows, TITLES, TextField, Time, To, count, plural } from "./parts.js";
+import { Answer, Choice, Form, Hint, ObjectLink, PipelineChoice, Rows, TITLES, TextField, Time, To, count, plural } from "./parts.js";
 import { RetryButton } from "./retry.js";
 import { ours, query, useAnswer } from "./server.js";
 
@@ -91,12 +91,7 @@ export function Failures({ parameters, setParameters, retry }) {
     h(
       Form,
       { label: "Which failures", onSubmit: () => setParameters({ ...chosen, prefix }) },
-      h(Choice, {
-        label: "Pipeline",
-        value: chosen.pipeline,
-        options: PIPELINE_OPTIONS,
-        onChange: (pipeline) => setParameters({ ...chosen, pipeline }),
-      }),
+      h(PipelineChoice, { value: chosen.pipeline, onChange: (pipeline) => setParameters({ ...chosen, pipeline }) }),
       h(Choice, {
         label: "Tried",
         value: chosen.hours,

@@ -3,7 +3,7 @@
 import { ChakraUI, h, useEffect, useState } from "./host.js";
 import { ObjectDetails } from "./object_details.js";
 import { ObjectList } from "./object_list.js";
-import { Choice, Form, PIPELINE_OPTIONS, TextField } from "./parts.js";
+import { Choice, Form, PipelineChoice, TextField } from "./parts.js";
 
 const { Box, Button } = ChakraUI;
 
@@ -39,12 +39,7 @@ export function Objects({ parameters, setParameters, retry, may }) {
         width: "28rem",
         type: "search",
       }),
-      h(Choice, {
-        label: "Pipeline",
-        value: chosen.pipeline,
-        options: PIPELINE_OPTIONS,
-        onChange: (pipeline) => setParameters({ ...chosen, pipeline }),
-      }),
+      h(PipelineChoice, { value: chosen.pipeline, onChange: (pipeline) => setParameters({ ...chosen, pipeline }) }),
       h(Choice, {
         label: "State",
         value: chosen.status,

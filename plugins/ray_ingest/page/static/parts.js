@@ -174,7 +174,13 @@ export function Choice({ label, value, onChange, options, width = "11rem" }) {
   );
 }
 
-export const PIPELINE_OPTIONS = [["", "All pipelines"], ...PIPELINES.map((each) => [each, TITLES[each]])];
+const PIPELINE_OPTIONS = PIPELINES.map((each) => [each, TITLES[each]]);
+
+/** The choice of a pipeline, or with `orAll` of all of them, which is "". */
+export function PipelineChoice({ value, onChange, orAll = true, width }) {
+  const options = orAll ? [["", "All pipelines"], ...PIPELINE_OPTIONS] : PIPELINE_OPTIONS;
+  return h(Choice, { label: "Pipeline", value, options, onChange, width });
+}
 
 /** A form that is sent with the Enter key, too. */
 export function Form({ label, onSubmit, children, role = "search" }) {

@@ -1,10 +1,11 @@
 // Starts the Dag `retry_failed` as the user, once for each time that somebody opens the question.
 
-import { ChakraUI, h, useMemo, useRef, useState } from "./host.js";
-import { Hint, Problem, RunLink, TextField, TITLES } from "./parts.js";
+import { ChakraUI, h, useMemo, useState } from "./host.js";
+import { Hint, RunLink, TextField, TITLES } from "./parts.js";
+import { Question, Tick, useSending } from "./question.js";
 import { airflow, post, useAnswer } from "./server.js";
 
-const { Box, Button, Checkbox, CloseButton, Code, Dialog, Portal, Text } = ChakraUI;
+const { Box, Button, Code, Text } = ChakraUI;
 
 const DAG = "retry_failed";
 
@@ -34,102 +35,62 @@ export function RetryButton({ retry, of, label }) {
       { size: "xs", variant: "outline", colorPalette: "brand", onClick: () => setOpen(true), "aria-label": label },
       "Retry…",
     ),
-    isOpen ? h(Question, { retry, of, close: () => setOpen(false) }) : null,
+    isOpen ? h(RetryQuestion, { retry, of, close: () => setOpen(false) }) : null,
   );
 }
 
-function Question({ retry, of, close }) {
+function RetryQuestion({ retry, of, close }) {
   const runId = useMemo(newRunId, []);
   const [under, setUnder] = useState(of.under);
   const [isDry, setDry] = useState(false);
-  const [sent, setSent] = useState({ isBusy: false, isStarted: false, error: null });
-  const isUnderWay = useRef(false); // a state would be seen by the next click only after it is drawn
-  const start = async () => {
-    if (isUnderWay.current) return;
-    isUnderWay.current = true;
-    setSent({ isBusy: true, isStarted: false, error: null });
+  const sending = useSending(async () => {
     const conf = { source: under, pipeline: of.pipeline, reason: of.reason || null, dry_run: isDry };
     try {
       await post(`dags/${DAG}/dagRuns`, { dag_run_id: runId, logical_date: null, conf });
-      setSent({ isBusy: false, isStarted: true, error: null });
     } catch (error) {
-      const isTwice = error.status === 409;
-      setSent({ isBusy: false, isStarted: isTwice, error: isTwice ? null : error });
+      if (error.status !== 409) throw error; // there is the run: its answer was lost
     }
-    isUnderWay.current = false;
-  };
+  });
   const what = of.isOne ? "this object" : of.reason ? `the objects that failed with ${of.reason}` : "all failed objects";
   return h(
-    Dialog.Root,
-    { open: true, onOpenChange: (event) => event.open || close(), role: "alertdialog" },
-    h(
-      Portal,
-      null,
-      h(Dialog.Backdrop, null),
-      h(
-        Dialog.Positioner,
-        null,
-        h(
-          Dialog.Content,
+    Question,
+    {
+      title: sending.isStarted ? "The retry is started" : `Retry ${what}?`,
+      sending,
+      action: isDry ? "Count them" : "Retry",
+      isPossible: Boolean(under.trim()),
+      close,
+    },
+    sending.isStarted
+      ? h(
+          Box,
           null,
-          h(Dialog.Header, null, h(Dialog.Title, null, sent.isStarted ? "The retry is started" : `Retry ${what}?`)),
+          h(Text, null, "Its run: ", h(RunLink, { dagId: DAG, runId })),
+          h(Text, { mt: 2, color: "fg.muted" }, "The counts here follow when it has ended."),
+        )
+      : [
           h(
-            Dialog.Body,
-            { display: "flex", flexDirection: "column", gap: 3 },
-            sent.isStarted
-              ? h(
-                  Box,
-                  null,
-                  h(Text, null, "Its run: ", h(RunLink, { dagId: DAG, runId })),
-                  h(Text, { mt: 2, color: "fg.muted" }, "The counts here follow when it has ended."),
-                )
-              : [
-                  h(
-                    Text,
-                    { key: "what" },
-                    "The Dag ",
-                    h(Code, null, DAG),
-                    ` processes them again (${TITLES[of.pipeline]}), also those that the daily runs have given up. `,
-                    "Nothing else is touched.",
-                  ),
-                  of.isOne
-                    ? h(Code, { key: "one", overflowWrap: "anywhere", whiteSpace: "normal" }, under)
-                    : h(TextField, {
-                        key: "under",
-                        label: "Under this prefix",
-                        value: under,
-                        onChange: setUnder,
-                        width: "full",
-                        hint: "Objects elsewhere stay as they are.",
-                      }),
-                  h(
-                    Checkbox.Root,
-                    { key: "dry", checked: isDry, onCheckedChange: (event) => setDry(event.checked === true) },
-                    h(Checkbox.HiddenInput, null),
-                    h(Checkbox.Control, null),
-                    h(Checkbox.Label, null, "Dry run: only count them, in the task's log"),
-                  ),
-                ],
-            retry.isPaused
-              ? h(Hint, { status: "warning" }, `The Dag ${DAG} is paused: the run waits until somebody unpauses it.`)
-              : null,
-            sent.error ? h(Problem, { error: sent.error }) : null,
+            Text,
+            { key: "what" },
+            "The Dag ",
+            h(Code, null, DAG),
+            ` processes them again (${TITLES[of.pipeline]}), also those that the daily runs have given up. `,
+            "Nothing else is touched.",
           ),
-          h(
-            Dialog.Footer,
-            null,
-            h(Button, { size: "sm", variant: "outline", onClick: close }, sent.isStarted ? "Close" : "Cancel"),
-            sent.isStarted
-              ? null
-              : h(
-                  Button,
-                  { size: "sm", colorPalette: "brand", onClick: start, loading: sent.isBusy, disabled: !under.trim() },
-                  isDry ? "Count them" : "Retry",
-                ),
-          ),
-          h(Dialog.CloseTrigger, { asChild: true }, h(CloseButton, { size: "sm", "aria-label": "Close" })),
-        ),
-      ),
-    ),
+          of.isOne
+            ? h(Code, { key: "one", overflowWrap: "anywhere", whiteSpace: "normal" }, under)
+            : h(TextField, {
+                key: "under",
+                label: "Under this prefix",
+                value: under,
+                onChange: setUnder,
+                width: "full",
+                hint: "Objects elsewhere stay as they are.",
+              }),
+          h(Tick, { key: "dry", checked: isDry, onChange: setDry }, "Dry run: only count them, in the task's log"),
+        ],
+    retry.isPaused
+      ? h(Hint, { status: "warning" }, `The Dag ${DAG} is paused: the run waits until somebody unpauses it.`)
+      : null,
   );
 }
