@@ -132,7 +132,7 @@ class Bench:
             def ours() -> list[Any]:
                 return [psutil.Process(), *self._store.members()]
 
-            with ProcessTree({"program": members, "milvus": milvus.members, "benchmark": ours}, "program") as tree:
+            with ProcessTree({"program": members, "milvus": milvus.members, "benchmark": ours}, ["program"]) as tree:
                 code = process.wait()
             seconds = time.perf_counter() - started
             busy = machine_seconds() - busy - sum(usage.cpu_seconds for usage in tree.usage.values())

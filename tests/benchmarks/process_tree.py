@@ -39,11 +39,11 @@ class ProcessTree:
     """Samples groups of processes from a thread, from the beginning of its `with` block to its end.
 
     Args:
-        weighed: the group whose memory is measured.
+        weighed: the groups whose memory is measured.
     """
 
-    def __init__(self, groups: Mapping[str, Group], weighed: str) -> None:
-        self._groups, self._weighed = groups, weighed
+    def __init__(self, groups: Mapping[str, Group], weighed: Iterable[str]) -> None:
+        self._groups, self._weighed = groups, tuple(weighed)
         self.usage = {name: Usage() for name in groups}
         self._seen: dict[tuple[int, float], float] = {}
         self._done = threading.Event()
@@ -87,15 +87,15 @@ class ProcessTree:
                     usage.samples.append((now, process.pid, words, total - before))
 
     def _sample_memory(self) -> None:
-        total = 0
-        for process in self._groups[self._weighed]():
-            try:
-                info = process.memory_full_info()
-            except psutil.Error:
-                continue
-            total += getattr(info, "pss", info.rss)  # only Linux divides shared pages
-        usage = self.usage[self._weighed]
-        usage.peak = max(usage.peak, total)
+        for name in self._weighed:
+            total = 0
+            for process in self._groups[name]():
+                try:
+                    info = process.memory_full_info()
+                except psutil.Error:
+                    continue
+                total += getattr(info, "pss", info.rss)  # only Linux divides shared pages
+            self.usage[name].peak = max(self.usage[name].peak, total)
 
 
 def label(command: list[str]) -> str:

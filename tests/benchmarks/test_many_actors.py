@@ -12,15 +12,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 
-import psutil
 import pytest
 
 import clusters
+from benchmarks.process_tree import ProcessTree, with_children
 from embedded.milvus_server import TOKEN, MilvusServer, only_one
 from embedded.processes import base_environment
 from embedded.ray_head import RayHead
@@ -33,64 +31,18 @@ POLITENESS = 10
 """Of Ray's processes, so that Milvus has the cores that it needs to stay alive."""
 MEMORY = 1 << 38
 """Memory that the node says it has, so that GPUs alone bound the actors."""
-LOOK_SECONDS = 0.5
 PARTS = {
-    "sleeping_texts.py": "driver",
     "SharedState": "counts and vectors",
+    "VectorCache": "counts and vectors",
     "WriteObjects": "writers",
     "SleepingTexts": "actors",
     "parse": "parsers",
     "raylet": "raylet",
     "gcs_server": "GCS",
-    "milvus": "Milvus",
 }
-"""Words of the command lines of processes, and what they are: the first that is found counts."""
+"""Words of the names of Ray's processes, and what they are: the first that is found counts."""
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
-
-
-@dataclass
-class Parts(threading.Thread):
-    """Looks at processes until `stop`: CPU seconds by part, and the most memory of one of its processes, in bytes."""
-
-    processes: object
-    cpu: dict = field(default_factory=dict)
-    memory: dict = field(default_factory=lambda: defaultdict(int))
-    store: int = 0
-
-    def __post_init__(self):
-        super().__init__(daemon=True)
-        self._ended, self._names, self._before = threading.Event(), {}, {}
-
-    __hash__ = threading.Thread.__hash__
-
-    def run(self):
-        while not self._ended.wait(LOOK_SECONDS):
-            self.look()
-
-    def look(self):
-        for process in self.processes():
-            try:
-                key = (process.pid, process.create_time())
-                words = " ".join(process.cmdline()) or process.name()
-                spent, memory = sum(process.cpu_times()[:2]), process.memory_info()
-            except psutil.Error:
-                continue
-            self._before.setdefault(key, spent)
-            known = next((part for word, part in PARTS.items() if word in words), None)
-            name = self._names[key] = known or self._names.get(key, "others")
-            self.cpu[key] = spent
-            self.memory[name] = max(self.memory[name], memory.rss - memory.shared)
-            if name == "raylet":
-                self.store = max(self.store, memory.shared)
-
-    def stop(self):
-        self._ended.set()
-        self.join()
-        found = defaultdict(float)
-        for key, spent in self.cpu.items():
-            found[self._names[key]] += spent - self._before[key]
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -122,22 +74,35 @@ def measured(milvus, folder, source, actors):
         ]
         environment = base_environment() | head.client_environment() | secrets
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as run:
-            parts = Parts(lambda: [*head.members(), *milvus.members(), psutil.Process(run.pid)])
-            parts.look()
-            parts.start()
+            groups = {"driver": lambda: with_children(run.pid), "Milvus": milvus.members, "Ray": head.members}
             began = time.monotonic()
-            output = run.communicate()[0]
+            with ProcessTree(groups, groups) as tree:
+                output = run.communicate()[0]
             seconds = time.monotonic() - began
-            cpu = parts.stop()
-    assert run.returncode == 0, output
+        assert run.returncode == 0, output
+        # The pages of its shared memory that the raylet has touched stay mapped.
+        store = max(process.memory_info().shared for process in head.members() if process.name() == "raylet")
     report = json.loads(output.rpartition("REPORT ")[2])
     assert (report["rows_written"], report["failed"]) == (OBJECTS * TEXTS, 0)
-    embedding = report["stages"]["embed"]
     print(
         f"\n{actors} actors: {report['rows_written']} rows in {seconds:.0f} s, of which the actors slept "
-        f"{OBJECTS * TEXTS / RATE:.0f} s each; the object store had {parts.store / 1e6:.0f} MB; {embedding}"
+        f"{OBJECTS * TEXTS / RATE:.0f} s each; the object store had {store / 1e6:.0f} MB; {report['stages']['embed']}"
     )
-    print("| part | CPU s | MB of its largest process |\n|---|---|---|")
+    cpu = {"driver": tree.usage["driver"].cpu_seconds, "Milvus": tree.usage["Milvus"].cpu_seconds}
+    cpu |= parts(tree.usage["Ray"])
+    print("| part | CPU s |\n|---|---|")
     for part, spent in sorted(cpu.items(), key=lambda found: -found[1]):
-        print(f"| {part} | {spent:.1f} | {parts.memory[part] / 1e6:.0f} |")
+        print(f"| {part} | {spent:.1f} |")
+    print("most memory, MB:", {name: round(usage.peak / 1e6) for name, usage in tree.usage.items()})
     return cpu
+
+
+def parts(usage):
+    """The CPU seconds of Ray's processes by part. A process has several names, and is what the last one says."""
+    names, spent = {}, defaultdict(float)
+    for _, pid, words, _ in usage.samples:
+        if part := next((part for word, part in PARTS.items() if word in words), None):
+            names[pid] = part
+    for _, pid, _, seconds in usage.samples:
+        spent[names.get(pid, "others")] += seconds
+    return spent

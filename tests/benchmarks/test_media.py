@@ -6,14 +6,12 @@ uv run pytest -m benchmark -s tests/benchmarks/test_media.py
 import json
 import re
 import time
-from fractions import Fraction
 from threading import Event
 
-import av
 import numpy as np
 import pytest
 
-from embedded.scenes import Scene, frames, grainy, pan, photo
+from embedded.scenes import Scene, grainy, pan, photo, write_long
 from ingest.media.container import decodable_streams
 from ingest.media.extraction import AUDIO_FILE, MediaSettings, extract
 from ingest.media.film_stretches import Sharing
@@ -59,20 +57,7 @@ def long_film(tmp_path_factory):
     """Two minutes of a moving camera in Full HD, with grain: the same 24 s again and again."""
     path = tmp_path_factory.mktemp("film") / "a.mp4"
     scenes = [Scene(4, grainy(pan(photo(seed)), seed)) for seed in range(6)]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "x264-params": "keyint=125"})
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        packets = []
-        for number, data in enumerate(frames(scenes, 25)):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), "rgb24").reformat(1920, 1080, "yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            packets += stream.encode(frame)
-        packets += stream.encode(None)
-        for _ in range(5):
-            for packet in packets:
-                container.mux(packet)
-                length = round(24 / packet.time_base)  # of the stream, since it was written
-                packet.pts, packet.dts = packet.pts + length, packet.dts + length
+    write_long(path, scenes, 5)
     return path
 
 

@@ -155,3 +155,23 @@ def write(path: Path, scenes: list[Scene], video: Video) -> list[tuple[float, fl
         spans.append((start + scene.dissolve, start + seconds))
         start += seconds
     return spans
+
+
+def write_long(path: Path, scenes: list[Scene], times: int) -> None:
+    """Encode the scenes in Full HD at 25 frames a second, and repeat their packets so many times."""
+    with av.open(str(path), "w") as container:
+        options = {"preset": "veryfast", "x264-params": "keyint=125"}
+        stream = cast(VideoStream, container.add_stream("libx264", rate=25, options=options))
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        packets = []
+        for number, data in enumerate(frames(scenes, 25)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), "rgb24").reformat(1920, 1080, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        seconds = sum(scene.seconds for scene in scenes)
+        for _ in range(times):
+            for packet in packets:
+                container.mux(packet)
+                length = round(seconds / packet.time_base)  # of the stream, since it was written
+                packet.pts, packet.dts = packet.pts + length, packet.dts + length

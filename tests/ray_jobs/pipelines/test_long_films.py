@@ -3,15 +3,12 @@
 import contextlib
 import subprocess
 import sys
-from fractions import Fraction
 
-import av
-import numpy as np
 import psutil
 import pytest
 
 from embedded.processes import command_line
-from embedded.scenes import Scene, frames, grainy, pan, photo
+from embedded.scenes import Scene, grainy, pan, photo, write_long
 from ingest.media.extraction import MediaSettings, extract
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
@@ -25,20 +22,7 @@ def film(tmp_path_factory):
     """Some minutes in Full HD without sound, whose pictures take a core about a minute."""
     path = tmp_path_factory.mktemp("film") / "a.mp4"
     scenes = [Scene(3, grainy(pan(photo(seed)), seed)) for seed in range(5)]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "x264-params": "keyint=125"})
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        packets = []
-        for number, data in enumerate(frames(scenes, 25)):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), "rgb24").reformat(1920, 1080, "yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            packets += stream.encode(frame)
-        packets += stream.encode(None)
-        for _ in range(REPEATED):
-            for packet in packets:
-                container.mux(packet)
-                length = round(15 / packet.time_base)  # of the stream, since it was written
-                packet.pts, packet.dts = packet.pts + length, packet.dts + length
+    write_long(path, scenes, REPEATED)
     return path
 
 
