@@ -174,4 +174,4 @@ def write_long(path: Path, scenes: list[Scene], times: int) -> None:
             for packet in packets:
                 container.mux(packet)
                 length = round(seconds / packet.time_base)  # of the stream, since it was written
-                packet.pts, packet.dts = packet.pts + length, packet.dts + length
+                packet.pts, packet.dts = (packet.pts or 0) + length, (packet.dts or 0) + length

@@ -33,18 +33,18 @@ class Begun:
     """A document whose first pages are read, and whose others are worth sharing.
 
     Attributes:
-        pages: its first pages, a pickled list of `ReadPage`: they are large, and only `finish_document` looks at them.
+        found: its first pages, a pickled list of `ReadPage`: they are large, and only `finish_document` looks at them.
         read: their number.
         count: the number of all its pages.
-        page_seconds: how long each of the others is likely to take.
+        unit_seconds: how long each of the others is likely to take.
         right: as in `PageRange`, for all pages after them.
         segments: as in `PageRange`, for each page of the document; empty without figures.
     """
 
-    pages: bytes
+    found: bytes
     read: int
     count: int
-    page_seconds: float
+    unit_seconds: float
     right: int
     segments: list[int]
 

@@ -20,9 +20,9 @@ class _Stretches:
     """The stretches of a film, of which none is read, as `shared_ranges.Begun`."""
 
     count: int
-    page_seconds: float
+    unit_seconds: float
     read: int = 0
-    pages: bytes = b""
+    found: bytes = b""
 
     def range(self, first: int, _: int) -> int:
         """The number of the first stretch of a range, counted from 0."""

@@ -62,7 +62,7 @@ class Begun(Protocol[R_co]):
         """Their number."""
 
     @property
-    def pages(self) -> bytes:
+    def found(self) -> bytes:
         """What was read of them."""
 
     @property
@@ -70,7 +70,7 @@ class Begun(Protocol[R_co]):
         """The number of all units."""
 
     @property
-    def page_seconds(self) -> float:
+    def unit_seconds(self) -> float:
         """How long each of the others is likely to take."""
 
     def range(self, first: int, last: int) -> R_co:
@@ -86,7 +86,7 @@ class RemainingUnits:
 
     Attributes:
         readers: the number of readers among which they are divided.
-        found: the ranges that were read, by their first page.
+        found: the ranges that were read, by their first unit.
     """
 
     def __init__(self, first: int, last: int, least: int) -> None:
@@ -159,7 +159,7 @@ def read_remaining(begun: Begun[R], own: Read[R], recruit: Recruit[R]) -> list[b
     Raises:
         ObjectError: a range failed.
     """
-    remaining = RemainingUnits(begun.read + 1, begun.count, ceil(LEAST_SECONDS / begun.page_seconds))
+    remaining = RemainingUnits(begun.read + 1, begun.count, ceil(LEAST_SECONDS / begun.unit_seconds))
     others: list[Future[None]] = []
     with ThreadPoolExecutor(MAX_READERS, "reader") as threads:
         try:
@@ -167,7 +167,7 @@ def read_remaining(begun: Begun[R], own: Read[R], recruit: Recruit[R]) -> list[b
                 for other in [other for other in others if other.done()]:
                     other.result()
                     others.remove(other)
-                worthwhile = int(len(remaining) * begun.page_seconds / SHARED_SECONDS)
+                worthwhile = int(len(remaining) * begun.unit_seconds / SHARED_SECONDS)
                 for reader in recruit(min(worthwhile, MAX_READERS) - len(others)):
                     others.append(threads.submit(_help, remaining, begun, reader))
                 remaining.readers = len(others) + 1
@@ -177,7 +177,7 @@ def read_remaining(begun: Begun[R], own: Read[R], recruit: Recruit[R]) -> list[b
             remaining.stop()
     for other in others:
         other.result()
-    return [begun.pages, *(found for _, found in sorted(remaining.found.items()))]
+    return [begun.found, *(found for _, found in sorted(remaining.found.items()))]
 
 
 def _read_one(remaining: RemainingUnits, begun: Begun[R], read: Read[R]) -> bool:

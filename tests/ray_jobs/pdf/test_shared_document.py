@@ -40,7 +40,7 @@ def shared(data, path, cut, settings=SETTINGS):
     path.write_bytes(data)
     begun = begin_document(data, settings, cut)
     assert isinstance(begun, Begun)
-    ranges, first = [begun.pages], begun.read + 1
+    ranges, first = [begun.found], begun.read + 1
     while first <= begun.count:
         count, pages = read_pages(str(path), begun.range(first, begun.count), settings, cut)
         ranges.append(pages)

@@ -29,9 +29,9 @@ LIMITS = Limits(seconds=60)
 children = pytest.mark.tier("parts")  # each reader is a process
 
 
-def begun(count, page_seconds=1000.0):
+def begun(count, unit_seconds=1000.0):
     """A document whose first page is read; the pages of a range are its numbers, as text."""
-    return Begun(b"1 ", 1, count, page_seconds, 0, [])
+    return Begun(b"1 ", 1, count, unit_seconds, 0, [])
 
 
 def read(pages, most=1000):
@@ -168,7 +168,7 @@ def test_a_range_is_no_shorter_than_its_opening_is_worth():
         taken.append(pages.last - pages.first + 1)
         return read(pages)
 
-    read_remaining(begun(1000, page_seconds=0.01), keep, nobody)
+    read_remaining(begun(1000, unit_seconds=0.01), keep, nobody)
     assert min(taken[:-1]) == 200
 
 

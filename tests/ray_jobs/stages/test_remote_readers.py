@@ -57,11 +57,11 @@ def test_another_node_reads_ranges_until_it_is_lost(cluster, tmp_path, monkeypat
     with reader as read:
         count, pages = read(begun.range(2, 5))
     assert count == 4
-    first = [begun.pages, pages]
+    first = [begun.found, pages]
     (reader,) = remote(1)
     cluster.remove_node(cluster.other)
     with reader as read, pytest.raises(JobError):
         read(begun.range(6, 15))
-    begun = type(begun)(b"", 5, begun.count, begun.page_seconds, begun.right, begun.segments)
+    begun = type(begun)(b"", 5, begun.count, begun.unit_seconds, begun.right, begun.segments)
     rest = read_remaining(begun, partial(read_pages, str(path), settings=SETTINGS), remote)
     assert finish_document(str(path), [*first, *rest[1:]], SETTINGS) == read_document(data, SETTINGS)
