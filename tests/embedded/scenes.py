@@ -161,7 +161,7 @@ def write_long(path: Path, scenes: list[Scene], times: int) -> None:
     """Encode the scenes in Full HD at 25 frames a second, and repeat their packets so many times."""
     with av.open(str(path), "w") as container:
         options = {"preset": "veryfast", "x264-params": "keyint=125"}
-        stream = cast(VideoStream, container.add_stream("libx264", rate=25, options=options))
+        stream = container.add_stream("libx264", rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
         packets = []
         for number, data in enumerate(frames(scenes, 25)):
