@@ -23,6 +23,7 @@ from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
+from ingest.stages.requested_resources import without_place
 from ingest.stages.requests import PARSE, WRITE, ActorPool, Resources
 from ingest.stages.shared import shared_state, vector_cache
 
@@ -212,6 +213,8 @@ def _say_plan(resources: Resources, say: Callable[[str], None]) -> None:
         for name, pool in resources.pools.items()
     )
     say(f"Ray cluster with {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs: loading models ({pools})")
+    for sentence_of_pool in without_place(resources, cluster.nodes):
+        say(f"{sentence_of_pool}: the run goes on without them")
 
 
 def _actors(pool: ActorPool) -> str:

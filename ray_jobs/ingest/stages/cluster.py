@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import inf
 from typing import Any
 
@@ -95,12 +96,13 @@ def cluster_of(nodes: Iterable[Mapping[str, Any]], types: Iterable[NodeType] = (
     return Cluster(tuple(living), tuple(types))
 
 
-def unplaced(demands: Sequence[Demand], nodes: Sequence[Node]) -> dict[str, int]:
+def unplaced(demands: Sequence[Demand], nodes: Sequence[Node], before: Sequence[Demand] = ()) -> dict[str, int]:
     """How many of each demand find no place on the nodes, if the largest are placed first; without those of which all
-    do."""
+    do. What is `before` is there already."""
     free = [(node.resources, node.labels) for node in nodes]
     left = {}
-    for demand in sorted(demands, key=_size, reverse=True):
+    largest_first = [sorted(group, key=_size, reverse=True) for group in (before, demands)]
+    for demand in chain.from_iterable(largest_first):
         missing = demand.count
         for node, labels in free:
             if not selected(demand.labels, labels):

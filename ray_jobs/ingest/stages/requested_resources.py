@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError
-from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, placeable, selected
+from ingest.stages.cluster import CPU, GPU, MEMORY, Demand, placeable, selected, unplaced
 
 if TYPE_CHECKING:
-    from ingest.stages.cluster import Cluster
+    from ingest.stages.cluster import Cluster, Node
     from ingest.stages.requests import ActorPool, Resources
 
 
@@ -156,3 +156,17 @@ def check_placeable(cluster: Cluster, resources: Resources) -> None:
                 + (f", and their tasks {tasks:g}" if tasks else "")
                 + f", but the Ray cluster has {available:g}; lower actors, cpus or gpus in --resources, or add a node"
             )
+
+
+def without_place(resources: Resources, nodes: Sequence[Node]) -> list[str]:
+    """A sentence for each pool of which the nodes have no room for all first actors.
+
+    The CPUs of a cluster may be enough for them, and yet be left over in parts on several nodes.
+    """
+    others = [replace(demand, count=demand.count - 1) for demand in resources.demands()]
+    others = [demand for demand in others if demand.name in resources.pools]
+    return [
+        f"no node has room for {missing} of the {resources.pools[name].first} actors of {name}, "
+        f"which request {resources.pools[name].cpus:g} CPUs and {resources.pools[name].gpus:g} GPUs each"
+        for name, missing in unplaced(others, nodes, resources.least()).items()
+    ]

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.common.errors import ConfigurationError
 from ingest.stages.cluster import Cluster, Node, cluster_of, unplaced
-from ingest.stages.requested_resources import check_resources
+from ingest.stages.requested_resources import check_resources, without_place
 from ingest.stages.requests import ActorPool, ModelStage, Resources
 from ingest.stages.resources import ACTOR_BYTES, MAX_THREADS, PARSE_BYTES, allocate
 from run_world import pipeline
@@ -266,3 +266,13 @@ def test_resources_that_the_cluster_lacks_are_an_error_that_names_them(requested
 def test_a_malformed_request_is_an_error(requested, words):
     with pytest.raises(ConfigurationError, match=words):
         check_resources(requested, ["embed"])
+
+
+def test_actors_for_which_no_single_node_has_room_are_named():
+    nodes = (Node(2, 0), Node(2, 0))
+    apart = {"transcribe": {"actors": 2, "cpus": 1.25}, "embed": {"actors": 1, "cpus": 0.25}}
+    resources = allocate(Cluster(nodes), THREE, True, apart)
+    assert without_place(resources, nodes) == [
+        "no node has room for 1 of the 2 actors of transcribe, which request 1.25 CPUs and 0 GPUs each"
+    ]
+    assert without_place(allocate(Cluster(nodes), THREE, True, {}), nodes) == []
