@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections import deque
@@ -34,6 +35,9 @@ BLOCK_BYTES = 4 << 20
 """Bytes of objects after which a block ends, so that a few large objects spread over the workers too. It doubles every
 64 blocks without end."""
 
+PAUSE_SECONDS = 60.0
+"""The longest pause: whoever was to end it may have to wait, too."""
+
 
 class WorkList:
     """A list of differences in a file, which one thread adds to while another takes them as Arrow tables.
@@ -41,6 +45,7 @@ class WorkList:
     Attributes:
         count: the number of objects.
         bytes: their sizes together.
+        pause_at: the number of objects with which `add` waits once, until somebody calls `go_on`.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -53,8 +58,10 @@ class WorkList:
         self._changed = Condition()
         self._complete = False
         self._failure: BaseException | None = None
+        self._going_on = False
         self.count = 0
         self.bytes = 0
+        self.pause_at = math.inf
 
     @classmethod
     @contextmanager
@@ -65,6 +72,8 @@ class WorkList:
 
     def add(self, difference: Difference) -> None:
         """Add an object; not after the end."""
+        if self.count >= self.pause_at:
+            self._pause()
         self._pending.append(difference)
         self._pending_bytes += difference.size
         self.count += 1
@@ -74,6 +83,18 @@ class WorkList:
             LAST_BLOCK, FIRST_BLOCK << doublings
         ):
             self._flush()
+
+    def go_on(self) -> None:
+        """End the pause, or let there be none."""
+        with self._changed:
+            self._going_on = True
+            self._changed.notify_all()
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.notify_all()  # whoever waits for so many objects
+            self._changed.wait_for(lambda: self._going_on or self._complete, PAUSE_SECONDS)
+        self.pause_at = math.inf
 
     def end(self, failure: BaseException | None = None) -> None:
         """Note that nothing is added any more, because of a failure or not. The first end counts."""

@@ -164,6 +164,7 @@ class _Executions:
         observe = ProgressReporter(self.state)
 
         def note(written: ObjectOutcomes) -> None:
+            self._work.go_on()
             blocks.note(written)
             self.outcome.add(written)
 

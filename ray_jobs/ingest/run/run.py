@@ -141,6 +141,8 @@ class Run:
         with WorkList.temporary() as work, WorkList.temporary() as missing:
             ledger = self._ledger()
             plan = partial(self._planner.plan, self._client, ledger, work, missing)
+            if not self._options.dry_run:
+                work.pause_at = EARLY_OBJECTS  # the models load sooner; the listing is not what such a run waits for
             with Planning(plan, work) as planning:
                 if planning.wait_for(math.inf if self._options.dry_run else EARLY_OBJECTS):
                     if self._options.dry_run or not (work.count or self._report.deleted):

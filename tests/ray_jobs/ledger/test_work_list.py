@@ -6,7 +6,15 @@ from threading import Thread
 import pytest
 
 from ingest.ledger.diff import Change, Difference
-from ingest.ledger.work_list import BLOCK_BYTES, BLOCKS_PER_SIZE, DIFFERENCE_SCHEMA, FIRST_BLOCK, LAST_BLOCK, WorkList
+from ingest.ledger.work_list import (
+    BLOCK_BYTES,
+    BLOCKS_PER_SIZE,
+    DIFFERENCE_SCHEMA,
+    FIRST_BLOCK,
+    LAST_BLOCK,
+    PAUSE_SECONDS,
+    WorkList,
+)
 
 
 def differences(count, size=1):
@@ -39,6 +47,28 @@ def test_blocks_are_small_first_and_grow_to_the_last_size():
     with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as work_list:
         sizes = [block.num_rows for block in work_list.blocks()]
     assert sizes == [size for size in steps for _ in range(BLOCKS_PER_SIZE)] + [LAST_BLOCK, 5]
+
+
+@pytest.mark.parametrize("resume", [WorkList.go_on, WorkList.end], ids=["go on", "end"])
+def test_adding_pauses_until_somebody_says_so_or_the_list_has_ended(resume):
+    happened = []
+    with WorkList.temporary() as work_list:
+        work_list.pause_at = FIRST_BLOCK + 2  # in the middle of a block
+
+        def add():
+            for difference in differences(FIRST_BLOCK + 3):
+                work_list.add(difference)
+            happened.append("added")
+
+        waiter, adder = Thread(target=work_list.wait_for, args=(FIRST_BLOCK + 2,)), Thread(target=add)
+        for thread in (waiter, adder):
+            thread.start()
+        waiter.join(PAUSE_SECONDS / 2)
+        assert not waiter.is_alive()
+        happened.append("resumed")
+        resume(work_list)
+        adder.join()
+    assert happened == ["resumed", "added"]
 
 
 def test_a_few_large_objects_have_a_block_each():
