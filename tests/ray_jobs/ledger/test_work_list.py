@@ -53,14 +53,14 @@ def test_blocks_are_small_first_and_grow_to_the_last_size():
 def test_adding_pauses_until_somebody_says_so_or_the_list_has_ended(resume):
     happened = []
     with WorkList.temporary() as work_list:
-        work_list.pause_at = FIRST_BLOCK + 2  # in the middle of a block
+        work_list.pause_at = 2  # in the middle of the first block
 
         def add():
-            for difference in differences(FIRST_BLOCK + 3):
+            for difference in differences(3):
                 work_list.add(difference)
             happened.append("added")
 
-        waiter, adder = Thread(target=work_list.wait_for, args=(FIRST_BLOCK + 2,)), Thread(target=add)
+        waiter, adder = Thread(target=work_list.wait_for, args=(2,)), Thread(target=add)
         for thread in (waiter, adder):
             thread.start()
         waiter.join(PAUSE_SECONDS / 2)
