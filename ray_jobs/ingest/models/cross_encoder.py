@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ingest.common.errors import ConfigurationError
@@ -57,12 +58,15 @@ class CrossEncoder:
     Args:
         name: what `find_cross_encoder` has returned.
         say: prints a line about the wait.
+        threads: CPU threads that it may use; 0 for those of this machine.
+        device: `cuda` or `cpu`.
 
     Raises:
         ConfigurationError: it cannot be loaded.
     """
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, say: Callable[[str], None], threads: int = 0, device: str = "cpu") -> None:
+        self._at_work = Lock()  # a tokenizer is lent to one thread at a time
         try:
             with announce_wait(f"loading the model {name}", say):
                 import torch
@@ -70,9 +74,9 @@ class CrossEncoder:
                 from transformers.utils.logging import disable_progress_bar
 
                 disable_progress_bar()
-                torch.set_num_threads(os.cpu_count() or 1)
+                torch.set_num_threads(threads or os.cpu_count() or 1)
                 self._as_it_is = torch.nn.Identity()
-                self._model: Any = CrossEncoder(name, device="cpu")
+                self._model: Any = CrossEncoder(name, device=device)
         except Exception as error:  # the model's library may raise anything
             raise ConfigurationError(f"the model {name} cannot be loaded ({one_line(error, 200)})") from None
 
@@ -81,12 +85,13 @@ class CrossEncoder:
         if not texts:
             return []
         # The usual sigmoid makes 1.0 of all high scores, so that they would stand in the order in which they came.
-        scores = self._model.predict(
-            [(question, text) for text in texts],
-            batch_size=PAIRS_PER_PASS,
-            activation_fn=self._as_it_is,
-            show_progress_bar=False,
-        )
+        with self._at_work:
+            scores = self._model.predict(
+                [(question, text) for text in texts],
+                batch_size=PAIRS_PER_PASS,
+                activation_fn=self._as_it_is,
+                show_progress_bar=False,
+            )
         return [float(score) for score in scores]
 
 

@@ -34,7 +34,7 @@ PROGRESS_SECONDS = 10.0
 MISSING_SHOWN = 10
 """Places whose source is not in the collections that are named, each in a line."""
 
-_MODEL_FLAGS = ("embedding-model", "clip-model", "clip-pretrained")
+_MODEL_FLAGS = ("embedding-model", "clip-model", "clip-pretrained", "reranker")
 
 FLAGS = (
     Flag(
@@ -46,13 +46,6 @@ FLAGS = (
     ),
     *MILVUS_FLAGS,
     *(flag for flag in SEARCH_FLAGS if flag.name in _MODEL_FLAGS),
-    Flag(
-        "reranker",
-        "Cross-encoder that puts the first hits of the hybrid search in order: a model of sentence-transformers by hub "
-        "name, such as BAAI/bge-reranker-v2-m3, or a folder. By default, no search is reranked.",
-        metavar="NAME",
-        default="",
-    ),
     Flag(
         "tolerance",
         "Seconds by which a hit in a recording may miss the second that answers a question.",

@@ -14,7 +14,6 @@ from ingest.quality.metrics import DEPTH, Scores, scores_of
 from ingest.quality.questions import Place, Question
 from ingest.search.answers import find_hits
 from ingest.search.query import (
-    CANDIDATES,
     COLLECTIONS_BY_KIND,
     TEXT_KINDS,
     FrameHit,
@@ -24,15 +23,13 @@ from ingest.search.query import (
     SearchMode,
     SpokenHit,
 )
+from ingest.search.reranking import reranked, wanted_hits
 
 if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
 
     from ingest.models.cross_encoder import CrossEncoder
-
-RERANKED_HITS = CANDIDATES
-"""Hits of the hybrid search that a cross-encoder puts in order."""
 
 
 class Search(StrEnum):
@@ -131,11 +128,8 @@ class Measuring:
             return self._found(question, vector, SearchMode(search), DEPTH)
         assert self._reranker is not None
         mode = SearchMode.HYBRID if self.has_full_text(question.kind) else SearchMode.DENSE
-        hits = self._found(question, vector, mode, RERANKED_HITS)
-        texts = [hit.text for hit in hits if isinstance(hit, (PageHit, SpokenHit))]
-        scores = self._reranker.scores(question.text, texts)
-        order = sorted(range(len(hits)), key=lambda index: -scores[index])
-        return [hits[index] for index in order[:DEPTH]]
+        hits = self._found(question, vector, mode, wanted_hits(DEPTH))
+        return reranked(self._reranker, question.text, hits, DEPTH)
 
     def _found(self, question: Question, vector: np.ndarray, mode: SearchMode, limit: int) -> Sequence[Hit]:
         kind, asked = question.kind, None if mode is SearchMode.WORDS else vector

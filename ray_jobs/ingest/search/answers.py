@@ -23,10 +23,13 @@ from ingest.search.query import (
     search_images,
     search_segments,
 )
+from ingest.search.reranking import reranked, wanted_hits
 
 if TYPE_CHECKING:
     import numpy as np
     from pymilvus import MilvusClient
+
+    from ingest.models.cross_encoder import CrossEncoder
 
 HitsByKind = Mapping[HitKind, Sequence[Hit]]
 
@@ -54,6 +57,7 @@ def find_hits(
     limit: int,
     mode: SearchMode,
     asking: Asking = BY_DEFAULT,
+    reranker: CrossEncoder | None = None,
 ) -> Sequence[Hit]:
     """The best hits of a kind.
 
@@ -61,7 +65,11 @@ def find_hits(
         collection: full name of the collection of that kind.
         question: the text whose words are searched for; empty for an image.
         vector: embedding of the question or the image, shape (dimension,); None for SearchMode.WORDS in texts.
+        reranker: puts the first hits for texts in order.
     """
+    if kind in TEXT_KINDS and reranker is not None:
+        first = find_hits(client, kind, collection, question, vector, wanted_hits(limit), mode, asking)
+        return reranked(reranker, question, first, limit)
     if kind in TEXT_KINDS:
         find = search_documents if kind is HitKind.PAGES else search_segments
         return find(client, collection, question, vector, limit, mode, asking)

@@ -87,6 +87,13 @@ FLAGS = (
         choices=tuple(SearchMode),
         default=SearchMode.HYBRID,
     ),
+    Flag(
+        "reranker",
+        "Cross-encoder that puts the first hits for texts in order: a model of sentence-transformers by hub name, such "
+        "as BAAI/bge-reranker-v2-m3, or a folder. By default, no search is reranked.",
+        metavar="NAME",
+        default="",
+    ),
     Flag("json", "Print one JSON object per question instead of text.", SWITCH, default=False),
     Flag("thumbnails", "Show thumbnails, in a terminal with 24-bit colours.", SWITCH, default=False),
     Flag("html", "Write an HTML page with the answers and their thumbnails.", metavar="FILE"),
@@ -122,7 +129,7 @@ def search(argv: Sequence[str] | None, description: str) -> int:
 
 def _for_models_here(arguments: Namespace) -> str:
     """The first given flag that the service decides; empty if there is none."""
-    names = ("milvus_uri", "collection", "embedding_model", "clip_model")
+    names = ("milvus_uri", "collection", "embedding_model", "clip_model", "reranker")
     return next((f"--{name.replace('_', '-')}" for name in names if vars(arguments)[name]), "")
 
 

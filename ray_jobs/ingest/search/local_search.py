@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ingest.common.errors import ConfigurationError
 from ingest.milvus.client import connect, errors_as_sentences
 from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
+from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import HitsByKind, find_hits, mode_for, unsuitable
 from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, Hit, HitKind, SearchMode
@@ -42,6 +44,7 @@ class LocalSearch:
             arguments.clip_model,
             arguments.clip_pretrained,
         )
+        self._reranker_name = find_cross_encoder(arguments.reranker, "--reranker") if arguments.reranker else ""
 
     def answer(self, question: str, image: Path | None) -> HitsByKind:
         """The hits of each kind. Prints kinds that cannot be searched in this way, and forgets those without a model.
@@ -81,8 +84,15 @@ class LocalSearch:
                 continue
             if kind in TEXT_KINDS:
                 mode = mode_for(has_full_text(self._client, name), name, arguments.mode, say_to_stderr)
-            answer[kind] = find_hits(self._client, kind, name, question, vector, arguments.limit, mode)
+            reranker = self._reranker if kind in TEXT_KINDS else None
+            place = self._client, kind, name
+            answer[kind] = find_hits(*place, question, vector, arguments.limit, mode, reranker=reranker)
         return answer
+
+    @cached_property
+    def _reranker(self) -> CrossEncoder | None:
+        """It is loaded when the first question needs it."""
+        return CrossEncoder(self._reranker_name, say_to_stderr) if self._reranker_name else None
 
     def _searchable(self) -> list[HitKind]:
         """The kinds to search for, with their collections loaded.

@@ -23,6 +23,7 @@ class Question:
         kinds: kinds of hits; empty for all.
         limit: most hits of each kind.
         thumbnails: whether hits come with their thumbnails.
+        rerank: whether a cross-encoder puts the hits for texts in order; None where the service decides.
     """
 
     text: str
@@ -31,6 +32,7 @@ class Question:
     limit: int
     mode: SearchMode
     thumbnails: bool
+    rerank: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def question_in(body: bytes) -> Question:
     Raises:
         RefusedError: it is none.
     """
-    fields = _Fields(body, {"question", "image", "in", "limit", "mode", "thumbnails"})
+    fields = _Fields(body, {"question", "image", "in", "limit", "mode", "thumbnails", "rerank"})
     text, image = fields.text("question"), _decoded(fields.text("image"))
     if bool(text.strip()) == bool(image):
         raise RefusedError(400, "give either a question, which is not empty, or an image")
@@ -59,6 +61,7 @@ def question_in(body: bytes) -> Question:
         fields.count("limit", MAX_PICTURES if thumbnails else MAX_HITS, " with thumbnails" if thumbnails else ""),
         fields.choice("mode", SearchMode, SearchMode.HYBRID),
         thumbnails,
+        fields.of_type("rerank", bool, None, "true or false"),
     )
 
 
@@ -89,7 +92,7 @@ class _Fields:
 
     def of_type(self, name: str, wanted: type, default: Any, description: str) -> Any:
         value = self._found.get(name, default)
-        if type(value) is not wanted:
+        if value is not default and type(value) is not wanted:
             raise RefusedError(400, f"{name!r} is not {description}")
         return value
 

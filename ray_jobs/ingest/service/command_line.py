@@ -14,11 +14,13 @@ from typing import Any
 
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.milvus.client import check_prefix, connect
+from ingest.models.cross_encoder import find_cross_encoder
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, JSON_OBJECT, POSITIVE, SWITCH, Flag, FlagParser, ValueType, as_typed
 from ingest.run.options import MILVUS_FLAGS
 from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import REPORT_PREFIX
 from ingest.run.script import guarded, run_job_script, say
+from ingest.search.command_line import FLAGS as SEARCH_FLAGS
 from ingest.search.command_line import KINDS
 from ingest.search.query import HitKind
 from ingest.search.remote_search import TOKEN_VARIABLE
@@ -107,6 +109,7 @@ FLAGS = (
         JSON_OBJECT,
         metavar="JSON",
     ),
+    next(flag for flag in SEARCH_FLAGS if flag.name == "reranker"),
     Flag(
         "token-variable",
         "Name of the environment variable of the Ray nodes with the token that clients send.",
@@ -235,6 +238,7 @@ def _checked_work(arguments: Namespace) -> Callable[[], dict[str, Any]]:
         token_file=arguments.token_file,
         threads=max(1, int(arguments.num_cpus)),
         device="cuda" if arguments.num_gpus else "cpu",
+        reranker=find_cross_encoder(arguments.reranker, "--reranker") if arguments.reranker else "",
     )
     deployment = Deployment(
         name=name,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.waiting import watching
 from ingest.milvus.client import errors_as_sentences
 from ingest.models.clip_model import ClipModel, input_square
+from ingest.models.cross_encoder import CrossEncoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import JSON_NAMES, as_json, find_hits, mode_for, unsuitable
 from ingest.search.loaded_model import LoadedModel
@@ -45,6 +47,11 @@ class SearchService:
             return LoadedModel(model, say_to_stderr, settings.threads, settings.device, warm=True)
 
         self._settings = settings
+        self._reranker = (
+            CrossEncoder(settings.reranker, say_to_stderr, settings.threads, settings.device)
+            if settings.reranker
+            else None
+        )
         self._catalogue = Catalogue(settings, load or load_here)
         self._pictures = Pictures()
         self._threads = ThreadPoolExecutor(2 * AT_WORK, "milvus")
@@ -73,10 +80,13 @@ class SearchService:
             for kind, generation in searched.generations.items()
         }
         said = {"problem": searched.away} if searched.away else {}
+        said |= {"reranker": self._settings.reranker} if self._reranker else {}
         return {"ready": searched.is_ready, "searched": kinds, "problems": dict(searched.problems), **said}
 
     def search(self, question: Question) -> dict[str, Any]:
         """The answer to a question as plain JSON: that of `search.py --json`, and thumbnails if they are asked for."""
+        if question.rerank and self._reranker is None:
+            raise RefusedError(400, "this service has no cross-encoder that could rerank; leave out 'rerank'")
         searched = self._catalogue.searched
         kinds, skipped = self._kinds(question, searched)
         vectors: dict[LoadedModel, np.ndarray] = {}
@@ -149,8 +159,10 @@ class SearchService:
 
         client = self._catalogue.client()
         place = client, generation.kind, generation.collection
+        reranker = None if question.rerank is False or question.image else self._reranker
+        asked = partial(find_hits, *place, question.text, vector, question.limit, mode, ASKING, reranker)
         try:
-            return find_hits(*place, question.text, vector, question.limit, mode, ASKING)
+            return asked()
         except MilvusException as error:
             if error.code not in _NOT_THERE:
                 raise
@@ -160,7 +172,7 @@ class SearchService:
                 ) from None
             # After a restart, Milvus Lite has released its collections.
             client.load_collection(generation.collection, timeout=ASKING.seconds)
-            return find_hits(*place, question.text, vector, question.limit, mode, ASKING)
+            return asked()
 
     def _embedded(self, question: Question, model: LoadedModel) -> np.ndarray:
         if not question.image:

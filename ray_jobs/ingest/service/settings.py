@@ -52,6 +52,7 @@ class ServiceSettings:
         token_file: file on the nodes with one token a line; takes precedence.
         threads: CPU threads of each model.
         device: `cuda` or `cpu`.
+        reranker: what `find_cross_encoder` has returned for the cross-encoder; empty for none.
     """
 
     milvus_uri: str
@@ -62,3 +63,4 @@ class ServiceSettings:
     token_file: str = ""
     threads: int = 1
     device: str = "cpu"
+    reranker: str = ""

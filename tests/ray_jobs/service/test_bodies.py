@@ -19,8 +19,10 @@ def test_a_question_alone_has_the_defaults_of_the_command_line():
 
 
 def test_every_field_is_read():
-    found = asked(question="bees", **{"in": ["pages", "spoken", "pages"]}, limit=3, mode="words", thumbnails=True)
-    assert found == Question("bees", b"", (HitKind.PAGES, HitKind.SPOKEN), 3, SearchMode.WORDS, True)
+    found = asked(
+        question="bees", **{"in": ["pages", "spoken", "pages"]}, limit=3, mode="words", thumbnails=True, rerank=False
+    )
+    assert found == Question("bees", b"", (HitKind.PAGES, HitKind.SPOKEN), 3, SearchMode.WORDS, True, False)
     assert asked(question="bees", **{"in": "pages, spoken"}, mode=None).kinds == (HitKind.PAGES, HitKind.SPOKEN)
     image = base64.b64encode(b"bytes of a photo").decode()
     assert asked(image=image).image == b"bytes of a photo"
@@ -47,6 +49,7 @@ def test_every_field_is_read():
         (b'{"question": "bees", "limit": 1e400}', "'limit' is not a whole number"),
         (b'{"question": "bees", "limit": 21, "thumbnails": true}', "'limit' is not between 1 and 20 with thumbnails"),
         (b'{"question": "bees", "thumbnails": 1}', "'thumbnails' is not true or false"),
+        (b'{"question": "bees", "rerank": "no"}', "'rerank' is not true or false"),
         (b'{"question": "bees", "mode": "fuzzy"}', "'mode' names any of hybrid, dense, words"),
         (b'{"question": "bees", "mode": ["dense"]}', "'mode' names any of hybrid, dense, words"),
         (b'{"question": "bees", "in": ["books"]}', "'in' names any of pages, images, spoken, frames"),
