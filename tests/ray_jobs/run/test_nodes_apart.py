@@ -167,7 +167,7 @@ def test_a_long_recording_is_transcribed_by_both_nodes(
     object_store.client().put_object(Bucket=bucket[5:], Key="long.wav", Body=file.getvalue())
     flags = ["--milvus-uri", milvus.uri, "--embedding-model", minilm_path, "--clip-model", clip_path]
     flags += ["--whisper-model", whisper_path, "--collection", "apart_"]
-    resources = '{"transcribe": {"actors": 2, "cpus": 1.25, "threads": 1}, "embed": {"actors": 1, "cpus": 0.25}}'
+    resources = '{"transcribe": {"actors": 2, "cpus": 0.9, "threads": 1}, "embed": {"actors": 1, "cpus": 0.25}}'
     done = run("ingest_videos.py", apart, object_store, "--source", bucket, *flags, "--resources", resources)
     assert done.returncode == 0, done.stdout + done.stderr
     assert count(milvus.uri, "apart_video_segments") >= 20
