@@ -23,6 +23,7 @@ def read(**fields):
         ({"host": "https://ray.example.com/proxy/"}, "https://ray.example.com/proxy"),
         ({"host": "ray"}, "http://ray:8265"),
         ({"conn_type": "http", "host": "ray", "port": 443, "schema": "https"}, "https://ray:443"),
+        ({"conn_type": "http", "host": "http://ray:8265/path"}, "http://ray:8265/path"),
         ({"host": "ray", "port": 80, "schema": "https"}, "https://ray:80"),
         ({"host": "http://ray", "port": 8265}, "http://ray:8265"),
         ({"host": "https://gw.example.com/ray", "port": 443}, "https://gw.example.com:443/ray"),

@@ -70,7 +70,9 @@ def _fields(connection: Connection) -> tuple[str, str, str]:
     text = _without_spaces(connection.host or "").rstrip("/")
     schema = (connection.schema or "").strip().strip("/")
     scheme = schema.lower().removesuffix("://").removesuffix(":")
-    if connection.conn_type in _SCHEMES:  # AIRFLOW_CONN_RAY_DEFAULT='https://ray.example.com/path'
+    if (
+        connection.conn_type in _SCHEMES and "://" not in text
+    ):  # AIRFLOW_CONN_RAY_DEFAULT='https://ray.example.com/path'
         # Airflow's own notation for TLS: AIRFLOW_CONN_HTTP_DEFAULT='http://host:443/https'.
         own, path = (scheme, "") if scheme in _SCHEMES else (connection.conn_type, schema)
         return "", f"{own}://{text}" if text else "", path
