@@ -1,0 +1,59 @@
+// Hits of the search service: pages, passages, images and moments, each with its picture.
+
+import { ChakraUI, h } from "./host.js";
+import { clock } from "./object_details.js";
+import { Hint, ObjectLink } from "./parts.js";
+
+const { Box, Flex, Heading, Image, Mark, Text } = ChakraUI;
+
+const KINDS = {
+  pages: ["Pages", (hit) => `page ${hit.page}`],
+  spoken: ["Spoken", (hit) => `spoken from ${clock(hit.start)} to ${clock(hit.end)}`],
+  images: ["Images", (hit) => `${hit.width} × ${hit.height} pixels`],
+  frames: ["Seen in videos", (hit) => `at ${clock(hit.time)}`],
+};
+
+/** A text in pieces, those that are words of the question marked. */
+export const Marked = ({ pieces }) =>
+  h(
+    Text,
+    { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1, maxW: "60rem" },
+    pieces.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
+  );
+
+function Hit({ hit, place }) {
+  return h(
+    Flex,
+    { as: "li", py: 3, gap: 4, borderBottomWidth: "1px", align: "flex-start" },
+    hit.picture
+      ? h(Image, { src: hit.picture, alt: "", width: "8rem", maxH: "10rem", objectFit: "contain", flexShrink: 0, rounded: "sm" })
+      : h(Box, { width: "8rem", flexShrink: 0 }),
+    h(
+      Box,
+      { minW: 0 },
+      h(ObjectLink, { source: hit.source }),
+      h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+      hit.text.length ? h(Marked, { pieces: hit.text }) : null,
+    ),
+  );
+}
+
+/** What the service has found; `found` is its answer. */
+export function ByMeaning({ found }) {
+  const skipped = Object.entries(found.skipped).map(([kind, why]) => `${KINDS[kind]?.[0] ?? kind} were left out: ${why}.`);
+  return h(
+    Box,
+    null,
+    skipped.length ? h(Hint, null, skipped.join(" ")) : null,
+    Object.entries(found.hits).map(([kind, hits]) =>
+      h(
+        Box,
+        { as: "section", key: kind, mt: 5, "aria-label": KINDS[kind][0] },
+        h(Heading, { as: "h2", size: "md" }, KINDS[kind][0]),
+        hits.length
+          ? h(Box, { as: "ol", listStyleType: "none" }, hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[kind][1](hit) })))
+          : h(Text, { role: "status", color: "fg.muted" }, "Nothing was found."),
+      ),
+    ),
+  );
+}
