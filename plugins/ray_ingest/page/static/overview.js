@@ -1,7 +1,7 @@
 // What Milvus holds, for each pipeline.
 
 import { ChakraUI, h } from "./host.js";
-import { Answer, RunLink, RunState, State, Time, TITLES, To, count, plural } from "./parts.js";
+import { Answer, RunLink, RunState, State, Time, TITLES, To, bytes, count, plural } from "./parts.js";
 import { airflow, query, useAnswer } from "./server.js";
 
 const { Box, Card, Flex, Heading, SimpleGrid, Stat, Text } = ChakraUI;
@@ -40,13 +40,16 @@ const Line = ({ label, children }) =>
     h(Box, { as: "dd", m: 0, overflowWrap: "anywhere", flex: 1 }, children),
   );
 
+const BYTES_PER_NUMBER = 4;
+
 function Collection({ collection }) {
   if (!collection.exists) return h(Line, { label: collection.name }, "not made yet");
   const model = collection.model || "a model of unknown name";
+  const size = bytes(collection.rows * collection.dimension * BYTES_PER_NUMBER);
   return h(
     Line,
     { label: collection.name },
-    `${plural(collection.rows, "row")}, ${model}, ${collection.dimension} dimensions`,
+    `${plural(collection.rows, "row")}, ${model}, ${collection.dimension} dimensions: ${size} of vectors`,
   );
 }
 
