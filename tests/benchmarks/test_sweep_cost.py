@@ -2,7 +2,8 @@
 
     uv run pytest -n 0 -m benchmark -s tests/benchmarks/test_sweep_cost.py
 
-SWEEP_OBJECTS are other numbers of objects, with commas between them. The store is a process that makes up its listing.
+It is compared with the bare listing: boto3's paginator over the same keys, in the same run. SWEEP_OBJECTS are other
+numbers of objects, with commas between them. The store is a process that makes up its listing.
 Milvus Lite is not measured: it looks at all rows for each page (24 s to read the entries of 150,000 objects).
 """
 
@@ -46,6 +47,17 @@ print(json.dumps({
     "mib_before": before.ru_maxrss / 1024, "mib": after.ru_maxrss / 1024,
 }))
 """
+LISTING = """
+import sys, time
+import boto3
+began = time.monotonic()
+pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket="sweep-cost", Prefix="pdfs/")
+assert sum(len(page.get("Contents", ())) for page in pages) == int(sys.argv[1])
+print(time.monotonic() - began)
+"""
+OF_LISTING, MANY = 1.5, 500_000
+"""The longest time of a run over so many objects, as a multiple of the bare listing. (Of the seconds over few, most
+pass while Milvus makes and loads the collection of the leases.)"""
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
@@ -137,22 +149,30 @@ def sweep(request, tmp_path, monkeypatch):
             assert done.returncode == 0, done.stderr
             return {"objects": objects, **json.loads(done.stdout.splitlines()[-1])}, milvus
 
-        yield run
+        def bare_listing():
+            command = [sys.executable, "-c", LISTING, str(objects)]
+            return float(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+
+        yield run, bare_listing
         store.terminate()
 
 
 def test_runs_without_changes(sweep):
-    found, milvus = sweep(SOURCE)
+    run, bare_listing = sweep
+    listing = bare_listing()
+    found, milvus = run(SOURCE)
     memory = max(process.memory_info().rss for process in milvus.members()) / 2**20
     print(
-        f"{found['objects']} objects: {found['seconds']:.1f} s, {found['cpu']:.1f} CPU s in the job; its memory grew "
-        f"from {found['mib_before']:.0f} to {found['mib']:.0f} MiB; the Milvus server has {memory:.0f} MiB"
+        f"{found['objects']} objects: {found['seconds']:.1f} s, {found['seconds'] / listing:.2f} of the bare listing's "
+        f"{listing:.1f} s, {found['cpu']:.1f} CPU s in the job; its memory grew from {found['mib_before']:.0f} to "
+        f"{found['mib']:.0f} MiB; the Milvus server has {memory:.0f} MiB"
     )
     assert found["unchanged"] == found["objects"]
     for days in (1, 4, 31):
-        of_days, _ = sweep(*(f"{SOURCE}2026-01-{1 + day:02}/" for day in range(days)))
+        of_days, _ = run(*(f"{SOURCE}2026-01-{1 + day:02}/" for day in range(days)))
         print(f"  {days} days, {of_days['unchanged']} objects: {of_days['seconds']:.1f} s, {of_days['cpu']:.1f} CPU s")
     assert found["mib"] - found["mib_before"] < 200
+    assert found["objects"] < MANY or found["seconds"] < OF_LISTING * listing
 
 
 if __name__ == "__main__":
