@@ -2,7 +2,8 @@
 
 The flags of the scripts are declared once, as `ingest.run.flags.Flag`, and the failures as
 `ingest.common.failures.Failure`. From these come the tables in ray_jobs/README.md, the fields of the Dags' forms and
-what the page in Airflow knows of failures, which Airflow reads without importing anything of the Ray side.
+what the page in Airflow knows of failures, which Airflow reads without importing anything of the Ray side. The page has
+copies of the modules that make expressions of filters, too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,18 @@ PIPELINES = {"pdfs": pdfs.FLAGS, "images": images.FLAGS, "videos": videos.FLAGS}
 FORMS = REPOSITORY / "plugins" / "ray_ingest" / "flags.json"
 FAILURES = REPOSITORY / "plugins" / "ray_ingest" / "page" / "failures.json"
 REFERENCE = REPOSITORY / "ray_jobs" / "README.md"
+
+COPIES = {"common/typed_values.py": "typed_values.py", "milvus/filters.py": "filters.py"}
+"""Modules of the Ray side, and their copies for the page."""
+
+IMPORTS = """
+from ingest.common.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, normal_name, typed
+from ingest.milvus.expressions import literal
+"""
+IMPORTS_OF_COPY = """
+from ray_ingest.page.expressions import literal
+from ray_ingest.page.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, normal_name, typed
+"""
 
 
 def flag_table(flags: Iterable[Flag]) -> str:
@@ -79,6 +92,16 @@ def replaced(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
+def copies() -> dict[Path, str]:
+    """The copies of COPIES, which say what they are."""
+    found = {}
+    for origin, copy in COPIES.items():
+        text = (REPOSITORY / "ray_jobs" / "ingest" / origin).read_text(encoding="utf-8")
+        note = f"# A copy of ray_jobs/ingest/{origin}, made by tests/generate.py.\n"
+        found[FORMS.parent / "page" / copy] = note + text.replace(IMPORTS, IMPORTS_OF_COPY)
+    return found
+
+
 def generated() -> dict[Path, str]:
     """The content of every generated file."""
     forms = {
@@ -91,6 +114,7 @@ def generated() -> dict[Path, str]:
         FORMS: json.dumps(forms, indent=2) + "\n",
         FAILURES: json.dumps(failures, indent=2) + "\n",
         REFERENCE: replaced(reference, "failures", failure_table()),
+        **copies(),
     }
 
 

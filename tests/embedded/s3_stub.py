@@ -66,6 +66,8 @@ class S3Stub:
             def do_GET(self) -> None:
                 stub._answer(self)
 
+            do_HEAD = do_GET
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -153,7 +155,8 @@ class S3Stub:
             if value:
                 request.send_header(name, value)
         request.end_headers()
-        request.wfile.write(body[: len(body) // 2] if found.fault == "break" else body)
+        if request.command != "HEAD":
+            request.wfile.write(body[: len(body) // 2] if found.fault == "break" else body)
 
     def _list(self, request: BaseHTTPRequestHandler, values: dict[str, str]) -> None:
         if self.listing_page:
@@ -211,4 +214,5 @@ def _send_text(request: BaseHTTPRequestHandler, status: int, kind: str, text: st
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
-    request.wfile.write(body)
+    if request.command != "HEAD":
+        request.wfile.write(body)

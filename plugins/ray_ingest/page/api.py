@@ -18,6 +18,7 @@ from ray_ingest.page.access import CONTENTS, PAGE, Permissions
 from ray_ingest.page.cache import Answers
 from ray_ingest.page.days import days_of_month
 from ray_ingest.page.failures import failure_groups
+from ray_ingest.page.filters import MAX_CONDITIONS, written
 from ray_ingest.page.ledger import Objects
 from ray_ingest.page.milvus_client import MilvusClient, MilvusError, TooLongError
 from ray_ingest.page.objects import list_objects, one_object, rows_of, similar_objects
@@ -116,8 +117,13 @@ def create_app(client: MilvusClient, version: str, answers: Answers | None = Non
         question: Annotated[str, Query(min_length=1, max_length=1000)],
         prefix: Text = "",
         limit: Annotated[int, Query(ge=1, le=50)] = 10,
+        condition: Annotated[list[str] | None, Query(max_length=MAX_CONDITIONS)] = None,
     ) -> dict[str, Any]:
-        return await search_words(client, question, prefix, limit)
+        try:
+            conditions = written(condition or ())
+        except ValueError as error:
+            raise HTTPException(400, f"The filter: {error}.") from None
+        return await search_words(client, question, prefix, limit, conditions)
 
     return app
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ray_ingest.page.expressions import under
+from ray_ingest.page.expressions import both, under
+from ray_ingest.page.filters import Filter, expression
 from ray_ingest.page.milvus_client import MilvusClient
 
 TEXTS = {"documents": ("page", "kind"), "video_segments": ("start", "end")}
@@ -21,10 +22,13 @@ _COMMON = 3
 """Letters that two forms of a word share at least, such as `valve` and `valves`."""
 
 
-async def search_words(client: MilvusClient, question: str, prefix: str, limit: int) -> dict[str, Any]:
+async def search_words(
+    client: MilvusClient, question: str, prefix: str, limit: int, conditions: Filter = ()
+) -> dict[str, Any]:
     """The passages with the words of a question, the best first, for each collection of texts.
 
     :param prefix: of the addresses of the objects to look in; empty for all.
+    :param conditions: what the passages fulfil.
     """
     target = await client.target()
     found: dict[str, Any] = {}
@@ -36,15 +40,16 @@ async def search_words(client: MilvusClient, question: str, prefix: str, limit: 
         if all(field["name"] != "sparse" for field in described["fields"]):
             found[collection] = {"hits": [], "sentence": "This Milvus server is too old for a search by words."}
             continue
+        condition = expression(conditions, collection)
         hits = await client.search(
             name,
             data=[question],
             anns_field="sparse",
             search_params={"metric_type": "BM25"},
-            filter=under(prefix) if prefix else "",
+            filter=both(under(prefix) if prefix else "", condition or ""),
             limit=limit,
             output_fields=["source", "text", *fields],
-        ) if _WORD.search(question) else []  # fmt: skip
+        ) if _WORD.search(question) and condition is not None else []  # fmt: skip
         found[collection] = {"hits": [_hit(hit["entity"], fields, question) for hit in hits], "sentence": ""}
     return found
 

@@ -12,13 +12,16 @@ PARTLY_READ = "partly_read"
 class StoredObject:
     """An object in a listing of the store.
 
-    `source` is its full URI, `size` is in bytes, `modified` in seconds since 1970 (UTC), and 0 where unknown.
+    `source` is its full URI, `size` is in bytes, `modified` in seconds since 1970 (UTC), and 0 where unknown. `sidecar`
+    is the version of its sidecar, `""` if it has none, and None if nobody looked for one.
     """
 
     source: str
     version: str
     size: int
     modified: float = 0.0
+    sidecar: str | None = None
+    sidecar_size: int = 0
 
 
 def is_under(name: str, source: str) -> bool:

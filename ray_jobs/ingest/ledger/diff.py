@@ -6,6 +6,8 @@ Both streams are sorted by source, so the merge holds one entry of each, and its
 - CHANGED: listed and in the ledger, but with another version or fingerprint (or the run is a full refresh).
 - RETRY: failed before at the same version and fingerprint, and either the failure may be temporary and attempts are
   left, or the object exceeded a limit that has been raised. Also: written, but rows of other versions may remain.
+- METADATA: done at the same version and fingerprint, but what its owner says about it may have changed: it was written
+  to the store at another time, its sidecar has another version or is gone, or the last such change was interrupted.
 - UNCHANGED: done, or permanently failed, at the same version and fingerprint.
 - MISSING: in the ledger, no longer listed.
 
@@ -37,6 +39,7 @@ class Change(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     RETRY = "retry"
+    METADATA = "metadata"
     UNCHANGED = "unchanged"
     MISSING = "missing"
     SKIPPED = "skipped"
@@ -50,7 +53,7 @@ class Difference:
     """One object and its change.
 
     `attempts` counts the attempts at this version before this run; `failed` means UNCHANGED and permanently failed;
-    `modified` is that of `StoredObject`, and 0 if the object is MISSING.
+    `modified`, `sidecar` and `sidecar_size` are those of `StoredObject`, and 0 or empty if the object is MISSING.
     """
 
     change: Change
@@ -60,6 +63,8 @@ class Difference:
     attempts: int = 0
     failed: bool = False
     modified: float = 0.0
+    sidecar: str = ""
+    sidecar_size: int = 0
 
 
 @dataclass(slots=True)
@@ -81,7 +86,12 @@ class OnlyFailed:
 
 
 def _compare(
-    listed: StoredObject, known: LedgerEntry, fingerprint: str, full_refresh: bool, limits: Mapping[str, float]
+    listed: StoredObject,
+    known: LedgerEntry,
+    fingerprint: str,
+    full_refresh: bool,
+    limits: Mapping[str, float],
+    refresh_metadata: bool,
 ) -> Difference:
     same = known.version == listed.version and known.fingerprint == fingerprint
     if full_refresh or not same:
@@ -92,6 +102,8 @@ def _compare(
         change, attempts = Change.RETRY, 0
     elif not known.ok and is_retried(known.error_type, known.attempts):
         change, attempts = Change.RETRY, known.attempts
+    elif known.ok and (refresh_metadata or _may_have_other_metadata(listed, known)):
+        change, attempts = Change.METADATA, known.attempts
     else:
         change, attempts = Change.UNCHANGED, known.attempts
     return Difference(
@@ -102,6 +114,17 @@ def _compare(
         attempts,
         failed=change is Change.UNCHANGED and not known.ok,
         modified=listed.modified,
+        sidecar=listed.sidecar or "",
+        sidecar_size=listed.sidecar_size,
+    )
+
+
+def _may_have_other_metadata(listed: StoredObject, known: LedgerEntry) -> bool:
+    """Whether the metadata may have changed by what the listing says. A copy in place has its ETag at another time."""
+    return (
+        known.relabelling
+        or (listed.modified > 0 < known.stored != int(listed.modified))
+        or (listed.sidecar is not None and listed.sidecar != known.sidecar)
     )
 
 
@@ -122,17 +145,19 @@ def diff(
     full_refresh: bool = False,
     limits: Mapping[str, float] | None = None,
     only_failed: OnlyFailed | None = None,
+    refresh_metadata: bool = False,
 ) -> Iterator[Difference]:
     """Merge the two streams, each in strictly ascending code-point order of the sources.
 
     Args:
         limits: this run's limits, by the type of failure of an object that exceeds the limit.
         only_failed: restricts the run to these objects.
+        refresh_metadata: whether every object that is done and not processed again is METADATA.
 
     Raises:
         ValueError: a stream is out of order, so that existing objects would look missing.
     """
-    merged = _merge(listing, ledger, fingerprint, full_refresh, limits or {})
+    merged = _merge(listing, ledger, fingerprint, full_refresh, limits or {}, refresh_metadata)
     yield from _chosen(merged, only_failed)
 
 
@@ -143,17 +168,19 @@ def diff_as_listed(
     full_refresh: bool = False,
     limits: Mapping[str, float] | None = None,
     only_failed: OnlyFailed | None = None,
+    refresh_metadata: bool = False,
 ) -> Iterator[Difference]:
     """The same for a listing in two ascending sequences at most. Objects that are MISSING come after the first one."""
     first, later = _in_two(listing)
+    how = fingerprint, full_refresh, limits or {}, refresh_metadata
 
     def merged(held: HeldOnDisk[LedgerEntry]) -> Iterator[tuple[Difference, LedgerEntry | None]]:
-        for difference, known in _merge(first, ledger, fingerprint, full_refresh, limits or {}):
+        for difference, known in _merge(first, ledger, *how):
             if known is not None and difference.change is Change.MISSING:
                 held.add(known)
             else:
                 yield difference, known
-        yield from _merge(later, held.read(), fingerprint, full_refresh, limits or {})
+        yield from _merge(later, held.read(), *how)
 
     with HeldOnDisk[LedgerEntry].temporary() as held:
         yield from _chosen(merged(held), only_failed)
@@ -195,6 +222,7 @@ def _merge(
     fingerprint: str,
     full_refresh: bool,
     limits: Mapping[str, float],
+    refresh_metadata: bool,
 ) -> Iterator[tuple[Difference, LedgerEntry | None]]:
     """Every object of either stream, with its ledger entry."""
     known_entries = _ascending(ledger, "ledger")
@@ -204,13 +232,25 @@ def _merge(
             yield Difference(Change.MISSING, known.source, known.version, 0), known
             known = next(known_entries, None)
         if known is not None and known.source == listed.source:
-            yield _compare(listed, known, fingerprint, full_refresh, limits), known
+            yield _compare(listed, known, fingerprint, full_refresh, limits, refresh_metadata), known
             known = next(known_entries, None)
         else:
-            yield Difference(Change.NEW, listed.source, listed.version, listed.size, modified=listed.modified), None
+            yield _new(listed), None
     while known is not None:
         yield Difference(Change.MISSING, known.source, known.version, 0), known
         known = next(known_entries, None)
+
+
+def _new(listed: StoredObject) -> Difference:
+    return Difference(
+        Change.NEW,
+        listed.source,
+        listed.version,
+        listed.size,
+        modified=listed.modified,
+        sidecar=listed.sidecar or "",
+        sidecar_size=listed.sidecar_size,
+    )
 
 
 def _ascending(entries: Iterable[Entry], name: str) -> Iterator[Entry]:

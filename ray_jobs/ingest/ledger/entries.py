@@ -12,6 +12,7 @@ import numpy as np
 from ingest.common.disk_buffer import buffered_on_disk
 from ingest.common.errors import ObjectError
 from ingest.common.failures import MAX_ATTEMPTS, Failure
+from ingest.common.owner_values import SIDECAR, STORED
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal, literal_list, prefix_filter
 from ingest.milvus.schema import MESSAGE_LENGTH
@@ -26,13 +27,18 @@ found that rows are lost: the next run processes the object again."""
 LIMIT = "limit"
 """Key in a failed ledger row's `metadata`: the value of the limit that the object exceeded."""
 
+RELABELLING = "relabelling"
+"""Key in a ledger row's `metadata` while the rows of the object get other metadata: the next run completes that."""
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """An object's entry in the ledger.
 
     `attempts` counts the attempts at this version; `finished` is false while rows of other versions may remain;
-    `stage`, `error_type` and `limit` describe its failure.
+    `stage`, `error_type` and `limit` describe its failure. `stored` is when the object was written to the store, in
+    whole seconds since 1970, and `sidecar` the version of its sidecar, 0 and empty if there is none; `relabelling` says
+    that its rows may have other metadata.
     """
 
     source: str
@@ -44,6 +50,9 @@ class LedgerEntry:
     error_type: str = ""
     limit: float | None = None
     stage: str = ""
+    stored: int = 0
+    sidecar: str = ""
+    relabelling: bool = False
 
 
 def read_ledger(client: MilvusClient, collection: str, source: str, pipeline: str) -> Iterator[LedgerEntry]:
@@ -75,6 +84,9 @@ def _known(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["error_type"],
         row["metadata"].get(LIMIT),
         row["stage"],
+        row["metadata"].get(STORED, 0),
+        row["metadata"].get(SIDECAR, ""),
+        RELABELLING in row["metadata"],
     )
 
 
@@ -128,3 +140,8 @@ def ledger_row(
         "metadata": {**metadata, LIMIT: failure.limit} if failure and failure.limit is not None else dict(metadata),
         "vector": vector,
     }
+
+
+def updated(row: Mapping[str, Any], run_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `sources` as a run writes it again with other metadata."""
+    return {**row, "run_id": run_id, "updated_at": int(time.time() * 1000), "metadata": dict(metadata)}

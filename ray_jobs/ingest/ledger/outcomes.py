@@ -9,6 +9,7 @@ from typing import Any
 
 from ingest.common.errors import ObjectError
 from ingest.common.objects import PARTLY_READ, is_under
+from ingest.common.owner_values import NOTE
 
 MAX_FAILURES = 100
 """The number of failures that a report lists; the ledger has all of them."""
@@ -65,10 +66,10 @@ class ObjectOutcomes:
         self.ok += 1
         self._end(source)
         self.empty += rows == 0
-        if PARTLY_READ in metadata:
+        if losses := [metadata[key] for key in (PARTLY_READ, NOTE) if key in metadata]:
             self.partly += 1
             if len(self.partly_read) < MAX_FAILURES:
-                self.partly_read.append({"source": source, "message": metadata[PARTLY_READ]})
+                self.partly_read.append({"source": source, "message": "; ".join(losses)})
 
     def fail(self, source: str, failure: ObjectError, is_retried: bool = False) -> None:
         """Count an object that failed, and that the next run tries again or not."""

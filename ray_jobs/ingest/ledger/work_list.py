@@ -25,6 +25,11 @@ DIFFERENCE_SCHEMA = pa.schema(
     ]
 )
 
+WORK_SCHEMA = pa.schema(
+    [*DIFFERENCE_SCHEMA, ("modified", pa.float64()), ("sidecar", pa.string()), ("sidecar_size", pa.int64())]
+)
+"""The objects of a work list: what the listing says beside the difference is of use where they are read."""
+
 FIRST_BLOCK = 16
 LAST_BLOCK = 256
 BLOCKS_PER_SIZE = 64
@@ -169,11 +174,11 @@ class WorkList:
             yield from block["source"].to_pylist()
 
     def _flush(self) -> None:
-        columns = {name: [getattr(entry, name) for entry in self._pending] for name in DIFFERENCE_SCHEMA.names}
+        columns = {name: [getattr(entry, name) for entry in self._pending] for name in WORK_SCHEMA.names}
         begin = self._ends[-1] if self._ends else 0
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, DIFFERENCE_SCHEMA) as writer:
-            writer.write_table(pa.Table.from_pydict(columns, DIFFERENCE_SCHEMA))
+        with pa.ipc.new_stream(sink, WORK_SCHEMA) as writer:
+            writer.write_table(pa.Table.from_pydict(columns, WORK_SCHEMA))
         self._file.write(sink.getvalue())
         self._file.flush()
         self._pending, self._pending_bytes = [], 0

@@ -14,6 +14,7 @@ from typing import Any
 from ingest.common.errors import ConfigurationError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
+from ingest.common.owner_values import DEFAULT_ORIGINS, Origin
 from ingest.ledger.deletion_limit import DeletionLimit
 from ingest.milvus.client import check_prefix
 from ingest.milvus.schema import RUN_ID_LENGTH, SOURCE_LENGTH, VECTOR_INDEXES, IndexSettings
@@ -33,6 +34,16 @@ def _run_id(text: str) -> str:
 
 
 _RUN_ID = ValueType(_run_id, {"type": "string"})
+
+
+def _origins(text: str) -> frozenset[Origin]:
+    try:
+        return frozenset(Origin(name.strip()) for name in text.split(",") if name.strip() != "none")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: name any of {','.join(Origin)}, or none") from None
+
+
+_ORIGINS = ValueType(_origins, {"type": "string"})
 
 MILVUS_FLAGS = (
     Flag(
@@ -93,6 +104,27 @@ RUN_FLAGS = (
         "for REASON, such as Encrypted or parse/Encrypted.",
         metavar="REASON",
         const="",
+    ),
+    Flag(
+        "metadata",
+        f"Where the metadata that owners give their objects come from: any of {','.join(Origin)}, or none. Of values "
+        "with the same name, that of the first of these counts. object means x-amz-meta-* headers; tags cost a request "
+        "for each object.",
+        _ORIGINS,
+        metavar="ORIGINS",
+        default=",".join(origin for origin in Origin if origin in DEFAULT_ORIGINS),
+        title="Metadata of owners",
+        rare=True,
+        site_default=True,
+    ),
+    Flag(
+        "refresh-metadata",
+        "Read the metadata of unchanged objects again too. If they have changed, the rows get them and keep their "
+        "vectors.",
+        SWITCH,
+        default=False,
+        title="Refresh the metadata of owners",
+        rare=True,
     ),
     Flag(
         "keep-missing",
@@ -228,6 +260,8 @@ class RunOptions:
         collection: prefix of the collections' names.
         dry_run: whether the run changes nothing.
         summary: whether a dry run prints the states of sources instead of the differences.
+        origins: where the metadata of owners come from.
+        refresh_metadata: whether those of unchanged objects are read again.
         only_failed: the failure whose objects are processed, `""` for any failure; None to process all objects.
         max_failed_fraction: fraction of the listed objects that may fail.
         deletions: the limit on the objects that are removed.
@@ -250,6 +284,8 @@ class RunOptions:
     keep_missing: bool
     migrate: bool
     ask_first: bool
+    origins: frozenset[Origin]
+    refresh_metadata: bool
     only_failed: str | None
     max_failed_fraction: float
     deletions: DeletionLimit
@@ -276,7 +312,7 @@ class RunOptions:
 
     def reading(self) -> ReadSettings:
         """How the objects of the sources are read."""
-        return ReadSettings(self.sources, self.max_object_bytes)
+        return ReadSettings(self.sources, self.max_object_bytes, self.origins)
 
     @property
     def requested_pools(self) -> frozenset[str]:
@@ -314,6 +350,8 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         keep_missing=arguments.keep_missing,
         migrate=arguments.migrate,
         ask_first=arguments.ask_first,
+        origins=arguments.metadata,
+        refresh_metadata=arguments.refresh_metadata,
         only_failed=arguments.only_failed,
         max_failed_fraction=arguments.max_failed_fraction,
         deletions=DeletionLimit(arguments.max_deleted_fraction, arguments.approved_removals or {}),

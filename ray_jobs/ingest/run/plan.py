@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ingest.common.disk_buffer import begun_ahead
 from ingest.common.objects import StoredObject, is_under
+from ingest.common.owner_values import Origin
 from ingest.common.text import printable
 from ingest.ledger.diff import Change, OnlyFailed, diff, diff_as_listed
 from ingest.ledger.entries import read_ledger
@@ -20,6 +21,7 @@ from ingest.run.report import Counts, Report, SourceState
 from ingest.stages.pipeline import Pipeline
 from ingest.store.listing import Ignored, as_it_comes, sorted_on_disk
 from ingest.store.object_store import is_absent, list_objects
+from ingest.store.sidecars import list_with_sidecars
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -52,8 +54,9 @@ class Planner:
         self._withheld: dict[str, tuple[int, int]] = {}
         """The sources of which nothing is removed, with their numbers of missing and known objects."""
 
-    def plan(self, client: MilvusClient, ledger: str, work: WorkList, missing: WorkList) -> None:
-        """Fill the lists of work and of missing objects, and count every listed object in the report.
+    def plan(self, client: MilvusClient, ledger: str, work: WorkList, relabelled: WorkList, missing: WorkList) -> None:
+        """Fill the lists of work, of objects with other metadata, and of missing objects, and count every listed object
+        in the report.
 
         While it goes on, the objects in `work` may be processed already, but none may be removed.
         """
@@ -74,6 +77,7 @@ class Planner:
                 options.full_refresh,
                 options.limits_by_failure(),
                 only_failed,
+                options.refresh_metadata,
             )
             before, known = missing.count, 0
             for difference in differences:
@@ -93,8 +97,10 @@ class Planner:
                         counts.kept += 1
                         continue
                     missing.add(difference)
-                elif not options.limit or work.count < options.limit:
-                    work.add(difference)
+                elif not options.limit or work.count + relabelled.count < options.limit:
+                    is_relabelled = change is Change.METADATA
+                    (relabelled if is_relabelled else work).add(difference)
+                    counts.relabelled += is_relabelled
                     newest = max(newest, difference.modified)
                     counts.added += change is Change.NEW
                     counts.changed += change is not Change.NEW
@@ -116,7 +122,8 @@ class Planner:
             self._say(f"there is no folder {printable(source)}")
             return iter(())
         order = sorted_on_disk if self._options.dry_run else as_it_comes
-        return list_objects(source, self._pipeline.suffixes, ignored, order)
+        list_all = list_with_sidecars if Origin.SIDECAR in self._options.origins else list_objects
+        return list_all(source, self._pipeline.suffixes, ignored, order)
 
     def withhold(self, seen: Mapping[str, tuple[int, int]]) -> None:
         """Keep the objects of the sources that would lose too many.

@@ -40,6 +40,7 @@ class SourceState(StrEnum):
 class Counts:
     """Objects under a source, or under all sources of a run.
 
+    `relabelled` counts those of `changed` of which only the metadata may have changed, so that nothing is embedded.
     `to_retry` counts those of `failed` that the next run tries again, and `failed_before` unchanged objects that failed
     permanently in an earlier run.
     """
@@ -47,6 +48,7 @@ class Counts:
     listed: int = 0
     added: int = 0
     changed: int = 0
+    relabelled: int = 0
     unchanged: int = 0
     deleted: int = 0
     failed: int = 0
@@ -71,7 +73,9 @@ class Counts:
         missing = [f"{self.deleted} missing"] if self.deleted or not self.kept else []
         kept = [f"{self.kept} missing and kept"] if self.kept else []
         failed = f" ({self.failed_before} of them failed)" if self.failed_before else ""
-        parts = [f"{self.added} new", f"{self.changed} changed", f"{self.unchanged} unchanged{failed}", *missing, *kept]
+        relabelled = f" ({self.relabelled} of them perhaps in their metadata alone)" if self.relabelled else ""
+        changed = f"{self.changed} changed{relabelled}"
+        parts = [f"{self.added} new", changed, f"{self.unchanged} unchanged{failed}", *missing, *kept]
         return f"{self.listed} objects listed: {', '.join(parts)}"
 
 

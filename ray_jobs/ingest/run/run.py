@@ -19,6 +19,7 @@ from ingest.ledger.entries import count_failed
 from ingest.ledger.lease import Lease, joint, lease
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import Target
+from ingest.ledger.relabelling import Relabeller
 from ingest.ledger.work_list import WorkList
 from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, is_switch_interrupted, model_of, publish
@@ -33,6 +34,7 @@ from ingest.run.processing import Assignment, process_objects
 from ingest.run.report import Report
 from ingest.stages.pipeline import Pipeline
 from ingest.stages.requested_resources import check_resources
+from ingest.store.owner_metadata import owner_metadata
 
 MOVING = (Failure.CHANGED_DURING_RUN, Failure.VANISHED)
 MOST_MOVING = 10
@@ -138,14 +140,14 @@ class Run:
 
     def _update(self) -> None:
         """List, compare, process and remove. A large work is processed while the listing goes on."""
-        with WorkList.temporary() as work, WorkList.temporary() as missing:
+        with WorkList.temporary() as work, WorkList.temporary() as relabelled, WorkList.temporary() as missing:
             ledger = self._ledger()
-            plan = partial(self._planner.plan, self._client, ledger, work, missing)
+            plan = partial(self._planner.plan, self._client, ledger, work, relabelled, missing)
             if not self._options.dry_run:
                 work.pause_at = EARLY_OBJECTS  # the models load sooner; the listing is not what such a run waits for
             with Planning(plan, work) as planning:
                 if planning.wait_for(math.inf if self._options.dry_run else EARLY_OBJECTS):
-                    if self._options.dry_run or not (work.count or self._report.deleted):
+                    if self._options.dry_run or not (work.count or self._report.relabelled or self._report.deleted):
                         return
                 else:
                     self._say(f"processing the first {work.count} objects while the listing goes on")
@@ -157,6 +159,8 @@ class Run:
                     )
                     self._report.stages.update(stages)
                 planning.wait_for(math.inf)
+            if relabelled.count:
+                outcome.add(self._relabel(relabelled, target))
             if self._report.deleted:
                 removable = self._planner.removable(missing)
                 if self._pipeline.cache is not None:
@@ -171,6 +175,17 @@ class Run:
             # answers a full-text query over 7,600 unflushed rows in 5 s, and over flushed ones in 0.1 s.)
             for collection in (*target.collections, target.ledger):
                 self._client.flush(collection, timeout=TIMEOUT)
+
+    def _relabel(self, work: WorkList, target: Target) -> ObjectOutcomes:
+        """Bring the metadata of objects up to date. That takes no model, and no Ray."""
+        started = time.monotonic()
+        self._say(f"reading the metadata of {work.count} objects whose content is as before")
+        reading, outcome = self._options.reading(), ObjectOutcomes()
+        relabeller = Relabeller(self._client, target, lambda entry: owner_metadata(entry, None, reading))
+        for block in work.blocks():
+            outcome.add(relabeller.relabel(block.to_pylist()))
+        self._report.stages["metadata"] = {"seconds": round(time.monotonic() - started, 3), "items": work.count}
+        return outcome
 
     def _count_failed(self) -> None:
         """Count the permanent failures in the ledger. The run is done, and does not fail because of a number."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from ingest.common.errors import ConfigurationError, ExitCode
 from ingest.common.text import NOT_UTF8, one_line
 from ingest.milvus.client import check_prefix
+from ingest.milvus.filters import written
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.options import MILVUS_FLAGS
 from ingest.run.script import guarded, say, say_to_stderr
@@ -61,6 +62,13 @@ FLAGS = (
         f"Kinds of hits to search for: any of {','.join(HitKind)}. By default, all kinds that were ingested.",
         KINDS,
         metavar="KINDS",
+    ),
+    Flag(
+        "filter",
+        "Find only what fulfils a condition such as tenant=acme, year>=2026, kind=ocr, language!=de, date>=2026-01-31 "
+        "or pipeline=pdfs; may be repeated. Several with = and the same name are alternatives.",
+        metavar="CONDITION",
+        repeated=True,
     ),
     Flag(
         "embedding-model",
@@ -114,6 +122,10 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     parser.add_argument("question", nargs="*", help="One or more questions, each in quotes.")
     arguments = parser.parse_args(argv)
     arguments.kinds, arguments.mode = vars(arguments)["in"], SearchMode(arguments.mode)
+    try:
+        arguments.conditions = written(arguments.filter or ())
+    except ValueError as error:
+        parser.error(f"argument --filter: {error}")
     if not arguments.milvus_uri and not arguments.service:
         parser.error("the following arguments are required: --milvus-uri, or --service")
     if arguments.service and (given := _for_models_here(arguments)):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError
 from ingest.milvus.client import connect, errors_as_sentences
+from ingest.milvus.filters import expression
 from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
 from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import HitsByKind, find_hits, mode_for, unsuitable
-from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, Hit, HitKind, SearchMode
+from ingest.search.query import BY_DEFAULT, COLLECTIONS_BY_KIND, TEXT_KINDS, Hit, HitKind, SearchMode
 from ingest.search.query_models import QueryModels
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class LocalSearch:
         answer: dict[HitKind, Sequence[Hit]] = {}
         for kind in [kind for kind in kinds if kind not in skipped]:
             name = arguments.collection + COLLECTIONS_BY_KIND[kind]
+            condition = expression(arguments.conditions, COLLECTIONS_BY_KIND[kind])
+            if condition is None:
+                answer[kind] = []
+                continue
             vector: np.ndarray | None = None
             mode = SearchMode.DENSE
             try:
@@ -85,8 +91,8 @@ class LocalSearch:
             if kind in TEXT_KINDS:
                 mode = mode_for(has_full_text(self._client, name), name, arguments.mode, say_to_stderr)
             reranker = self._reranker if kind in TEXT_KINDS else None
-            place = self._client, kind, name
-            answer[kind] = find_hits(*place, question, vector, arguments.limit, mode, reranker=reranker)
+            asking, place = replace(BY_DEFAULT, condition=condition), (self._client, kind, name)
+            answer[kind] = find_hits(*place, question, vector, arguments.limit, mode, asking, reranker)
         return answer
 
     @cached_property

@@ -73,10 +73,12 @@ class Asking:
     Attributes:
         seconds: that a request may take, with pymilvus's own retries.
         consistency: the consistency level; empty for the collection's own, which is Strong.
+        condition: an expression that all hits fulfil; empty for none.
     """
 
     seconds: float = TIMEOUT
     consistency: str = ""
+    condition: str = ""
 
     def options(self) -> dict[str, Any]:
         """The arguments of pymilvus's methods."""
@@ -245,16 +247,22 @@ def _search_texts(
         return _search_vectors(client, collection, vector, fields, limit, asking)
     if not has_words(question):
         return []
-    words = AnnSearchRequest(data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=limit)
+    words = AnnSearchRequest(
+        data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=limit,
+        expr=asking.condition or None,
+    )  # fmt: skip
     output = ["source", "version", *fields]
     if vector is None:
         found = client.search(
             collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=limit,
-            output_fields=output, **asking.options(),
+            filter=asking.condition, output_fields=output, **asking.options(),
         )  # fmt: skip
         # Milvus Lite returns scores as distances, which are negative.
         return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
-    dense = AnnSearchRequest(data=[vector], anns_field="embedding", limit=limit, param=_vector_search_params(limit))
+    dense = AnnSearchRequest(
+        data=[vector], anns_field="embedding", limit=limit, param=_vector_search_params(limit),
+        expr=asking.condition or None,
+    )  # fmt: skip
     found = client.hybrid_search(
         collection, [dense, words], RRFRanker(RRF_K), limit=limit, output_fields=output, **asking.options()
     )
@@ -266,7 +274,7 @@ def _search_vectors(
 ) -> list[tuple[dict[str, Any], float]]:
     found = client.search(
         collection, data=[vector], anns_field="embedding", search_params=_vector_search_params(limit), limit=limit,
-        output_fields=["source", "version", *fields], **asking.options(),
+        filter=asking.condition, output_fields=["source", "version", *fields], **asking.options(),
     )  # fmt: skip
     return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
 

@@ -20,6 +20,7 @@ from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.loopback import is_loopback
 from ingest.common.redaction import hide_credentials
 from ingest.common.text import one_line
+from ingest.milvus.filters import as_json
 from ingest.milvus.refusals import without_credentials
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import JSON_NAMES, HitsByKind, from_json
@@ -82,6 +83,7 @@ class RemoteSearch:
         arguments = self._arguments
         body: dict[str, Any] = {"limit": arguments.limit, "mode": arguments.mode}
         body |= {"in": arguments.kinds} if arguments.kinds else {}
+        body |= {"filter": as_json(arguments.conditions)} if arguments.conditions else {}
         body |= {"thumbnails": True} if arguments.thumbnails or arguments.html else {}
         if image is None:
             body["question"] = question

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.common.text import NOT_UTF8
+from ingest.milvus.filters import Filter, from_json
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.refused import RefusedError
 from ingest.service.settings import MAX_HITS, MAX_PICTURES, MAX_QUESTION_CHARACTERS
@@ -24,6 +25,7 @@ class Question:
         limit: most hits of each kind.
         thumbnails: whether hits come with their thumbnails.
         rerank: whether a cross-encoder puts the hits for texts in order; None where the service decides.
+        conditions: what hits fulfil.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Question:
     mode: SearchMode
     thumbnails: bool
     rerank: bool | None = None
+    conditions: Filter = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def question_in(body: bytes) -> Question:
     Raises:
         RefusedError: it is none.
     """
-    fields = _Fields(body, {"question", "image", "in", "limit", "mode", "thumbnails", "rerank"})
+    fields = _Fields(body, {"question", "image", "in", "limit", "mode", "thumbnails", "rerank", "filter"})
     text, image = fields.text("question"), _decoded(fields.text("image"))
     if bool(text.strip()) == bool(image):
         raise RefusedError(400, "give either a question, which is not empty, or an image")
@@ -62,6 +65,7 @@ def question_in(body: bytes) -> Question:
         fields.choice("mode", SearchMode, SearchMode.HYBRID),
         thumbnails,
         fields.of_type("rerank", bool, None, "true or false"),
+        fields.filter("filter"),
     )
 
 
@@ -120,6 +124,12 @@ class _Fields:
         if not isinstance(values, list):
             raise RefusedError(400, f"{name!r} is not a list of texts")
         return list(dict.fromkeys(self._parsed(name, value, parse) for value in values))
+
+    def filter(self, name: str) -> Filter:
+        try:
+            return from_json(self._found.get(name, {}))
+        except ValueError as error:
+            raise RefusedError(400, f"{name!r}: {error}") from None
 
     def _parsed(self, name: str, value: Any, parse: Any) -> Any:
         if not isinstance(value, str) or value not in set(parse):

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.waiting import watching
 from ingest.milvus.client import errors_as_sentences
+from ingest.milvus.filters import expression
 from ingest.models.clip_model import ClipModel, input_square
 from ingest.models.cross_encoder import CrossEncoder
 from ingest.run.script import say_to_stderr
@@ -157,10 +158,14 @@ class SearchService:
     ) -> Sequence[Hit]:
         from pymilvus.exceptions import MilvusException
 
+        condition = expression(question.conditions, COLLECTIONS_BY_KIND[generation.kind])
+        if condition is None:
+            return []
+        asking = replace(ASKING, condition=condition)
         client = self._catalogue.client()
         place = client, generation.kind, generation.collection
         reranker = None if question.rerank is False or question.image else self._reranker
-        asked = partial(find_hits, *place, question.text, vector, question.limit, mode, ASKING, reranker)
+        asked = partial(find_hits, *place, question.text, vector, question.limit, mode, asking, reranker)
         try:
             return asked()
         except MilvusException as error:

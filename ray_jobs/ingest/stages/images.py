@@ -20,7 +20,7 @@ from ingest.image.decoder import read_image
 from ingest.image.opening import prepare_images
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, failed_part, failure_of, flat_lists
 from ingest.stages.clip import ClipStage
-from ingest.stages.prefetch import prefetch
+from ingest.stages.prefetch import OWNERS, prefetch
 from ingest.stages.progress import Observe
 from ingest.store.object_reading import ReadSettings
 
@@ -73,7 +73,9 @@ def decode_images(block: pa.Table, settings: DecodeSettings, observe: Observe) -
                     "totals": [1],
                     "fields": [json.dumps(fields)],
                     "texts": [],
-                    "metadata": json.dumps({"width": picture.width, "height": picture.height, **picture.metadata}),
+                    "metadata": json.dumps(
+                        {"width": picture.width, "height": picture.height, **picture.metadata, **entry[OWNERS]}
+                    ),
                     "pixels": picture.pixels,
                 }
             )

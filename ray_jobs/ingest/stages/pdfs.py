@@ -25,7 +25,7 @@ from ingest.pdf.shared_document import Begun, begin_document, finish_document, p
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.kept_documents import document_of, table_of
-from ingest.stages.prefetch import prefetch
+from ingest.stages.prefetch import OWNERS, prefetch
 from ingest.stages.progress import Observe
 from ingest.stages.remote_readers import RemoteReaders
 from ingest.stages.shared_ranges import SLOT, NodeReaders, Reader, read_remaining, reader_slots
@@ -108,7 +108,7 @@ def _parts(entry: Mapping[str, Any], document: Document) -> Iterator[dict[str, A
         **entry,
         "collection": 0,
         "totals": [len(chunks) + len(figures)],
-        "metadata": json.dumps(document.metadata),
+        "metadata": json.dumps(document.metadata | entry[OWNERS]),
     }
     for first in range(0, len(chunks) if chunks or figures else 1, PART_CHUNKS):
         part = chunks[first : first + PART_CHUNKS]

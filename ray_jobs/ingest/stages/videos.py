@@ -38,6 +38,7 @@ from ingest.stages.shared_films import finished
 from ingest.stages.texts import EmbedTexts
 from ingest.stages.video_parts import pieces_of
 from ingest.store.object_reading import ReadSettings, object_file
+from ingest.store.owner_metadata import owner_metadata
 from ingest.store.parse_cache import ParseCache
 from ingest.store.temporary_folder import temporary_folder
 
@@ -140,8 +141,10 @@ def _rows(
 
 def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings, observe: Observe) -> dict[str, Any]:
     settings.reading.check_size(entry["size"])
-    started = time.perf_counter()
-    with object_file(entry["source"], entry["version"], folder, entry["size"], settings.reading) as path:
+    started, headers = time.perf_counter(), dict[str, str]()
+    place = entry["source"], entry["version"], folder, entry["size"], settings.reading
+    with object_file(*place, note=headers.update) as path:
+        owners = owner_metadata(entry, headers, settings.reading)
         read = time.perf_counter()
         observe("read", 1, read - started)
         sandbox = _sandbox(settings.limits)
@@ -149,7 +152,7 @@ def _extracted(entry: Mapping[str, Any], folder: Path, settings: ExtractSettings
         if isinstance(media, BegunFilm):
             media = finished(media, folder, sandbox, settings.media, settings.limits)
     observe("parse", 1, time.perf_counter() - read)
-    metadata = {"duration": round(media.duration, 3), **media.metadata}
+    metadata = {"duration": round(media.duration, 3), **media.metadata, **owners}
     return {"audio_start": media.audio_start, "frame_times": media.frame_times, "metadata": json.dumps(metadata)}
 
 

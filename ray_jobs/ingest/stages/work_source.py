@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ingest.ledger.outcomes import ObjectOutcomes
-from ingest.ledger.work_list import DIFFERENCE_SCHEMA, WorkList
+from ingest.ledger.work_list import WORK_SCHEMA, WorkList
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -95,7 +95,7 @@ class Blocks:
         """The next block, or an empty one if there is none, and the reference to it that `put` returns."""
         with self._taking:
             is_there = not self.stopped and self.work.wait_for_block(0)
-            block = self.work.take() if is_there else DIFFERENCE_SCHEMA.empty_table()
+            block = self.work.take() if is_there else WORK_SCHEMA.empty_table()
             reference = put(block)
             sources = block["source"].to_pylist()
             self._block_of.update(dict.fromkeys(sources, reference))
@@ -166,7 +166,7 @@ def _operator() -> Any:
             return BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
 
         def infer_schema(self) -> Any:
-            return DIFFERENCE_SCHEMA
+            return WORK_SCHEMA
 
         def is_lineage_serializable(self) -> bool:
             return False
@@ -201,7 +201,7 @@ def _operator() -> Any:
 
 
 def dataset_of(blocks: Blocks) -> Dataset:
-    """A dataset of the differences of a work list, as tables of DIFFERENCE_SCHEMA; it can be executed once."""
+    """A dataset of the differences of a work list, as tables of WORK_SCHEMA; it can be executed once."""
     from ray.data import Dataset
     from ray.data._internal.logical.interfaces import LogicalPlan
     from ray.data._internal.stats import DatasetStats

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from ingest.common.errors import ObjectError, UnreachableError
 from ingest.common.failures import FAILURES
+from ingest.common.owner_values import row_metadata
 from ingest.ledger.diff import Change
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
@@ -53,7 +54,11 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
         failure = None
         if row["error_type"]:
             failure = ObjectError(FAILURES[row["error_type"]], row["problem"], row["limit"])
+        metadata = json.loads(row["metadata"])
         rows = [json.loads(fields) for fields in row["fields"]]
+        of_object = row_metadata(row["source"], metadata)
+        for fields in rows:
+            fields["metadata"] |= of_object
         for fields, text in zip(rows, row["texts"], strict=False):  # a collection without texts has none
             fields["text"] = text
         matrix = row_vectors.values.to_numpy(zero_copy_only=False)
@@ -68,7 +73,7 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
             totals=tuple(row["totals"]),
             rows=rows,
             vectors=matrix.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32),
-            metadata=json.loads(row["metadata"]),
+            metadata=metadata,
             failure=failure,
         )
 

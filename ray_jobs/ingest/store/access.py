@@ -55,7 +55,7 @@ def widen(client: Any) -> None:
 
     client.meta.events.unregister("before-parameter-build.s3", validate_bucket_name)
     if variable("AWS_REQUEST_PAYER").lower() == "requester":
-        for operation in ("ListObjectsV2", "GetObject"):
+        for operation in ("ListObjectsV2", "GetObject", "HeadObject", "GetObjectTagging"):
             client.meta.events.register(f"before-parameter-build.s3.{operation}", _pay)
 
 

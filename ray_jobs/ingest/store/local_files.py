@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.common.objects import StoredObject
+from ingest.common.owner_values import SIDECAR_SUFFIX
 from ingest.store.ignored_names import is_ignored_folder
 from ingest.store.listing import Ignored
 
@@ -62,6 +63,8 @@ def _paths(root: Path, ignored: Ignored) -> Iterator[Path]:
     """The files under `root`. Linked folders are not entered, and count as one ignored object."""
     if root.is_file():
         yield root
+        if (sidecar := Path(f"{root}{SIDECAR_SUFFIX}")).is_file():
+            yield sidecar
         return
 
     def failed(error: OSError) -> None:

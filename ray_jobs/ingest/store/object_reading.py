@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from ingest.common.errors import JobError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.common.objects import is_under
+from ingest.common.owner_values import DEFAULT_ORIGINS, Origin
 from ingest.store.chunk_frames import remove_frames
 from ingest.store.content_encoding import decode, encodings
 from ingest.store.local_files import UNREADABLE, file_version
@@ -34,10 +35,12 @@ class ReadSettings:
         sources: the sources of the run. The other objects under an object's source show whether the store answers; by
             default, those of the object's folder.
         max_bytes: larger objects fail.
+        origins: where values of an object's owner are taken from.
     """
 
     sources: tuple[str, ...] = ()
     max_bytes: float = float("inf")
+    origins: frozenset[Origin] = DEFAULT_ORIGINS
 
     def root(self, source: str) -> str:
         """The source of the run that an object is under; empty if there is none."""
@@ -59,6 +62,9 @@ class ReadSettings:
 
 DEFAULTS = ReadSettings()
 
+Note = Callable[[Mapping[str, str]], object]
+"""Takes the user metadata that come with an object; a local file has none."""
+
 
 def read_object(
     source: str,
@@ -66,11 +72,13 @@ def read_object(
     size: int = 0,
     settings: ReadSettings = DEFAULTS,
     sleep: Callable[[float], None] = time.sleep,
+    note: Note = lambda headers: None,
 ) -> bytes:
     """The bytes of an object.
 
     Args:
         size: its size in bytes according to the listing; 0 if it is not known.
+        note: called with its user metadata.
 
     Raises:
         ObjectError: the object cannot be read, although the store answers: it was deleted, it has changed since it was
@@ -87,7 +95,9 @@ def read_object(
         content = body.read()
         return len(content)
 
-    encoding = S3Object(source, version, size, settings.others(source), sleep).read(keep)
+    found = S3Object(source, version, size, settings.others(source), sleep)
+    encoding = found.read(keep)
+    note(found.headers)
     body = io.BytesIO(content)
     remove_frames(body)
     if not encodings(encoding):
@@ -105,12 +115,13 @@ def object_file(
     size: int = 0,
     settings: ReadSettings = DEFAULTS,
     sleep: Callable[[float], None] = time.sleep,
+    note: Note = lambda headers: None,
 ) -> Iterator[Path]:
     """The path of a local file with the object's content; a download goes to disk without being held in memory.
 
     Args:
         folder: where a download is saved.
-        size: as for `read_object`.
+        size, note: as for `read_object`.
 
     Raises:
         ObjectError: as `read_object`; also if a local file changes during the block.
@@ -131,7 +142,8 @@ def object_file(
             return file.tell()
 
     try:
-        encoding = S3Object(source, version, size, settings.others(source), sleep).read(save)
+        found = S3Object(source, version, size, settings.others(source), sleep)
+        encoding = found.read(save)
         with target.open("r+b") as saved:
             remove_frames(saved)
         if encodings(encoding):
@@ -144,7 +156,36 @@ def object_file(
             f"an object cannot be saved in {folder.parent} of this node to be read ({error.strerror}); free some "
             "space, or set TMPDIR on the Ray nodes to a folder with more"
         ) from None
+    note(found.headers)
     yield target
+
+
+def user_metadata(
+    source: str, version: str, settings: ReadSettings = DEFAULTS, sleep: Callable[[float], None] = time.sleep
+) -> Mapping[str, str]:
+    """The user metadata of an object at its version, by a request for nothing else; a local file has none.
+
+    Raises:
+        ObjectError, UnreachableError, ConfigurationError: as `read_object`.
+    """
+    if not is_s3(source):
+        return {}
+    found = S3Object(source, version, 0, settings.others(source), sleep)
+    found.look()
+    return found.headers
+
+
+def object_tags(
+    source: str, settings: ReadSettings = DEFAULTS, sleep: Callable[[float], None] = time.sleep
+) -> list[Mapping[str, str]]:
+    """The tags of an object, each with `Key` and `Value`; a local file has none.
+
+    Raises:
+        ObjectError, UnreachableError, ConfigurationError: as `read_object`.
+    """
+    if not is_s3(source):
+        return []
+    return S3Object(source, "", 0, settings.others(source), sleep).tags()
 
 
 @contextmanager

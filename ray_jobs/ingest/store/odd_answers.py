@@ -54,8 +54,8 @@ class _StoreParser(RestXMLParser):
         if kind in ("structure", "map"):
             return super()._parse_shape(shape, node)
         if kind == "list":
-            nodes = node if isinstance(node, list) else [node]
-            return super()._parse_shape(shape, [item for item in nodes if not _is_empty(item)])
+            is_one = shape.serialization.get("flattened") and not isinstance(node, list)  # and else holds its items
+            return super()._parse_shape(shape, [item for item in ([node] if is_one else node) if not _is_empty(item)])
         if kind == "boolean":
             return _truth(node)
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
@@ -22,6 +23,11 @@ from ingest.store.object_store import explain, first_page, s3_client
 from ingest.store.probe import StoreProbe, probe_of
 from ingest.store.refusals import EXPIRED, is_expired, is_spent
 from ingest.store.versions import condition, is_version, listed_version
+
+T = TypeVar("T")
+
+Attempt = Callable[[bool], str]
+"""Asks for an object once, and checks its version or not; returns its Content-Encoding."""
 
 READ_ATTEMPTS = 4
 """Attempts per object. botocore retries requests; a connection that breaks while the body is read is retried here, and
@@ -74,6 +80,7 @@ class S3Object:
         sleep: waits between attempts.
         began: time of the last attempt to read the object, of `time.monotonic`.
         asked_for: its key in requests, if that is not the listed one.
+        headers: its user metadata, as soon as the store has answered.
     """
 
     source: str
@@ -83,6 +90,7 @@ class S3Object:
     sleep: Callable[[float], None]
     began: float = 0.0
     asked_for: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:
@@ -102,12 +110,31 @@ class S3Object:
             ObjectError: the object cannot be read, although the store answers.
             UnreachableError, ConfigurationError: the store itself fails; no object is to blame.
         """
+        encoding = self._answered(lambda: self._read_by_name(partial(self._attempt, consume)))
+        probe_of(self.under).has_read(self.key)
+        return encoding
+
+    def look(self) -> None:
+        """Ask for the user metadata of the object. Raises what `read` does."""
+        self._answered(lambda: self._read_by_name(self._look))
+
+    def tags(self) -> list[Mapping[str, str]]:
+        """The tags of the object, whatever its version. Raises what `read` does."""
+
+        def ask() -> list[Mapping[str, str]]:
+            self.began = time.monotonic()
+            return list(s3_client().get_object_tagging(Bucket=self.bucket, Key=self.key).get("TagSet", ()))
+
+        return self._answered(lambda: self._retrying()(ask))
+
+    def _answered(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, with the exceptions of boto3 as those of `read`."""
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
         from urllib3.exceptions import HTTPError
 
         probe = probe_of(self.under)
         try:
-            encoding = self._read_by_name(consume)
+            return ask()
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise explain(error, self.bucket) from None
         except ClientError as error:
@@ -121,36 +148,37 @@ class S3Object:
         except (ValueError, OverflowError) as error:  # a header that is no number, or a huge one
             probe.assert_accepts()
             raise ObjectError(Failure.UNREADABLE, f"the answer makes no sense ({one_line(error, 160)})") from None
-        probe.has_read(self.key)
-        return encoding
 
-    def _read_by_name(self, consume: Callable[[Any], int]) -> str:
+    def _read_by_name(self, attempt: Attempt) -> str:
         """Read the object; a store that does not say so, such as older Ceph, has percent-encoded its listed key."""
         from botocore.exceptions import ClientError
 
         try:
-            return self._read_version(consume)
+            return self._read_version(attempt)
         except ClientError as error:
             self.asked_for = unquote(self.key)
             if status(error) != 404 or self.asked_for == self.key:
                 raise
             try:
-                return self._read_version(consume)
+                return self._read_version(attempt)
             except ClientError:
                 raise error from None
 
-    def _read_version(self, consume: Callable[[Any], int]) -> str:
-        from botocore.exceptions import ClientError
-
-        retrying = Retrying(
+    def _retrying(self) -> Retrying:
+        return Retrying(
             retry=retry_if_exception(_is_passing),
             stop=stop_after_attempt(READ_ATTEMPTS) | stop_after_delay(READ_SECONDS),
             wait=wait_random_exponential(),  # up to 1, 2 and 4 s
             sleep=self.sleep,
             reraise=True,
         )
+
+    def _read_version(self, attempt: Attempt) -> str:
+        from botocore.exceptions import ClientError
+
+        retrying = self._retrying()
         try:
-            return retrying(self._attempt, consume, checked=True)
+            return retrying(attempt, True)
         except _OtherVersionError:
             pass
         except ClientError as error:
@@ -159,7 +187,7 @@ class S3Object:
         # Some stores list another ETag than the one that they compare with If-Match, or answer with (SeaweedFS 3.97
         # for objects of earlier releases). Then only the listing tells whether the object has changed.
         if self._is_listed():
-            encoding = retrying(self._attempt, consume, checked=False)
+            encoding = retrying(attempt, False)
             if self._is_listed():
                 return encoding
         raise changed()
@@ -174,6 +202,7 @@ class S3Object:
             if checked and not is_version(self.version, answer):
                 raise _OtherVersionError
             length = consume(body)
+        self.headers = answer.get("Metadata") or {}
         encoding = str(answer.get("ContentEncoding", ""))
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         # Google's store decompresses objects on their way unless it is asked not to.
@@ -182,6 +211,16 @@ class S3Object:
         if is_stored and self.size and length != self.size and not is_vouched_for:
             raise _BrokenBodyError(f"{length} bytes instead of {self.size}")
         return encoding
+
+    def _look(self, checked: bool) -> str:
+        """As `_attempt`, without the content."""
+        self.began = time.monotonic()
+        arguments = condition(self.version) if checked else {}
+        answer = s3_client().head_object(Bucket=self.bucket, Key=self.asked_for or self.key, **arguments)
+        if checked and not is_version(self.version, answer):
+            raise _OtherVersionError
+        self.headers = answer.get("Metadata") or {}
+        return str(answer.get("ContentEncoding", ""))
 
     def _is_listed(self) -> bool:
         """Whether the listing has the object at its version."""

@@ -15,11 +15,16 @@ def filled(open_page_with_texts):
         f"{page.prefix}documents",
         [
             chunk(PDF, 0, "The intake has two pumps."),
-            chunk(PDF, 1, "Replace the valves of the pump before winter."),
+            {
+                **chunk(PDF, 1, "Replace the valves of the pump before winter."),
+                "metadata": {"owner": {"tenant": "acme"}},
+            },
             chunk("s3://b/pdfs/zh.pdf", 0, "红藻在三月到达了海水淡化厂。"),
         ],
     )
-    page.milvus.upsert(f"{page.prefix}video_segments", [chunk(FILM, 0, "now we open the valve", start=61.0, end=75.0)])
+    spoken = chunk(FILM, 0, "now we open the valve", start=61.0, end=75.0)
+    spoken["metadata"] = {"owner": {"tenant": "globex", "year": 2026}}
+    page.milvus.upsert(f"{page.prefix}video_segments", [spoken])
     return page
 
 
@@ -41,6 +46,29 @@ def test_chinese_words_are_found_and_marked(filled):
 def test_a_prefix_narrows_the_search_and_punctuation_finds_nothing(filled):
     assert filled.get("/search", question="pump", prefix="s3://b/none/")["documents"]["hits"] == []
     assert filled.get("/search", question="?!")["documents"]["hits"] == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "sources"),
+    [
+        (["tenant=acme"], [PDF]),
+        (["tenant=acme", "tenant=globex"], [PDF, FILM]),
+        (["year>=2026"], [FILM]),
+        (["tenant!=acme"], [FILM]),
+        (["kind=text"], [PDF]),
+        (["pipeline=videos"], [FILM]),
+        (['tenant=" or 1 == 1 or "'], []),
+    ],
+)
+def test_conditions_narrow_the_search(filled, conditions, sources):
+    found = filled.get("/search", question="valve winter", condition=conditions)
+    assert [hit["source"] for of_kind in found.values() for hit in of_kind["hits"]] == sources
+
+
+def test_a_bad_condition_is_refused_with_a_sentence(filled):
+    answer = filled.client.get("/search", params={"question": "valve", "condition": ["tenant"]})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("The filter: 'tenant' is no condition such as tenant=acme")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from ingest.ledger.diff import Change, Difference
 from ingest.ledger.work_list import (
     BLOCK_BYTES,
     BLOCKS_PER_SIZE,
-    DIFFERENCE_SCHEMA,
     FIRST_BLOCK,
     LAST_BLOCK,
     PAUSE_SECONDS,
+    WORK_SCHEMA,
     WorkList,
 )
 
@@ -83,7 +83,7 @@ def test_many_large_objects_have_few_blocks():
 
 def test_blocks_have_the_schema_that_the_stages_expect():
     with filled(20) as work_list:
-        assert all(block.schema == DIFFERENCE_SCHEMA for block in work_list.blocks())
+        assert all(block.schema == WORK_SCHEMA for block in work_list.blocks())
 
 
 def test_sources_come_in_order():

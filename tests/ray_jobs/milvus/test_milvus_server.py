@@ -10,6 +10,7 @@ import pytest
 from pymilvus.exceptions import MilvusException
 
 from embedded.milvus_server import TOKEN
+from filter_cases import CASES, FilteredRows
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
 from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger, widen
@@ -179,6 +180,14 @@ def test_a_database_in_the_uri_is_that_database(milvus_server, client):
     assert counts == [[1], []]
     ours.drop_collection(name)
     assert client.has_collection(name)
+
+
+def test_filters_find_the_same_rows_as_in_milvus_lite(client):
+    rows = FilteredRows(client)
+    assert {str(conditions): rows.found(conditions) for conditions, _ in CASES} == {
+        str(conditions): expected for conditions, expected in CASES
+    }
+    rows.drop()
 
 
 def test_a_server_without_full_text_search_is_searched_by_meaning(client):

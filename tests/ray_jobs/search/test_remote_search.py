@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
+from ingest.milvus.filters import written
 from ingest.search.command_line import search
 from ingest.service.refused import RefusedError
 from ingest.service.tokens import Tokens
@@ -57,11 +58,13 @@ def ask(monkeypatch, capsys):
 
 def test_the_answer_is_printed_as_json_without_what_a_newer_service_adds(ask):
     service = Service()
-    code, output, errors = ask(service, "--json", "--in", "pages,frames", "--limit", "2", "--mode", "dense", "蜂蜜？")
+    flags = ["--in", "pages,frames", "--limit", "2", "--mode", "dense", "--filter", "year>=2026", "--filter", "a=7"]
+    code, output, errors = ask(service, "--json", *flags, "蜂蜜？")
     assert (code, errors) == (0, "skipped images: no\n")
     assert json.loads(output) == {"question": "蜂蜜？", "hits": [PAGE], "frames": [FRAME]}
     (asked,) = service.asked
     assert (asked.text, asked.kinds, asked.limit, asked.mode) == ("蜂蜜？", ("pages", "frames"), 2, "dense")
+    assert asked.conditions == written(["year>=2026", "a=7"])
 
 
 def test_an_image_goes_to_the_service(ask, tmp_path):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from ingest.milvus.filters import as_json
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.bodies import Likeness, Question, likeness_in, question_in
 from ingest.service.refused import RefusedError
@@ -24,6 +25,10 @@ def test_every_field_is_read():
     )
     assert found == Question("bees", b"", (HitKind.PAGES, HitKind.SPOKEN), 3, SearchMode.WORDS, True, False)
     assert asked(question="bees", **{"in": "pages, spoken"}, mode=None).kinds == (HitKind.PAGES, HitKind.SPOKEN)
+    asked_for = {"tenant": "acme", "year": {">=": 2026, "<": 2028}, "language": ["de", "en"]}
+    assert as_json(asked(question="bees", filter=asked_for).conditions) == asked_for | {
+        "tenant": {"=": "acme"}, "language": {"=": ["de", "en"]}
+    }  # fmt: skip
     image = base64.b64encode(b"bytes of a photo").decode()
     assert asked(image=image).image == b"bytes of a photo"
     assert likeness_in(b'{"source": "s3://b/a.pdf", "limit": 2}') == Likeness("s3://b/a.pdf", 2)
@@ -42,7 +47,7 @@ def test_every_field_is_read():
         (b'{"question": 7}', "'question' is not a text"),
         (b'{"question": "\\ud800"}', "'question' has half of a surrogate pair, which is no character"),
         (json.dumps({"question": "b" * 10_001}).encode(), "'question' has more than 10000 characters"),
-        (b'{"question": "bees", "limits": 1}', "there is no field 'limits'; there are image, in, limit, mode, "),
+        (b'{"question": "bees", "limits": 1}', "there is no field 'limits'; there are filter, image, in, limit, "),
         (b'{"question": "bees", "limit": 0}', "'limit' is not between 1 and 1000"),
         (b'{"question": "bees", "limit": 1001}', "'limit' is not between 1 and 1000"),
         (b'{"question": "bees", "limit": true}', "'limit' is not a whole number"),
@@ -55,6 +60,13 @@ def test_every_field_is_read():
         (b'{"question": "bees", "in": ["books"]}', "'in' names any of pages, images, spoken, frames"),
         (b'{"question": "bees", "in": {"pages": 1}}', "'in' is not a list of texts"),
         (b'{"image": "no base64!"}', "'image' is not base64"),
+        (b'{"question": "bees", "filter": ["tenant=acme"]}', "'filter': it is no object such as {"),
+        (b'{"question": "bees", "filter": {"a b": 1}}', "'filter': 'a b' is no name of a value"),
+        (b'{"question": "bees", "filter": {"year": {"like": "2%"}}}', "'filter': 'like' is no operator; there are !="),
+        (
+            b'{"question": "bees", "filter": {"tenant": {"=": {"x": 1}}}}',
+            "'filter': a value of tenant is neither a text",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(body, sentence):

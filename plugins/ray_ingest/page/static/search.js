@@ -28,20 +28,25 @@ function Hit({ hit, place }) {
 
 export function Search({ parameters, setParameters, may }) {
   const chosen = { question: parameters.get("question") ?? "", prefix: parameters.get("prefix") ?? "" };
+  const chosenFilter = parameters.get("filter") ?? "";
+  const condition = chosenFilter.split(";").map((each) => each.trim());
   const [question, setQuestion] = useState(chosen.question);
   const [prefix, setPrefix] = useState(chosen.prefix);
+  const [filter, setFilter] = useState(chosenFilter);
   useEffect(() => setQuestion(chosen.question), [chosen.question]);
   const isAsked = chosen.question && may.contents;
-  const answer = useAnswer(isAsked ? `search ${query(chosen)}` : null, (signal) => ours(`search${query(chosen)}`, signal));
+  const asked = query({ ...chosen, condition });
+  const answer = useAnswer(isAsked ? `search ${asked}` : null, (signal) => ours(`search${asked}`, signal));
   if (may.contents === false) return h(Hint, null, "The texts are for users who may read the connection milvus_default.");
   return h(
     Box,
     null,
     h(
       Form,
-      { label: "Search by words", onSubmit: () => setParameters({ question: question.trim(), prefix }) },
+      { label: "Search by words", onSubmit: () => setParameters({ question: question.trim(), prefix, filter }) },
       h(TextField, { label: "Words", value: question, onChange: setQuestion, type: "search", width: "28rem" }),
       h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "20rem" }),
+      h(TextField, { label: "Conditions (optional)", value: filter, onChange: setFilter, placeholder: "tenant=acme; year>=2026", width: "20rem" }),
       h(Button, { type: "submit", size: "sm", colorPalette: "brand" }, "Search"),
     ),
     h(Text, { fontSize: "sm", color: "fg.muted" }, "By words, in the texts of pages and in what was spoken. search.py also searches by meaning and by pictures."),

@@ -42,9 +42,10 @@ async function request(/** @type {URL} */ url, /** @type {RequestInit} */ option
   throw new RequestError(hint + sentence, response.status);
 }
 
-/** The parameters that are not empty, as a query string. */
-export function query(/** @type {Record<string, string | number | null | undefined>} */ parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+/** The parameters that are not empty, as a query string; those with several values come several times. */
+export function query(/** @type {Record<string, string | number | string[] | null | undefined>} */ parameters) {
+  const each = Object.entries(parameters).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  const given = each.filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
   return text ? `?${text}` : "";
 }
