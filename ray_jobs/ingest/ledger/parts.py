@@ -24,6 +24,7 @@ class Target:
         pipeline, fingerprint, run_id: written to the ledger.
         clean_new: whether an object without a ledger row may have rows, because its ledger row was lost.
         sources: the sources of the run.
+        partition_key: name of the owner's value by which the collections are partitioned; empty if by none.
         lease: lease of the run, which is checked before every write and deletion; None if no other run can be writing.
     """
 
@@ -36,6 +37,7 @@ class Target:
     clean_new: bool
     sources: tuple[str, ...] = ()
     lease: Lease | None = None
+    partition_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from ingest.ledger.parts import Target
 from ingest.ledger.storable import upsert_by_object
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal_list
+from ingest.milvus.partition_key import partition
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -114,11 +115,20 @@ class Relabeller:
             fields = [field["name"] for field in described if field["name"] != "sparse"]  # which Milvus fills itself
             upsert = partial(self._client.upsert, collection, timeout=TIMEOUT)
             for page in query_pages(self._client, collection, condition, fields, size=BATCH_ROWS):
-                rows = (_relabelled(row, fields, labels[row["source"]]) for row in page)
+                rows = (self._relabelled(row, fields, labels[row["source"]]) for row in page)
                 for batch in batched_by_bytes(row for row in rows if row["source"] not in refused):
                     refused |= upsert_by_object(upsert, batch)
                     outcome.write(index, (row["source"] for row in batch if row["source"] not in refused))
         return refused
+
+    def _relabelled(self, row: Mapping[str, Any], fields: Sequence[str], labels: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in row["metadata"].items() if key not in OF_ROWS}
+        return {
+            **{name: row[name] for name in fields},
+            "embedding": np.array(row["embedding"], np.float32),
+            "metadata": {**kept, **labels},
+            **partition(labels.get(OWNER, {}), self._target.partition_key),
+        }
 
     def _upsert_ledger(self, entries: Iterable[dict[str, Any]]) -> None:
         if self._target.lease is not None:
@@ -132,12 +142,3 @@ def _is_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     known, source = old["metadata"], old["source"]
     is_certain = STORED in known and RELABELLING not in known
     return not is_certain or row_metadata(source, known) != row_metadata(source, new["metadata"])
-
-
-def _relabelled(row: Mapping[str, Any], fields: Sequence[str], labels: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in row["metadata"].items() if key not in OF_ROWS}
-    return {
-        **{name: row[name] for name in fields},
-        "embedding": np.array(row["embedding"], np.float32),
-        "metadata": {**kept, **labels},
-    }

@@ -141,13 +141,19 @@ def _joined(conditions: list[Condition]) -> Filter:
     return tuple(found.values())
 
 
-def expression(conditions: Filter, collection: str) -> str | None:
+def expression(conditions: Filter, collection: str, partition_key: str = "") -> str | None:
     """The expression for the rows of a collection; empty if all of them are found, and None if none can be.
 
-    `collection` is its name without a prefix, a key of PIPELINES.
+    `collection` is its name without a prefix, a key of PIPELINES, and `partition_key` the name of the value whose text
+    is in its field `partition`.
     """
     parts = []
     for condition in conditions:
+        if condition.name == partition_key and condition.operator == "=" and not any(map(_is_day, condition.values)):
+            texts = dict.fromkeys(
+                str(value).lower() if isinstance(value, bool) else str(value) for value in condition.values
+            )
+            parts.append(" or ".join(f"partition == {literal(text)}" for text in texts))
         if condition.name == "pipeline":
             if (PIPELINES[collection] in condition.values) != (condition.operator == "="):
                 return None
@@ -172,6 +178,10 @@ def _compared(path: str, condition: Condition) -> str:
     if condition.operator in ("=", "!="):
         return " or ".join(_equal(path, value) for value in condition.values)
     return _in_range(path, condition.operator, condition.values[0])
+
+
+def _is_day(value: Value) -> bool:
+    return isinstance(value, str) and is_day(value)
 
 
 def _equal(path: str, value: Value) -> str:

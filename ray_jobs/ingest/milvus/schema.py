@@ -13,6 +13,7 @@ from ingest.common.text import one_line
 from ingest.milvus.analyzers import analyzer_candidates
 from ingest.milvus.client import TIMEOUT, is_lite, server_version
 from ingest.milvus.own_collection import assert_own
+from ingest.milvus.partition_key import PARTITION_PROPERTY, add_partition_key, checked_partition_key
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -77,7 +78,7 @@ WITH_TEXT = frozenset({DOCUMENTS, VIDEO_SEGMENTS})
 
 
 def _rows_schema(
-    client: MilvusClient, collection: str, dimension: int, analyzer: Mapping[str, Any] | None
+    client: MilvusClient, collection: str, dimension: int, analyzer: Mapping[str, Any] | None, partition_key: str
 ) -> CollectionSchema:
     """With `analyzer` None, for a server without full-text search, the schema has no `sparse`."""
     from pymilvus import DataType, Function, FunctionType
@@ -91,6 +92,7 @@ def _rows_schema(
         schema.add_field(name, DataType[kind], **({"max_length": 16} if kind == "VARCHAR" else {}))
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dimension)
     schema.add_field("metadata", DataType.JSON)
+    add_partition_key(schema, partition_key)
     if collection not in WITH_TEXT:
         return schema
     if analyzer is None:
@@ -140,7 +142,7 @@ def ensure_leases(client: MilvusClient, name: str) -> None:
         _create(client, name, schema, indexes)
 
 
-def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, model: str = "") -> None:
+def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: IndexParams, **properties: str) -> None:
     """Create a collection, which another run may be creating at the same moment, and load it.
 
     The collection's default consistency level is Strong: pymilvus's query iterator ignores the level that it is given
@@ -163,7 +165,7 @@ def _create(client: MilvusClient, name: str, schema: CollectionSchema, indexes: 
                     name,
                     schema=schema,
                     consistency_level="Strong",
-                    properties={MODEL_PROPERTY: model} if model else {},
+                    properties={key: value for key, value in properties.items() if value},
                     timeout=TIMEOUT,
                 )
             except MilvusException:
@@ -198,6 +200,7 @@ def ensure_rows(
     analyzer: str = "auto",
     index: IndexSettings | None = None,
     model: str = "",
+    partition_key: str = "",
 ) -> None:
     """Create a collection of rows if it does not exist, and load it.
 
@@ -206,9 +209,10 @@ def ensure_rows(
         name: full name of the collection.
         analyzer: analyzer of its texts, as for `analyzer_candidates`.
         model: name of the model, stored in the collection's properties.
+        partition_key: name of the owner's value that partitions it; empty for none, or that which it has.
 
     Raises:
-        ConfigurationError: the collection exists with another dimension, or the server has none of the analyzers.
+        ConfigurationError: the collection exists, but otherwise, or the server has none of the analyzers.
     """
     exists = _exists(client, name, "embedding", dimension)
     index = index or IndexSettings()
@@ -221,14 +225,16 @@ def ensure_rows(
         indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
         candidates = [*analyzer_candidates(analyzer, is_lite(client))]
     if exists:
-        assert_own(client, name, _rows_schema(client, collection, dimension, None), "embedding")
+        partition_key = checked_partition_key(client, name, partition_key)
+        assert_own(client, name, _rows_schema(client, collection, dimension, None, partition_key), "embedding")
         _load(client, name, indexes)
         return
     from pymilvus.exceptions import MilvusException
 
     for candidate in candidates:
         try:
-            _create(client, name, _rows_schema(client, collection, dimension, candidate), indexes, model)
+            schema = _rows_schema(client, collection, dimension, candidate, partition_key)
+            _create(client, name, schema, indexes, **{MODEL_PROPERTY: model, PARTITION_PROPERTY: partition_key})
             return
         except MilvusException as error:
             message = one_line(error.message)

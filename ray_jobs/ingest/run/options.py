@@ -17,6 +17,7 @@ from ingest.common.limits import Limits
 from ingest.common.owner_values import DEFAULT_ORIGINS, Origin
 from ingest.ledger.deletion_limit import DeletionLimit
 from ingest.milvus.client import check_prefix
+from ingest.milvus.partition_key import partition_key
 from ingest.milvus.schema import RUN_ID_LENGTH, SOURCE_LENGTH, VECTOR_INDEXES, IndexSettings
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, FRACTION, INTEGERS, JSON_OBJECT, POSITIVE, SWITCH, Flag, ValueType
 from ingest.store.object_reading import ReadSettings
@@ -44,6 +45,16 @@ def _origins(text: str) -> frozenset[Origin]:
 
 
 _ORIGINS = ValueType(_origins, {"type": "string"})
+
+
+def _partition_key(text: str) -> str:
+    try:
+        return partition_key(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_PARTITION_KEY = ValueType(_partition_key, {"type": "string"})
 
 MILVUS_FLAGS = (
     Flag(
@@ -193,6 +204,14 @@ RUN_FLAGS = (
         metavar="NAME",
         default="auto",
     ),
+    Flag(
+        "partition-key",
+        "Name of the owner's value by which new collections are partitioned, such as tenant: a search with a condition "
+        "for it looks at no other tenant. By default, new collections are partitioned by none.",
+        _PARTITION_KEY,
+        metavar="NAME",
+        default="",
+    ),
     Flag("index-type", "Type of the vector index.", choices=VECTOR_INDEXES, default="HNSW"),
     Flag(
         "index-params",
@@ -266,6 +285,7 @@ class RunOptions:
         max_failed_fraction: fraction of the listed objects that may fail.
         deletions: the limit on the objects that are removed.
         limit: the largest number of objects to process; 0 means all.
+        partition_key: name of the owner's value by which new collections are partitioned.
         index: settings of the vector index.
         max_object_bytes: the largest object that is read.
         limits: limits on the cost of parsing one object.
@@ -292,6 +312,7 @@ class RunOptions:
     limit: int
     run_id: str
     analyzer: str
+    partition_key: str
     index: IndexSettings
     max_object_bytes: int
     limits: Limits
@@ -358,6 +379,7 @@ def run_options_from(arguments: Namespace) -> RunOptions:
         limit=arguments.limit,
         run_id=arguments.run_id or job_id(),
         analyzer=arguments.analyzer,
+        partition_key=arguments.partition_key,
         index=IndexSettings(arguments.index_type, params),
         max_object_bytes=int(arguments.max_object_mb * 1e6),
         limits=Limits(

@@ -26,6 +26,7 @@ from ingest.migration.generations import Names, is_staged, is_switch_interrupted
 from ingest.migration.steps import prepare_ledger_and_migration, switch_if_complete
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences, is_lite
 from ingest.milvus.expressions import prefix_filter
+from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.schema import ensure_sources
 from ingest.run.options import RunOptions
 from ingest.run.plan import Planner
@@ -136,7 +137,8 @@ class Run:
         )
 
     def _prepare(self) -> None:
-        self._pipeline.prepare(self._client, self._names, self._options.analyzer, self._options.index)
+        options = self._options
+        self._pipeline.prepare(self._client, self._names, options.analyzer, options.index, options.partition_key)
 
     def _update(self) -> None:
         """List, compare, process and remove. A large work is processed while the listing goes on."""
@@ -218,6 +220,7 @@ class Run:
         return Target(
             self._names.rows, ledger, dimension, self._pipeline.name, self._pipeline.fingerprint,
             self._options.run_id, clean_new=has_rows, sources=self._options.sources, lease=self._lease,
+            partition_key=partition_key_of(self._client, self._names.rows[0]),
         )  # fmt: skip
 
     def _too_many_failed(self) -> str:

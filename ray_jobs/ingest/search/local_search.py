@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ingest.common.errors import ConfigurationError
 from ingest.milvus.client import connect, errors_as_sentences
 from ingest.milvus.filters import expression
+from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
 from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
@@ -71,7 +72,8 @@ class LocalSearch:
         answer: dict[HitKind, Sequence[Hit]] = {}
         for kind in [kind for kind in kinds if kind not in skipped]:
             name = arguments.collection + COLLECTIONS_BY_KIND[kind]
-            condition = expression(arguments.conditions, COLLECTIONS_BY_KIND[kind])
+            partition_key = partition_key_of(self._client, name) if arguments.conditions else ""
+            condition = expression(arguments.conditions, COLLECTIONS_BY_KIND[kind], partition_key)
             if condition is None:
                 answer[kind] = []
                 continue

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.common.errors import ConfigurationError, JobError
 from ingest.common.identity import model_key
 from ingest.milvus.client import connect, errors_as_sentences
+from ingest.milvus.partition_key import partition_key_in
 from ingest.milvus.schema import MODEL_PROPERTY
 from ingest.models.clip_model import ClipModel
 from ingest.models.text_model import TextModel
@@ -45,12 +46,14 @@ class Generation:
     Attributes:
         collection: the collection itself, and no alias.
         full_text: whether it can be searched by words.
+        partition_key: name of the owner's value by which it is partitioned; empty if by none.
     """
 
     kind: HitKind
     collection: str
     full_text: bool
     model: LoadedModel
+    partition_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class Catalogue:
             return None, str(error)
         self._failed.pop(collection, None)
         full_text = any(each["name"] == "sparse" for each in description["fields"])
-        return Generation(kind, collection, full_text, model), ""
+        return Generation(kind, collection, full_text, model, partition_key_in(description)), ""
 
     def _model(self, kind: HitKind, collection: str, description: Mapping[str, Any]) -> LoadedModel:
         """The model of a collection, in memory.

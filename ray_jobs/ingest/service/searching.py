@@ -158,7 +158,8 @@ class SearchService:
     ) -> Sequence[Hit]:
         from pymilvus.exceptions import MilvusException
 
-        condition = expression(question.conditions, COLLECTIONS_BY_KIND[generation.kind])
+        of_kind = COLLECTIONS_BY_KIND[generation.kind]
+        condition = expression(question.conditions, of_kind, generation.partition_key)
         if condition is None:
             return []
         asking = replace(ASKING, condition=condition)

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from ingest.migration.generations import Names
+from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.gathering import StretchCollectorClient
@@ -100,10 +101,16 @@ class Pipeline:
         """The dimension of the ledger's vectors, which are means of vectors of any of the collections."""
         return max(collection.dimension for collection in self.collections)
 
-    def prepare(self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings) -> None:
-        """Create its collections if they do not exist, and load them. The arguments are those of `ensure_rows`."""
-        for collection, rows in zip(self.collections, names.rows, strict=True):
-            ensure_rows(client, collection.name, rows, collection.dimension, analyzer, index, collection.model)
+    def prepare(
+        self, client: MilvusClient, names: Names, analyzer: str, index: IndexSettings, partition_key: str = ""
+    ) -> None:
+        """Create its collections if they do not exist, and load them. The arguments are those of `ensure_rows`.
+
+        By default, they have the partition key of the collections that are searched.
+        """
+        for collection, rows, public in zip(self.collections, names.rows, names.public, strict=True):
+            key = partition_key or partition_key_of(client, public)
+            ensure_rows(client, collection.name, rows, collection.dimension, analyzer, index, collection.model, key)
 
 
 def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resources, **arguments: Any) -> Dataset:

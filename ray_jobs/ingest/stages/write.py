@@ -19,12 +19,13 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from ingest.common.errors import ObjectError, UnreachableError
 from ingest.common.failures import FAILURES
-from ingest.common.owner_values import row_metadata
+from ingest.common.owner_values import OWNER, row_metadata
 from ingest.ledger.diff import Change
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.client import TIMEOUT, connect, errors_as_sentences
+from ingest.milvus.partition_key import partition
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.placement import FirstActorPlaced
 from ingest.stages.progress import ProgressReporter
@@ -47,8 +48,12 @@ def client_of(uri: str) -> MilvusClient:
     return connect(uri, retry_seconds=TIMEOUT)
 
 
-def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
-    """The rows of a table of `blocks.WRITABLE_SCHEMA`, as parts for the writer."""
+def object_parts(table: pa.Table, partition_key: str = "") -> Iterator[ObjectPart]:
+    """The rows of a table of `blocks.WRITABLE_SCHEMA`, as parts for the writer.
+
+    Args:
+        partition_key: as in `Target`.
+    """
     vectors = table["vectors"].combine_chunks()
     for row, row_vectors in zip(table.drop_columns(["vectors"]).to_pylist(), vectors, strict=True):
         failure = None
@@ -59,6 +64,7 @@ def object_parts(table: pa.Table) -> Iterator[ObjectPart]:
         of_object = row_metadata(row["source"], metadata)
         for fields in rows:
             fields["metadata"] |= of_object
+            fields |= partition(of_object.get(OWNER, {}), partition_key)
         for fields, text in zip(rows, row["texts"], strict=False):  # a collection without texts has none
             fields["text"] = text
         matrix = row_vectors.values.to_numpy(zero_copy_only=False)
@@ -102,6 +108,7 @@ class WriteObjects:
             UnreachableError, ConfigurationError, JobError: Milvus failed. The ledger claims no unwritten object.
         """
         started = time.perf_counter()
+        parts = list(object_parts(table, self._target.partition_key))
         for attempt in Retrying(
             retry=retry_if_exception_type(UnreachableError),
             stop=stop_after_delay(RETRY_SECONDS),
@@ -109,7 +116,7 @@ class WriteObjects:
             reraise=True,
         ):
             with attempt, errors_as_sentences(self._uri):
-                written = ObjectWriter(client_of(self._uri), self._target).write(list(object_parts(table)))
+                written = ObjectWriter(client_of(self._uri), self._target).write(parts)
         self._observe("write", written.rows_written, time.perf_counter() - started)
         self._observe.objects(written.ok, written.failed)
         return pa.table({OUTCOME: [pickle.dumps(written)]})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pymilvus.exceptions import MilvusException
 
+import partition_cases
 from embedded.milvus_server import TOKEN
 from filter_cases import CASES, FilteredRows
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
@@ -188,6 +189,10 @@ def test_filters_find_the_same_rows_as_in_milvus_lite(client):
         str(conditions): expected for conditions, expected in CASES
     }
     rows.drop()
+
+
+def test_a_collection_may_be_partitioned_by_the_tenant(client):
+    partition_cases.check(client)
 
 
 def test_a_server_without_full_text_search_is_searched_by_meaning(client):
