@@ -10,6 +10,7 @@ from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.tokenizer import tokenizer_of
+from ingest.pdf.places import PLACE, TablePlaces, TextBox, TextPlaces, place_on
 from ingest.pdf.structure import Block, Page, TextSource
 from ingest.pdf.table_parts import table_parts
 
@@ -38,8 +39,8 @@ class ChunkSettings:
 class Chunk:
     """A passage of one page; `page` counts from 1.
 
-    `metadata` holds `headings`, the headings above the passage (outermost first), if there are any, and for a part of a
-    table `table: true`.
+    `metadata` holds `headings`, the headings above the passage (outermost first), if there are any; for a part of a
+    table `table: true`; and `place`, its place on the page (`place_on`).
     """
 
     page: int
@@ -78,22 +79,42 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
     for page in pages:
         for table, group in groupby(page.blocks, key=lambda block: block.table):
             for block in group if table else ():
+                rows = TablePlaces(block.boxes, block.text, block.head)
                 for part in table_parts(block.text, count, cut, settings.tokens, block.head, block.covered):
                     for text in (text for _, piece in _pieces(part) for text in splitter.chunks(piece)):
-                        yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True})
+                        place = _place(page, rows.boxes_of(text))
+                        yield Chunk(page.number, text, page.kind, _metadata(block) | {"table": True} | place)
             blocks = [] if table else list(group)
             # A heading ends in a single line break, since the splitter cuts at blank lines first.
             texts = [block.text + ("\n" if block.heading else "\n\n") for block in blocks]
             starts = list(accumulate(map(len, texts), initial=0))
             text = "".join(texts).rstrip()
+            places = [TextPlaces(block.boxes, block.text) for block in blocks]
             for offset, piece in _pieces(text):
                 for start, passage in splitter.chunk_indices(piece):
-                    block = blocks[bisect_right(starts, offset + start, hi=len(blocks)) - 1]
-                    yield Chunk(page.number, passage, page.kind, _metadata(block))
+                    begin = offset + start
+                    first = bisect_right(starts, begin, hi=len(blocks)) - 1
+                    boxes = _boxes(places, starts, first, begin, begin + len(passage))
+                    yield Chunk(page.number, passage, page.kind, _metadata(blocks[first]) | _place(page, boxes))
 
 
 def _metadata(block: Block) -> dict[str, Any]:
     return {"headings": list(block.headings)} if block.headings else {}
+
+
+def _boxes(places: Sequence[TextPlaces], starts: Sequence[int], first: int, begin: int, end: int) -> Iterator[TextBox]:
+    """Yield the boxes of the text between two offsets on the page, which begins in the block number `first`.
+
+    `starts` has the offset of each block, and of the end of the page.
+    """
+    for number in range(first, len(places)):
+        if starts[number] >= end:
+            break
+        yield from places[number].boxes_between(begin - starts[number], end - starts[number])
+
+
+def _place(page: Page, boxes: Iterable[TextBox]) -> dict[str, Any]:
+    return {} if page.size is None else {PLACE: place_on(page.size, boxes)}
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:

@@ -17,6 +17,7 @@ from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.memory import check_memory
+from ingest.pdf.places import NO_PAGE
 from ingest.pdf.structure import Page, RawPage
 
 if TYPE_CHECKING:
@@ -160,8 +161,11 @@ def _text(node: ElementTree.Element) -> str:
 
 
 def of_file(pages: Sequence[Page], name: str) -> list[Page]:
-    """Name the file of a portfolio as the outermost heading of its passages; page numbers are those in that file."""
+    """Name the file of a portfolio as the outermost heading of its passages; page numbers are those in that file.
+
+    Their places are left out: the portfolio itself has no page that shows them.
+    """
     return [
-        replace(page, blocks=[replace(block, headings=(name, *block.headings)) for block in page.blocks])
+        replace(page, blocks=[replace(block, headings=(name, *block.headings)) for block in page.blocks], size=NO_PAGE)
         for page in pages
     ]

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ingest.common.errors import ObjectError
@@ -18,6 +18,7 @@ from ingest.pdf.covers import check_payload, form_page, is_cover, is_portfolio, 
 from ingest.pdf.figures import Figure, render_figures
 from ingest.pdf.language import detect_language
 from ingest.pdf.page_ranges import PageRange, ReadPage, join_pages, read_range
+from ingest.pdf.places import NO_PAGE, PLACE, place_on
 from ingest.pdf.reader import open_pdf, pdf_metadata, too_many_pages
 from ingest.pdf.rendering import render
 from ingest.pdf.structure import Page, RawPage, detect_structure
@@ -188,7 +189,7 @@ def _read_portfolio(
         if PARTLY_READ in metadata:
             losses.append(f"of the file '{one_line(name, 80)}' in it: {metadata[PARTLY_READ]}")
         pages = pages + of_file(found, name)
-        pictures += seen
+        pictures += [replace(figure, metadata={**figure.metadata, PLACE: place_on(NO_PAGE, ())}) for figure in seen]
         if max_pages is not None and len(pages) > max_pages:
             raise too_many_pages(len(pages), max_pages)
     return pages or notice, pictures

@@ -14,6 +14,7 @@ from ingest.pdf.drawings import MIN_SIDE, Region, count_segments, vector_figures
 from ingest.pdf.geometry import Box, area, bounding_box, intersection
 from ingest.pdf.memory import check_memory
 from ingest.pdf.page_boxes import as_displayed
+from ingest.pdf.places import PLACE, place_on
 from ingest.pdf.rendering import render
 from ingest.pdf.text_layer import MIN_SCAN_COVERAGE, image_coverage, may_have_images
 
@@ -53,7 +54,7 @@ class Figure:
     """A figure as its page shows it: a JPEG of `width` x `height` pixels, neither above MAX_FIGURE_SIDE.
 
     `page` is the first page with the figure, counted from 1. `metadata` holds its `bbox` on that page, in points from
-    the upper left corner.
+    the upper left corner, and its `place` (`place_on`).
     """
 
     page: int
@@ -162,7 +163,9 @@ def _rendered(document: pymupdf.Document, place: Place) -> Figure:
     scale = (MAX_FIGURE_SIDE - 1) / max(clip.width, clip.height)  # MuPDF rounds the edges outwards
     picture = render(page, matrix=pymupdf.Matrix(scale, scale), clip=clip, colorspace=pymupdf.csRGB, alpha=False)
     bbox = [round(value, 1) for value in place.bbox]
-    return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, {"bbox": bbox})
+    on_page = place_on((page.rect.width, page.rect.height), [place.bbox])
+    metadata = {"bbox": bbox, PLACE: on_page}
+    return Figure(place.page + 1, picture.tobytes("jpeg", QUALITY), picture.width, picture.height, metadata)
 
 
 def _merged(places: Iterable[Place]) -> list[Place]:

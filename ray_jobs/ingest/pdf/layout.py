@@ -54,7 +54,8 @@ RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻�
 class Line(NamedTuple):
     """A line of text. Coordinates are in points (pixels in an image) from the upper left corner.
 
-    `mono`: all of its characters have one width.
+    `mono`: all of its characters have one width. `turns`: number of counter-clockwise quarter turns of the page after
+    which the coordinates hold, since OCR read it so.
     """
 
     x0: float
@@ -65,6 +66,7 @@ class Line(NamedTuple):
     size: float
     bold: bool
     mono: bool = False
+    turns: int = 0
 
 
 Place = tuple[int, int]

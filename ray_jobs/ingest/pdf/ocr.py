@@ -177,7 +177,7 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
         turns += 2
     boxes = boxes / scale
     return [
-        Line(x0, y0, x1, y1, text, y1 - y0, False)
+        Line(x0, y0, x1, y1, text, y1 - y0, False, turns=turns)
         for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
         if text
     ], turns > 0
@@ -261,9 +261,11 @@ def _rows(lines: list[Line]) -> list[Line]:
         for index, line in enumerate(row):
             last = joined[-1] if index else None
             if last is not None and line.x0 - last.x1 < 1.5 * min(line.size, last.size):
-                text = f"{last.text} {line.text}"
-                joined[-1] = Line(
-                    last.x0, min(last.y0, line.y0), max(last.x1, line.x1), max(last.y1, line.y1), text, last.size, False
+                joined[-1] = last._replace(
+                    y0=min(last.y0, line.y0),
+                    x1=max(last.x1, line.x1),
+                    y1=max(last.y1, line.y1),
+                    text=f"{last.text} {line.text}",
                 )
             else:
                 joined.append(line)

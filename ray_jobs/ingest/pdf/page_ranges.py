@@ -238,10 +238,8 @@ class _PageReader:
             return self.read(number)
         damage = (damage or lost) if damage is not None else (lost or None)
         checks = self._layers.take_checks() if self._layers is not None else []
-        repairs = repaired, self._document.is_repaired
-        return ReadPage(
-            raw, column, damage, checks, self._lost, self._odd, places, repairs, time.perf_counter() - started
-        )
+        repairs, seconds = (repaired, self._document.is_repaired), time.perf_counter() - started
+        return ReadPage(raw, column, damage, checks, self._lost, self._odd, places, repairs, seconds)
 
     def _opened(self, number: int) -> pymupdf.Page:
         page = as_displayed(self._document[number - 1])
@@ -279,11 +277,12 @@ class _PageReader:
             if read:
                 if missing.fonts:
                     horizontal, others = paragraphs_of(without_fonts(content, missing.fonts))
-                return RawPage(number, page.rect.height, "ocr", merge(horizontal + others, read, turned))
+                paragraphs = merge(horizontal + others, read, turned)
+                return RawPage(number, page.rect.height, "ocr", paragraphs, page.rect.width)
         self._lost, self._odd = lost_letters(content), self._layers is None and has_enciphered(content)
         horizontal = with_fields(page, self._line_numbers.without(number, horizontal))
         paragraphs = in_page_order(page, text, content, horizontal, others, words)
-        return RawPage(number, content["height"], "text", paragraphs)
+        return RawPage(number, content["height"], "text", paragraphs, content["width"])
 
 
 def _repaired(

@@ -11,6 +11,7 @@ from typing import Literal
 from ingest.pdf.continued_tables import continue_tables
 from ingest.pdf.hyphens import rejoin_hyphenated
 from ingest.pdf.layout import Line, Paragraph, Place, join_lines
+from ingest.pdf.places import NO_PAGE, Size, TextBox, boxes_of
 
 TextSource = Literal["text", "ocr"]
 
@@ -40,12 +41,16 @@ _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 @dataclass(slots=True)
 class RawPage:
-    """A page as it was read. `number` counts from 1; `height` is in the units of the paragraphs' coordinates."""
+    """A page as it was read. `number` counts from 1; `height` is in the units of the paragraphs' coordinates.
+
+    `width`: the same for the width; 0 if these are not coordinates on a page.
+    """
 
     number: int
     height: float
     kind: TextSource
     paragraphs: list[Paragraph]
+    width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Block:
         table: it is a table.
         head: number of rows of the table with titles of columns.
         covered: each empty cell of the table that is part of a larger one, and the place of that one's text.
+        boxes: where its lines, or the rows of the table, stand on the page.
     """
 
     text: str
@@ -65,6 +71,7 @@ class Block:
     table: bool = False
     head: int = 1
     covered: Sequence[tuple[Place, Place]] = ()
+    boxes: Sequence[TextBox] = ()
 
     @property
     def heading(self) -> bool:
@@ -74,11 +81,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page. `number` counts from 1; `kind` is the source of its text."""
+    """A page. `number` counts from 1; `kind` is the source of its text.
+
+    `size`: width and height in points; NO_PAGE if its text has no places, and None if nobody has looked for them.
+    """
 
     number: int
     blocks: Sequence[Block]
     kind: TextSource = "text"
+    size: Size | None = None
 
     @property
     def text(self) -> str:
@@ -124,14 +135,18 @@ def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
     path: list[tuple[int, str]] = []
     structured = []
     for page, of_page in zip(pages, runs, strict=True):
+        size = (page.width, page.height) if page.width > 0 else NO_PAGE
         blocks: list[Block] = []
         before: Paragraph | None = None  # the previous run, if it is a heading
+        lines: list[Line] = []  # of the block
         for run, heading in of_page:
             text = run.text
             if not text:
                 continue
+            above, lines = lines, run.lines
             if heading:
                 if blocks and before is not None and _continues_heading(before, run):
+                    lines = above + lines
                     text = join_lines(f"{blocks.pop().text}\n{text}")
                 level = levels[page.kind][_rounded_size(run.lines[0].size)]
                 while path and path[-1][0] >= level:
@@ -139,8 +154,9 @@ def detect_structure(pages: Sequence[RawPage]) -> list[Page]:
                 path = [*path, (level, text)][-MAX_DEPTH:]
             before = run if heading else None
             titles, shape = tuple(title for _, title in path), run.shape
-            blocks.append(Block(text, titles, bool(run.table), shape.head, tuple(shape.covered)))
-        structured.append(Page(page.number, blocks, page.kind))
+            boxes = () if size == NO_PAGE else tuple(boxes_of(run, lines, size))
+            blocks.append(Block(text, titles, bool(run.table), shape.head, tuple(shape.covered), boxes))
+        structured.append(Page(page.number, blocks, page.kind, size))
     return structured
 
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from ingest.stages.requests import Resources
 
 REVISION = 14
-"""Increase it when the code gives other rows for the same PDF; the next run then processes every object again."""
+"""Increase it when the code gives other rows for the same PDF; the next run then processes every object again.
+
+It was not increased for the places of chunks in the metadata: rows without them are as searchable, and say so.
+"""
 
 SUFFIXES = (".pdf",)
 """Endings of the names of the objects that the pipeline reads, in lower case."""

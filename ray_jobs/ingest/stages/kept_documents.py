@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ingest.pdf.document import Document
 from ingest.pdf.figures import Figure
+from ingest.pdf.places import TextBox
 from ingest.pdf.structure import Block, Page
 
 KEPT_SCHEMA = pa.schema(
@@ -21,6 +22,9 @@ KEPT_SCHEMA = pa.schema(
         ("table", pa.bool_()),
         ("head", pa.int32()),
         ("covered", pa.list_(pa.list_(pa.int32()))),
+        ("size", pa.list_(pa.float64())),
+        ("boxes", pa.list_(pa.list_(pa.float64()))),
+        ("lines", pa.list_(pa.string())),
         ("image", pa.binary()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -28,7 +32,8 @@ KEPT_SCHEMA = pa.schema(
     ]
 )
 """A block of a page in each row, then a figure in each. `place` is the place of the page among all pages; in a
-portfolio, several have the same number `page`. The document's metadata are in the schema's."""
+portfolio, several have the same number `page`. The document's metadata are in the schema's. Tables that were kept
+before there were places lack `size`, that of the page, and `boxes` and `lines`, those of the block."""
 
 
 def table_of(document: Document) -> pa.Table:
@@ -43,6 +48,9 @@ def table_of(document: Document) -> pa.Table:
             "table": block.table,
             "head": block.head,
             "covered": [[*cell, *text] for cell, text in block.covered],
+            "size": page.size,
+            "boxes": [box[:4] for box in block.boxes],
+            "lines": [box.text for box in block.boxes],
         }
         for place, page in enumerate(document.structure)
         for block in page.blocks
@@ -72,6 +80,12 @@ def document_of(table: pa.Table) -> tuple[list[Page], list[Figure], dict[str, An
             continue
         blocks = pages.setdefault(row["place"], (row, []))[1]
         covered = tuple(((row_of, column), (first, text)) for row_of, column, first, text in row["covered"])
-        blocks.append(Block(row["text"], tuple(row["headings"]), row["table"], row["head"], covered))
+        lines = zip(row.get("boxes") or (), row.get("lines") or (), strict=True)
+        boxes = tuple(TextBox(x0, y0, x1, y1, text) for (x0, y0, x1, y1), text in lines)
+        blocks.append(Block(row["text"], tuple(row["headings"]), row["table"], row["head"], covered, boxes))
     metadata = json.loads(table.schema.metadata[b"document"])
-    return [Page(first["page"], blocks, first["kind"]) for first, blocks in pages.values()], figures, metadata
+    found = [
+        Page(first["page"], blocks, first["kind"], (*first["size"],) if first.get("size") else None)
+        for first, blocks in pages.values()
+    ]
+    return found, figures, metadata

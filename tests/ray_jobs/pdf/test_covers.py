@@ -5,6 +5,7 @@ import pytest
 
 from ingest.common.errors import ObjectError
 from ingest.pdf.document import parse_pdf
+from ingest.pdf.places import NO_PAGE
 
 NOTICE = "Please wait... If this message is not eventually replaced with the contents, your viewer cannot show it."
 COVER = "For the best experience, open this PDF portfolio in Acrobat X or Adobe Reader X, or later."
@@ -72,6 +73,7 @@ def failure(data):
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_dynamic_form_is_read_from_its_xml(whole):
     ((page,), lost) = read(form(whole=whole))
+    assert parse_pdf(form(whole=whole))[0][0].size == NO_PAGE
     assert page[1].split("\n\n") == [
         "Application for a mooring",
         "Use block letters",
@@ -117,6 +119,7 @@ def test_the_pdfs_of_a_portfolio_are_read(cover):
         (1, ("b.pdf",), "compass"),
     ]
     assert "partly_read" not in metadata
+    assert {page.size for page in pages} == {NO_PAGE}
 
 
 def test_a_cover_with_contents_of_its_own_is_kept():

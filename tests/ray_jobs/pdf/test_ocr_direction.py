@@ -1,9 +1,12 @@
 """OCR reads a page in the direction of most of its lines, and the other lines in their own."""
 
+import numpy as np
 import pymupdf
 import pytest
 
+from ingest.pdf.chunking import ChunkSettings, chunk_pages
 from ingest.pdf.document import parse_pdf
+from long_pdf import tokenizer_json
 
 pytestmark = pytest.mark.tier("parts")  # by the OCR model, which is real
 
@@ -24,6 +27,33 @@ def scan(draw, rotation, width=620, height=110):
         page = document.new_page(width=height if turned else width, height=width if turned else height)
         page.insert_image(page.rect, pixmap=sheet.get_pixmap(dpi=150), rotate=rotation)
         return document.tobytes()
+
+
+def inked(data):
+    """The part of the page that is not white, in points."""
+    with pymupdf.open(stream=data) as document:
+        picture = document[0].get_pixmap(colorspace=pymupdf.csGRAY)
+    dark = np.argwhere(np.frombuffer(picture.samples, np.uint8).reshape(picture.h, picture.w) < 128)
+    return [*dark.min(0)[::-1], *dark.max(0)[::-1]]
+
+
+@pytest.mark.parametrize(
+    "rotation", [90, *(pytest.param(rotation, marks=pytest.mark.nightly) for rotation in (0, 180, 270))]
+)
+def test_the_boxes_of_a_scan_are_where_its_lines_are_shown(rotation):
+    """The lines of the two paragraphs differ in place and length, so that no turn of one is the other."""
+    texts = {(30, 50): "The catch of the northern fleet", (120, 170): "in the years after the great storm of May"}
+
+    def drawn(page, places=tuple(texts)):
+        for place in places:
+            page.insert_text(place, texts[place], fontsize=14)
+
+    pages, _, _ = parse_pdf(scan(drawn, rotation, 520, 220))
+    chunks = list(chunk_pages(pages, tokenizer_json(), ChunkSettings(9, 0)))
+    assert [chunk.text for chunk in chunks] == list(texts.values())
+    for place, chunk in zip(texts, chunks, strict=True):
+        [box] = chunk.metadata["place"]["boxes"]
+        assert box == pytest.approx(inked(scan(lambda page, of=place: drawn(page, [of]), rotation, 520, 220)), abs=8)
 
 
 def text_of(data):

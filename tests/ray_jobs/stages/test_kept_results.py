@@ -15,10 +15,11 @@ from ingest.common.speech import Segment
 from ingest.models import captioner
 from ingest.models.transcriber import Transcript
 from ingest.pdf.chunking import ChunkSettings
-from ingest.pdf.document import DocumentSettings
+from ingest.pdf.document import DocumentSettings, prepare_documents, read_again, read_document
 from ingest.stages import pdfs
 from ingest.stages.captions import PICTURED_SCHEMA, CaptionFigures
 from ingest.stages.gathering import StretchCollectorClient
+from ingest.stages.kept_documents import document_of, table_of
 from ingest.stages.kept_transcripts import transcript_json, transcript_table
 from ingest.stages.media_tables import FRAMES_SCHEMA
 from ingest.stages.pdfs import ParseSettings, parse_documents
@@ -98,6 +99,16 @@ def test_documents_are_chunked_anew_without_being_read(tmp_path, cache, tokenize
     assert len(again[0]["texts"]) > len(first[0]["texts"])
     assert [row["error_type"] for row in again if row["source"].endswith("c.pdf")] == ["NotAPdf"]
     assert any(picture for row in again for picture in row["pictures"])
+
+
+def test_documents_that_were_kept_before_there_were_places_have_none(tokenizer_json):
+    prepare_documents(tokenizer_json)
+    settings = DocumentSettings(ChunkSettings(40, 0), 100, ocr=False, keep=True)
+    table = table_of(read_document(make_pdf("The keeper climbs the tower."), settings))
+    (placed,) = read_again(*document_of(table), settings).chunks
+    assert len(placed.metadata.pop("place")["boxes"]) == 1
+    (chunk,) = read_again(*document_of(table.drop_columns(["size", "boxes", "lines"])), settings).chunks
+    assert chunk == placed
 
 
 @pytest.mark.nightly
