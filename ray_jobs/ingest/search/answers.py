@@ -22,6 +22,7 @@ from ingest.search.query import (
     search_frames,
     search_images,
     search_segments,
+    tuples,
 )
 from ingest.search.reranking import reranked, wanted_hits
 
@@ -114,7 +115,9 @@ def as_json(question: str, answer: HitsByKind) -> dict[str, Any]:
 
 
 def from_json(answer: Mapping[str, Any]) -> dict[HitKind, list[Hit]]:
-    """The hits in an answer that `as_json` has made. What a newer program has added to it is left out.
+    """The hits in an answer that `as_json` has made, also those of an older program, which have no boxes.
+
+    What a newer program has added to it is left out.
 
     Raises:
         KeyError, TypeError: it is no such answer.
@@ -124,5 +127,7 @@ def from_json(answer: Mapping[str, Any]) -> dict[HitKind, list[Hit]]:
     for name in (name for name in answer if name in kinds):
         hit_type = HIT_TYPES[kinds[name]]
         known = [field.name for field in fields(hit_type)]
-        found[kinds[name]] = [hit_type(**{field: hit[field] for field in known}) for hit in answer[name]]
+        found[kinds[name]] = [
+            hit_type(**{field: tuples(hit[field]) for field in known if field in hit}) for hit in answer[name]
+        ]
     return found

@@ -18,6 +18,7 @@ import numpy as np
 from ingest.common.text import CJK, as_typed
 from ingest.milvus.client import TIMEOUT
 from ingest.milvus.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
+from ingest.pdf.places import PLACE
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -90,13 +91,22 @@ BY_DEFAULT = Asking()
 
 @dataclass(frozen=True, slots=True)
 class PageHit:
-    """A page, counted from 1, with the text of its best chunk."""
+    """A page, counted from 1, with the text of its best chunk.
+
+    Attributes:
+        boxes: where that text stands on the page: (x0, y0, x1, y1) in points from the upper left corner of the page as
+            viewers show it. There are none where a text has no place, as in an attached file. None: the chunk was
+            written before there were boxes; a run with --full-refresh adds them.
+        page_size: width and height of the page in points; None if there are no boxes.
+    """
 
     source: str
     version: str
     page: int
     text: str
     score: float
+    boxes: tuple[tuple[float, ...], ...] | None = None
+    page_size: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +163,22 @@ def search_documents(
     """
     candidates = min(max(CANDIDATES, limit), WINDOW)
     while True:
-        found = _search_texts(client, collection, question, vector, mode, ["page", "text"], candidates, asking)
+        fields = ["page", "text", "metadata"]
+        found = _search_texts(client, collection, question, vector, mode, fields, candidates, asking)
         pages: dict[tuple[str, int], PageHit] = {}
         for row, score in found:
             key = (row["source"], row["page"])
-            pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score))
+            place = row["metadata"].get(PLACE, {})
+            at = tuples(place.get("boxes")), tuples(place.get("page"))
+            pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score, *at))
         if len(pages) >= limit or len(found) < candidates or candidates == WINDOW:
             return list(pages.values())[:limit]
         candidates = min(4 * candidates, WINDOW)
+
+
+def tuples(value: Any) -> Any:
+    """A value of JSON with tuples for its lists, which a hit has so that it is hashable."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 def search_segments(

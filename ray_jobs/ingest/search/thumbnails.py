@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from ingest.common.text import printable
 from ingest.image.opening import open_picture, prepare_images
 from ingest.image.picture import NO_LIMIT
+from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.rendering import render
 from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
 from ingest.store.object_reading import object_file
@@ -24,8 +26,16 @@ if TYPE_CHECKING:
 THUMBNAIL_SIDE = 320
 """Pixels of a thumbnail's longer side."""
 
+MARKER = (255, 224, 80)
+"""Colour of the mark over the text of a hit, as a highlighter leaves it: black letters stay black."""
+
 TERMINAL_COLUMNS = 32
 """Width in characters of a thumbnail in a terminal."""
+
+UNPLACED = (
+    "It was ingested before the places of texts were kept, so nothing is marked. A run with --full-refresh adds them."
+)
+"""What the page of answers says of a hit without boxes."""
 
 _JPEG_URI = "data:image/jpeg;base64,"
 
@@ -50,10 +60,10 @@ def _picture(hit: Hit, path: Path) -> Image | None:
             import pymupdf
 
             with pymupdf.open(path) as document:
-                page = document[hit.page - 1]
+                page = as_displayed(document[hit.page - 1])
                 scale = THUMBNAIL_SIDE / max(page.rect.width, page.rect.height, 1)
                 pixels = render(page, matrix=pymupdf.Matrix(scale, scale), alpha=False)
-                return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples)
+                return marked(Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples), hit)
         case ImageHit():
             prepare_images()
             return open_picture(path.read_bytes(), NO_LIMIT, THUMBNAIL_SIDE).image
@@ -62,6 +72,19 @@ def _picture(hit: Hit, path: Path) -> Image | None:
 
             return frame_at(str(path), hit.time)
     return None
+
+
+def marked(picture: Image, hit: PageHit) -> Image:
+    """Mark the boxes of a hit on the picture of its page."""
+    from PIL import Image, ImageChops
+
+    if not hit.boxes or not hit.page_size:
+        return picture
+    across, down = picture.width / hit.page_size[0], picture.height / hit.page_size[1]
+    mark = Image.new("RGB", picture.size, "white")
+    for x0, y0, x1, y1 in hit.boxes:
+        mark.paste(MARKER, (round(x0 * across), round(y0 * down), ceil(x1 * across), ceil(y1 * down)))
+    return ImageChops.multiply(picture, mark)
 
 
 def terminal_blocks(picture: Image) -> str:
@@ -84,7 +107,7 @@ def html_page(answers: Iterable[tuple[str, Iterable[Hit]]], picture_uri: Callabl
     from jinja2 import Environment
 
     page = Environment(autoescape=True).from_string(_PAGE)
-    return page.render(answers=answers, title=title, image=picture_uri)
+    return page.render(answers=answers, title=title, image=picture_uri, unplaced=UNPLACED)
 
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
@@ -95,7 +118,8 @@ p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>
 {% for question, hits in answers %}<h1>{{ question }}</h1><div>
 {% for hit in hits %}{% set src = image(hit) %}<figure>
 {% if src %}<img src="{{ src }}" alt="">{% endif %}<figcaption><b>{{ title(hit) }}</b>
-{% if hit.text is defined %}<p>{{ hit.text }}</p>{% endif %}</figcaption></figure>
+{% if hit.text is defined %}<p>{{ hit.text }}</p>{% endif %}
+{% if hit.boxes is defined and hit.boxes is none %}<p><small>{{ unplaced }}</small></p>{% endif %}</figcaption></figure>
 {% endfor %}</div>
 {% endfor %}"""
 

@@ -14,6 +14,7 @@ from ingest.search.query import CANDIDATES, WINDOW, SearchMode, search_documents
 
 VECTOR = np.ones(4, np.float32) / 2
 ROWS = 2 * CANDIDATES
+PLACE = {"page": [595.3, 841.9], "boxes": [[72.0, 90.5, 500.0, 104.0]]}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def pages(milvus_client):
         name,
         [
             {"id": str(n), "source": "s", "version": "v", "ordinal": n, "embedding": vector, "page": page,
-             "kind": "text", "text": text, "metadata": {}}
+             "kind": "text", "text": text, "metadata": {"place": PLACE} if page > 1 else {}}
             for n, (page, vector, text) in enumerate(rows)
         ],
     )  # fmt: skip
@@ -44,6 +45,14 @@ def test_a_limit_of_pages_is_reached_behind_a_page_with_many_chunks(milvus_clien
 
 def test_the_whole_window_may_be_asked_for(milvus_client, pages):
     assert len(search_documents(milvus_client, pages, "cat dog", VECTOR, WINDOW)) == 1 + CANDIDATES
+
+
+def test_a_hit_has_the_boxes_of_its_row_and_none_if_the_row_is_older_than_boxes(milvus_client, pages):
+    hits = search_documents(milvus_client, pages, "cat dog", VECTOR, CANDIDATES)
+    assert {(hit.page == 1, hit.boxes, hit.page_size) for hit in hits} == {
+        (True, None, None),
+        (False, ((72.0, 90.5, 500.0, 104.0),), (595.3, 841.9)),
+    }
 
 
 @pytest.mark.parametrize("question", ["?!…", "😀", "\u200b", "\\ \"'"])

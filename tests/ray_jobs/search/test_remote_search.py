@@ -15,7 +15,8 @@ from ingest.service.web import Threads, make_app
 from served_app import served
 
 TOKEN = "token-of-the-search-service"
-PAGE = {"source": "s3://b/a.pdf", "version": "v", "page": 3, "text": "Bees make honey.", "score": 0.5}
+BARE = {"source": "s3://b/a.pdf", "version": "v", "page": 3, "text": "Bees make honey.", "score": 0.5}
+PAGE = BARE | {"boxes": [[72.0, 90.5, 500.0, 104.0]], "page_size": [595.3, 841.9]}
 FRAME = {"source": "s3://b/a.mp4", "version": "v", "time": 61.0, "score": 0.25}
 RED_PIXEL = (
     "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0"
@@ -26,15 +27,20 @@ RED_PIXEL = (
 class Service:
     """Answers with a page and a frame after it has refused the first requests with `refusals`."""
 
-    def __init__(self, *refusals):
-        self.refusals, self.asked = list(refusals), []
+    def __init__(self, *refusals, page=PAGE):
+        self.refusals, self.page, self.asked = list(refusals), page, []
 
     def search(self, question):
         self.asked.append(question)
         if self.refusals:
             raise self.refusals.pop(0)
         more = {"thumbnail": RED_PIXEL} if question.thumbnails else {"of a newer service": 1}
-        return {"question": question.text, "hits": [PAGE | more], "frames": [FRAME | more], "skipped": {"images": "no"}}
+        return {
+            "question": question.text,
+            "hits": [self.page | more],
+            "frames": [FRAME | more],
+            "skipped": {"images": "no"},
+        }
 
 
 @pytest.fixture
@@ -65,6 +71,11 @@ def test_the_answer_is_printed_as_json_without_what_a_newer_service_adds(ask):
     (asked,) = service.asked
     assert (asked.text, asked.kinds, asked.limit, asked.mode) == ("蜂蜜？", ("pages", "frames"), 2, "dense")
     assert asked.conditions == written(["year>=2026", "a=7"])
+
+
+def test_the_pages_of_an_older_service_have_no_boxes(ask):
+    _, output, _ = ask(Service(page=BARE), "--json", "bees")
+    assert json.loads(output)["hits"] == [BARE | {"boxes": None, "page_size": None}]
 
 
 def test_an_image_goes_to_the_service(ask, tmp_path):
