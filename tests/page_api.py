@@ -58,10 +58,12 @@ class Page:
         self.milvus.upsert(f"{self.prefix}sources", list(entries))
 
 
-def chunk(source: str, ordinal: int, text: str, **fields: Any) -> dict[str, Any]:
+def chunk(
+    source: str, ordinal: int, text: str, metadata: dict[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
     """A row of the collection ``documents``, or of another one by its own fields."""
     own = fields or {"page": ordinal + 1, "kind": "text"}
     return {
         "id": f"{source} {ordinal}", "source": source, "version": VERSION, "ordinal": ordinal, "text": text,
-        "embedding": [1.0, 0.0, 0.0, 0.0], "metadata": {}, **own,
+        "embedding": [1.0, 0.0, 0.0, 0.0], "metadata": metadata or {}, **own,
     }  # fmt: skip

@@ -30,6 +30,9 @@ _TEXTS = (
     "Honey harvest. The honey is taken from the hives at the end of July, when two thirds of the combs are sealed.",
     "海水淡化厂的红藻。三月，红藻到达了取水口，膜必须每周清洗两次。",
 )
+PLACE = {"page": [595.3, 841.9], "boxes": [[72.0, 410.2, 523.3, 452.8], [72.0, 453.0, 304.1, 466.9]]}
+"""Where the passages stand on their pages: the last line of three is shorter."""
+
 _FAILURES = (
     (Failure.ENCRYPTED, "is encrypted", 3),
     (Failure.DAMAGED, "ends in the middle of its page tree", 3),
@@ -70,7 +73,7 @@ def fill(client: Any, days: int = 40, gap: tuple[int, int] = (9, 11)) -> None:
                 )
                 continue
             texts = chance.sample(_TEXTS, 2)
-            documents += [chunk(source, at, text) for at, text in enumerate(texts)]
+            documents += [chunk(source, at, text, {"place": PLACE}) for at, text in enumerate(texts)]
             ledger.append(entry(source, rows=len(texts), vector=direction, hours_ago=hours))
         if back % 3:
             source = f"{ROOT}/images/{days_back(back)}/photo.jpg"

@@ -12,6 +12,9 @@ from ray_ingest.page.milvus_client import MilvusClient
 TEXTS = {"documents": ("page", "kind"), "video_segments": ("start", "end")}
 """The collections with texts, and the fields that say where a passage stands."""
 
+PLACED = {"documents": ("metadata",)}
+"""The field of a collection that has the boxes of a passage on its page."""
+
 EXCERPT = 600
 """Characters of a passage that are shown at most."""
 
@@ -48,16 +51,18 @@ async def search_words(
             search_params={"metric_type": "BM25"},
             filter=both(under(prefix) if prefix else "", condition or ""),
             limit=limit,
-            output_fields=["source", "text", *fields],
+            output_fields=["source", "text", *fields, *PLACED.get(collection, ())],
         ) if _WORD.search(question) and condition is not None else []  # fmt: skip
         found[collection] = {"hits": [_hit(hit["entity"], fields, question) for hit in hits], "sentence": ""}
     return found
 
 
 def _hit(row: dict[str, Any], fields: tuple[str, ...], question: str) -> dict[str, Any]:
+    """A hit as JSON; ``place`` is None for a passage of a page that was written before places were kept."""
     return {
         "source": row["source"],
         **{field: row[field] for field in fields},
+        **({"place": row["metadata"].get("place")} if "metadata" in row else {}),
         "text": marked(excerpt(row["text"], question), question),
     }
 

@@ -5,6 +5,7 @@ import pytest
 from page_api import chunk
 from ray_ingest.page.words import EXCERPT, excerpt, marked
 
+PLACE = {"page": [595.3, 841.9], "boxes": [[72.0, 90.5, 500.0, 104.0]]}
 PDF, FILM = "s3://b/pdfs/plant.pdf", "s3://b/videos/talk.mp4"
 
 
@@ -15,10 +16,12 @@ def filled(open_page_with_texts):
         f"{page.prefix}documents",
         [
             chunk(PDF, 0, "The intake has two pumps."),
-            {
-                **chunk(PDF, 1, "Replace the valves of the pump before winter."),
-                "metadata": {"owner": {"tenant": "acme"}},
-            },
+            chunk(
+                PDF,
+                1,
+                "Replace the valves of the pump before winter.",
+                metadata={"place": PLACE, "owner": {"tenant": "acme"}},
+            ),
             chunk("s3://b/pdfs/zh.pdf", 0, "红藻在三月到达了海水淡化厂。"),
         ],
     )
@@ -35,6 +38,17 @@ def test_passages_are_found_with_their_page_and_their_second(filled):
     assert [piece for piece, is_hit in page["text"] if is_hit] == ["valves", "winter"]
     (spoken,) = found["video_segments"]["hits"]
     assert (spoken["source"], spoken["start"], spoken["end"]) == (FILM, 61.0, 75.0)
+
+
+def test_a_passage_says_where_it_stands_on_its_page_if_its_row_does(filled):
+    (page,) = filled.get("/search", question="valve winter")["documents"]["hits"]
+    assert page["place"] == PLACE
+    (before,) = filled.get("/search", question="intake")["documents"]["hits"]
+    assert before["place"] is None
+    (row,) = filled.get("/object/rows", source=PDF, collection="documents", first=1)["rows"]
+    assert row["metadata"]["place"] == PLACE
+    (spoken,) = filled.get("/search", question="open")["video_segments"]["hits"]
+    assert "place" not in spoken
 
 
 def test_chinese_words_are_found_and_marked(filled):

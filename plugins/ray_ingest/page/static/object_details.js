@@ -2,6 +2,7 @@
 
 import { ChakraUI, h, useState } from "./host.js";
 import { ObjectState } from "./object_list.js";
+import { PagePlace } from "./page_place.js";
 import { Answer, Hint, ObjectLink, Rows, TITLES, Time, bytes, count } from "./parts.js";
 import { RetryButton } from "./retry.js";
 import { ours, query, useAnswer } from "./server.js";
@@ -24,6 +25,10 @@ const PLACES = {
   video_frames: (row) => `frame at ${clock(row.time)}`,
 };
 
+function Where({ row, collection }) {
+  return h(Box, null, PLACES[collection](row), h(Box, { mt: 1 }, h(PagePlace, { place: row.metadata?.place, number: row.page })));
+}
+
 function RowsOf({ source, collection }) {
   const [pages, setPages] = useState([0]);
   const first = pages[pages.length - 1];
@@ -40,7 +45,7 @@ function RowsOf({ source, collection }) {
         keyOf: (row) => `${row.version} ${row.ordinal}`,
         columns: [
           ["No.", (row) => row.ordinal, { textAlign: "end" }],
-          ["Where", (row) => PLACES[collection](row), { whiteSpace: "nowrap" }],
+          ["Where", (row) => h(Where, { row, collection }), { whiteSpace: "nowrap" }],
           [
             "What",
             (row) =>

@@ -2,10 +2,11 @@
 
 import { ChakraUI, h, useEffect, useState } from "./host.js";
 import { clock } from "./object_details.js";
-import { Answer, Form, Hint, ObjectLink, TextField } from "./parts.js";
+import { PagePlace } from "./page_place.js";
+import { Answer, Form, Hint, ObjectLink, TextField, plural } from "./parts.js";
 import { ours, query, useAnswer } from "./server.js";
 
-const { Box, Button, Heading, Mark, Text } = ChakraUI;
+const { Box, Button, Flex, Heading, Mark, Text } = ChakraUI;
 
 const KINDS = {
   documents: ["Pages", (hit) => `page ${hit.page}${hit.kind === "text" ? "" : `, ${hit.kind}`}`],
@@ -14,16 +15,28 @@ const KINDS = {
 
 function Hit({ hit, place }) {
   return h(
-    Box,
-    { as: "li", py: 3, borderBottomWidth: "1px" },
-    h(ObjectLink, { source: hit.source }),
-    h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+    Flex,
+    { as: "li", py: 3, gap: 4, borderBottomWidth: "1px" },
     h(
-      Text,
-      { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1, maxW: "60rem" },
-      hit.text.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
+      Box,
+      { flex: "1", maxW: "60rem" },
+      h(ObjectLink, { source: hit.source }),
+      h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+      h(
+        Text,
+        { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1 },
+        hit.text.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
+      ),
     ),
+    h(PagePlace, { place: hit.place, number: hit.page }),
   );
+}
+
+/** A hint if passages have no place since they were written before there were any. */
+function Unplaced({ hits }) {
+  const number = hits.filter((hit) => hit.place === null).length;
+  if (!number) return null;
+  return h(Hint, null, `${plural(number, "passage")} of these ${number === 1 ? "was" : "were"} ingested before places on a page were kept. A run with full refresh adds them.`);
 }
 
 export function Search({ parameters, setParameters, may }) {
@@ -60,6 +73,7 @@ export function Search({ parameters, setParameters, may }) {
               { as: "section", key: name, mt: 5, "aria-label": KINDS[name][0] },
               h(Heading, { as: "h2", size: "md" }, KINDS[name][0]),
               found[name].sentence ? h(Hint, null, found[name].sentence) : null,
+              h(Unplaced, { hits: found[name].hits }),
               found[name].hits.length
                 ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
                 : h(Text, { role: "status", color: "fg.muted" }, "No passage has these words."),
