@@ -126,6 +126,7 @@ def run(
     ended = run_all(platform.airflow, BUCKET, planned, at_once, progress)
     page = platform.object_store.folder.parent / "answers.html" if keep else None
     service = deploy_service(platform, hub, progress)
+    platform.airflow.api("POST", "/connections", service.connection())
     answers = ask(service, page, progress)
     show_answers(answers, progress)
     show_reports(ended, progress)

@@ -129,6 +129,11 @@ class PageWorld:
         body = {"username": user, "password": PASSWORDS[user]}
         return str(request_json("POST", f"{self.airflow.url}/auth/token", body)["access_token"])
 
+    def knows_service(self) -> bool:
+        """Whether the page has seen the connection to a search service, which it looks for every few seconds."""
+        headers = {"Authorization": f"Bearer {self.token('admin')}"}
+        return bool(request_json("GET", f"{self.airflow.url}/ray-ingest/permissions", headers=headers)["meaning"])
+
     def run_of_day(self, back: int, state: str) -> None:
         """A run of the day so many days ago that has ended in this state; the Dag is paused, so that nothing runs."""
         run = self.airflow.trigger("ingest_pdfs", partition_key=days_back(back))

@@ -27,6 +27,10 @@ class Service:
     url: str
     token: str
 
+    def connection(self) -> dict[str, str]:
+        """Airflow's connection to it, for the page."""
+        return {"connection_id": "search_default", "conn_type": "http", "host": self.url, "password": self.token}
+
 
 def deploy_service(platform: Platform, hub: bool, progress: Progress) -> Service:
     """Deploy the service; it ends with the Ray head. Raises ServiceError."""

@@ -18,11 +18,12 @@ from ray_ingest.page.access import CONTENTS, PAGE, Permissions
 from ray_ingest.page.cache import Answers
 from ray_ingest.page.days import days_of_month
 from ray_ingest.page.failures import failure_groups
-from ray_ingest.page.filters import MAX_CONDITIONS, written
+from ray_ingest.page.filters import MAX_CONDITIONS, Filter, written
 from ray_ingest.page.ledger import Objects
 from ray_ingest.page.milvus_client import MilvusClient, MilvusError, TooLongError
 from ray_ingest.page.objects import list_objects, one_object, rows_of, similar_objects
 from ray_ingest.page.overview import RunsInProgress, overview
+from ray_ingest.page.service import ServiceClient, ServiceError
 from ray_ingest.page.words import search_words
 
 STATIC = Path(__file__).parent / "static"
@@ -39,18 +40,29 @@ STEP = 300_000
 """Milliseconds: a beginning in the past is rounded to them, so that requests share their answer."""
 
 
-def create_app(client: MilvusClient, version: str, answers: Answers | None = None) -> FastAPI:
+Question = Annotated[str, Query(min_length=1, max_length=1000)]
+Conditions = Annotated[list[str] | None, Query(max_length=MAX_CONDITIONS)]
+
+
+def create_app(
+    client: MilvusClient, version: str, answers: Answers | None = None, services: ServiceClient | None = None
+) -> FastAPI:
     """The app.
 
     :param version: a part of the address of the files, which changes with them: browsers keep them.
+    :param services: asks the search service; by default that of Airflow's connection.
     """
     app = FastAPI(title="Ray ingest", docs_url=None, redoc_url=None, openapi_url=None)
-    kept, runs = answers or Answers(), RunsInProgress()
+    kept, runs, by_meaning = answers or Answers(), RunsInProgress(), services or ServiceClient()
     app.mount(f"/static/{version}", StaticFiles(directory=STATIC), name="static")
 
     @app.exception_handler(MilvusError)
     async def no_answer(request: Request, error: MilvusError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 504 if isinstance(error, TooLongError) else 503)
+
+    @app.exception_handler(ServiceError)
+    async def no_service(request: Request, error: ServiceError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 503)
 
     async def answer(key: tuple[Any, ...], make: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
         target = await client.target()  # another one has other answers
@@ -62,7 +74,7 @@ def create_app(client: MilvusClient, version: str, answers: Answers | None = Non
 
     @app.get("/permissions", dependencies=PAGE)
     async def get_permissions(may: Permissions) -> dict[str, Any]:
-        return dict(may)
+        return {**may, "meaning": await by_meaning.is_there()}
 
     @app.get("/failures", dependencies=PAGE)
     async def get_failures(pipeline: Pipeline = "", prefix: Text = "", hours: Hours = 0) -> dict[str, Any]:
@@ -114,18 +126,27 @@ def create_app(client: MilvusClient, version: str, answers: Answers | None = Non
 
     @app.get("/search", dependencies=CONTENTS)
     async def get_search(
-        question: Annotated[str, Query(min_length=1, max_length=1000)],
+        question: Question,
         prefix: Text = "",
         limit: Annotated[int, Query(ge=1, le=50)] = 10,
-        condition: Annotated[list[str] | None, Query(max_length=MAX_CONDITIONS)] = None,
+        condition: Conditions = None,
     ) -> dict[str, Any]:
-        try:
-            conditions = written(condition or ())
-        except ValueError as error:
-            raise HTTPException(400, f"The filter: {error}.") from None
-        return await search_words(client, question, prefix, limit, conditions)
+        return await search_words(client, question, prefix, limit, _filter(condition))
+
+    @app.get("/search/meaning", dependencies=CONTENTS)
+    async def get_meaning(
+        question: Question, limit: Annotated[int, Query(ge=1, le=20)] = 5, condition: Conditions = None
+    ) -> dict[str, Any]:
+        return await by_meaning.search(question, limit, _filter(condition))
 
     return app
+
+
+def _filter(conditions: list[str] | None) -> Filter:
+    try:
+        return written(conditions or ())
+    except ValueError as error:
+        raise HTTPException(400, f"The filter: {error}.") from None
 
 
 def _since(hours: int) -> int:

@@ -17,6 +17,7 @@ import httpx
 
 from airflow_ray.hooks.address import Server, base_url
 from airflow_ray.hooks.connection import header_value
+from ray_ingest.page.filters import Filter, as_json
 from ray_ingest.page.words import excerpt, marked
 from ray_jobs_api.settings import is_loopback
 
@@ -104,12 +105,13 @@ class ServiceClient:
         except ServiceError:
             return True
 
-    async def search(self, question: str, limit: int) -> dict[str, Any]:
+    async def search(self, question: str, limit: int, conditions: Filter = ()) -> dict[str, Any]:
         """The hits by meaning and by words: ``hits`` by kind, and what was ``skipped`` and why."""
         service = await self.service()
         if service is None:
             raise ServiceError(f"There is no search service: make the connection {CONN_ID} to search by meaning.")
-        found = await self._asked(service, {"question": question, "limit": limit, "thumbnails": True})
+        body = {"question": question, "limit": limit, "thumbnails": True}
+        found = await self._asked(service, body | ({"filter": as_json(conditions)} if conditions else {}))
         try:
             hits = {kind: [_hit(row, question) for row in found[name]] for name, kind in KINDS.items() if name in found}
             return {"hits": hits, "skipped": {str(kind): str(why) for kind, why in found.get("skipped", {}).items()}}

@@ -16,6 +16,7 @@ from page_api import DIMENSION, VERSION, Page
 from ray_ingest.milvus import MilvusServer
 from ray_ingest.page.api import create_app
 from ray_ingest.page.milvus_client import MilvusClient
+from ray_ingest.page.service import ServiceClient
 from ray_ingest.page.target import Target
 
 
@@ -31,7 +32,8 @@ def open_page(milvus: Any) -> Iterator[Callable[[], Page]]:
     def make() -> Page:
         prefix = f"p{uuid.uuid4().hex}_"
         ensure_ledger(client, f"{prefix}sources", DIMENSION)
-        app = create_app(MilvusClient(lambda: Target(MilvusServer(milvus.uri), prefix, "s3://b", 60.0)), VERSION)
+        reading = MilvusClient(lambda: Target(MilvusServer(milvus.uri), prefix, "s3://b", 60.0))
+        app = create_app(reading, VERSION, services=ServiceClient(lambda: None))
         page = Page(TestClient(app), "admin", prefix, client)
         page.client.__enter__()  # one event loop for all requests, as in the API server
         opened.append(page.client)

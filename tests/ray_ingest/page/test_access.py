@@ -9,9 +9,9 @@ PATHS = {
     "/overview": {}, "/permissions": {}, "/failures": {}, "/objects": {},
     "/days": {"pipeline": "pdfs", "year": 2026, "month": 1}, "/object": {"source": "s3://b/x"},
     "/object/rows": {"source": "s3://b/x", "collection": "documents"}, "/object/similar": {"source": "s3://b/x"},
-    "/search": {"question": "valve"},
+    "/search": {"question": "valve"}, "/search/meaning": {"question": "valve"},
 }  # fmt: skip
-TEXTS = {"/object/rows", "/search"}
+TEXTS = {"/object/rows", "/search", "/search/meaning"}
 
 
 def test_every_route_refuses_a_request_without_a_user(page):
@@ -28,6 +28,7 @@ def test_a_viewer_sees_all_but_the_texts(page):
     assert refused == TEXTS
     assert page.get("/permissions") == {
         "retry": False, "backfill": {"pdfs": False, "images": False, "videos": False}, "contents": False,
+        "meaning": False,
     }  # fmt: skip
 
 

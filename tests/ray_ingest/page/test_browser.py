@@ -13,7 +13,9 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from embedded.processes import poll
 from page_world import PageWorld, days_back
+from served_search import TOKEN, served
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
@@ -165,6 +167,27 @@ def test_an_object_shows_its_rows_and_those_like_it(open_page: Open) -> None:
     page.get_by_role("button", name="Find objects like it").click()
     expect(page.get_by_role("table", name="Objects like this one")).to_be_visible()
     photograph(page, "object")
+
+
+def test_a_search_by_meaning_shows_what_the_service_answers(
+    open_page: Open, world: PageWorld, milvus: Any, minilm_path: str, tmp_path: Path
+) -> None:
+    with served(milvus.uri, minilm_path, tmp_path) as url:
+        connection = {"connection_id": "search_default", "conn_type": "http", "host": url, "password": TOKEN}
+        world.airflow.api("POST", "/connections", connection)
+        try:
+            poll(world.knows_service, 60, "the page knows of the service", interval=1)
+            page = open_page("?tab=search&question=page%20first")
+            by = page.get_by_label("By", exact=True)
+            hit = page.get_by_role("region", name="Pages").get_by_role("listitem")
+            expect(hit.get_by_role("link", name="a.pdf")).to_be_visible()
+            expect(hit.get_by_text("first")).to_be_visible()
+            photograph(page, "meaning")
+            by.select_option("words")
+            expect(page).to_have_url(re.compile("by=words"))
+            expect(page.get_by_label("Under the prefix")).to_be_visible()
+        finally:
+            world.airflow.api("DELETE", "/connections/search_default")
 
 
 def day(page: Page, back: int) -> Any:

@@ -6,19 +6,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import uvicorn
 from airflow.models import Connection
 
 from embedded.ports import free_ports
-from embedded.processes import poll
-from generations_of_pages import Pages
-from ingest.service.searching import SearchService
-from ingest.service.settings import ServiceSettings
-from ingest.service.tokens import Tokens
-from ingest.service.web import Threads, make_app
+from ray_ingest.page.filters import written
 from ray_ingest.page.service import Service, ServiceClient, ServiceError, find_service
-
-TOKEN = "token-of-the-search-service"
+from served_search import TOKEN, served
 
 
 def ask(service, question="page of the first model", limit=5):
@@ -27,28 +20,8 @@ def ask(service, question="page of the first model", limit=5):
 
 @pytest.fixture(scope="module")
 def url(milvus, minilm_path, tmp_path_factory):
-    """The service over a collection with one page."""
-    from pymilvus import MilvusClient
-
-    client = MilvusClient(milvus.uri)
-    pages = Pages(client, minilm_path, tmp_path_factory.mktemp("models"))
-    pages.make(0)
-    service, threads = SearchService(ServiceSettings(milvus.uri, pages.prefix), pages.load), Threads()
-    (port,) = free_ports(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEARCH_TOKEN", TOKEN)
-        app = make_app(service, Tokens("SEARCH_TOKEN"), threads)
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    poll(lambda: server.started, 30, "the service listens")
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-    service.close()
-    threads.close()
-    pages.drop()
-    client.close()
+    with served(milvus.uri, minilm_path, tmp_path_factory.mktemp("models")) as address:
+        yield address
 
 
 def test_a_page_is_found_with_its_place_and_the_words_of_the_question_marked(url):
@@ -57,6 +30,12 @@ def test_a_page_is_found_with_its_place_and_the_words_of_the_question_marked(url
     assert (hit["source"].rpartition("/")[2], hit["page"], hit["picture"]) == ("a.pdf", 1, "")
     assert [piece for piece, is_hit in hit["text"] if is_hit] == ["page", "of", "first"]
     assert found["skipped"] == {}
+
+
+def test_conditions_go_with_the_question(url):
+    client = ServiceClient(lambda: Service(url, TOKEN))
+    found = asyncio.run(client.search("page of the first model", 5, written(["tenant=acme"])))
+    assert found["hits"]["pages"] == []
 
 
 def test_what_the_service_refuses_is_said_in_its_words(url):

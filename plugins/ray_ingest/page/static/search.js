@@ -1,46 +1,25 @@
-// Search by words over everything: the passage, its words marked, and where it stands.
+// Search over everything: by words, and by meaning where the search service is.
 
+import { ByMeaning } from "./by_meaning.js";
+import { ByWords } from "./by_words.js";
 import { ChakraUI, h, useEffect, useState } from "./host.js";
-import { clock } from "./object_details.js";
-import { PagePlace } from "./page_place.js";
-import { Answer, Form, Hint, ObjectLink, TextField, plural } from "./parts.js";
+import { Answer, Choice, Form, Hint, TextField } from "./parts.js";
 import { ours, query, useAnswer } from "./server.js";
 
-const { Box, Button, Flex, Heading, Mark, Text } = ChakraUI;
+const { Box, Button, Text } = ChakraUI;
 
-const KINDS = {
-  documents: ["Pages", (hit) => `page ${hit.page}${hit.kind === "text" ? "" : `, ${hit.kind}`}`],
-  video_segments: ["Spoken", (hit) => `spoken from ${clock(hit.start)} to ${clock(hit.end)}`],
+const BY = [
+  ["meaning", "Meaning and words"],
+  ["words", "Words alone"],
+];
+const HINTS = {
+  meaning: "By meaning and by words, in pages, in what was spoken, in images and in the pictures of videos. The search service answers.",
+  words: "By words, in the texts of pages and in what was spoken.",
 };
 
-function Hit({ hit, place }) {
-  return h(
-    Flex,
-    { as: "li", py: 3, gap: 4, borderBottomWidth: "1px" },
-    h(
-      Box,
-      { flex: "1", maxW: "60rem" },
-      h(ObjectLink, { source: hit.source }),
-      h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
-      h(
-        Text,
-        { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1 },
-        hit.text.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
-      ),
-    ),
-    h(PagePlace, { place: hit.place, number: hit.page }),
-  );
-}
-
-/** A hint if passages have no place since they were written before there were any. */
-function Unplaced({ hits }) {
-  const number = hits.filter((hit) => hit.place === null).length;
-  if (!number) return null;
-  return h(Hint, null, `${plural(number, "passage")} of these ${number === 1 ? "was" : "were"} ingested before places on a page were kept. A run with full refresh adds them.`);
-}
-
 export function Search({ parameters, setParameters, may }) {
-  const chosen = { question: parameters.get("question") ?? "", prefix: parameters.get("prefix") ?? "" };
+  const by = may.meaning && parameters.get("by") !== "words" ? "meaning" : "words";
+  const chosen = { question: parameters.get("question") ?? "", prefix: by === "words" ? (parameters.get("prefix") ?? "") : "" };
   const chosenFilter = parameters.get("filter") ?? "";
   const condition = chosenFilter.split(";").map((each) => each.trim());
   const [question, setQuestion] = useState(chosen.question);
@@ -48,38 +27,30 @@ export function Search({ parameters, setParameters, may }) {
   const [filter, setFilter] = useState(chosenFilter);
   useEffect(() => setQuestion(chosen.question), [chosen.question]);
   const isAsked = chosen.question && may.contents;
-  const asked = query({ ...chosen, condition });
-  const answer = useAnswer(isAsked ? `search ${asked}` : null, (signal) => ours(`search${asked}`, signal));
+  const address = `search${by === "meaning" ? "/meaning" : ""}${query({ ...chosen, condition })}`;
+  const answer = useAnswer(isAsked ? address : null, (signal) => ours(address, signal));
   if (may.contents === false) return h(Hint, null, "The texts are for users who may read the connection milvus_default.");
+  const ask = (values) => setParameters({ question: question.trim(), prefix, filter, by: by === "words" && may.meaning ? by : "", ...values });
   return h(
     Box,
     null,
     h(
       Form,
-      { label: "Search by words", onSubmit: () => setParameters({ question: question.trim(), prefix, filter }) },
-      h(TextField, { label: "Words", value: question, onChange: setQuestion, type: "search", width: "28rem" }),
-      h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "20rem" }),
+      { label: `Search by ${by}`, onSubmit: () => ask({}) },
+      h(TextField, { label: by === "words" ? "Words" : "Question", value: question, onChange: setQuestion, type: "search", width: "28rem" }),
+      may.meaning ? h(Choice, { label: "By", value: by, options: BY, onChange: (value) => ask({ by: value }), width: "13rem" }) : null,
+      by === "words"
+        ? h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "20rem" })
+        : null,
       h(TextField, { label: "Conditions (optional)", value: filter, onChange: setFilter, placeholder: "tenant=acme; year>=2026", width: "20rem" }),
       h(Button, { type: "submit", size: "sm", colorPalette: "brand" }, "Search"),
     ),
-    h(Text, { fontSize: "sm", color: "fg.muted" }, "By words, in the texts of pages and in what was spoken. search.py also searches by meaning and by pictures."),
+    h(Text, { fontSize: "sm", color: "fg.muted" }, HINTS[by]),
+    may.meaning || by === "meaning"
+      ? null
+      : h(Text, { fontSize: "sm", color: "fg.muted" }, "With the connection search_default, which names a search service, it also searches by meaning, and shows pictures."),
     isAsked
-      ? h(Answer, { answer, what: "the passages" }, (found) => {
-          const names = Object.keys(found);
-          if (!names.length) return h(Hint, null, "Nothing has been ingested yet that has words.");
-          return names.map((name) =>
-            h(
-              Box,
-              { as: "section", key: name, mt: 5, "aria-label": KINDS[name][0] },
-              h(Heading, { as: "h2", size: "md" }, KINDS[name][0]),
-              found[name].sentence ? h(Hint, null, found[name].sentence) : null,
-              h(Unplaced, { hits: found[name].hits }),
-              found[name].hits.length
-                ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
-                : h(Text, { role: "status", color: "fg.muted" }, "No passage has these words."),
-            ),
-          );
-        })
+      ? h(Answer, { answer, what: "the answers" }, (found) => h(by === "meaning" ? ByMeaning : ByWords, { found }))
       : null,
   );
 }

@@ -1,10 +1,11 @@
 // Hits of the search service: pages, passages, images and moments, each with its picture.
 
+import { Marked } from "./by_words.js";
 import { ChakraUI, h } from "./host.js";
 import { clock } from "./object_details.js";
 import { Hint, ObjectLink } from "./parts.js";
 
-const { Box, Flex, Heading, Image, Mark, Text } = ChakraUI;
+const { Box, Flex, Heading, Image, Text } = ChakraUI;
 
 const KINDS = {
   pages: ["Pages", (hit) => `page ${hit.page}`],
@@ -12,14 +13,6 @@ const KINDS = {
   images: ["Images", (hit) => `${hit.width} × ${hit.height} pixels`],
   frames: ["Seen in videos", (hit) => `at ${clock(hit.time)}`],
 };
-
-/** A text in pieces, those that are words of the question marked. */
-export const Marked = ({ pieces }) =>
-  h(
-    Text,
-    { whiteSpace: "pre-wrap", overflowWrap: "anywhere", mt: 1, maxW: "60rem" },
-    pieces.map(([piece, isHit], at) => (isHit ? h(Mark, { key: at, variant: "subtle", colorPalette: "yellow" }, piece) : piece)),
-  );
 
 function Hit({ hit, place }) {
   return h(
@@ -30,7 +23,7 @@ function Hit({ hit, place }) {
       : h(Box, { width: "8rem", flexShrink: 0 }),
     h(
       Box,
-      { minW: 0 },
+      { minW: 0, maxW: "60rem" },
       h(ObjectLink, { source: hit.source }),
       h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
       hit.text.length ? h(Marked, { pieces: hit.text }) : null,
