@@ -19,7 +19,7 @@ function Hit({ hit, place }) {
     Flex,
     { as: "li", py: 3, gap: 4, borderBottomWidth: "1px", align: "flex-start" },
     hit.picture
-      ? h(Image, { src: hit.picture, alt: "", width: "8rem", maxH: "10rem", objectFit: "contain", flexShrink: 0, rounded: "sm" })
+      ? h(Image, { src: hit.picture, alt: "", width: "8rem", maxH: "10rem", objectFit: "contain", flexShrink: 0, rounded: "sm", borderWidth: "1px" })
       : h(Box, { width: "8rem", flexShrink: 0 }),
     h(
       Box,
