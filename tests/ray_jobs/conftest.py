@@ -134,6 +134,13 @@ BAD = {"encrypted.pdf": "Encrypted", "empty.pdf": "Empty", "page.pdf": "NotAPdf"
 """The failures of the library's bad files."""
 
 
+OWNERS = {"good.PDF": {"year": "1999"}, "long.pdf": {"department": "Sales"}}
+"""User metadata of the library's files; tests put the first of them again, without."""
+
+SIDECAR = b'{"department": "Finance", "year": 2026}'
+"""Its sidecar."""
+
+
 def library_files() -> dict[str, bytes]:
     """The demo's PDFs, a long one, two that tests change, and odd ones."""
     import pymupdf
@@ -169,8 +176,8 @@ class Library:
     report_file: str
     after_first: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
 
-    def put(self, name: str, data: bytes) -> None:
-        self.store.put_object(Bucket=LIBRARY_BUCKET, Key=f"library/{name}", Body=data)
+    def put(self, name: str, data: bytes, **metadata: str) -> None:
+        self.store.put_object(Bucket=LIBRARY_BUCKET, Key=f"library/{name}", Body=data, Metadata=metadata)
 
     def delete(self, name: str) -> None:
         self.store.delete_object(Bucket=LIBRARY_BUCKET, Key=f"library/{name}")
@@ -197,8 +204,8 @@ def library(jobs, object_store, milvus_client, tmp_path_factory) -> Library:
     source, collection = f"{bucket}/library/", "library_"
     files = library_files()
     made = Library(object_store.client(), milvus_client, source, collection, files, BAD, Result(0, "", ""), "")
-    for name, data in {**files, "notes.txt": b"no PDF"}.items():
-        made.put(name, data)
+    for name, data in {**files, "notes.txt": b"no PDF", "good.PDF.json": SIDECAR}.items():
+        made.put(name, data, **OWNERS.get(name, {}))
     report = tmp_path_factory.mktemp("report") / "report.json"
     made.first = jobs.run("ingest_pdfs.py", "--source", source, "--collection", collection, "--report", str(report))
     made.report_file = report.read_text() if report.exists() else ""

@@ -86,10 +86,15 @@ class Planner:
                 change = difference.change
                 known += change is not Change.NEW
                 counts.listed += change is not Change.MISSING
-                if change is Change.UNCHANGED:
+                if change in (Change.UNCHANGED, Change.METADATA):
                     counts.unchanged += 1
                     counts.failed_before += difference.failed
                     newest = max(newest, difference.modified)
+                    if change is Change.METADATA and (
+                        not options.limit or work.count + relabelled.count < options.limit
+                    ):
+                        relabelled.add(difference)
+                        counts.relabelled += 1
                 elif change is Change.SKIPPED:
                     continue
                 elif change is Change.MISSING:
@@ -98,9 +103,7 @@ class Planner:
                         continue
                     missing.add(difference)
                 elif not options.limit or work.count + relabelled.count < options.limit:
-                    is_relabelled = change is Change.METADATA
-                    (relabelled if is_relabelled else work).add(difference)
-                    counts.relabelled += is_relabelled
+                    work.add(difference)
                     newest = max(newest, difference.modified)
                     counts.added += change is Change.NEW
                     counts.changed += change is not Change.NEW

@@ -40,7 +40,7 @@ class SourceState(StrEnum):
 class Counts:
     """Objects under a source, or under all sources of a run.
 
-    `relabelled` counts those of `changed` of which only the metadata may have changed, so that nothing is embedded.
+    `relabelled` counts those of `unchanged` whose metadata are read again, because they may have changed.
     `to_retry` counts those of `failed` that the next run tries again, and `failed_before` unchanged objects that failed
     permanently in an earlier run.
     """
@@ -48,8 +48,8 @@ class Counts:
     listed: int = 0
     added: int = 0
     changed: int = 0
-    relabelled: int = 0
     unchanged: int = 0
+    relabelled: int = 0
     deleted: int = 0
     failed: int = 0
     to_retry: int = 0
@@ -64,7 +64,7 @@ class Counts:
             return SourceState.EMPTY
         if self.listed == self.added and not missing:
             return SourceState.NEVER_INGESTED
-        if self.added or self.changed or missing:
+        if self.added or self.changed or self.relabelled or missing:
             return SourceState.BEHIND
         return SourceState.FAILED if self.failed_before else SourceState.DONE
 
@@ -73,9 +73,9 @@ class Counts:
         missing = [f"{self.deleted} missing"] if self.deleted or not self.kept else []
         kept = [f"{self.kept} missing and kept"] if self.kept else []
         failed = f" ({self.failed_before} of them failed)" if self.failed_before else ""
-        relabelled = f" ({self.relabelled} of them perhaps in their metadata alone)" if self.relabelled else ""
-        changed = f"{self.changed} changed{relabelled}"
-        parts = [f"{self.added} new", changed, f"{self.unchanged} unchanged{failed}", *missing, *kept]
+        relabelled = f" ({self.relabelled} of them perhaps but for their metadata)" if self.relabelled else ""
+        unchanged = f"{self.unchanged} unchanged{failed}{relabelled}"
+        parts = [f"{self.added} new", f"{self.changed} changed", unchanged, *missing, *kept]
         return f"{self.listed} objects listed: {', '.join(parts)}"
 
 
@@ -173,6 +173,7 @@ class Report(Counts):
             f"{self.unchanged} unchanged, {self.deleted} {planned}deleted; {self.failed} of these failed"
             + (f", {self.listed - done} left for another run" if self.listed > done and not self.dry_run else "")
             + (f", {self.failed_before} unchanged ones had failed before" if self.failed_before else "")
+            + (f", the metadata of {self.relabelled} unchanged ones {planned}read" if self.relabelled else "")
             + (f", {self.kept} missing ones kept" if self.kept else "")
             + (f"; ignored by name: {self.ignored}" if self.ignored else ""),
             f"  rows     {self.rows_written} written, {self.rows_deleted} deleted"

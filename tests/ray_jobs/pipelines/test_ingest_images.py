@@ -23,7 +23,7 @@ class Album:
         self.s3 = store.client()
         self.files = {**make_photos(), **{name: odd.data for name, odd in ODD.items()}}
         for name, data in self.files.items():
-            self.s3.put_object(Bucket=BUCKET, Key=f"album/{name}", Body=data)
+            self.s3.put_object(Bucket=BUCKET, Key=f"album/{name}", Body=data, Metadata={"album": "summer"})
         flags = ["--source", self.source, "--collection", PREFIX]
         self.first = jobs.run("ingest_images.py", *flags, "--max-failed-fraction", "0.3")
         self.rows = self.read("images", "id", ["id", "source", "ordinal", "width", "height", "metadata"])
@@ -49,6 +49,10 @@ def test_every_image_that_can_be_shown_has_a_row_with_its_size(album):
     sizes = {row["source"].removeprefix(album.source): (row["width"], row["height"]) for row in album.rows}
     assert {name: sizes.pop(name, None) for name in ODD} == {name: odd.shown for name, odd in ODD.items()}
     assert set(sizes) == {photo.file for photo in PHOTOS}
+
+
+def test_what_owners_say_about_their_images_is_in_their_rows(album):
+    assert {row["metadata"]["owner"]["album"] for row in album.rows} == {"summer"}
 
 
 def test_every_other_image_is_in_the_ledger_with_a_sentence(album):

@@ -82,7 +82,17 @@ def test_an_object_with_more_chunks_than_fit_in_one_part_is_written_completely(l
     assert [ordinal for ordinal, _ in own] == list(range(len(own)))
     assert [page for _, page in own] == sorted(page for _, page in own)
     assert {page for _, page in own} == set(range(1, 301))
-    assert entry["metadata"] == {"pages": 300, "ocr_pages": 0, "language": "en"}
+    known = {"pages": 300, "ocr_pages": 0, "language": "en", "owner": {"department": "Sales"}}
+    assert entry["metadata"] == {**known, "stored": entry["metadata"]["stored"]}
+
+
+def test_what_owners_say_about_their_files_is_in_all_of_their_rows(library):
+    rows, _ = library.after_first
+    said = {"long.pdf": {"department": "Sales"}, "good.PDF": {"department": "Finance", "year": 2026}}
+    for row in rows.values():
+        assert row["metadata"].get("owner") == said.get(Path(row["source"]).name)
+        assert row["metadata"]["date"][:4].isdecimal()
+    assert library.first.report["ignored"] == 1  # the sidecar is no object of its own
 
 
 # --- its bad files

@@ -25,11 +25,13 @@ class Talks:
         s3 = store.client()
         self.broken = {name: data for name, data in make_broken_films().items() if name != "cut-off.mp4"}
         for name, data in {**make_films(WHOLE), **self.broken}.items():
-            s3.put_object(Bucket=BUCKET, Key=f"talks/{name}", Body=data)
+            s3.put_object(Bucket=BUCKET, Key=f"talks/{name}", Body=data, Metadata={"event": "summit"})
         flags = ["--source", self.source, "--collection", PREFIX, "--max-failed-fraction", "0.5"]
         self.first = jobs.run("ingest_videos.py", *flags)
-        self.segments = self.read("video_segments", "id", ["id", "source", "ordinal", "start", "end", "text"])
-        self.frames = self.read("video_frames", "id", ["id", "source", "ordinal", "time"])
+        self.segments = self.read(
+            "video_segments", "id", ["id", "source", "ordinal", "start", "end", "text", "metadata"]
+        )
+        self.frames = self.read("video_frames", "id", ["id", "source", "ordinal", "time", "metadata"])
         self.ledger = {
             row["source"].removeprefix(self.source): row
             for row in self.read("sources", "source", ["status", "rows", "error_type", "error_message", "metadata"])
@@ -90,6 +92,13 @@ def test_the_ledger_holds_the_properties_of_a_film(talks):
     metadata = talks.ledger["coast-tour.mp4"]["metadata"]
     assert (metadata["language"], metadata["width"]) == ("en", 320)
     assert metadata["duration"] == pytest.approx(12, abs=1)
+
+
+def test_what_owners_say_about_their_films_is_in_passages_and_frames(talks):
+    rows = [*talks.segments, *talks.frames]
+    assert {row["metadata"]["owner"]["event"] for row in rows} == {"summit"}
+    spoken = {row["metadata"]["language"] for row in talks.of(rows, "coast-tour.mp4")}
+    assert spoken == {talks.ledger["coast-tour.mp4"]["metadata"]["language"]}
 
 
 def test_a_deleted_film_loses_its_rows_in_both_collections_and_no_other_film_is_read(talks):

@@ -1,9 +1,14 @@
 """Runs in which only what owners say about their objects has changed: no model, and no Ray."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from embedded.processes import poll
 from run_world import small_world
 
 FOLDER = "pdfs/tenant=acme/"
@@ -55,7 +60,7 @@ def test_an_unchanged_rerun_costs_one_listing_and_no_other_request(world):
 def test_other_user_metadata_and_sidecars_come_and_go_at_one_request_each(world):
     copy_in_place(world, "00.pdf", year="2026")
     world.stub.put(f"{FOLDER}01.pdf.json", b'{"year": 2027}')
-    assert counts(world.run()) == {"listed": 12, "changed": 2, "relabelled": 2, "unchanged": 10, "rows_written": 2}
+    assert counts(world.run()) == {"listed": 12, "unchanged": 12, "relabelled": 2, "rows_written": 2}
     assert owners(world) == dict.fromkeys(NAMES, ACME) | {
         "00.pdf": {**ACME, "year": 2026}, "01.pdf": {**ACME, "year": 2027}
     }  # fmt: skip
@@ -74,7 +79,7 @@ def test_other_user_metadata_and_sidecars_come_and_go_at_one_request_each(world)
 def test_a_bad_sidecar_costs_a_note_in_the_report_and_the_ledger(world):
     world.stub.put(f"{FOLDER}01.pdf.json", b"no JSON")
     report = world.run()
-    assert counts(report) == {"listed": 12, "changed": 1, "relabelled": 1, "unchanged": 11, "partly": 1}
+    assert counts(report) == {"listed": 12, "unchanged": 12, "relabelled": 1, "partly": 1}
     note = "of its metadata, not used: the sidecar 01.pdf.json (it is not JSON)"
     assert report.partly_read == [{"source": f"{world.source}01.pdf", "message": note}]
     assert counts(world.run()) == {"listed": 12, "unchanged": 12}
@@ -90,9 +95,9 @@ def test_a_new_version_is_processed_and_not_only_labelled(world):
 def test_a_dry_run_names_them_and_changes_nothing(world):
     copy_in_place(world, "00.pdf", year="2026")
     report = world.run("--dry-run")
-    assert (report.changed, report.relabelled) == (1, 1)
+    assert (report.changed, report.unchanged, report.relabelled) == (0, 12, 1)
     assert f"metadata {world.source}00.pdf" in world.said
-    assert "1 changed (1 of them perhaps in their metadata alone)" in "\n".join(world.said)
+    assert "12 unchanged (1 of them perhaps but for their metadata)" in "\n".join(world.said)
     assert owners(world) == dict.fromkeys(NAMES, ACME)
 
 
@@ -120,3 +125,43 @@ def test_an_object_whose_metadata_cannot_be_read_fails_and_keeps_its_rows(world)
     assert owners(world) == dict.fromkeys(NAMES, ACME)
     world.stub.objects[f"{FOLDER}00.pdf"].fault = ""
     assert (world.run().failed, owners(world)["00.pdf"]) == (0, {**ACME, "year": 2026})
+
+
+MANY = [f"{number:04}.pdf" for number in range(1000)]
+
+
+@pytest.mark.nightly
+def test_a_run_that_is_killed_while_it_writes_metadata_is_completed_by_the_next(s3_stub, milvus, milvus_client):
+    with small_world(s3_stub, milvus_client, milvus.uri, FOLDER, MANY) as world:
+        world.run("--refresh-metadata")
+        before = vectors(world)
+        for name in MANY:
+            s3_stub.put(f"{FOLDER}{name}.json", b'{"year": 2026}')
+        program = Path(__file__).parents[2] / "metadata_run.py"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        killed = subprocess.Popen([sys.executable, program, world.source, milvus.uri, world.prefix], env=environment)
+        try:
+            poll(lambda: done(world) > 0, 120, "a row with the new value", 0.02)
+        finally:
+            killed.kill()
+            killed.wait()
+        assert 0 < done(world) < len(MANY)
+        report = world.run("--lease-seconds", "2")
+        assert (report.failed, done(world), vectors(world)) == (0, len(MANY), before)
+        assert counts(world.run()) == {"listed": len(MANY), "unchanged": len(MANY)}
+
+
+def done(world):
+    """The number of rows with the new value."""
+    condition = 'metadata["owner"]["year"] == 2026'
+    found = world.client.query(world.names.rows[0], filter=condition, output_fields=["count(*)"])
+    return int(found[0]["count(*)"])
+
+
+def vectors(world):
+    """The vectors of all rows, by their ids."""
+    rows = world.client.query(
+        world.names.rows[0], filter='id != ""', output_fields=["id", "embedding"], limit=10_000,
+        consistency_level="Strong",
+    )  # fmt: skip
+    return {row["id"]: [float(value) for value in row["embedding"]] for row in rows}

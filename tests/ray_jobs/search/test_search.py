@@ -42,6 +42,36 @@ def test_a_search_by_words_needs_no_model(plain_jobs, library):
     assert "loading" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("conditions", "files"),
+    [
+        (["department=Finance"], {"good.PDF"}),
+        (["year>=2026", "kind=text"], {"good.PDF"}),
+        (["year<2026"], set()),
+        (["department=Sales", "department=Finance"], {"good.PDF", "long.pdf"}),
+        (["pipeline=images"], set()),
+    ],
+)
+def test_a_filter_narrows_a_search_by_words(plain_jobs, library, conditions, files):
+    flags = [word for condition in conditions for word in ("--filter", condition)]
+    flags += ["--collection", library.collection, "--mode", "words", "--json", "--in", "pages"]
+    result = plain_jobs.run("search.py", *flags, "Which ship reached its harbour when the lamp was lit at dusk?")
+    assert result.code == 0, result.stderr
+    assert {hit["source"].removeprefix(library.source) for hit in json.loads(result.stdout)["hits"]} == files
+
+
+def test_a_filter_narrows_a_search_by_meaning_too(jobs, library):
+    flags = ["--collection", library.collection, "--json", "--filter", "department=Finance"]
+    result = jobs.run("search.py", *flags, QUESTIONS[0].text)
+    assert {hit["source"] for hit in json.loads(result.stdout)["hits"]} == {f"{library.source}good.PDF"}
+
+
+def test_a_bad_filter_is_reported_in_one_sentence(plain_jobs):
+    result = plain_jobs.run("search.py", "--filter", "department", "question")
+    assert (result.code, result.stdout) == (2, "")
+    assert "argument --filter: 'department' is no condition such as tenant=acme" in result.error
+
+
 def test_every_page_is_listed_once(answers):
     for hits in answers["hybrid"].values():
         assert len(hits) == len(set(hits)) == 5
