@@ -15,6 +15,7 @@ from ray_ingest.settings import (
     LOOKBACK_DAYS,
     MAX_LOOKBACK_DAYS,
     RUN_SETTINGS,
+    SHARED_SETTINGS,
     SWEEP_SETTINGS,
     Setting,
     model_settings,
@@ -78,9 +79,9 @@ def _pipelines(description: str) -> Param:
 
 
 def model_form(*pipelines: str) -> dict[str, Param]:
-    """The fields for the models and the resources of these pipelines."""
-    resources = [setting for setting in RUN_SETTINGS if setting.flag == "resources"]
-    return {setting.name: _field(setting) for setting in (*model_settings(*pipelines), *resources)}
+    """The fields for the models of these pipelines, and those that all runs need alike."""
+    shared = [setting for setting in RUN_SETTINGS if setting.flag in SHARED_SETTINGS]
+    return {setting.name: _field(setting) for setting in (*model_settings(*pipelines), *shared)}
 
 
 def switch(title: str, description: str, default: bool = False) -> Param:

@@ -53,6 +53,9 @@ RUN_SETTINGS = tuple(Setting(**flag) for flag in _FLAGS["run"])
 SWEEP_SETTINGS = ("dry-run", "max-failed-fraction", "max-deleted-fraction")
 """The flags of RUN_SETTINGS that the form of a sweep can set."""
 
+SHARED_SETTINGS = ("resources", "metadata", "partition-key")
+"""Those that every run over the same objects needs alike, beside the settings of the models."""
+
 LOOKBACK_DAYS = 3
 MAX_LOOKBACK_DAYS = 366
 """The days before its partition that a scheduled run takes too: the default of the Variable, and the most."""

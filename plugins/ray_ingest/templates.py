@@ -13,6 +13,7 @@ from ray_ingest.settings import (
     LOOKBACK_DAYS,
     MAX_LOOKBACK_DAYS,
     RUN_SETTINGS,
+    SHARED_SETTINGS,
     SWEEP_SETTINGS,
     Setting,
     model_settings,
@@ -30,7 +31,8 @@ def variable(name: str, default: Any = "") -> str:
 
 def model_flags(pipeline: str) -> dict[str, str]:
     """The templates of the flags that the fields of ``forms.model_form`` set, for the script of one pipeline."""
-    flags = {setting.flag: _template(setting) for setting in model_settings(pipeline)}
+    shared = [setting for setting in RUN_SETTINGS if setting.flag in SHARED_SETTINGS]
+    flags = {setting.flag: _template(setting) for setting in (*model_settings(pipeline), *shared)}
     resources = f"params.resources | tojson if params.resources else {variable(f'ingest_resources_{pipeline}')}"
     return {**flags, "resources": f"{{{{ {resources} }}}}"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError
 from ingest.common.typed_values import Value, normal_name
-from ingest.milvus.client import TIMEOUT
+from ingest.milvus.client import TIMEOUT, server_version
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -23,6 +23,10 @@ PARTITION_LENGTH = 1024
 
 PARTITION_PROPERTY = "ingest.partition_key"
 """Property of a collection: the name of the owner's value."""
+
+
+SINCE = (2, 5)
+"""First Milvus server that is trusted with it: 2.3.5 upserts rows into a wrong partition."""
 
 
 def add_partition_key(schema: CollectionSchema, name: str) -> None:
@@ -46,11 +50,18 @@ def partition_key_in(description: Mapping[str, Any]) -> str:
 
 
 def checked_partition_key(client: MilvusClient, collection: str, wanted: str) -> str:
-    """The partition key of a collection that exists.
+    """The partition key of a collection: what it has if it exists, and else what is wanted.
 
     Raises:
-        ConfigurationError: another one is wanted.
+        ConfigurationError: it has another one than is wanted, or the server is too old for any.
     """
+    if wanted and server_version(client) < SINCE:
+        raise ConfigurationError(
+            f"--partition-key {wanted} takes Milvus 2.5 or Milvus Lite, as older servers lose rows in wrong "
+            "partitions; update the server, or leave it out"
+        )
+    if not client.has_collection(collection, timeout=TIMEOUT):
+        return wanted
     found = partition_key_of(client, collection)
     if wanted and wanted != found:
         made = f"is partitioned by {found!r}" if found else "was made without a partition key"

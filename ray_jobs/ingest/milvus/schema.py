@@ -215,6 +215,7 @@ def ensure_rows(
         ConfigurationError: the collection exists, but otherwise, or the server has none of the analyzers.
     """
     exists = _exists(client, name, "embedding", dimension)
+    partition_key = checked_partition_key(client, name, partition_key)
     index = index or IndexSettings()
     indexes = client.prepare_index_params()
     indexes.add_index("embedding", index_type=index.kind, metric_type="COSINE", params=dict(index.params))
@@ -225,7 +226,6 @@ def ensure_rows(
         indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
         candidates = [*analyzer_candidates(analyzer, is_lite(client))]
     if exists:
-        partition_key = checked_partition_key(client, name, partition_key)
         assert_own(client, name, _rows_schema(client, collection, dimension, None, partition_key), "embedding")
         _load(client, name, indexes)
         return

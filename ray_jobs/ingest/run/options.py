@@ -211,6 +211,9 @@ RUN_FLAGS = (
         _PARTITION_KEY,
         metavar="NAME",
         default="",
+        title="Partition key of new collections",
+        rare=True,
+        site_default=True,
     ),
     Flag("index-type", "Type of the vector index.", choices=VECTOR_INDEXES, default="HNSW"),
     Flag(

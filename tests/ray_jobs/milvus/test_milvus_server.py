@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pymilvus.exceptions import MilvusException
 
-import partition_cases
 from embedded.milvus_server import TOKEN
 from filter_cases import CASES, FilteredRows
 from ingest.common.errors import ConfigurationError, ObjectError, UnreachableError
@@ -191,8 +190,9 @@ def test_filters_find_the_same_rows_as_in_milvus_lite(client):
     rows.drop()
 
 
-def test_a_collection_may_be_partitioned_by_the_tenant(client):
-    partition_cases.check(client)
+def test_an_old_server_is_no_place_for_partitions(client):
+    with pytest.raises(ConfigurationError, match=r"--partition-key tenant takes Milvus 2\.5"):
+        ensure_rows(client, DOCUMENTS, f"rows_{uuid.uuid4().hex}", 4, partition_key="tenant")
 
 
 def test_a_server_without_full_text_search_is_searched_by_meaning(client):

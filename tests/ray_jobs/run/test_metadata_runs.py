@@ -85,6 +85,7 @@ def test_a_bad_sidecar_costs_a_note_in_the_report_and_the_ledger(world):
     assert counts(world.run()) == {"listed": 12, "unchanged": 12}
 
 
+@pytest.mark.nightly
 def test_a_new_version_is_processed_and_not_only_labelled(world):
     world.stub.put(f"{FOLDER}02.pdf", b"another content")
     world.stub.put(f"{FOLDER}02.pdf.json", b'{"year": 2027}')
@@ -101,6 +102,7 @@ def test_a_dry_run_names_them_and_changes_nothing(world):
     assert owners(world) == dict.fromkeys(NAMES, ACME)
 
 
+@pytest.mark.nightly
 def test_a_limit_counts_them_and_the_next_run_continues(world):
     for name in NAMES[:4]:
         copy_in_place(world, name, year="2026")

@@ -1,11 +1,13 @@
 """A question is embedded by the model of the collection that is searched, whatever the alias does meanwhile."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from generations_of_pages import Pages
 from ingest.common.errors import ConfigurationError
+from ingest.milvus.filters import written
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.bodies import Question
 from ingest.service.refused import RefusedError
@@ -51,6 +53,17 @@ def test_after_a_switch_the_next_look_changes_the_model_with_the_collection(star
     assert found(service) == [("page of first", True)]
     service._look()
     assert found(service) == [("page of second", True)]
+
+
+def test_conditions_narrow_the_answer(start, pages):
+    pages.make(0)
+    service = start()
+
+    def narrowed(condition):
+        return found(service, replace(ASK, conditions=written([condition])))
+
+    assert narrowed("pipeline=pdfs") == narrowed("kind=text") == [("page of first", True)]
+    assert narrowed("tenant=acme") == narrowed("pipeline=images") == []
 
 
 def test_each_kind_is_asked_with_its_own_model(start, pages):

@@ -11,7 +11,7 @@ from pymilvus.exceptions import DescribeCollectionException, MilvusException
 from ingest.common.errors import UnreachableError
 from ingest.ledger.parts import Target
 from ingest.stages import write
-from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, flat_lists
+from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, WRITABLE_SCHEMA, flat_lists
 from writer_tables import DIMENSION, FINGERPRINT, ROOT, Tables
 
 OBJECTS = 6
@@ -127,3 +127,17 @@ def test_a_server_that_goes_on_failing_is_named_with_its_reason(written_with, mo
     monkeypatch.setattr(write, "RETRY_SECONDS", 0.1)
     with pytest.raises(UnreachableError, match=r"failed at a request \(stack trace: .*\); look at its log, and run"):
         written_with(*[DescribeCollectionException(65535, OVERLOADED)] * 9)
+
+
+def test_all_rows_of_an_object_have_its_owners_values_its_date_its_language_and_its_partition():
+    fields = [json.dumps({"page": 1, "kind": "text", "metadata": known}) for known in ({}, {"headings": ["One"]})]
+    metadata = {"pages": 1, "language": "de", "owner": {"tenant": "acme"}, "stored": 0}
+    row = {"source": "s3://b/2026-01-31/a.pdf", "version": "v1", "size": 1, "attempts": 0, "change": "new",
+           "metadata": json.dumps(metadata), "collection": 0, "first": 0, "totals": [2], "fields": fields,
+           "texts": ["one", "two"], "vectors": [0.0] * 8}  # fmt: skip
+    table = pa.Table.from_pylist([row], WRITABLE_SCHEMA)
+    (part,), (without,) = list(write.object_parts(table, "tenant")), list(write.object_parts(table))
+    shared = {"owner": {"tenant": "acme"}, "date": "2026-01-31", "language": "de"}
+    assert [found["metadata"] for found in part.rows] == [shared, {"headings": ["One"], **shared}]
+    assert ([found["partition"] for found in part.rows], part.metadata) == (["acme", "acme"], metadata)
+    assert "partition" not in without.rows[0]

@@ -83,6 +83,12 @@ function Similar({ source }) {
   );
 }
 
+/** A value of the ledger's metadata; `stored` is when the object was written to the store. */
+function shown(name, value) {
+  if (name === "stored") return value ? h(Time, { at: 1000 * value }) : "unknown";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 function Facts({ object }) {
   const lines = [
     ["Pipeline", TITLES[object.pipeline] ?? object.pipeline],
@@ -92,7 +98,7 @@ function Facts({ object }) {
     ["Written", h(Time, { at: object.updated_at })],
     ["Tries at this version", count(object.attempts)],
     ["Ray job", h(Code, null, object.run_id)],
-    ...Object.entries(object.metadata ?? {}).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
+    ...Object.entries(object.metadata ?? {}).map(([name, value]) => [name, shown(name, value)]),
   ];
   return h(
     Box,
