@@ -85,7 +85,7 @@ def fill(client: Any, days: int = 40, gap: tuple[int, int] = (9, 11)) -> None:
     client.upsert("documents", documents)
     client.upsert("images", images)
     spoken = chunk(film, 0, "and now the beekeeper opens the valve of the honey tank", start=51.0, end=69.0)
-    client.upsert("video_segments", [spoken])
+    client.upsert("video_segments", [{**spoken, "metadata": {"owner": {"tenant": "acme", "year": 2026}}}])
 
 
 def image(source: str) -> dict[str, Any]:

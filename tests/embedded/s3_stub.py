@@ -55,6 +55,7 @@ class S3Stub:
         circle: a listing goes on with this page, instead of none, after its last one; under ever new tokens.
         fresh: whether these tokens are new, and not the same again and again.
         before_get: called with the key of every GetObject.
+        tagging_fault: `(status, code, message)` of every GetObjectTagging.
         requests: "METHOD /path?query" of every request.
     """
 
@@ -95,6 +96,7 @@ class S3Stub:
         self.fresh = True
         self.requests: list[str] = []
         self.before_get: Callable[[str], None] = lambda key: None
+        self.tagging_fault = (404, "NoSuchTagSet", "The TagSet does not exist")
 
     def environment(self) -> dict[str, str]:
         """The variables by which a client finds the stub."""
@@ -128,6 +130,9 @@ class S3Stub:
         values = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         if "list-type" in values:
             self._list(request, values)
+            return
+        if "tagging" in values:
+            self._fail(request, self.tagging_fault)
             return
         key = urllib.parse.unquote(path).split("/", 2)[2]
         self.before_get(key)

@@ -58,7 +58,10 @@ def owner_metadata(
     if Origin.OBJECT in origins:
         found.add(from_headers(user_metadata(source, version, settings) if headers is None else headers))
     if Origin.TAGS in origins:
-        found.add(from_tags(object_tags(source, settings)))
+        try:
+            found.add(from_tags(object_tags(source, settings)))
+        except ObjectError as error:
+            raise ObjectError(error.failure, f"its tags cannot be read, as --metadata wants: {error.problem}") from None
     return {**found.as_metadata(), **known}
 
 

@@ -120,10 +120,17 @@ class S3Object:
 
     def tags(self) -> list[Mapping[str, str]]:
         """The tags of the object, whatever its version. Raises what `read` does."""
+        from botocore.exceptions import ClientError
 
         def ask() -> list[Mapping[str, str]]:
             self.began = time.monotonic()
-            return list(s3_client().get_object_tagging(Bucket=self.bucket, Key=self.key).get("TagSet", ()))
+            try:
+                found = s3_client().get_object_tagging(Bucket=self.bucket, Key=self.key)
+            except ClientError as error:
+                if str(error.response.get("Error", {}).get("Code", "")).startswith("NoSuchTagSet"):
+                    return []  # Amazon's own store answers with an empty set
+                raise
+            return list(found.get("TagSet") or ())
 
         return self._answered(lambda: self._retrying()(ask))
 

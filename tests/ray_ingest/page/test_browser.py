@@ -160,6 +160,19 @@ def test_a_viewer_sees_no_button_and_no_text(open_page: Open) -> None:
     assert page.get_by_role("button", name=re.compile("^Retry")).count() == 0
 
 
+def test_conditions_narrow_a_search_and_a_bad_one_is_explained(open_page: Open) -> None:
+    page = open_page("?tab=search&question=valve%20winter")
+    expect(page.get_by_text("Pump maintenance").first).to_be_visible()
+    page.get_by_label("Conditions (optional)").fill("tenant=acme; year>=2026")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("Pump maintenance")).to_have_count(0)
+    expect(page.get_by_text("opens the valve of the honey tank")).to_be_visible()
+    photograph(page, "conditions")
+    page.get_by_label("Conditions (optional)").fill("tenant")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("alert").get_by_text("is no condition such as tenant=acme")).to_be_visible()
+
+
 def test_an_object_shows_its_rows_and_those_like_it(open_page: Open) -> None:
     page = open_page("?tab=objects&find=s3://library/pdfs/")
     page.get_by_role("link", name="beekeeping-02.pdf").first.click()

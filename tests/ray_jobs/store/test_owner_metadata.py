@@ -129,6 +129,15 @@ def test_a_sidecar_that_cannot_be_read_is_read_again_by_the_next_run_unless_it_i
     assert (SIDECAR not in found) == is_read_again
 
 
+def test_tags_that_may_not_be_read_fail_the_object_with_a_sentence_and_no_tags_are_no_failure(stub):
+    put(stub, "a.pdf")
+    entry, settings = entries()["a.pdf"], ReadSettings((ROOT,), origins=frozenset(Origin))
+    assert read(entry, settings)[OWNER] == {"tenant": "acme"}
+    stub.tagging_fault = (403, "AccessDenied", "no")
+    with pytest.raises(ObjectError, match=r"its tags cannot be read, as --metadata wants: .*AccessDenied"):
+        read(entry, settings)
+
+
 def test_an_object_that_has_changed_gives_no_values(stub):
     put(stub, "a.pdf", x_amz_meta_year="2026")
     entry = entries()["a.pdf"]
