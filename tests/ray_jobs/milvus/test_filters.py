@@ -1,8 +1,10 @@
 """Filters as people write them and as JSON: what they find in Milvus Lite, and the sentence about a bad one."""
 
 import json
+import random
 
 import pytest
+from milvus_lite.search.filter.parser import parse_expr
 
 from filter_cases import CASES, OWNERS, FilteredRows
 from ingest.milvus.filters import MAX_CONDITIONS, Condition, as_json, expression, from_json, written
@@ -54,6 +56,14 @@ def test_what_is_written_in_json_keeps_its_type():
 def test_only_literals_of_known_types_get_into_an_expression():
     quoted = expression(written(['tenant=" or 1 == 1 or "']), "documents")
     assert quoted == '(metadata["owner"]["tenant"] == "\\" or 1 == 1 or \\"")'
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whatever_is_typed_is_one_comparison_with_that_text(seed):
+    chance = random.Random(seed)
+    text = "x" + "".join(chance.choices("\"'\\\n\r\t\v\b =<>!()[]{}%_$#;,.-or and文🙂\u2028\x7f", k=30)).rstrip()
+    parsed = parse_expr(expression(written([f"tenant={text}"]), "documents"))
+    assert (parsed.op, parsed.right.value) == ("==", text)
 
 
 @pytest.mark.parametrize(
