@@ -31,8 +31,8 @@ function Hit({ hit, place }) {
   );
 }
 
-/** What the service has found; `found` is its answer. */
-export function ByMeaning({ found }) {
+/** What the service has found; `found` is its answer, and `isFiltered` says whether there were conditions. */
+export function ByMeaning({ found, isFiltered }) {
   const skipped = Object.entries(found.skipped).map(([kind, why]) => `${KINDS[kind]?.[0] ?? kind} were left out: ${why}.`);
   return h(
     Box,
@@ -45,7 +45,7 @@ export function ByMeaning({ found }) {
         h(Heading, { as: "h2", size: "md" }, KINDS[kind][0]),
         hits.length
           ? h(Box, { as: "ol", listStyleType: "none" }, hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[kind][1](hit) })))
-          : h(Text, { role: "status", color: "fg.muted" }, "Nothing was found."),
+          : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "Nothing that fulfils the conditions was found." : "Nothing was found."),
       ),
     ),
   );

@@ -42,8 +42,8 @@ function Unplaced({ hits }) {
   return h(Hint, null, `${plural(number, "passage")} of these ${number === 1 ? "was" : "were"} ingested before places on a page were kept. A run with full refresh adds them.`);
 }
 
-/** What was found; `found` has the hits of each collection. */
-export function ByWords({ found }) {
+/** What was found; `found` has the hits of each collection, and `isFiltered` says whether there were conditions. */
+export function ByWords({ found, isFiltered }) {
   const names = Object.keys(found);
   if (!names.length) return h(Hint, null, "Nothing has been ingested yet that has words.");
   return names.map((name) =>
@@ -55,7 +55,7 @@ export function ByWords({ found }) {
       h(Unplaced, { hits: found[name].hits }),
       found[name].hits.length
         ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
-        : h(Text, { role: "status", color: "fg.muted" }, "No passage has these words."),
+        : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "No passage that fulfils the conditions has these words." : "No passage has these words."),
     ),
   );
 }

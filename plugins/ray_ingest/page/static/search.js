@@ -50,7 +50,7 @@ export function Search({ parameters, setParameters, may }) {
       ? null
       : h(Text, { fontSize: "sm", color: "fg.muted" }, "With the connection search_default, which names a search service, it also searches by meaning, and shows pictures."),
     isAsked
-      ? h(Answer, { answer, what: "the answers" }, (found) => h(by === "meaning" ? ByMeaning : ByWords, { found }))
+      ? h(Answer, { answer, what: "the answers" }, (found) => h(by === "meaning" ? ByMeaning : ByWords, { found, isFiltered: Boolean(chosenFilter) }))
       : null,
   );
 }
