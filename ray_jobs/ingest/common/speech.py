@@ -10,11 +10,15 @@ SAMPLE_RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The speech from `start` to `end`, in seconds from the first sample."""
+    """The speech from `start` to `end`, in seconds from the first sample.
+
+    `words`: the offset in the text, in characters, and the start of words behind the first one; empty if unknown.
+    """
 
     start: float
     end: float
     text: str
+    words: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

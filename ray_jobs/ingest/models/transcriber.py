@@ -26,6 +26,7 @@ from ingest.common.speech import SAMPLE_RATE, Language, Segment
 from ingest.common.text import as_typed
 from ingest.models.gpu_memory import halved_batch_size
 from ingest.models.speech_windows import Clip, Stretch, for_language, windows
+from ingest.models.word_times import keep_segment_times, starts_of
 
 if TYPE_CHECKING:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
@@ -92,6 +93,7 @@ class Transcriber:
         if device != "cpu":
             # CTranslate2 loads CUDA's libraries with its first batch: without them, fail here and not at each file.
             self._model.encode(self._model.feature_extractor(np.zeros(SAMPLE_RATE, np.float32)))
+        keep_segment_times(self._model)
         self._pipeline: BatchedInferencePipeline = BatchedInferencePipeline(self._model)
         self._unfinished: list[bool] = []
         generate = self._pipeline.generate_segment_batched
@@ -179,7 +181,12 @@ class Transcriber:
                 found += _segments(answer, clip)
         seconds = offset / SAMPLE_RATE
         return [
-            Segment(round(seconds + segment.start, 2), round(seconds + segment.end, 2), segment.text)
+            Segment(
+                round(seconds + segment.start, 2),
+                round(seconds + segment.end, 2),
+                segment.text,
+                tuple((at, round(seconds + start, 2)) for at, start in segment.words),
+            )
             for segment in sorted(found, key=lambda segment: segment.start)
         ]
 
@@ -191,6 +198,7 @@ class Transcriber:
             multilingual=language.mixed,
             clip_timestamps=stretches,
             without_timestamps=False,
+            word_timestamps=True,
             batch_size=len(batch),
         )
         answers: list[list[Any]] = [[] for _ in batch]
@@ -262,4 +270,4 @@ def _segments(answer: list[Any], clip: Clip) -> Iterator[Segment]:
             end = min(segment.end, clip.end / SAMPLE_RATE)
             start = min(max(segment.start, last), end)
             last = end
-            yield Segment(start, end, text)
+            yield Segment(start, end, text, starts_of(segment.words, start, end))

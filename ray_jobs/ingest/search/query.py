@@ -203,7 +203,8 @@ def answer_time(question: str, row: Mapping[str, Any]) -> float:
     """The second of a video at which a passage answers the question.
 
     If the passage quotes the question, this is the time of the first quoted word, interpolated between the times of the
-    segments. Otherwise it is the start of the segment that shares the most words with the question.
+    segments and, in rows that have them, of words. Otherwise it is the start of the segment that shares the most words
+    with the question.
 
     Args:
         row: a row of the collection of passages, with `start`, `end`, `text` and `metadata`.
@@ -215,7 +216,8 @@ def answer_time(question: str, row: Mapping[str, Any]) -> float:
     same = SequenceMatcher(None, [word for word, _ in asked], [word for word, _ in said], False).find_longest_match()
     if same.size >= min(MIN_QUOTED_WORDS, len(asked)) > 0:
         at = said[max(same.b - same.a, 0)][1]  # the model may have misheard the first words of the question
-        return float(np.interp(at, [*starts, len(text)], [*(start for _, start in marks), row["end"]]))
+        known = sorted([*map(tuple, marks), *map(tuple, row["metadata"].get("words", ())), (len(text), row["end"])])
+        return float(np.interp(at, [offset for offset, _ in known], [time for _, time in known]))
     wanted = {word for word, _ in asked}
     shared = [
         len(wanted & {word for word, at in said if begin <= at < end}) for begin, end in pairwise([*starts, len(text)])

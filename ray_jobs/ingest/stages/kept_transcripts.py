@@ -10,13 +10,31 @@ import pyarrow as pa
 from ingest.common.speech import Segment
 from ingest.models.transcriber import Transcript
 
-SEGMENTS_SCHEMA = pa.schema([("start", pa.float64()), ("end", pa.float64()), ("text", pa.string())])
-"""A segment in each row, with its times in seconds. The language and its probability are in the schema's metadata."""
+SEGMENTS_SCHEMA = pa.schema(
+    [
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("text", pa.string()),
+        ("offsets", pa.list_(pa.int32())),
+        ("starts", pa.list_(pa.float64())),
+    ]
+)
+"""A segment in each row, with its times in seconds, and the offsets and starts of its words. The language and its
+probability are in the schema's metadata. Tables that were kept before there were times of words lack those."""
 
 
 def transcript_table(transcript: Transcript) -> pa.Table:
     """A transcript as a table of SEGMENTS_SCHEMA."""
-    rows = [{"start": segment.start, "end": segment.end, "text": segment.text} for segment in transcript.segments]
+    rows = [
+        {
+            "start": segment.start,
+            "end": segment.end,
+            "text": segment.text,
+            "offsets": [at for at, _ in segment.words],
+            "starts": [start for _, start in segment.words],
+        }
+        for segment in transcript.segments
+    ]
     spoken = json.dumps([transcript.language, transcript.probability])
     return pa.Table.from_pylist(rows, SEGMENTS_SCHEMA.with_metadata({"spoken": spoken}))
 
@@ -24,7 +42,16 @@ def transcript_table(transcript: Transcript) -> pa.Table:
 def transcript_of(table: pa.Table) -> Transcript:
     """The transcript in a table that `transcript_table` made."""
     language, probability = json.loads(table.schema.metadata[b"spoken"])
-    return Transcript([Segment(**row) for row in table.to_pylist()], language, probability)
+    segments = [
+        Segment(
+            row["start"],
+            row["end"],
+            row["text"],
+            tuple(zip(row.get("offsets") or (), row.get("starts") or (), strict=True)),
+        )
+        for row in table.to_pylist()
+    ]
+    return Transcript(segments, language, probability)
 
 
 def transcript_json(table: pa.Table) -> str:
@@ -35,4 +62,8 @@ def transcript_json(table: pa.Table) -> str:
 def transcript_of_json(text: str) -> Transcript:
     """The transcript of which `transcript_json` returned the text."""
     fields = json.loads(text)
-    return Transcript([Segment(**segment) for segment in fields["segments"]], fields["language"], fields["probability"])
+    segments = [
+        Segment(found["start"], found["end"], found["text"], tuple((at, start) for at, start in found["words"]))
+        for found in fields["segments"]
+    ]
+    return Transcript(segments, fields["language"], fields["probability"])

@@ -189,7 +189,8 @@ class Transcribe:
                     "end": round(row["audio_start"] + passage.end, 2),
                     "metadata": {
                         "language": transcript.language,
-                        "marks": [[at, round(row["audio_start"] + start, 2)] for at, start in passage.marks],
+                        "marks": _shifted(passage.marks, row["audio_start"]),
+                        **({"words": _shifted(passage.words, row["audio_start"])} if passage.words else {}),
                     },
                 }
                 for passage in passages
@@ -203,6 +204,11 @@ class Transcribe:
 
     def _count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def _shifted(marks: Sequence[tuple[int, float]], seconds: float) -> list[list[float]]:
+    """Offsets in a text with their times, which begin so many seconds later."""
+    return [[at, round(seconds + start, 2)] for at, start in marks]
 
 
 def attempted(transcribe: Callable[[], R]) -> R | ObjectError:

@@ -3,8 +3,11 @@
 import itertools
 import random
 
+import numpy as np
+import pytest
+
 from ingest.common.speech import Segment
-from ingest.media.passages import Passage, merge_segments
+from ingest.media.passages import MAX_WORDS, TOLERANCE, Passage, merge_segments
 
 
 def words(texts):
@@ -81,3 +84,34 @@ def test_no_word_is_lost_or_repeated_with_any_limits():
 def test_the_given_function_counts_the_length():
     segments = [Segment(i, i + 1, "two words") for i in range(4)]
     assert len(list(merge_segments(segments, lambda text: len(text.split()), 4))) == 2
+
+
+def test_a_segment_is_cut_when_its_word_is_spoken_and_with_the_same_texts():
+    spoken = ((5, 10.5), (10, 18.0), (15, 19.0))
+    plain, timed = (Segment(10, 20, "abcd efgh ijkl mnop", words) for words in ((), spoken))
+    first, second = merge_segments([timed], len, 10)
+    assert (first.start, first.end, second.start, second.end) == (10, 18.0, 18.0, 20)
+    assert [passage.text for passage in merge_segments([plain], len, 10)] == [first.text, second.text]
+    assert (first.marks, second.marks) == (((0, 10),), ((0, 18.0),))
+
+
+def test_words_are_kept_whose_times_do_not_follow_from_others():
+    even = tuple((5 * number, 10 + 10 * 5 * number / 19) for number in range(1, 4))
+    (passage,) = merge_segments([Segment(10, 20, "abcd efgh ijkl mnop", even)], len, 100)
+    assert passage.words == ()
+    late = ((5, 12.5), (10, 17.9), (15, 18.9))
+    (passage,) = merge_segments([Segment(0, 9, "first"), Segment(10, 20, "abcd efgh ijkl mnop", late)], len, 100)
+    assert (passage.marks, passage.words) == (((0, 0), (6, 10)), ((11, 12.5), (16, 17.9)))
+
+
+@pytest.mark.parametrize("count", [10, 400])
+def test_the_times_of_all_words_follow_from_those_that_are_kept(count):
+    chance = random.Random(count)
+    starts = sorted(round(chance.uniform(0, 100), 2) for _ in range(count))
+    text = " ".join(f"w{number:03}" for number in range(count))
+    words = tuple((5 * number, start) for number, start in enumerate(starts) if number)
+    (passage,) = merge_segments([Segment(starts[0], 100, text, words)], len, 10_000, 1000)
+    kept = sorted([*passage.marks, *passage.words, (len(text), passage.end)])
+    assert len(passage.words) <= MAX_WORDS
+    found = np.interp([at for at, _ in words], *zip(*kept, strict=True))
+    assert max(abs(found - [start for _, start in words])) <= TOLERANCE

@@ -98,6 +98,43 @@ def test_times_count_from_the_first_sample(english, lighthouse):
     assert second[-1].end == pytest.approx(again + SECONDS, abs=1)
 
 
+@pytest.fixture(scope="module")
+def hesitating(pcm, tmp_path_factory):
+    """A sentence with a pause before the word "when", and the second at which that is spoken."""
+    before = made.silence(LEAD) + made.say("The lighthouse sounds twice a minute") + made.silence(1.0)
+    path = tmp_path_factory.mktemp("speech") / "hesitating.wav"
+    path.write_bytes(made.wav(before))
+    second = len(pcm(path)) / SAMPLE_RATE
+    path.write_bytes(made.wav(before + made.say("when the fog comes in from the cold sea.")))
+    return pcm(path), second
+
+
+def test_a_word_has_the_time_at_which_it_is_spoken(english, hesitating):
+    sound, second = hesitating
+    found = english.transcribe(sound).segments
+    starts = {
+        segment.text[at:].split()[0]: start for segment in found for at, start in ((0, segment.start), *segment.words)
+    }
+    assert starts["when"] == pytest.approx(second, abs=0.35)
+    assert starts["sounds"] < starts["twice"] < starts["minute"] < second - 0.8
+    assert starts["cold"] < starts["sea."] <= found[-1].end
+
+
+def test_the_times_of_words_change_neither_the_text_nor_the_times_of_segments(english, hesitating):
+    sound = hesitating[0].astype(np.float32) / 32768
+    clips = [{"start": 0.0, "end": len(sound) / SAMPLE_RATE}]
+    plain, timed = (
+        [
+            (segment.start, segment.end, segment.text, segment.tokens)
+            for segment in english._pipeline.transcribe(
+                sound, language="en", clip_timestamps=clips, without_timestamps=False, word_timestamps=words
+            )[0]
+        ]
+        for words in (False, True)
+    )
+    assert plain == timed
+
+
 @pytest.mark.nightly
 def test_windows_end_in_silence(english, lighthouse, monkeypatch):
     samples = np.concatenate([lighthouse, silence(PAUSE), lighthouse, silence(PAUSE), lighthouse])

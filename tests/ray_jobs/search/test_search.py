@@ -118,3 +118,11 @@ def test_the_time_of_a_quotation_within_a_segment_is_interpolated(misheard):
     row = {"start": 10.0, "end": 50.0, "text": " ".join(words), "metadata": {"marks": [[0, 10.0], [140, 30.0]]}}
     asked = " ".join(words[25 + bool(misheard) : 31])
     assert answer_time(misheard + asked, row) == pytest.approx(35.0, abs=0.2)
+
+
+def test_the_time_of_a_quotation_is_that_of_its_word_where_the_row_has_times_of_words():
+    text = "The keeper climbs the tower at dusk and trims the wick before the lamp is lit."
+    marks = {"marks": [[0, 10.0]], "words": [[text.index("and trims"), 25.5]]}
+    row = {"start": 10.0, "end": 30.0, "text": text, "metadata": marks}
+    assert answer_time("and trims the wick before", row) == 25.5
+    assert 18 < answer_time("and trims the wick before", {**row, "metadata": {"marks": marks["marks"]}}) < 20

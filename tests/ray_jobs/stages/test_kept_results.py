@@ -1,6 +1,7 @@
 """With a parse cache, stages give the rows that they give without one, from objects and models that are gone."""
 
 import json
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from ingest.stages import pdfs
 from ingest.stages.captions import PICTURED_SCHEMA, CaptionFigures
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.kept_documents import document_of, table_of
-from ingest.stages.kept_transcripts import transcript_json, transcript_table
+from ingest.stages.kept_transcripts import transcript_json, transcript_of_json, transcript_table
 from ingest.stages.media_tables import FRAMES_SCHEMA
 from ingest.stages.pdfs import ParseSettings, parse_documents
 from ingest.stages.transcribe import PassageSettings, Transcribe
@@ -200,6 +201,14 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_and_is_no_failure_of_the_rec
     stage = Transcribe("/no/such/model", settings, 1, 8, "cpu", unobserved, None, StretchCollectorClient(None), cache)
     with pytest.raises(JobError, match=r"could not load its model .*check the model's name"):
         stage(pa.Table.from_pylist([heard_row()], FRAMES_SCHEMA))
+
+
+def test_a_transcript_is_kept_with_its_times_of_words_and_read_without_them_from_before():
+    segments = [Segment(0.0, 1.5, "Hello there.", ((6, 0.75),)), Segment(1.5, 2.0, "Bye.")]
+    table = transcript_table(Transcript(segments, "en", 0.9))
+    assert transcript_of_json(transcript_json(table)).segments == segments
+    before = transcript_of_json(transcript_json(table.drop_columns(["offsets", "starts"]))).segments
+    assert before == [replace(segment, words=()) for segment in segments]
 
 
 def test_a_kept_transcript_needs_no_model(cache, tokenizer_json):
