@@ -73,7 +73,8 @@ def fill(client: Any, days: int = 40, gap: tuple[int, int] = (9, 11)) -> None:
                 )
                 continue
             texts = chance.sample(_TEXTS, 2)
-            documents += [chunk(source, at, text, {"place": PLACE}) for at, text in enumerate(texts)]
+            metadata = {"place": PLACE} if number % 4 else None  # some rows are older than places
+            documents += [chunk(source, at, text, metadata) for at, text in enumerate(texts)]
             ledger.append(entry(source, rows=len(texts), vector=direction, hours_ago=hours))
         if back % 3:
             source = f"{ROOT}/images/{days_back(back)}/photo.jpg"

@@ -203,6 +203,22 @@ def test_a_search_by_meaning_shows_what_the_service_answers(
             world.airflow.api("DELETE", "/connections/search_default")
 
 
+def test_a_passage_is_shown_in_an_outline_of_its_page(open_page: Open) -> None:
+    page = open_page("?tab=search&question=valve%20winter")
+    outline = page.get_by_role("img", name=re.compile("^On page [12], in the middle$")).first
+    expect(outline).to_be_visible()
+    frame, *boxes = (outline.locator("rect").nth(number).bounding_box() for number in range(3))
+    assert frame is not None
+    shares = [
+        (box[side] - frame[side]) / frame[size]
+        for box in boxes
+        if box is not None
+        for side, size in (("x", "width"), ("y", "height"))
+    ]
+    assert shares == pytest.approx([0.12, 0.49, 0.12, 0.54], abs=0.02)
+    expect(page.get_by_text(re.compile("ingested before places on a page were kept"))).to_be_visible()
+
+
 def day(page: Page, back: int) -> Any:
     return page.locator(f"[data-day='{days_back(back)}']")
 

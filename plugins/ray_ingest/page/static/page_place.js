@@ -33,7 +33,7 @@ export function PagePlace({ place, number }) {
     h("title", null, label),
     h(
       Box,
-      { as: "g", color: "border.emphasized" },
+      { as: "g", color: "fg.subtle" },
       h("rect", { width, height, fill: "none", stroke: "currentColor", strokeWidth: 1.5, vectorEffect: "non-scaling-stroke" }),
     ),
     h(
