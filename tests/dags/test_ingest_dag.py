@@ -83,7 +83,7 @@ def rendered_task(
     return task
 
 
-COMMON = {"milvus-uri": "http://milvus:19530"}
+COMMON = {"milvus-uri": "http://milvus:19530", "metadata": "path,sidecar,object"}
 CLIP = {"clip-model": "ViT-B-32", "clip-pretrained": "laion2b_s34b_b79k"}
 DEFAULTS = {
     "pdfs": {"embedding-model": "BAAI/bge-m3"},

@@ -36,6 +36,7 @@ def test_a_run_of_videos_takes_its_form(stage: Any, begun: str):
     assert found == {
         "source": FORM["source"],
         "milvus-uri": "http://milvus:19530",
+        "metadata": "path,sidecar,object",
         "embedding-model": "BAAI/bge-m3",
         "clip-model": "ViT-B-32",
         "clip-pretrained": "laion2b_s34b_b79k",
@@ -74,6 +75,7 @@ def test_a_backfill_makes_one_job_per_day(stage: Any, days: list[str]):
     assert reports[days[0]] == {
         "source": f"s3://somewhere/pdfs/{days[0]}/",
         "milvus-uri": "http://milvus:19530",
+        "metadata": "path,sidecar,object",
         "embedding-model": "BAAI/bge-m3",
     }
 
@@ -100,6 +102,7 @@ def test_a_manual_run_takes_every_param_and_odd_characters(stage: Any, begun: st
     assert flags(stage.airflow.xcom("ingest_pdfs", begun, "ingest")) == {
         "source": ODD_SOURCE,
         "milvus-uri": "http://milvus:19530",
+        "metadata": "path,sidecar,object",
         "embedding-model": "/models/mini lm",
         "chunk-tokens": "128",
         "chunk-overlap": "16",

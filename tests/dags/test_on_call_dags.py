@@ -79,6 +79,7 @@ def test_a_retry_of_one_reason_runs_the_pipelines_script_on_failed_objects(stage
         f"--source={SOURCE}",
         "--only-failed=parse/Encrypted",
         "--embedding-model=BAAI/bge-m3",
+        "--metadata=path,sidecar,object",
         "--dry-run",
     ]
 
@@ -100,6 +101,7 @@ def test_a_retry_of_videos_takes_their_flags_and_tells_none_of_the_others(stage:
         "--embedding-model=BAAI/bge-m3",
         "--clip-model=ViT-B-32",
         "--clip-pretrained=laion2b_s34b_b79k",
+        "--metadata=path,sidecar,object",
     ]
     states = {task["task_id"]: task["state"] for task in stage.airflow.task_instances("retry_failed", begun)}
     assert states == {"retry_pdfs": "skipped", "retry_images": "skipped", "retry_videos": "success"}
@@ -122,6 +124,7 @@ def test_a_sweep_runs_the_chosen_pipelines_script_over_everything(stage: Any, be
         "--source=s3://somewhere/pdfs/",
         "--dry-run",
         "--embedding-model=BAAI/bge-m3",
+        "--metadata=path,sidecar,object",
     ]
     states = {task["task_id"]: task["state"] for task in stage.airflow.task_instances("sweep", begun)}
     assert states == {"sweep_pdfs": "success", "sweep_images": "skipped", "sweep_videos": "skipped"}
