@@ -39,6 +39,7 @@ def process(world, monkeypatch, at_first_block=lambda: None):
                     world.written.append(row["source"].removeprefix(world.source))
                     made = part(row["source"], row["version"], Change(row["change"]))
                     outcome.add(ObjectWriter(world.client, assignment.target).write([made]))
+                work.go_on()
                 at_first_block()
         return outcome, {}
 
