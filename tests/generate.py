@@ -17,7 +17,7 @@ from ingest.maintenance import command_line as maintenance
 from ingest.pipelines import images, pdfs, videos
 from ingest.quality import command_line as quality
 from ingest.run.flags import SWITCH, Flag
-from ingest.run.options import CHANGE_FLAGS, RUN_FLAGS
+from ingest.run.shared_flags import CHANGE_FLAGS, RUN_FLAGS
 from ingest.search import command_line as search
 from ingest.service import command_line as service
 

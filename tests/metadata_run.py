@@ -3,8 +3,9 @@
 import sys
 
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.options import run_options_from
 from ingest.run.run import Run
+from ingest.run.shared_flags import RUN_FLAGS
 from run_world import pipeline
 
 if __name__ == "__main__":

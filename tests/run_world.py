@@ -21,10 +21,11 @@ from ingest.migration.generations import Names, publish
 from ingest.milvus.schema import DOCUMENTS, ensure_rows
 from ingest.run import run as run_module
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.options import run_options_from
 from ingest.run.processing import Assignment
 from ingest.run.report import Report
 from ingest.run.run import Run
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.stages.pipeline import Collection, Pipeline
 
 DIMENSION = 4

@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from ingest.milvus.schema import DOCUMENTS
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.options import run_options_from
 from ingest.run.run import Run
 from ingest.run.script import end, run_job_script, say
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.stages.blocks import PART_SCHEMA
 from ingest.stages.pipeline import Collection, Pipeline, map_model, map_objects
 from ingest.stages.requests import ModelStage

@@ -35,7 +35,8 @@ RUN = """
 import json, resource, sys
 from run_world import pipeline
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.options import run_options_from
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.run.run import Run
 options = run_options_from(FlagParser("", RUN_FLAGS).parse_args(sys.argv[1:]))
 before = resource.getrusage(resource.RUSAGE_SELF)

@@ -8,7 +8,8 @@ from ingest.maintenance.report import MaintenanceOptions
 from ingest.milvus.client import check_prefix
 from ingest.milvus.schema import COLLECTIONS
 from ingest.run.flags import SWITCH, TEXT, Flag
-from ingest.run.options import CHANGE_FLAGS, job_id
+from ingest.run.options import job_id
+from ingest.run.shared_flags import CHANGE_FLAGS
 
 FLAGS = (
     *CHANGE_FLAGS,

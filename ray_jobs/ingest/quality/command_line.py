@@ -19,8 +19,8 @@ from ingest.quality.questions import Question, named, read_questions
 from ingest.quality.results import Result, as_json, measured, read_result
 from ingest.quality.tables import comparison, table
 from ingest.run.flags import POSITIVE, SWITCH, Flag, FlagParser
-from ingest.run.options import MILVUS_FLAGS
 from ingest.run.script import guarded, say, say_to_stderr
+from ingest.run.shared_flags import MILVUS_FLAGS
 from ingest.search.command_line import FLAGS as SEARCH_FLAGS
 from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, HitKind
 from ingest.search.query_models import QueryModels

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest.run.flags import Flag, FlagParser, as_typed
-from ingest.run.options import RUN_FLAGS, RunOptions, run_options_from
+from ingest.run.options import RunOptions, run_options_from
 from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import Report
 from ingest.run.run import Run
 from ingest.run.script import check_report_path, guarded, run_job_script, say
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.stages.pipeline import Pipeline
 
 

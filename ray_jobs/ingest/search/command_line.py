@@ -14,8 +14,8 @@ from ingest.common.text import NOT_UTF8, one_line
 from ingest.milvus.client import check_prefix
 from ingest.milvus.filters import written
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
-from ingest.run.options import MILVUS_FLAGS
 from ingest.run.script import guarded, say, say_to_stderr
+from ingest.run.shared_flags import MILVUS_FLAGS
 from ingest.search.answers import HitsByKind, as_json
 from ingest.search.local_search import LocalSearch
 from ingest.search.query import WINDOW, Hit, HitKind, PageHit, SearchMode, SpokenHit

@@ -5,20 +5,18 @@ Scores are comparable only within one list of hits; higher is better.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.common.text import CJK, as_typed
+from ingest.common.text import as_typed
 from ingest.milvus.client import TIMEOUT
 from ingest.milvus.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
 from ingest.pdf.places import PLACE
+from ingest.search.quotations import answer_time, has_words
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -31,11 +29,6 @@ WINDOW = 16_384
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
-
-MIN_QUOTED_WORDS = 4
-"""Consecutive words that a question and a passage must share for the question to count as a quotation."""
-
-_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
 
 
 class SearchMode(StrEnum):
@@ -199,37 +192,6 @@ def search_segments(
     ]
 
 
-def answer_time(question: str, row: Mapping[str, Any]) -> float:
-    """The second of a video at which a passage answers the question.
-
-    If the passage quotes the question, this is the time of the first quoted word, interpolated between the times of the
-    segments and, in rows that have them, of words. Otherwise it is the start of the segment that shares the most words
-    with the question.
-
-    Args:
-        row: a row of the collection of passages, with `start`, `end`, `text` and `metadata`.
-    """
-    marks = row["metadata"].get("marks") or [[0, row["start"]]]
-    starts = [at for at, _ in marks]
-    text = row["text"]
-    asked, said = _words_with_offsets(as_typed(question)), _words_with_offsets(text)
-    same = SequenceMatcher(None, [word for word, _ in asked], [word for word, _ in said], False).find_longest_match()
-    if same.size >= min(MIN_QUOTED_WORDS, len(asked)) > 0:
-        at = said[max(same.b - same.a, 0)][1]  # the model may have misheard the first words of the question
-        known = sorted([*map(tuple, marks), *map(tuple, row["metadata"].get("words", ())), (len(text), row["end"])])
-        return float(np.interp(at, [offset for offset, _ in known], [time for _, time in known]))
-    wanted = {word for word, _ in asked}
-    shared = [
-        len(wanted & {word for word, at in said if begin <= at < end}) for begin, end in pairwise([*starts, len(text)])
-    ]
-    return float(marks[shared.index(max(shared))][1])
-
-
-def _words_with_offsets(text: str) -> list[tuple[str, int]]:
-    """Words with their offsets in the text; in scripts without spaces, each character is a word."""
-    return [(match[0].lower(), match.start()) for match in _WORD.finditer(text)]
-
-
 def search_images(
     client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5, asking: Asking = BY_DEFAULT
 ) -> list[ImageHit]:
@@ -244,11 +206,6 @@ def search_frames(
     """The key frames nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
     found = _search_vectors(client, collection, vector, ["time"], limit, asking)
     return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
-
-
-def has_words(question: str) -> bool:
-    """Whether a search by words can find anything: not with punctuation or emoji alone."""
-    return _WORD.search(question) is not None
 
 
 def _search_texts(

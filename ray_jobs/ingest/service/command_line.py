@@ -16,10 +16,10 @@ from ingest.common.errors import ConfigurationError, UnreachableError
 from ingest.milvus.client import check_prefix, connect
 from ingest.models.cross_encoder import find_cross_encoder
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, JSON_OBJECT, POSITIVE, SWITCH, Flag, FlagParser, ValueType, as_typed
-from ingest.run.options import MILVUS_FLAGS
 from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import REPORT_PREFIX
 from ingest.run.script import guarded, run_job_script, say
+from ingest.run.shared_flags import MILVUS_FLAGS
 from ingest.search.command_line import FLAGS as SEARCH_FLAGS
 from ingest.search.command_line import KINDS
 from ingest.search.query import HitKind

@@ -16,7 +16,7 @@ from ingest.milvus.filters import expression, written
 from ingest.milvus.partition_key import PARTITION, partition, partition_key_of
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS
+from ingest.run.shared_flags import RUN_FLAGS
 
 DIMENSION = 4
 TENANTS = {"a": "acme", "b": 'globex "x" \\', "c": 7, "d": True, "e": None}

@@ -12,9 +12,9 @@ from embedded.dashboard import Dashboard
 from ingest.pipelines import images, pdfs, videos
 from ingest.run import elsewhere
 from ingest.run.elsewhere import run_elsewhere
-from ingest.run.options import RUN_FLAGS
 from ingest.run.script import guarded, say
 from ingest.run.script_process import ScriptProcess
+from ingest.run.shared_flags import RUN_FLAGS
 
 pytestmark = pytest.mark.tier("parts")  # scripts in processes of their own, and a server for them
 

@@ -10,7 +10,8 @@ import pytest
 import ingest_pdfs
 from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
-from ingest.run.options import RUN_FLAGS, run_options_from
+from ingest.run.options import run_options_from
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.search.command_line import search
 
 SCRIPT = Path(__file__).parents[3] / "ray_jobs" / "ingest_pdfs.py"

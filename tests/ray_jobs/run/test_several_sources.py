@@ -8,8 +8,8 @@ import pytest
 from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
 from ingest.run.local_paths import with_absolute_paths
-from ingest.run.options import RUN_FLAGS
 from ingest.run.report import Counts
+from ingest.run.shared_flags import RUN_FLAGS
 from ingest.store.object_store import normalise_sources
 from run_world import small_world
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from embedded.pdfs import QUESTIONS
-from ingest.search.query import answer_time
+from ingest.search.quotations import answer_time
 
 
 @pytest.fixture(scope="module")
