@@ -137,6 +137,8 @@ def create_app(
     async def get_meaning(
         question: Question, limit: Annotated[int, Query(ge=1, le=20)] = 5, condition: Conditions = None
     ) -> dict[str, Any]:
+        if not question.strip():
+            raise HTTPException(400, "Ask a question.")
         return await by_meaning.search(question, limit, _filter(condition))
 
     return app

@@ -19,12 +19,24 @@ the text, too. A date means its whole day.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ray_ingest.page.expressions import literal
-from ray_ingest.page.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, normal_name, typed
+from ingest.common.typed_values import (
+    DATE_OR_TIME,
+    Value,
+    as_text,
+    in_utc,
+    is_date_or_time,
+    is_day,
+    is_storable,
+    normal_name,
+    number_of,
+    typed,
+)
+from ingest.milvus.expressions import literal
 
 PIPELINES = {"documents": "pdfs", "images": "images", "video_segments": "videos", "video_frames": "videos"}
 """The pipeline of each collection's rows."""
@@ -64,6 +76,8 @@ def written(texts: Iterable[str]) -> Filter:
             raise ValueError(f"{text[:80]!r} is no condition such as tenant=acme, year>=2026 or language!=de")
         operator = "=" if found[2] == "==" else found[2]
         value = typed(found[3])
+        if isinstance(value, str) and (number := number_of(value)) is not None:
+            value = number
         is_exact = operator in ("=", "!=")
         values = (value, found[3]) if is_exact and not isinstance(value, str) else (value,)
         conditions.append(_checked(found[1], operator, values))
@@ -79,6 +93,8 @@ def from_json(value: Any) -> Filter:
         raise ValueError('it is no object such as {"tenant": "acme", "year": {">=": 2026}}')
     conditions = []
     for name, wanted in value.items():
+        if wanted == {}:
+            raise ValueError(f"{str(name)[:80]!r} has no operator")
         for operator, values in (wanted if isinstance(wanted, dict) else {"=": wanted}).items():
             alternatives = values if isinstance(values, list) else [values]
             typed_ones = [in_utc(each) if isinstance(each, str) else each for each in alternatives]
@@ -105,11 +121,14 @@ def _checked(name: str, operator: str, values: tuple[Any, ...]) -> Condition:
         if not isinstance(value, (bool, int, float, str)):
             raise ValueError(f"a value of {normal} is neither a text nor a number, true or false")
         if not isinstance(value, str) and not is_storable(value):
-            raise ValueError(f"a value of {normal} is too large a number")
+            raise ValueError(f"a value of {normal} is no finite number of 64 bits")
         if isinstance(value, str) and len(value.encode(errors="replace")) > MAX_VALUE_BYTES:
             raise ValueError(f"a value of {normal} has more than {MAX_VALUE_BYTES} bytes")
         if isinstance(value, str) and re.search("[\0\ud800-\udfff]", value):
             raise ValueError(f"a value of {normal} is not valid Unicode")
+    values = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in values)
+    if normal == "date" and not all(isinstance(value, str) and is_date_or_time(value) for value in values):
+        raise ValueError("date takes a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z")
     if operator in ("=", "!="):
         if not 1 <= len(values) <= MAX_ALTERNATIVES:
             raise ValueError(f"{normal} has no value, or more than {MAX_ALTERNATIVES}")
@@ -151,9 +170,7 @@ def expression(conditions: Filter, collection: str, partition_key: str = "") -> 
     parts = []
     for condition in conditions:
         if condition.name == partition_key and condition.operator == "=" and not any(map(_is_day, condition.values)):
-            texts = dict.fromkeys(
-                str(value).lower() if isinstance(value, bool) else str(value) for value in condition.values
-            )
+            texts = dict.fromkeys(map(as_text, condition.values))
             parts.append(" or ".join(f"partition == {literal(text)}" for text in texts))
         if condition.name == "pipeline":
             if (PIPELINES[collection] in condition.values) != (condition.operator == "="):

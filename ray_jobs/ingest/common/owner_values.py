@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,16 @@ from typing import Any
 from urllib.parse import unquote
 
 from ingest.common.text import NOT_UTF8, one_line
-from ingest.common.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, iso_time, normal_name, typed
+from ingest.common.typed_values import (
+    Value,
+    in_utc,
+    is_date_or_time,
+    is_day,
+    is_storable,
+    iso_time,
+    normal_name,
+    typed,
+)
 
 OWNER = "owner"
 """Key in the `metadata` of rows and of the ledger: the values, by their names."""
@@ -80,7 +90,7 @@ def row_metadata(source: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     owner = metadata.get(OWNER, {})
     found: dict[str, Any] = {OWNER: owner} if owner else {}
     declared, stored = owner.get(DATE), metadata.get(STORED)
-    if isinstance(declared, str) and DATE_OR_TIME.fullmatch(declared):
+    if isinstance(declared, str) and is_date_or_time(declared):
         found[DATE] = declared
     elif day := next((part for part in source.split("/")[:-1] if is_day(part)), ""):
         found[DATE] = day
@@ -113,6 +123,8 @@ class OwnerValues:
             normal = normal_name(name)
             if normal in self.values:
                 continue
+            if isinstance(value, str):
+                value = unicodedata.normalize("NFC", value)  # as conditions are
             own = len(value.encode(errors="surrogatepass")) if isinstance(value, str) else NUMBER_BYTES
             size = len(normal.encode()) + own
             if problem := _problem(normal, value) or self._no_room(size):
@@ -144,7 +156,7 @@ def _problem(name: str, value: Any) -> str:
             return "it is not valid Unicode"
         return f"it has more than {MAX_VALUE_BYTES} bytes" if len(value.encode()) > MAX_VALUE_BYTES else ""
     if isinstance(value, (bool, int, float)):
-        return "" if is_storable(value) else "it is too large a number"
+        return "" if is_storable(value) else "it is no finite number of 64 bits"
     return "it is a list or an object, and no single value"
 
 

@@ -23,6 +23,8 @@ DATE_OR_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\dZ)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 _MAX_INTEGER = 2**63
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def typed(text: str) -> Value:
@@ -37,6 +39,26 @@ def typed(text: str) -> Value:
         if str(value) == text and is_storable(value):
             return value
     return in_utc(text)
+
+
+def as_text(value: Value) -> str:
+    """A value as a text, equal values of a type as equal texts."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that a person means by a text such as `1.50` or `+1`; None if it is none that Milvus stores."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = int(text) if _INTEGER.fullmatch(text) else float(text)
+    return number if is_storable(number) else None
+
+
+def is_date_or_time(text: str) -> bool:
+    """Whether a text is a date that exists, or a time on it as `in_utc` gives it."""
+    return DATE_OR_TIME.fullmatch(text) is not None and is_day(text[: len("2026-01-31")])
 
 
 def in_utc(text: str) -> str:

@@ -11,6 +11,7 @@ then would hide that some rows have the values of the other one. A reader sees e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -141,4 +142,6 @@ def _is_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether rows have other metadata by the new entry of their object. An entry of an early release tells nothing."""
     known, source = old["metadata"], old["source"]
     is_certain = STORED in known and RELABELLING not in known
-    return not is_certain or row_metadata(source, known) != row_metadata(source, new["metadata"])
+    # As JSON, in which 1, 1.0 and true are three values.
+    before, after = (json.dumps(row_metadata(source, of), sort_keys=True) for of in (known, new["metadata"]))
+    return not is_certain or before != after

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError
-from ingest.common.typed_values import Value, normal_name
+from ingest.common.typed_values import Value, as_text, normal_name
 from ingest.milvus.client import TIMEOUT, server_version
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ PARTITION_LENGTH = 1024
 PARTITION_PROPERTY = "ingest.partition_key"
 """Property of a collection: the name of the owner's value."""
 
+BUILT_IN = frozenset({"date", "kind", "language", "pipeline"})
+"""Names with a meaning of their own in conditions: those may mean another value than the owner's."""
 
 SINCE = (2, 5)
 """First Milvus server that is trusted with it: 2.3.5 upserts rows into a wrong partition."""
@@ -76,12 +78,14 @@ def partition(owner: Mapping[str, Value], name: str) -> dict[str, str]:
     """The field PARTITION of the rows of an object with the owner's values; nothing for collections without it."""
     if not name:
         return {}
-    value = owner.get(name, "")
-    return {PARTITION: ("true" if value else "false") if isinstance(value, bool) else str(value)}
+    return {PARTITION: as_text(owner.get(name, ""))}
 
 
 def partition_key(text: str) -> str:
     """The name that a flag gives. Raises ValueError if no value can have it."""
-    if text and not normal_name(text):
+    name = normal_name(text)
+    if text and not name:
         raise ValueError(f"{text!r} is no name of a value: those have letters, digits, '_', '-' and '.'")
-    return normal_name(text)
+    if name in BUILT_IN:
+        raise ValueError(f"{name!r} is no value of an owner alone, by which collections can be partitioned")
+    return name

@@ -37,10 +37,11 @@ def list_with_sidecars(
     if is_s3(source) and split_s3(source)[0].endswith(UNSORTED):
         order = sorted_on_disk
     both = (*suffixes, *(suffix + SIDECAR_SUFFIX for suffix in suffixes))
-    return with_sidecars(list_objects(source, both, ignored, order), _find, ignored)
+    return with_sidecars(list_objects(source, both, ignored, order), find_object, ignored)
 
 
-def _find(source: str) -> StoredObject | None:
+def find_object(source: str) -> StoredObject | None:
+    """An object as the store lists it now; None if there is none."""
     if not is_s3(source):
         return next(list_files(source, Ignored()), None) if local_path(source).is_file() else None
     return next((entry for entry in list_objects(source, ()) if entry.source == source), None)

@@ -19,6 +19,7 @@ from ingest.common.owner_values import (
     row_metadata,
 )
 from ingest.common.typed_values import normal_name, typed
+from ingest.milvus.filters import written
 
 A_TIME = int(datetime(2026, 3, 1, 12, 30, tzinfo=UTC).timestamp())
 
@@ -132,8 +133,8 @@ def left_out(found):
         ({"a": {"b": 1}}, "a (it is a list or an object, and no single value)"),
         ({"a": "x" * 1025}, "a (it has more than 1024 bytes)"),
         ({"a": "文" * 342}, "a (it has more than 1024 bytes)"),
-        ({"a": float("nan")}, "a (it is too large a number)"),
-        ({"a": 2**63}, "a (it is too large a number)"),
+        ({"a": float("nan")}, "a (it is no finite number of 64 bits)"),
+        ({"a": 2**63}, "a (it is no finite number of 64 bits)"),
         ({"a": "\ud800"}, "a (it is not valid Unicode)"),
         ({"a": "b\0"}, "a (it is not valid Unicode)"),
         ({'a"] or 1 == 1': 1}, "(its name has other characters than letters, digits"),
@@ -182,3 +183,15 @@ def test_the_language_is_the_owners_or_else_the_detected_one():
     assert row_metadata("s3://b/a.pdf", {"language": "en"}) == {"language": "en"}
     assert row_metadata("s3://b/a.pdf", {"language": "en", OWNER: {"language": "DE-ch"}})["language"] == "de"
     assert row_metadata("s3://b/a.pdf", {STORED: 0}) == {}
+
+
+def test_a_date_that_does_not_exist_is_no_date():
+    found = row_metadata("s3://b/2026-01-31/a.pdf", {"owner": {"date": "2026-02-30"}})
+    assert found["date"] == "2026-01-31"
+
+
+def test_texts_are_composed_as_conditions_are():
+    values = OwnerValues()
+    values.add({"title": "cafe\u0301"})
+    assert values.values == {"title": "caf\u00e9"}
+    assert written(["title=cafe\u0301"]) == written(["title=caf\u00e9"])

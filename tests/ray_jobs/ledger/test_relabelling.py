@@ -98,6 +98,15 @@ def test_an_object_that_was_only_written_again_keeps_its_rows_as_they_are_where_
     assert run(tables, with_day)[0] == [Change.UNCHANGED] * 3
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, True), (False, 0), (1, 1.0)], ids=str)
+def test_values_that_only_python_takes_for_equal_reach_the_rows(tables, before, after):
+    ingested(tables)
+    run(tables, Store(a=({"flag": before}, 100, "s1")))
+    run(tables, Store(a=({"flag": after}, 100, "s2")))
+    rows, _ = state(tables)
+    assert {repr(row["metadata"][OWNER]["flag"]) for row in rows.values() if row["source"] == A} == {repr(after)}
+
+
 def test_values_that_are_gone_leave_the_rows(tables):
     ingested(tables)
     run(tables, Store(b=({}, 200, "")))

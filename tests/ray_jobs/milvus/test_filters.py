@@ -109,9 +109,12 @@ def test_too_many_conditions_and_two_bounds_on_one_side_get_a_sentence():
         ({"a": []}, "a has no value, or more than 100"),
         ({"a": list(range(101))}, "a has no value, or more than 100"),
         ({"a": {">=": [1, 2]}}, ">= of a takes one number"),
-        ({"a": float("inf")}, "a value of a is too large a number"),
-        ({"a": 2**63}, "a value of a is too large a number"),
+        ({"a": float("inf")}, "a value of a is no finite number of 64 bits"),
+        ({"a": 2**63}, "a value of a is no finite number of 64 bits"),
         ({"a": {"$where": 1}}, "is no operator"),
+        ({"a": {}}, "'a' has no operator"),
+        ({"date": 2026}, "date takes a date such as"),
+        ({"date": {">": "2026-02-30"}}, "date takes a date such as"),
     ],
 )
 def test_bad_json_gets_a_sentence(value, sentence):

@@ -133,11 +133,19 @@ def test_another_partition_key_is_refused(make, first, then, sentence):
         make(new_name(), first, then)
 
 
-def test_a_bad_name_is_refused(capsys):
+@pytest.mark.parametrize(
+    ("name", "sentence"), [('a"b', "is no name of a value"), ("language", "is no value of an owner alone")]
+)
+def test_a_bad_name_is_refused(capsys, name, sentence):
     with pytest.raises(SystemExit) as caught:
-        FlagParser("", RUN_FLAGS).parse_args(["--source", "s", "--milvus-uri", "http://h:1", "--partition-key", 'a"b'])
+        FlagParser("", RUN_FLAGS).parse_args(["--source", "s", "--milvus-uri", "http://h:1", "--partition-key", name])
     assert caught.value.code == 2
-    assert "is no name of a value" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
+
+
+def test_equal_numbers_are_in_one_partition():
+    assert partition({"v": 12.0}, "v") == partition({"v": 12}, "v")
+    assert 'partition == "12"' in (expression(written(["v=12"]), DOCUMENTS, "v") or "")
 
 
 def test_a_whole_day_is_no_partition():

@@ -118,15 +118,29 @@ def test_a_compressed_sidecar_does_not_explode(stub):
     assert "when decompressed" in read(entries()["a.pdf"])[NOTE]
 
 
-@pytest.mark.parametrize(
-    ("fault", "is_read_again"), [((403, "AccessDenied", "no"), True), ((404, "NoSuchKey", "no"), False)]
-)
-def test_a_sidecar_that_cannot_be_read_is_read_again_by_the_next_run_unless_it_is_gone(stub, fault, is_read_again):
+def test_a_sidecar_that_may_not_be_read_fails_the_object_and_gives_way_to_no_weaker_value(stub):
+    put(stub, "a.pdf", x_amz_meta_owner="public")
+    stub.put("tenant=acme/a.pdf.json", b'{"owner": "legal"}', (403, "AccessDenied", "no"))
+    with pytest.raises(ObjectError, match=r"the sidecar a\.pdf\.json cannot be read: .*AccessDenied"):
+        read(entries()["a.pdf"])
+
+
+def test_a_sidecar_that_is_gone_leaves_a_note_and_is_looked_for_by_the_next_run(stub):
     put(stub, "a.pdf")
-    stub.put("tenant=acme/a.pdf.json", b"{}", fault)
+    stub.put("tenant=acme/a.pdf.json", b"{}", (404, "NoSuchKey", "no"))
     found = read(entries()["a.pdf"])
     assert "the sidecar a.pdf.json (" in found[NOTE]
-    assert (SIDECAR not in found) == is_read_again
+    assert SIDECAR not in found
+
+
+def test_a_sidecar_that_was_replaced_after_the_listing_is_read_as_it_is_now(stub):
+    put(stub, "a.pdf", x_amz_meta_owner="public")
+    put(stub, "a.pdf.json", b'{"owner": "legal"}')
+    listed = entries()["a.pdf"]
+    put(stub, "a.pdf.json", b'{"owner": "legal", "draft": true}')
+    found = read(listed)
+    assert found[OWNER] == {"tenant": "acme", "owner": "legal", "draft": True}
+    assert found[SIDECAR] == entries()["a.pdf"]["sidecar"] != listed["sidecar"]
 
 
 def test_tags_that_may_not_be_read_fail_the_object_with_a_sentence_and_no_tags_are_no_failure(stub):
