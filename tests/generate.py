@@ -9,6 +9,7 @@ copies of the modules that make expressions of filters, too.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,14 +33,10 @@ REFERENCE = REPOSITORY / "ray_jobs" / "README.md"
 COPIES = {"common/typed_values.py": "typed_values.py", "milvus/filters.py": "filters.py"}
 """Modules of the Ray side, and their copies for the page."""
 
-IMPORTS = """
-from ingest.common.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, normal_name, typed
-from ingest.milvus.expressions import literal
-"""
-IMPORTS_OF_COPY = """
-from ray_ingest.page.expressions import literal
-from ray_ingest.page.typed_values import DATE_OR_TIME, Value, in_utc, is_day, is_storable, normal_name, typed
-"""
+IMPORTS = re.compile(
+    r"from ingest\.common\.typed_values (import \([^)]*\)\n)from ingest\.milvus\.expressions (import literal\n)"
+)
+IMPORTS_OF_COPY = r"from ray_ingest.page.expressions \2from ray_ingest.page.typed_values \1"
 
 
 def flag_table(flags: Iterable[Flag]) -> str:
@@ -98,7 +95,7 @@ def copies() -> dict[Path, str]:
     for origin, copy in COPIES.items():
         text = (REPOSITORY / "ray_jobs" / "ingest" / origin).read_text(encoding="utf-8")
         note = f"# A copy of ray_jobs/ingest/{origin}, made by tests/generate.py.\n"
-        found[FORMS.parent / "page" / copy] = note + text.replace(IMPORTS, IMPORTS_OF_COPY)
+        found[FORMS.parent / "page" / copy] = note + IMPORTS.sub(IMPORTS_OF_COPY, text)
     return found
 
 

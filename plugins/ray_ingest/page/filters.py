@@ -24,7 +24,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.common.typed_values import (
+from ray_ingest.page.expressions import literal
+from ray_ingest.page.typed_values import (
     DATE_OR_TIME,
     Value,
     as_text,
@@ -36,7 +37,6 @@ from ingest.common.typed_values import (
     number_of,
     typed,
 )
-from ingest.milvus.expressions import literal
 
 PIPELINES = {"documents": "pdfs", "images": "images", "video_segments": "videos", "video_frames": "videos"}
 """The pipeline of each collection's rows."""
