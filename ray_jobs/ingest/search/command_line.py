@@ -46,6 +46,14 @@ def _limit(text: str) -> int:
 KINDS = ValueType(_kinds, {"type": "string"})
 _LIMIT = ValueType(_limit, {"type": "integer", "minimum": 1, "maximum": WINDOW})
 
+RERANKER_FLAG = Flag(
+    "reranker",
+    "Cross-encoder that puts the first hits for texts in order: a model of sentence-transformers by hub name, such as "
+    "BAAI/bge-reranker-v2-m3, or a folder. By default, no search is reranked.",
+    metavar="NAME",
+    default="",
+)
+
 FLAGS = (
     Flag("image", "Also search for images and frames that resemble this image.", metavar="PATH"),
     replace(MILVUS_FLAGS[0], required=False),
@@ -95,13 +103,7 @@ FLAGS = (
         choices=tuple(SearchMode),
         default=SearchMode.HYBRID,
     ),
-    Flag(
-        "reranker",
-        "Cross-encoder that puts the first hits for texts in order: a model of sentence-transformers by hub name, such "
-        "as BAAI/bge-reranker-v2-m3, or a folder. By default, no search is reranked.",
-        metavar="NAME",
-        default="",
-    ),
+    RERANKER_FLAG,
     Flag("json", "Print one JSON object per question instead of text.", SWITCH, default=False),
     Flag("thumbnails", "Show thumbnails, in a terminal with 24-bit colours.", SWITCH, default=False),
     Flag("html", "Write an HTML page with the answers and their thumbnails.", metavar="FILE"),

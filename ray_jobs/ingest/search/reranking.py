@@ -20,9 +20,9 @@ def wanted_hits(limit: int) -> int:
     return max(limit, RERANKED_HITS)
 
 
-def reranked(model: CrossEncoder, question: str, hits: Sequence[Hit], limit: int) -> list[Hit]:
+def reranked(model: CrossEncoder, question: str, hits: Sequence[Hit], limit: int) -> Sequence[Hit]:
     """The first `limit` of the hits for texts in the order of the cross-encoder, with its scores."""
     texts = [hit for hit in hits if isinstance(hit, (PageHit, SpokenHit))]
     scores = model.scores(question, [hit.text for hit in texts])
     scored = [replace(hit, score=score) for hit, score in zip(texts, scores, strict=True)]
-    return list(sorted(scored, key=lambda hit: -hit.score)[:limit])
+    return sorted(scored, key=lambda hit: -hit.score)[:limit]

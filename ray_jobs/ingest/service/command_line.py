@@ -20,8 +20,7 @@ from ingest.run.ray_address import in_ray_job, is_elsewhere, ray_address
 from ingest.run.report import REPORT_PREFIX
 from ingest.run.script import guarded, run_job_script, say
 from ingest.run.shared_flags import MILVUS_FLAGS
-from ingest.search.command_line import FLAGS as SEARCH_FLAGS
-from ingest.search.command_line import KINDS
+from ingest.search.command_line import KINDS, RERANKER_FLAG
 from ingest.search.query import HitKind
 from ingest.search.remote_search import TOKEN_VARIABLE
 from ingest.service.deployment import Deployment, deploy, remove, serve_module, status
@@ -109,7 +108,7 @@ FLAGS = (
         JSON_OBJECT,
         metavar="JSON",
     ),
-    next(flag for flag in SEARCH_FLAGS if flag.name == "reranker"),
+    RERANKER_FLAG,
     Flag(
         "token-variable",
         "Name of the environment variable of the Ray nodes with the token that clients send.",

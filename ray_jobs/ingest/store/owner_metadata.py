@@ -78,16 +78,24 @@ class _UnusableError(Exception):
         self.version = version
 
 
-def _content(source: str, version: str, size: int, settings: ReadSettings) -> tuple[bytes, str]:
-    """The content of a sidecar and its version, which is another one if it was replaced since it was listed."""
+def _content(source: str, version: str, size: int, settings: ReadSettings, again: bool = True) -> tuple[bytes, str]:
+    """The content of a sidecar and its version, which is another one if it was replaced since it was listed.
+
+    Args:
+        again: whether another version may be read if this one is there no more.
+
+    Raises:
+        _UnusableError: this version can never be used.
+        ObjectError: it cannot be read now.
+    """
     if size > MAX_SIDECAR_BYTES:
         raise _UnusableError(version, f"it has more than {MAX_SIDECAR_BYTES} bytes")
     try:
         return read_object(source, version, size, replace(settings, max_bytes=MAX_SIDECAR_BYTES)), version
     except ObjectError as error:
-        now = find_object(source) if error.failure is Failure.CHANGED_DURING_RUN else None
-        if now is not None and now.version != version:
-            return _content(source, now.version, now.size, settings)
+        now = find_object(source) if again and error.failure is Failure.CHANGED_DURING_RUN else None
+        if now is not None:
+            return _content(source, now.version, now.size, settings, again=False)
         if error.failure is Failure.TOO_LARGE:
             raise _UnusableError(version, f"it has more than {MAX_SIDECAR_BYTES} bytes when decompressed") from None
         if not error.failure.may_pass:
