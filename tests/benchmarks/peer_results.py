@@ -51,29 +51,28 @@ class Results:
     """The figures by set, program and case, in a JSON file, with pages beside it.
 
     Args:
-        file: figures of another machine in it are dropped with the first new ones.
+        file: figures of a set in it that another machine has measured are dropped with its first new ones.
         names: the names of all sets, in their order, with a sentence about each.
     """
 
     def __init__(self, file: Path, names: dict[str, str]) -> None:
         self._file, self._names = file, names
-        self._kept: dict[str, Any] = {"machine": "", "sets": {}}
-        if file.exists():
-            self._kept = json.loads(file.read_text())
+        self._kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
 
     def add(self, set_: str, figures: dict[tuple[str, str], Figure], rounds: int) -> None:
         """Keep the figures of one run over a set, by program and case.
 
         `ratio` is the wall time of this project in the same case over that of the program.
         """
-        if self._kept["machine"] != machine():
-            self._kept = {"machine": machine(), "sets": {}}
+        kept = self._kept.get(set_)
+        if kept is None or kept["machine"] != machine():
+            kept = self._kept[set_] = {"machine": machine(), "programs": {}}
         whole = "warm" if rounds else "cold"
         for (program, case), figure in figures.items():
             entry: dict[str, Any] = {name: round(value, 1) for name, value in asdict(figure).items()}
             entry["ratio"] = round(figures[OURS, case].seconds / figure.seconds, 2)
             entry |= {"runs": max(rounds, 1) if case == whole else 1, "day": f"{datetime.now(UTC):%Y-%m-%d}"}
-            self._kept["sets"].setdefault(set_, {}).setdefault(program, {})[case] = entry
+            kept["programs"].setdefault(program, {})[case] = entry
 
     def write(self) -> None:
         """Write the file and its pages."""
@@ -91,7 +90,7 @@ class Results:
         """The bars of the plot from top to bottom: the wall time of each program over this project's, by set."""
         bars: list[dict[str, Any]] = []
         for name in self._names:
-            programs = self._kept["sets"].get(name, {})
+            programs = self._kept.get(name, {"programs": {}})["programs"]
             found = [(1 / max(cases[best]["ratio"], 0.01), program) for program, cases in programs.items()
                      if (best := "warm" if "warm" in cases else "cold")]  # fmt: skip
             for times, program in sorted(found):
@@ -123,21 +122,21 @@ ENVIRONMENT = jinja2.Environment(
 PAGE = ENVIRONMENT.from_string("""\
 # This project and its peers
 
-`tests/benchmarks/test_peers.py` makes this page, and says how it measures. Machine: {{ kept.machine }}. Each program is
-measured from the start of its process to its end. `ratio` is the wall time of this project over that of the program, in
-the same run: below 1, this project is faster. `other cores` is how many cores other programs kept busy meanwhile.
+`tests/benchmarks/test_peers.py` makes this page, and says how it measures. Each program is measured from the
+start of its process to its end. `ratio` is the wall time of this project over that of the program, in the same run and on
+the same machine: below 1, this project is faster. `other cores` is how many cores other programs kept busy meanwhile.
 
 ![Wall time of each program over that of this project](peers.svg)
-{% for set, sentence in names.items() if set in kept.sets %}
+{% for set, sentence in names.items() if set in kept %}
 
 ## {{ set }}
 
-{{ sentence }}
+{{ sentence }} Machine: {{ kept[set].machine }}.
 
 | program | case | wall s | ratio | CPU s | CPU s of Milvus | peak MiB | rows | other cores | runs |
 |---|---|---|---|---|---|---|---|---|---|
 {% for case in cases %}
-{% for program, found in kept.sets[set].items() if case in found %}
+{% for program, found in kept[set].programs.items() if case in found %}
 {% set f = found[case] %}
 | {{ program }} | {{ case }} | {{ f.seconds }} | {{ f.ratio }} | {{ f.cpu }} | {{ f.milvus_cpu }} | \
 {{ f.peak | int }} | {{ f.rows | int }} | {{ f.others }} | {{ f.runs }} |
