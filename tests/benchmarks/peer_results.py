@@ -123,8 +123,8 @@ PAGE = ENVIRONMENT.from_string("""\
 # This project and its peers
 
 `tests/benchmarks/test_peers.py` makes this page, and says how it measures. Each program is measured from the
-start of its process to its end. `ratio` is the wall time of this project over that of the program, in the same run and on
-the same machine: below 1, this project is faster. `other cores` is how many cores other programs kept busy meanwhile.
+start of its process to its end. `ratio` is the wall time of this project over that of the program, in the same run:
+below 1, this project is faster. `other cores` is how many cores other programs kept busy meanwhile.
 
 ![Wall time of each program over that of this project](peers.svg)
 {% for set, sentence in names.items() if set in kept %}

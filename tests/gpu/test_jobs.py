@@ -1,5 +1,6 @@
 """Whole jobs on one GPU: actors that share it, one that is killed, and each of the stages with a model."""
 
+import json
 import os
 import signal
 import wave
@@ -10,6 +11,7 @@ import pytest
 from embedded.caption_stand_in import build_caption_stand_in
 from embedded.processes import poll
 from gpu.place import LEAST_COSINE, cosines, has_gpu, pdf_with_figure
+from scans import scan
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(600)]
 
@@ -78,3 +80,21 @@ def test_speech_runs_through_three_models_on_one_gpu(place, minilm, clip, whispe
     report = place.run("ingest_videos.py", "--source", source, *flags, "--collection", "v_")
     assert report["added"] >= 1
     assert report["failed"] == 0
+
+
+def test_scans_are_read_by_an_actor(place, minilm, tmp_path):
+    (tmp_path / "scan.pdf").write_bytes(scan(3))
+    import onnxruntime
+
+    from ingest.pdf.ocr_models import CUDA
+
+    reads_on_gpu = has_gpu() and CUDA in onnxruntime.get_available_providers()
+    ocr = {"actors": 1, "cpus": 0.25, "gpus": 0.25 if reads_on_gpu else 0}
+    embed = {"actors": 1, "cpus": 0.25, "gpus": 0.75 if has_gpu() else 0}
+    resources = json.dumps({"ocr": ocr, "embed": embed})
+    flags = ["--source", str(tmp_path), "--embedding-model", str(minilm)]
+    report = place.run("ingest_pdfs.py", *flags, "--collection", "ocr_", "--resources", resources)
+    assert (report["added"], report["failed"]) == (1, 0)
+    assert report["stages"]["ocr"]["items"] > 0
+    place.run("ingest_pdfs.py", *flags, "--collection", "own_ocr_")
+    assert place.rows("ocr_documents").keys() == place.rows("own_ocr_documents").keys()

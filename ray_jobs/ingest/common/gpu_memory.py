@@ -47,8 +47,9 @@ def halved_batch_size(error: Exception, size: int) -> int:
     """
     import torch
 
-    # CTranslate2 raises a plain RuntimeError.
-    if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error).lower():
+    # CTranslate2 and ONNX Runtime raise plain errors.
+    is_memory = any(words in str(error).lower() for words in ("out of memory", "failed to allocate memory"))
+    if not isinstance(error, torch.cuda.OutOfMemoryError) and not is_memory:
         raise error
     if size == 1:
         raise JobError(

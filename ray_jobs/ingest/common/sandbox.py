@@ -29,7 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.limits import Limits
-from ingest.common.sandbox_child import PROGRESS
+from ingest.common.sandbox_child import PROGRESS, QUESTION
 from ingest.common.text import one_line
 
 P = ParamSpec("P")
@@ -55,9 +55,14 @@ class Sandbox:
         limits: of each call of `run`. `seconds` counts from the last `report_progress`; the parser itself enforces
             `pages`, `pixels` and `media_seconds`.
 
+    Attributes:
+        answer: answers the questions that a function asks by `ask_parent`. What it raises, `run` raises.
+
     Raises:
         JobError: no child can start, which is no object's fault.
     """
+
+    answer: Callable[..., Any] | None = None
 
     def __init__(self, prepare: Callable[P, None], limits: Limits, *prepare_args: P.args, **_: P.kwargs) -> None:
         self._limits = limits
@@ -80,11 +85,11 @@ class Sandbox:
             JobError: the child is gone, and a new one cannot start.
         """
         try:
-            answer = self._answer(function, args)
+            answer = self._called(function, args)
         except _KilledError:
             # The system was short of memory, or somebody killed it. If the file is to blame, the retry shows it.
             try:
-                answer = self._answer(function, args)
+                answer = self._called(function, args)
             except _DiedError as error:
                 raise error.as_failure() from None
         except _DiedError as error:
@@ -111,7 +116,7 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
+    def _called(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
         """The child's answer: see `sandbox_child.call`.
 
         Raises:
@@ -120,7 +125,7 @@ class Sandbox:
         """
         child = self._living_child()
         try:
-            answered, answer = child.ask((function, args), self._limits.seconds)
+            answered, answer = child.ask(function, args, self._limits.seconds, self.answer)
         except BaseException:
             self._end()
             raise
@@ -192,11 +197,13 @@ class _Child:
         self._send(self._preparation)
         return self._receive(_START_SECONDS)[0]
 
-    def ask(self, work: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+    def ask(
+        self, function: Callable[..., Any], args: tuple[Any, ...], seconds: float, answer: Callable[..., Any] | None
+    ) -> tuple[bool, Any]:
         """Whether the child answers within `seconds` of its last progress, and its answer. Raises _DiedError."""
         self.files += 1
-        self._send(work)
-        return self._receive(seconds)
+        self._send((function, args, answer is not None))
+        return self._receive(seconds, answer)
 
     def _send(self, data: Any) -> None:
         pickled = pickle.dumps(data, pickle.HIGHEST_PROTOCOL)
@@ -205,7 +212,7 @@ class _Child:
         except OSError:
             raise self._died() from None
 
-    def _receive(self, seconds: float) -> tuple[bool, Any]:
+    def _receive(self, seconds: float, answer_question: Callable[..., Any] | None = None) -> tuple[bool, Any]:
         while True:
             if not wait([self._pipe], seconds):
                 return False, None
@@ -213,7 +220,10 @@ class _Child:
                 answer = self._pipe.recv()
             except (EOFError, OSError):  # the child held the only other end
                 raise self._died() from None
-            if answer != PROGRESS:
+            if isinstance(answer, tuple) and answer[0] == QUESTION:
+                assert answer_question is not None
+                self._send(answer_question(*answer[1]))
+            elif answer != PROGRESS:
                 return True, answer
 
     def _died(self) -> _DiedError:

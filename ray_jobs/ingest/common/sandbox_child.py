@@ -22,6 +22,9 @@ from ingest.common.text import one_line
 PROGRESS = "progress"
 """The child sends this instead of an answer while a long function makes progress."""
 
+QUESTION = "question"
+"""The child sends this, and the question, while a function waits for something that only its parent has."""
+
 _RESULT_BYTES = 500_000_000
 """Largest result of one object, pickled."""
 
@@ -32,6 +35,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent dies."""
 
 _to_parent: Connection | None = None
+_is_answered = False
 _sending = Lock()
 
 
@@ -43,6 +47,19 @@ def report_progress() -> None:
     if _to_parent is not None:
         with _sending:  # the threads of a parser share the pipe
             _to_parent.send(PROGRESS)
+
+
+def parent_answers() -> bool:
+    """Whether the parent answers questions of the function that calls this in the child."""
+    return _is_answered
+
+
+def ask_parent(*question: Any) -> Any:
+    """The answer of the parent, for the function that calls this in the child. Its time limit begins anew after it."""
+    assert _to_parent is not None
+    with _sending:
+        _to_parent.send((QUESTION, question))
+        return _to_parent.recv()
 
 
 def serve(descriptor: int) -> None:
@@ -74,14 +91,15 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
 
 
 def call(data: bytes) -> bytes | None:
-    """Call a pickled function with its pickled arguments.
+    """Call a pickled function with its pickled arguments, after which is pickled whether the parent answers questions.
 
     Returns:
         The pickled result or the pickled ObjectError; None if the memory ran out. It is pickled here and not by the
         pipe, so that a result that cannot be sent, or is too large, gets an error that says so.
     """
+    global _is_answered
     try:
-        function, args = pickle.loads(data)
+        function, args, _is_answered = pickle.loads(data)
     except MemoryError:
         return None
     try:

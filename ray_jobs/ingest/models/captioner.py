@@ -6,9 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingest.common.gpu_memory import AdaptiveBatches
 from ingest.common.text import as_typed
 from ingest.models.caption_model import PROMPT
-from ingest.models.gpu_memory import AdaptiveBatches
 
 if TYPE_CHECKING:
     from PIL.Image import Image

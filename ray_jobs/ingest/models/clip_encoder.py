@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.common.gpu_memory import AdaptiveBatches
 from ingest.models.clip_model import clip_weights
-from ingest.models.gpu_memory import AdaptiveBatches
 from ingest.models.kept_models import ModelCache
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.models.gpu_memory import AdaptiveBatches
+from ingest.common.gpu_memory import AdaptiveBatches
 from ingest.models.kept_models import ModelCache
 from ingest.models.text_model import text_weights
 

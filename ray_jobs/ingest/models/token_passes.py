@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingest.models.gpu_memory import halved_batch_size
+from ingest.common.gpu_memory import halved_batch_size
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.common.errors import ConfigurationError
+from ingest.common.gpu_memory import halved_batch_size
 from ingest.common.speech import SAMPLE_RATE, Language, Segment
 from ingest.common.text import as_typed
-from ingest.models.gpu_memory import halved_batch_size
 from ingest.models.speech_windows import Clip, Stretch, for_language, windows
 from ingest.models.word_times import keep_segment_times, starts_of
 

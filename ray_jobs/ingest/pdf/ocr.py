@@ -1,19 +1,18 @@
-"""Reads scanned pages with RapidOCR, whose package contains its models (PP-OCRv6): no network, one thread."""
+"""Reads scanned pages by OCR: `ocr_models` finds and reads the lines, which become paragraphs here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.common.cpu_inference import core, settings
 from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.memory import check_memory
+from ingest.pdf.ocr_models import MAX_OCR_SIDE, models
 from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 DPI = 150
 """Resolution of the image that is read: enough for 8-point print; a full page takes 4 to 12 s on one core."""
-
-MAX_OCR_SIDE = 2000
-"""Maximum pixels of the longer side, for pages larger than A3: RapidOCR itself scales larger images down to this."""
 
 MIN_SIDE = 1000
 """Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
@@ -46,23 +42,6 @@ ELONGATED = 1.5
 
 MIN_SCORE, MIN_SURE = 0.5, 0.8
 """Scores of a text below which it is none, as in RapidOCR, and below which its line is read upside down, too."""
-
-
-@lru_cache(maxsize=1)
-def _engine() -> Any:  # its result type depends on the arguments
-    import cv2
-    import rapidocr.inference_engine.openvino.main as runtime
-    from rapidocr import EngineType, RapidOCR
-
-    cv2.setNumThreads(1)
-    # OpenVINO would keep what it prepares for each length of a line: 10 MB of addresses, of which a parser has 4 GB.
-    core().set_property("CPU", settings(threads=1) | {"CPU_RUNTIME_CACHE_CAPACITY": 0})
-    # RapidOCR would leave the precision to the CPU, but a page must have the same texts on every node.
-    runtime.Core = core
-    # The lines of a batch are padded to the longest: one at a time takes 19 % less time for a page, with the same text.
-    sizes = {"Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": 1}
-    engines = {f"{part}.engine_type": EngineType.OPENVINO for part in ("Det", "Cls", "Rec")}
-    return RapidOCR(params={"Global.log_level": "critical", **sizes, **engines})
 
 
 def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) -> tuple[list[Paragraph], bool]:
@@ -102,11 +81,11 @@ def detect_lines(page: Page) -> list[Box]:
     """
     try:
         scale = DETECTION_SIDE / max(page.rect.width, page.rect.height, 1)
-        boxes = _detected(_render(page, scale))
+        corners = models().detect(_render(page, scale))
     except Exception as error:
         check_memory(error)
         raise
-    return [] if boxes is None else [(*box,) for box in (_bounds(boxes) / scale).tolist()]
+    return [] if corners is None else [(*box,) for box in (_bounds(corners) / scale).tolist()]
 
 
 def read_line(page: Page, bbox: Box) -> str:
@@ -117,24 +96,15 @@ def read_line(page: Page, bbox: Box) -> str:
     """
     try:
         scale = LINE_HEIGHT / max(bbox[3] - bbox[1], 1)
-        found = _engine()(_render(page, scale, bbox), use_det=False, use_cls=False, use_rec=True)
+        return models().read_line(_render(page, scale, bbox))
     except Exception as error:
         check_memory(error)
         raise
-    return "".join(found.txts or ())
 
 
-def _detected(image: np.ndarray) -> Any:
-    """The corners of the lines on an image; None if there are none."""
-    found = _engine()(image, use_det=True, use_cls=False, use_rec=False)
-    # The detection has taken a gigabyte for a page of usual size, which the process would keep.
-    _engine().text_det.session.session.get_compiled_model().release_memory()
-    return found.boxes
-
-
-def _bounds(corners: Any) -> np.ndarray:
+def _bounds(corners: np.ndarray) -> np.ndarray:
     """Convert four corners to x0, y0, x1, y1."""
-    points = np.asarray(corners, float).reshape(-1, 4, 2)
+    points = corners.astype(float)
     return np.concatenate([points.min(1), points.max(1)], 1)
 
 
@@ -159,14 +129,15 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
     RapidOCR's classifier takes many a long upright line for one that is upside down, so that all lines of a page have
     the direction of its majority. A line that is read badly is read the other way round as well.
     """
-    boxes = _detected(image)
-    if boxes is None:
+    from rapidocr.utils.process_img import get_rotate_crop_image
+
+    corners = models().detect(image)
+    if corners is None:
         return [], False
-    corners = np.asarray(boxes, np.float32)
     turns = int(_is_sideways(corners))
     if turns:
         image, corners = _turned(image, corners)
-    pieces = _engine().crop_text_regions(image, corners)
+    pieces = [get_rotate_crop_image(image, box.copy()) for box in corners]
     if upside_down := _is_upside_down(pieces):
         pieces = [np.ascontiguousarray(piece[::-1, ::-1]) for piece in pieces]
     texts, turned = _read(pieces, least)
@@ -204,26 +175,19 @@ def _is_upside_down(pieces: list[np.ndarray]) -> bool:
         height, width = piece.shape[:2]
         length = min(width, CLASSIFIED * height)
         middles.append(np.ascontiguousarray(piece[:, (width - length) // 2 :][:, :length]))
-    _, found = _engine().cls_and_rotate(middles)
-    return 2 * sum(label == "180" for label, _ in found.cls_res) > len(middles)
+    return 2 * sum(models().upside_down(middles)) > len(middles)
 
 
 def _read(pieces: list[np.ndarray], least: float) -> tuple[list[str], np.ndarray]:
     """Read images of lines: their texts, which may be "", and which ones are upside down, as bool of shape (n,)."""
-    texts, scores = _recognise(pieces)
+    texts, scores = models().recognise(pieces)
     turned = np.zeros(len(texts), bool)
     if doubtful := [number for number, score in enumerate(scores) if score < MIN_SURE]:
         others = [np.ascontiguousarray(pieces[number][::-1, ::-1]) for number in doubtful]
-        for number, text, score in zip(doubtful, *_recognise(others), strict=True):
+        for number, text, score in zip(doubtful, *models().recognise(others), strict=True):
             if score > scores[number]:
                 texts[number], scores[number], turned[number] = text, score, True
     return [text if score >= least else "" for text, score in zip(texts, scores, strict=True)], turned
-
-
-def _recognise(pieces: list[np.ndarray]) -> tuple[list[str], list[float]]:
-    """Recognise images of lines: the texts, and how sure each is, from 0 to 1."""
-    found = _engine().recognize_txt(pieces)
-    return [text.strip() for text in found.txts], list(found.scores)
 
 
 def _paragraphs(lines: list[Line]) -> list[Paragraph]:

@@ -14,11 +14,13 @@ from ingest.models.text_model import find_text_model
 from ingest.pdf.chunking import ChunkSettings
 from ingest.pdf.document import DocumentSettings
 from ingest.pdf.figures import REVISION as FIGURES_REVISION
+from ingest.pdf.ocr_models import WEIGHT_BYTES
 from ingest.pipelines.cache_flag import PARSE_CACHE_FLAG, cache_of
 from ingest.pipelines.text_flags import EMBEDDING_MODEL_FLAG, check_text_length
 from ingest.run.flags import COUNT, COUNT_OR_ZERO, Flag
 from ingest.run.options import RunOptions
 from ingest.stages.captions import CaptionFigures
+from ingest.stages.ocr import OCR
 from ingest.stages.pdfs import ParseSettings, parse_documents
 from ingest.stages.pipeline import Collection, Pipeline, Shared, map_model, map_objects
 from ingest.stages.requests import ModelStage
@@ -44,6 +46,12 @@ CHUNK_PARTS_PER_GPU_CALL = 64
 
 FIGURE_PARTS_PER_GPU_CALL = 4
 """Parts of objects per call of the captioning model on a GPU: about fifty figures."""
+
+OCR_LINES_PER_PASS = 16
+"""Lines of text per forward pass on a GPU."""
+
+OCR_WORK = 4.0
+"""A page takes 5 s of a core, and its chunks a fraction of one; a user who requests OCR as a stage has scans."""
 
 FLAGS = (
     EMBEDDING_MODEL_FLAG,
@@ -120,6 +128,7 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
             settings=ParseSettings(document, options.reading(), options.limits, cache),
             observe=observe,
             before_embedding=shared.load_stored,
+            ocr=shared.ocr,
         )
         if captioner is not None:
             pool = resources.pools["caption"]
@@ -147,6 +156,8 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
 
     shape = {"model": model.identity, "tokens": chunks.tokens, "overlap": chunks.overlap, "ocr": document.ocr}
     models = [ModelStage("embed", model.weight_bytes, batch_size=arguments.embedding_batch_size)]
+    if ocr:
+        models.append(ModelStage(OCR, WEIGHT_BYTES, OCR_WORK, OCR_LINES_PER_PASS, optional=True))
     if captioner is not None:
         shape["captions"] = f"{captioner.identity} {PROMPT} {FIGURES_REVISION}"
         models.append(ModelStage("caption", captioner.weight_bytes, 2.0, arguments.caption_batch_size))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError, JobError
@@ -21,6 +21,7 @@ from ingest.run.reservation import giving_way, let_others_begin, other_groups, r
 from ingest.stages.cluster import cluster_of
 from ingest.stages.gathering import StretchCollectorClient
 from ingest.stages.growth import plan
+from ingest.stages.ocr import OCR, ocr_actors
 from ingest.stages.pipeline import Pipeline, Shared
 from ingest.stages.progress import ProgressPrinter, ProgressReporter
 from ingest.stages.requested_resources import without_place
@@ -104,7 +105,8 @@ class _Executions:
         pipeline, options, target = assignment.pipeline, assignment.options, assignment.target
         self._pipeline, self._options, self._target = pipeline, options, target
         self._work, self._single_writer, self._say = assignment.work, assignment.single_writer, assignment.say
-        models = [stage.name for stage in pipeline.models]
+        self._models = pipeline.models_for(options.resources)
+        models = [stage.name for stage in self._models]
         self.state = shared_state(pipeline.name, ["read", PARSE, *models, WRITE], pipeline.collections[0].dimension)
         self._printer = ProgressPrinter(self.state, self._work, models, pipeline.unit, self._say)
         self._shared: Shared | None = None
@@ -178,10 +180,12 @@ class _Executions:
             others = len(other_groups(options.run_id))
             resources = planned.shared_with(others, options.requested_pools).placed(group)
             _say_plan(resources, self._say)
-            embedded = pipeline.build(dataset_of(blocks), resources, observe, self._share(planned))
-            write_objects(
-                embedded, options.milvus_uri, self._target, resources, observe, note, pipeline.parts_per_write
-            )
+            with ocr_actors(resources.pools.get(OCR), observe) as ocr:
+                shared = replace(self._share(planned), ocr=ocr)
+                embedded = pipeline.build(dataset_of(blocks), resources, observe, shared)
+                write_objects(
+                    embedded, options.milvus_uri, self._target, resources, observe, note, pipeline.parts_per_write
+                )
 
     def _has_more(self, planned: Resources) -> bool:
         """Whether a plan for the nodes that are there now would have enough more actors, and work for all of them."""
@@ -195,8 +199,8 @@ class _Executions:
         """What the run requests of the cluster if it is alone there."""
         # A small run ends before a second copy of the model would be loaded.
         enough = self._pipeline.worthwhile_actors(self._work.count, self._work.bytes)
-        growing = {stage.name for stage in self._pipeline.models if stage.divides_objects}
-        resources = plan(living_cluster(), self._pipeline.models, self._single_writer, self._options.resources)
+        growing = {stage.name for stage in self._models if stage.divides_objects}
+        resources = plan(living_cluster(), self._models, self._single_writer, self._options.resources)
         return resources.limited_to(enough, self._options.requested_pools, growing)
 
 

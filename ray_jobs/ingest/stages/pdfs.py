@@ -25,6 +25,7 @@ from ingest.pdf.shared_document import Begun, begin_document, finish_document, p
 from ingest.stages.blocks import failed_part, failure_of
 from ingest.stages.captions import PICTURED_SCHEMA
 from ingest.stages.kept_documents import document_of, table_of
+from ingest.stages.ocr import OcrActors
 from ingest.stages.prefetch import OWNERS, prefetch
 from ingest.stages.progress import Observe
 from ingest.stages.remote_readers import RemoteReaders
@@ -91,8 +92,8 @@ def _shared(begun: Begun, content: bytes, sandbox: Sandbox, settings: ParseSetti
         def read(child: Sandbox, pages: PageRange) -> tuple[int, bytes]:
             return child.run(read_pages, str(path), pages, settings.document)
 
-        readers = NodeReaders(prepare_reader, settings.limits, read, here)
-        others = RemoteReaders(content, settings.document, settings.limits, elsewhere)
+        readers = NodeReaders(prepare_reader, settings.limits, read, here, sandbox.answer)
+        others = RemoteReaders(content, settings.document, settings.limits, elsewhere, sandbox.answer)
 
         def recruit(wanted: int) -> list[Reader[PageRange]]:
             found = list(readers(wanted))
@@ -140,10 +141,12 @@ def parse_documents(
     settings: ParseSettings,
     observe: Observe,
     before_embedding: Callable[[Mapping[str, Any]], None] | None = None,
+    ocr: OcrActors | None = None,
 ) -> Iterator[pa.Table]:
     """Read, parse and chunk the objects of a block of differences; yields tables of PICTURED_SCHEMA.
 
-    `before_embedding` is called with the difference of each object that has chunks.
+    `before_embedding` is called with the difference of each object that has chunks. `ocr` has the models of OCR, and by
+    default each child process has them.
 
     A failed object becomes one row with its error. A failure of the object store raises, and ends the run.
     """
@@ -152,6 +155,7 @@ def parse_documents(
     for entry, data in prefetch(block.to_pylist(), settings.reading, observe, settings.kept):
         try:
             content, sandbox = data(), _sandbox(tokenizer_json, settings.limits)
+            sandbox.answer = ocr
             if isinstance(content, pa.Table):
                 document = sandbox.run(read_again, *document_of(content), settings.document)
             else:

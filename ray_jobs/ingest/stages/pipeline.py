@@ -13,6 +13,7 @@ from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.schema import IndexSettings, ensure_rows
 from ingest.stages.blocks import TASK_RETRIES
 from ingest.stages.gathering import StretchCollectorClient
+from ingest.stages.ocr import OcrActors
 from ingest.stages.placement import FirstActorPlaced, OneTaskPlaced
 from ingest.stages.progress import Observe, ProgressReporter, gathered
 from ingest.stages.requests import ActorPool, ModelStage, Resources
@@ -34,11 +35,13 @@ class Shared:
         load_stored: called with the difference of an object before the object is embedded; copies its vectors from
             Milvus to `cache`. None if the stored vectors cannot be trusted.
         collector: puts the stretches of long recordings together.
+        ocr: has the models of OCR; None if each parse task has them itself.
     """
 
     cache: VectorCacheClient
     load_stored: Callable[[Mapping[str, Any]], None] | None
     collector: StretchCollectorClient
+    ocr: OcrActors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,10 @@ class Pipeline:
     cache: ParseCache | None = None
     objects_per_actor: int = 16
     bytes_per_actor: float = math.inf
+
+    def models_for(self, requested: Mapping[str, Any]) -> tuple[ModelStage, ...]:
+        """Its stages with models in a run with these values of `--resources`."""
+        return tuple(stage for stage in self.models if not stage.optional or stage.name in requested)
 
     def worthwhile_actors(self, objects: int, size: int) -> int:
         """The most actors of a model that are worth loading for so many objects of `size` bytes together."""

@@ -106,6 +106,7 @@ def gathered(observe: Observe, clock: Callable[[], float] = time.monotonic) -> I
 STAGE_PHRASES = {
     "caption": "captioned {} figures",
     "frames": "embedded {} frames",
+    "ocr": "read {} lines by OCR",
     "transcribe": "transcribed {} s of sound",
 }
 """The phrases for the counts of model stages other than `embed`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from threading import Lock
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
 class RemoteReaders:
     """Readers of a document on other nodes, of which each has the number of `slots` that its id has there.
 
+    Their sandboxes have this `answer`.
+
     Every range is a task of Ray without CPUs. It takes a slot of its node, and none waits: a reader that finds none, or
     whose node or process is gone, leaves its range to the others.
     """
 
-    def __init__(self, content: bytes, settings: DocumentSettings, limits: Limits, slots: Mapping[str, int]) -> None:
-        self._content, self._settings, self._limits = content, settings, limits
+    def __init__(
+        self,
+        content: bytes,
+        settings: DocumentSettings,
+        limits: Limits,
+        slots: Mapping[str, int],
+        answer: Callable[..., Any] | None = None,
+    ) -> None:
+        self._content, self._settings, self._limits, self._answer = content, settings, limits, answer
         self._stored: ObjectRef[Any] | None = None
         self._lock = Lock()
         self._slots, self._used = slots, Counter[str]()
@@ -65,7 +74,9 @@ class RemoteReaders:
             num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
         )
         try:
-            found = ray.get(task.remote(self._stored, pages, self._settings, self._limits, self._slots[node]))
+            found = ray.get(
+                task.remote(self._stored, pages, self._settings, self._limits, self._slots[node], self._answer)
+            )
         except ray.exceptions.RayError as error:
             raise JobError("a reader on another node is gone") from error
         if found is None:
@@ -82,7 +93,12 @@ def _sandbox(limits: Limits) -> Sandbox:
 
 
 def _read_here(
-    content: bytes, pages: PageRange, settings: DocumentSettings, limits: Limits, slots: int
+    content: bytes,
+    pages: PageRange,
+    settings: DocumentSettings,
+    limits: Limits,
+    slots: int,
+    answer: Callable[..., Any] | None,
 ) -> tuple[int, bytes] | ObjectError | None:
     """Read a range on this node: the pages, the failure of the document, or None if there is no slot."""
     slot = take_slot(SLOT, slots)
@@ -91,7 +107,9 @@ def _read_here(
     with slot, temporary_folder() as folder:
         path = folder / "document.pdf"
         path.write_bytes(content)
+        sandbox = _sandbox(limits)
+        sandbox.answer = answer
         try:
-            return _sandbox(limits).run(read_pages, str(path), pages, settings)
+            return sandbox.run(read_pages, str(path), pages, settings)
         except ObjectError as error:
             return error

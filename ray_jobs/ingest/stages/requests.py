@@ -24,6 +24,7 @@ class ModelStage:
         work: its share of the pipeline's work, in any unit; a larger share gets more actors if there is room.
         batch_size: inputs per forward pass.
         divides_objects: whether several actors work on one object.
+        optional: whether it exists only in runs whose user requests something for it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelStage:
     work: float = 1.0
     batch_size: int = 32
     divides_objects: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import ceil
 from threading import Condition
-from typing import IO, Generic, Protocol, TypeVar
+from typing import IO, Any, Generic, Protocol, TypeVar
 
 from ingest.common.errors import JobError
 from ingest.common.limits import Limits
@@ -214,6 +214,7 @@ class NodeReaders(Generic[R]):
         limits: of each range.
         function: reads a range in a child, which it is given.
         slots: of this node.
+        answer: that of the sandboxes.
     """
 
     def __init__(
@@ -222,8 +223,10 @@ class NodeReaders(Generic[R]):
         limits: Limits,
         function: Callable[[Sandbox, R], tuple[int, bytes]],
         slots: int,
+        answer: Callable[..., Any] | None = None,
     ) -> None:
         self._prepare, self._limits, self._function, self._slots = prepare, limits, function, slots
+        self._answer = answer
 
     def __call__(self, wanted: int) -> Iterator[Reader[R]]:
         for _ in range(wanted):
@@ -235,6 +238,7 @@ class NodeReaders(Generic[R]):
     @contextmanager
     def _reader(self, slot: IO[bytes]) -> Iterator[Read[R]]:
         with slot, Sandbox(self._prepare, self._limits) as sandbox:
+            sandbox.answer = self._answer
             yield partial(self.read, sandbox)
 
     def read(self, sandbox: Sandbox, units: R) -> tuple[int, bytes]:

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from ingest.common.sandbox_child import ask_parent, parent_answers
+
 _kept = ""
 
 
@@ -122,3 +124,11 @@ if __name__ == "__main__":
     import misbehaviour  # the child can import its functions from a module of that name only
 
     misbehaviour.owner(sys.argv[1])
+
+
+def ask(question):
+    return parent_answers(), ask_parent(question)
+
+
+def is_answered():
+    return parent_answers()

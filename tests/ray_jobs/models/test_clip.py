@@ -9,12 +9,12 @@ from PIL import Image
 
 from embedded.images import PHOTOS, make_photos
 from ingest.common.errors import ConfigurationError, JobError
+from ingest.common.gpu_memory import AdaptiveBatches
 from ingest.common.square import Square
 from ingest.image.decoder import read_image
 from ingest.image.opening import prepare_images
 from ingest.models.clip_encoder import ClipEncoder
 from ingest.models.clip_model import find_clip_model, input_square
-from ingest.models.gpu_memory import AdaptiveBatches
 
 # Each test loads torch, and most load open_clip.
 pytestmark = [pytest.mark.tier("parts"), pytest.mark.xdist_group("models")]

@@ -6,13 +6,13 @@ import numpy as np
 import psutil
 import pytest
 
-from ingest.pdf.ocr import _engine, _recognise
+from ingest.pdf.ocr_models import RapidModels
 
 
 @pytest.mark.tier("parts")
 @pytest.mark.parametrize("part", ["det", "cls", "rec"])
 def test_a_page_has_the_same_texts_on_every_node(part):
-    request = getattr(_engine(), f"_load_{part}_model")().session.session
+    request = getattr(RapidModels()._engine, f"_load_{part}_model")().session.session
     compiled = request.get_compiled_model()
     names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS")
     assert [str(compiled.get_property(name)) for name in names] == ["<Type: 'float32'>", "1"]
@@ -21,9 +21,9 @@ def test_a_page_has_the_same_texts_on_every_node(part):
 @pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux alone limits the addresses of a process")
 def test_lines_of_many_lengths_need_no_more_memory_than_the_longest():
-    used = []
+    models, used = RapidModels(), []
     for shift in range(0, 70, 10):  # the first four rounds fill OpenVINO's own buffers
         for width in range(1600 - shift, 800, -100):
-            _recognise([np.zeros((48, width, 3), np.uint8)])
+            models.recognise([np.zeros((48, width, 3), np.uint8)])
         used.append(psutil.Process().memory_info().vms)
     assert used[-1] - used[3] < 100_000_000

@@ -9,7 +9,8 @@ from ingest.pdf.document import parse_pdf
 from ingest.pdf.enciphered import has_enciphered
 from ingest.pdf.layout import Line, paragraph_of
 from ingest.pdf.letter_statistics import is_suspect
-from ingest.pdf.ocr import MIN_SCORE, MIN_SURE, _engine
+from ingest.pdf.ocr import MIN_SCORE, MIN_SURE
+from ingest.pdf.ocr_models import RapidModels
 from ingest.pdf.scripts import is_read_by_ocr
 from ingest.pdf.unknown_letters import lost_letters
 
@@ -62,7 +63,7 @@ def test_scripts_that_ocr_knows_are_told(text):
 
 
 def test_the_model_for_ocr_knows_the_scripts_that_are_taken_for_known():
-    engine = _engine()
+    engine = RapidModels()._engine
     engine._load_rec_model()
     known = set("".join(engine.text_rec.postprocess_op.character))
     for script, text in UNREAD.items():

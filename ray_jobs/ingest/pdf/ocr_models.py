@@ -1,0 +1,172 @@
+"""The models of OCR: where lines of text stand, which of them are upside down, and what they say.
+
+RapidOCR's package contains them (PP-OCRv6): no network. A process has them itself, or asks the one around its sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from ingest.common.cpu_inference import core, settings
+from ingest.common.errors import ConfigurationError
+from ingest.common.gpu_memory import AdaptiveBatches
+from ingest.common.sandbox_child import ask_parent, parent_answers
+
+MAX_OCR_SIDE = 2000
+"""Maximum pixels of the longer side, for pages larger than A3: RapidOCR itself scales larger images down to this."""
+
+WEIGHT_BYTES = 30_000_000
+"""Size of the models."""
+
+CUDA = "CUDAExecutionProvider"
+"""ONNX Runtime's name for GPUs of NVIDIA."""
+
+_BLANK = np.full((64, 320, 3), 255, np.uint8)
+
+
+class OcrModels(Protocol):
+    """All images are uint8 BGR of shape (height, width, 3)."""
+
+    def detect(self, image: np.ndarray) -> np.ndarray | None:
+        """The corners of the lines on an image, float32 of shape (lines, 4, 2), in pixels; None if there are none."""
+
+    def upside_down(self, pieces: Sequence[np.ndarray]) -> list[bool]:
+        """Whether each image of a line is upside down."""
+
+    def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
+        """The texts of images of lines, and how sure each is, from 0 to 1."""
+
+    def read_line(self, image: np.ndarray) -> str:
+        """The text of the image of an upright line, of any size."""
+
+
+class RapidModels:
+    """The models in this process. Not thread-safe.
+
+    Args:
+        threads: CPU threads that they may use.
+        batch_size: the most lines of a forward pass. They are padded to the longest: on CPUs, one at a time takes 19 %
+            less time for a page, with the same text.
+        device: "cpu", or "cuda" for ONNX Runtime on a GPU.
+
+    Raises:
+        ConfigurationError: ONNX Runtime finds no GPU.
+    """
+
+    def __init__(self, threads: int = 1, batch_size: int = 1, device: str = "cpu") -> None:
+        import cv2
+        from rapidocr import EngineType, RapidOCR
+
+        cv2.setNumThreads(1)
+        self._on_cpu = device == "cpu"
+        self._batches = AdaptiveBatches(batch_size)
+        params = {"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": batch_size}
+        kind = _prepare_openvino(threads) if self._on_cpu else _prepare_cuda(params)
+        engines = {f"{part}.engine_type": EngineType(kind) for part in ("Det", "Cls", "Rec")}
+        self._engine: Any = RapidOCR(params={**params, **engines})  # its result type depends on the arguments
+
+    def load(self) -> None:
+        """Load the models, which else the first image does."""
+        self.detect(_BLANK)
+        self.upside_down([_BLANK])
+        self.recognise([_BLANK])
+
+    def detect(self, image: np.ndarray) -> np.ndarray | None:
+        """See `OcrModels`."""
+        found = self._engine(image, use_det=True, use_cls=False, use_rec=False)
+        if self._on_cpu:
+            # The detection has taken a gigabyte for a page of usual size, which the process would keep.
+            self._engine.text_det.session.session.get_compiled_model().release_memory()
+        return None if found.boxes is None else np.asarray(found.boxes, np.float32)
+
+    def upside_down(self, pieces: Sequence[np.ndarray]) -> list[bool]:
+        """See `OcrModels`."""
+        _, found = self._engine.cls_and_rotate(list(pieces))
+        return [label == "180" for label, _ in found.cls_res]
+
+    def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
+        """See `OcrModels`."""
+        # Lines of one length need no padding.
+        order = sorted(range(len(pieces)), key=lambda number: pieces[number].shape[1] / pieces[number].shape[0])
+        texts, scores = [""] * len(pieces), [0.0] * len(pieces)
+
+        def recognised(part: slice) -> Any:
+            return self._engine.recognize_txt([pieces[number] for number in order[part]])
+
+        for part, found in self._batches.map(recognised, len(order)):
+            for number, text, score in zip(order[part], found.txts, found.scores, strict=True):
+                texts[number], scores[number] = text.strip(), float(score)
+        return texts, scores
+
+    def read_line(self, image: np.ndarray) -> str:
+        """See `OcrModels`."""
+        found = self._engine(image, use_det=False, use_cls=False, use_rec=True)
+        return "".join(found.txts or ())
+
+
+class AskedModels:
+    """The models of the process around this one's sandbox."""
+
+    def detect(self, image: np.ndarray) -> np.ndarray | None:
+        """See `OcrModels`."""
+        return _asked("detect", image)
+
+    def upside_down(self, pieces: Sequence[np.ndarray]) -> list[bool]:
+        """See `OcrModels`."""
+        return _asked("upside_down", list(pieces))
+
+    def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
+        """See `OcrModels`."""
+        return _asked("recognise", list(pieces))
+
+    def read_line(self, image: np.ndarray) -> str:
+        """See `OcrModels`."""
+        return _asked("read_line", image)
+
+
+def _asked(method: str, images: Any) -> Any:
+    found = ask_parent(method, images)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def models() -> OcrModels:
+    """Those of the process around this one's sandbox, if it answers questions, or else of this one."""
+    return AskedModels() if parent_answers() else _own()
+
+
+@lru_cache(maxsize=1)
+def _own() -> RapidModels:
+    return RapidModels()
+
+
+def _prepare_openvino(threads: int) -> str:
+    """Let RapidOCR compute with OpenVINO, as this process shares it; returns the name of the engine."""
+    import rapidocr.inference_engine.openvino.main as runtime
+
+    # OpenVINO would keep what it prepares for each length of a line: 10 MB of addresses, of which a parser has 4 GB.
+    core().set_property("CPU", settings(threads=threads) | {"CPU_RUNTIME_CACHE_CAPACITY": 0})
+    # RapidOCR would leave the precision to the CPU, but a page must have the same texts on every node.
+    runtime.Core = core
+    return "openvino"
+
+
+def _prepare_cuda(params: dict[str, Any]) -> str:
+    """Let RapidOCR compute on a GPU with ONNX Runtime; returns the name of the engine."""
+    import onnxruntime
+
+    if CUDA not in onnxruntime.get_available_providers():
+        raise ConfigurationError(
+            "the stage 'ocr' requests GPUs, but ONNX Runtime has no support for them on this node; install "
+            "onnxruntime-gpu in place of onnxruntime there, or leave gpus out of --resources for ocr"
+        )
+    onnxruntime.preload_dlls()  # the libraries of CUDA that torch's packages contain
+    params["EngineConfig.onnxruntime.use_cuda"] = True
+    # Each length of a line is a new shape, for which the exhaustive search, its default, tries all algorithms.
+    params["EngineConfig.onnxruntime.cuda_ep_cfg.cudnn_conv_algo_search"] = "HEURISTIC"
+    return "onnxruntime"
