@@ -71,7 +71,7 @@ def test_a_line_that_cannot_be_recognised_costs_no_other_page(actor):
 def runs(jobs, object_store, milvus_client):
     """Runs over a prefix with scans, as processes; and the rows of a run without actors for OCR."""
     source = f"{object_store.bucket(BUCKET)}/scans/"
-    for number in range(4):
+    for number in range(2):
         object_store.client().put_object(Bucket=BUCKET, Key=f"scans/{number}.pdf", Body=scan(number))
 
     class Runs:
@@ -108,7 +108,7 @@ def own(runs):
 def test_actors_read_what_parse_tasks_read_themselves(runs, own):
     report = runs.run("ocr_asked_", "--resources", RESOURCES)
     assert runs.rows("ocr_asked_") == own
-    assert report["stages"]["ocr"]["items"] >= 4 * PAGES
+    assert report["stages"]["ocr"]["items"] >= 2 * PAGES
 
 
 @pytest.mark.nightly
