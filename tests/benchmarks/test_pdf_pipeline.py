@@ -1,11 +1,12 @@
 """How close the warm pipeline comes to its limit, and how it compares with a loop, all in one run on one machine.
 
-    uv run pytest -m benchmark -s tests/benchmarks/test_pdf_pipeline.py
+    uv run pytest -n 0 -m benchmark -s tests/benchmarks/test_pdf_pipeline.py
 
-T* is the limit: what decoding, embedding and inserting cost when each is done alone and at its best (all texts at once,
-sorted by length, in the fastest form of the model, a process of one thread on every core), added up as if nothing else
-ever took a core. T is the pipeline's wall time from the moment its model is loaded; start-up is reported
-apart. The loop does the same work with the same libraries, one object after the other, its start-up not counted either.
+T* is the limit: what decoding, embedding and inserting cost when each is done alone and at its best (decoding and
+embedding in a process of one thread on every core, since cores of one machine slow each other down; all texts at
+once, sorted by length, in the fastest form of the model), added up as if nothing else ever took a core. T is the
+pipeline's wall time from the moment its model is loaded; start-up is reported apart. The loop does the same work with
+the same libraries, one object after the other, its start-up not counted either.
 
 The answers are checked too: a fast pipeline that finds nothing is of no use.
 """
@@ -149,6 +150,15 @@ def _share_barrier(barrier) -> None:
     _together = barrier
 
 
+def _decode(content: bytes) -> tuple[float, list]:
+    """CPU seconds of parsing a file, and its pages."""
+    from ingest.pdf.document import parse_pdf
+
+    started = time.process_time()
+    pages = parse_pdf(content)[0]
+    return time.process_time() - started, pages
+
+
 def _embed(model_path: str, texts: list[str]) -> tuple[float, np.ndarray]:
     """Wall seconds of embedding texts, which all processes begin at once, and their vectors."""
     from ingest.models.text_encoder import TextEncoder
@@ -170,22 +180,21 @@ def _measure_limit(model_path: str, folder: Path, files: list[Path]) -> dict:
     from ingest.milvus.schema import DOCUMENTS, ensure_rows
     from ingest.models.text_model import find_text_model
     from ingest.pdf.chunking import ChunkSettings, chunk_pages
-    from ingest.pdf.document import parse_pdf
 
     model = find_text_model(model_path)
-    contents = {file: file.read_bytes() for file in files}
-    started = time.process_time()
-    pages = {file: parse_pdf(content)[0] for file, content in contents.items()}
-    decode = time.process_time() - started
+    context = multiprocessing.get_context("spawn")
+    contents = [file.read_bytes() for file in files]
+    with ProcessPoolExecutor(CORES, context) as pool:
+        parsed = list(pool.map(_decode, contents))
+    decode = sum(seconds for seconds, _ in parsed)
     settings = ChunkSettings(CHUNK_TOKENS, 0)
     chunks = [
         (str(file), chunk.page, chunk.text)
-        for file, of_file in pages.items()
-        for chunk in chunk_pages(of_file, model.tokenizer_json, settings)
+        for file, (_, pages) in zip(files, parsed, strict=True)
+        for chunk in chunk_pages(pages, model.tokenizer_json, settings)
     ]
     chunks.sort(key=lambda chunk: -len(chunk[2]))
     texts = [text for _, _, text in chunks]
-    context = multiprocessing.get_context("spawn")
     together = context.Barrier(CORES)
     with ProcessPoolExecutor(CORES, context, _share_barrier, (together,)) as pool:
         done = list(pool.map(_embed, [model_path] * CORES, [texts[core::CORES] for core in range(CORES)]))

@@ -51,12 +51,13 @@ class Execution(ExecutionCallback):
         Execution.executor = Execution.failure = None
 
 
-def running_tasks() -> set[int]:
-    """The numbers of the tasks of the first stage that have not ended, in the order of their begin."""
+def first_tasks() -> tuple[int, set[int]]:
+    """How many tasks the first stage has begun, and the numbers of those that have not ended, counted from 0."""
     executor = Execution.executor
     if executor is None:
-        return set()
-    return {task.task_index() for task in _first_stage(executor).get_active_tasks()}
+        return 0, set()
+    stage = _first_stage(executor)
+    return stage.metrics.num_tasks_submitted, {task.task_index() for task in stage.get_active_tasks()}
 
 
 def requested() -> dict[str, float]:

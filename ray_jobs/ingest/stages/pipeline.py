@@ -127,7 +127,7 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
     """
     from ray.data import TaskPoolStrategy
 
-    from ingest.stages.execution import running_tasks
+    from ingest.stages.execution import first_tasks
 
     @wraps(parse)
     def parse_block(block: pa.Table, observe: Observe, **others: Any) -> Iterator[pa.Table]:
@@ -145,7 +145,7 @@ def map_objects(dataset: Dataset, parse: Callable[..., Any], resources: Resource
         resources=dict(resources.parse_custom) or None,
         label_selector=dict(resources.parse_labels) or None,
         max_retries=TASK_RETRIES,
-        ray_remote_args_fn=OneTaskPlaced(resources.parse_place, running_tasks) if resources.parse_place else None,
+        ray_remote_args_fn=OneTaskPlaced(resources.parse_place, first_tasks) if resources.parse_place else None,
     )
 
 

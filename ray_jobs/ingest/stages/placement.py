@@ -50,19 +50,18 @@ class OneTaskPlaced:
     on; so a task is placed whenever no other one is.
 
     Args:
-        running: returns the numbers of the stage's tasks that have not ended, counted from 0 in order of their begin.
+        tasks: returns how many tasks the stage has begun, and the numbers of those that have not ended, counted from 0
+            in order of their begin. Ray Data also asks for the arguments without beginning a task.
     """
 
-    def __init__(self, place: Place, running: Callable[[], set[int]]) -> None:
+    def __init__(self, place: Place, tasks: Callable[[], tuple[int, set[int]]]) -> None:
         self._place = place
-        self._running = running
-        self._begun = 0
+        self._tasks = tasks
         self._placed = -1
 
     def __call__(self) -> dict[str, Any]:
-        number = self._begun
-        self._begun += 1
-        if self._placed in self._running():
+        begun, running = self._tasks()
+        if self._placed in running:
             return {}
-        self._placed = number
+        self._placed = begun
         return self._place.arguments()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 QUEUED_BLOCKS = 8
 """Blocks that wait for a task, beside one for each task."""
 
+PARTS_PER_TASK = 2
+"""A block is at most a task's share of what is left, divided by so many."""
+
 POLL_SECONDS = 0.01
 """How long the scheduling of the stages waits for the next block of a list that grows, so that it does not spin."""
 
@@ -52,6 +55,7 @@ class Blocks:
     def __init__(self, work: WorkList, tasks: int, sign_of_life: float = SIGN_OF_LIFE_SECONDS) -> None:
         self.work = work
         self._queued = tasks + QUEUED_BLOCKS
+        self._parts = PARTS_PER_TASK * tasks
         self._sign_of_life = sign_of_life
         self._last = time.monotonic()
         self._block_of: dict[str, ObjectRef[Any]] = {}
@@ -95,7 +99,7 @@ class Blocks:
         """The next block, or an empty one if there is none, and the reference to it that `put` returns."""
         with self._taking:
             is_there = not self.stopped and self.work.wait_for_block(0)
-            block = self.work.take() if is_there else WORK_SCHEMA.empty_table()
+            block = self.work.take(self._parts) if is_there else WORK_SCHEMA.empty_table()
             reference = put(block)
             sources = block["source"].to_pylist()
             self._block_of.update(dict.fromkeys(sources, reference))

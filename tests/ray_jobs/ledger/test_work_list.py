@@ -1,6 +1,7 @@
 """The work list of a run: entries come back in order, in blocks that grow."""
 
 from contextlib import contextmanager
+from math import ceil
 from threading import Thread
 
 import pytest
@@ -132,3 +133,31 @@ def test_what_is_put_back_comes_again_before_the_rest():
         assert (work_list.exhausted, work_list.wait_for_block(0)) == (False, True)
         assert work_list.take()["source"].to_pylist() == [entry.source for entry in differences(5)[3:]]
         assert work_list.exhausted
+
+
+def test_the_last_blocks_of_a_complete_list_are_small():
+    with filled(100) as work_list:
+        work_list.end()
+        sizes, found = [], []
+        while not work_list.exhausted:
+            block = work_list.take(parts=4)
+            assert block.num_rows <= ceil((100 - len(found)) / 4)
+            sizes.append(block.num_rows)
+            found += block["source"].to_pylist()
+    assert found == [entry.source for entry in differences(100)]
+    assert (sizes[:2], sizes[-4:]) == ([16, 16], [1, 1, 1, 1])
+
+
+def test_blocks_of_a_list_that_grows_are_whole():
+    with filled(40) as work_list:
+        assert work_list.take(parts=100).num_rows == 16
+        work_list.end()
+        assert work_list.take(parts=100).num_rows == 1
+
+
+def test_what_is_put_back_counts_as_left():
+    with filled(16) as work_list:
+        work_list.end()
+        whole = work_list.take()
+        work_list.put_back(whole)
+        assert [work_list.take(parts=2).num_rows for _ in range(3)] == [8, 4, 2]

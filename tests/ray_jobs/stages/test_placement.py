@@ -19,9 +19,9 @@ def test_the_first_actor_of_a_pool_is_placed_and_the_others_are_anywhere():
 
 
 def test_a_task_is_placed_whenever_no_other_one_is():
-    running = set()
-    arguments = OneTaskPlaced(Here(), lambda: running)
-    placed = []
+    running, placed = set(), []
+    arguments = OneTaskPlaced(Here(), lambda: (len(placed), running))
+    arguments()  # Ray Data looks at them before it begins a task
     for ended in ((), (), {0}, (), {1, 2}, {3, 4}):
         running -= set(ended)
         placed.append(bool(arguments()))
@@ -32,18 +32,14 @@ def test_a_task_is_placed_whenever_no_other_one_is():
 @pytest.mark.parametrize("order", [(3, 2, 1, 0), (0, 1, 2, 3), (1, 3, 0, 2)])
 def test_a_task_is_placed_in_whatever_order_tasks_end(order):
     """As many tasks run as Ray Data allows, and those that are anywhere may wait for ever."""
-    running = set()
-    arguments = OneTaskPlaced(Here(), lambda: running)
-    placed = set()
-    for number in range(4):
-        if arguments():
-            placed.add(number)
-        running.add(number)
-    for begun, ended in enumerate(order, 4):
+    running, placed, begun = set(), set(), 0
+    arguments = OneTaskPlaced(Here(), lambda: (begun, running))
+    for ended in (None, None, None, None, *order):
         running.discard(ended)
         if arguments():
             placed.add(begun)
         running.add(begun)
+        begun += 1
         assert len(placed & running) == 1
 
 
