@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from embedded.processes import poll
 from ingest.milvus.schema import DOCUMENTS
 from ingest.run import node_changes, reservation
 from ingest.run.flags import FlagParser
@@ -33,6 +34,8 @@ TURN = "SLEEPING_RUN_TURN"
 """The variable with the seconds after which the run gives way, if they are others than those of production."""
 GRACE = "SLEEPING_RUN_GRACE"
 """The variable with the seconds after which the run is planned anew without lost nodes and with new ones, likewise."""
+MEET = "SLEEPING_RUN_MEET"
+"""The variable with the number of objects that have to be parsed at the same time, if there is one."""
 NOTES = "SLEEPING_RUN_NOTES"
 """The variable with a file that gets a line for each actor and each object: what, node, process and time."""
 
@@ -46,10 +49,18 @@ def note(what):
             print(json.dumps([what, node, os.getpid(), time.time()]), file=file)
 
 
+def meet(count):
+    """Wait until the parsing of so many objects has begun."""
+    if count:
+        notes = Path(os.environ[NOTES])
+        poll(lambda: notes.read_text().count('"parse"') >= count, 60, f"{count} objects are not parsed together")
+
+
 def parse(table, seconds, observe):
     """A part for each object, of one text."""
     for row in table.to_pylist():
         note("parse")
+        meet(int(os.environ.get(MEET, 0)))
         time.sleep(seconds)
         observe("read", 1, seconds)
         fields = json.dumps({"page": 1, "kind": "text", "metadata": {}})
