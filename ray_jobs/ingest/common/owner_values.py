@@ -113,15 +113,21 @@ class OwnerValues:
 
     values: dict[str, Value] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    _named: set[str] = field(default_factory=set)
     _bytes: int = 0
 
     def add(self, found: Mapping[Any, Any]) -> None:
-        """Add values; those that cannot be stored or searched are left out."""
+        """Add values; those that cannot be stored or searched are left out, and None says that there is none.
+
+        No value of that name that is added later takes the place of these, either.
+        """
         for name, value in found.items():
-            if value is None:
-                continue
             normal = normal_name(name)
-            if normal in self.values:
+            if normal in self._named:
+                continue
+            if normal:
+                self._named.add(normal)
+            if value is None:
                 continue
             if isinstance(value, str):
                 value = unicodedata.normalize("NFC", value)  # as conditions are
@@ -160,12 +166,16 @@ def _problem(name: str, value: Any) -> str:
     return "it is a list or an object, and no single value"
 
 
-def from_path(source: str) -> dict[str, Value]:
-    """The parts `name=value` of an object's path, the outermost of each name: folders as Hive and Spark name them."""
-    found: dict[str, Value] = {}
+def from_path(source: str) -> dict[str, Value | None]:
+    """The parts `name=value` of an object's path, the outermost of each name: folders as Hive and Spark name them.
+
+    None stands for a folder that says that there is no value, such as `tenant=` or one of Hive's default partition.
+    """
+    found: dict[str, Value | None] = {}
     for folder in source.partition("://")[2].split("/")[1:-1]:
-        if (part := _PART.fullmatch(folder)) and part[2] not in ("", _NO_VALUE):
-            found.setdefault(normal_name(unquote(part[1])) or part[1], typed(unquote(part[2])))
+        if part := _PART.fullmatch(folder):
+            value = None if part[2] in ("", _NO_VALUE) else typed(unquote(part[2]))
+            found.setdefault(normal_name(unquote(part[1])) or part[1], value)
     return found
 
 
@@ -187,7 +197,7 @@ def from_tags(tags: Iterable[Mapping[str, str]]) -> dict[str, Value]:
 
 
 def from_sidecar(content: bytes) -> dict[str, Any]:
-    """The values in a sidecar.
+    """The values in a sidecar, without those that are null.
 
     Raises:
         ValueError: it holds none; the text is the end of a sentence about it.
@@ -200,4 +210,6 @@ def from_sidecar(content: bytes) -> dict[str, Any]:
         raise ValueError("is not JSON") from None
     if not isinstance(found, dict):
         raise ValueError("is not a JSON object")
-    return {name: in_utc(value) if isinstance(value, str) else value for name, value in found.items()}
+    return {
+        name: in_utc(value) if isinstance(value, str) else value for name, value in found.items() if value is not None
+    }

@@ -73,8 +73,9 @@ def test_a_name_is_in_lower_case_and_needs_no_escape(name, normal):
 
 def test_the_parts_of_a_path_are_values_and_the_outermost_counts():
     source = "s3://bucket/tenant=acme/Year=2026/month=01/tenant=globex/city=New%20York/none=/x=y=z/name=7.pdf"
-    assert from_path(source) == {"tenant": "acme", "year": 2026, "month": "01", "city": "New York", "x": "y=z"}
-    assert from_path("s3://tenant=bucket/day=__HIVE_DEFAULT_PARTITION__/a.pdf") == {}
+    values = {"tenant": "acme", "year": 2026, "month": "01", "city": "New York", "none": None, "x": "y=z"}
+    assert from_path(source) == values
+    assert from_path("s3://tenant=bucket/day=__HIVE_DEFAULT_PARTITION__/day=1/a.pdf") == {"day": None}
     assert from_path("file:///data/tenant=acme/a.pdf") == {"tenant": "acme"}
 
 
@@ -97,8 +98,10 @@ def test_tags_are_values():
     }
 
 
-def test_a_sidecar_keeps_the_types_of_json():
-    content = '\ufeff{"year": "2026", "pages": 12, "draft": false, "due": "2026-01-31T00:00:00+01:00"}'.encode()
+def test_a_sidecar_keeps_the_types_of_json_and_null_says_nothing():
+    content = (
+        '\ufeff{"year": "2026", "pages": 12, "draft": false, "x": null, "due": "2026-01-31T00:00:00+01:00"}'.encode()
+    )
     assert from_sidecar(content) == {"year": "2026", "pages": 12, "draft": False, "due": "2026-01-30T23:00:00Z"}
 
 
@@ -145,11 +148,12 @@ def test_what_cannot_be_stored_or_searched_is_left_out_with_a_note(found, senten
     assert sentence in left_out(found)
 
 
-def test_the_first_of_several_with_one_name_counts_and_null_says_nothing():
+def test_the_first_of_several_with_one_name_counts_also_if_it_is_no_value():
     values = OwnerValues()
-    values.add({"tenant": "acme", "year": None})
-    values.add({"Tenant": "globex", "year": 2026})
-    assert values.as_metadata() == {OWNER: {"tenant": "acme", "year": 2026}}
+    values.add({"tenant": "acme", "year": None, "title": "a\0"})
+    values.add({"Tenant": "globex", "YEAR": 2026, "title": "Report", "pages": 12})
+    assert values.values == {"tenant": "acme", "pages": 12}
+    assert "title (it is not valid Unicode)" in values.as_metadata()[NOTE]
     assert OwnerValues().as_metadata() == {}
 
 

@@ -58,6 +58,13 @@ def test_values_come_with_the_object_and_the_path_goes_before_the_sidecar_and_th
     assert len(stub.requests) == 2
 
 
+def test_a_folder_that_says_that_there_is_no_value_gives_way_to_no_weaker_one(stub):
+    root = "s3://bucket/tenant=__HIVE_DEFAULT_PARTITION__/"
+    stub.put(f"{root.removeprefix('s3://bucket/')}a.pdf", b"content", x_amz_meta_tenant="third")
+    stub.put(f"{root.removeprefix('s3://bucket/')}a.pdf.json", b'{"tenant": "globex", "year": 2026}')
+    assert read(entries(root)["a.pdf"], ReadSettings((root,)))[OWNER] == {"year": 2026}
+
+
 def test_an_object_without_a_sidecar_costs_one_request(stub):
     put(stub, "a.pdf", x_amz_meta_year="2026")
     entry = entries()["a.pdf"]
