@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ingest.milvus.filters import expression, written
+from ingest.milvus.filters import written
+from ingest.milvus.lite_filters import fulfils
 from ingest.milvus.schema import DOCUMENTS, IMAGES, ensure_rows
+from ingest.search.narrowing import narrowed
+from ingest.search.query import BY_DEFAULT
 
 DIMENSION = 4
 ODD = 'a "quoted" \\ back\\\\slash\nand\ttab, 文件 🙂 \' \\" or 1 == 1'
@@ -15,7 +18,7 @@ OWNERS: dict[str, dict[str, Any]] = {
     "acme": {"tenant": "acme", "year": 2026, "score": 1.5, "draft": True, "due": "2026-01-31T10:00:00Z"},
     "globex": {"tenant": "globex", "year": 2027, "score": 3, "draft": False, "due": "2026-02-01"},
     "texts": {"tenant": "7", "year": "2026", "score": "high", "draft": "true", "due": "unknown"},
-    "numbers": {"tenant": 7, "year": -3, "score": 2.0, "due": 20260131},
+    "numbers": {"tenant": 7, "year": -3, "score": 2.0, "draft": 1, "due": 20260131},
     "odd": {"tenant": ODD, "部门": "财务", "doc-type": "x", "a.b": "y"},
     "none": {},
 }
@@ -59,6 +62,13 @@ CASES: list[tuple[list[str], str]] = [
     (["score=high"], "texts"),
     (["draft=true"], "acme texts"),
     (["draft=false"], "globex"),
+    (["draft!=true"], "globex numbers"),
+    (["draft=1"], "numbers"),
+    (["draft=0"], ""),
+    (["draft!=1"], "acme globex texts"),
+    (["draft!=0", "draft!=2"], "acme globex numbers texts"),
+    (["draft<=5"], "numbers"),
+    (["draft=true", "draft=1"], "acme numbers texts"),
     (["due=2026-01-31"], "acme"),
     (["due>2026-01-31"], "globex"),
     (["due>=2026-01-31"], "acme globex"),
@@ -106,13 +116,16 @@ class FilteredRows:
 
     def found(self, conditions: list[str], collection: str = DOCUMENTS) -> str:
         """The ids of the rows that a query finds, in order."""
-        condition = expression(written(conditions), collection)
-        if condition is None:
+        asking = narrowed(self._client, BY_DEFAULT, written(conditions), collection)
+        if asking is None:
             return ""
         found = self._client.query(
-            self.names[collection], filter=condition or 'id != ""', output_fields=["id"], consistency_level="Strong"
+            self.names[collection],
+            filter=asking.condition or 'id != ""',
+            output_fields=["id", "metadata"],
+            consistency_level="Strong",
         )
-        return " ".join(sorted(row["id"] for row in found))
+        return " ".join(sorted(row["id"] for row in found if fulfils(row["metadata"], asking.checked)))
 
     def drop(self) -> None:
         for name in self.names.values():

@@ -48,6 +48,8 @@ OPERATORS = ("!=", ">=", "<=", "=", ">", "<")
 
 MAX_CONDITIONS = 32
 MAX_ALTERNATIVES = 100
+"""Values of one name and operator. A number and a text that a person may mean by it count as one."""
+
 MAX_VALUE_BYTES = 1024
 
 _SHORTCUTS = {"date": 'metadata["date"]', "language": 'metadata["language"]'}
@@ -75,9 +77,7 @@ def written(texts: Iterable[str]) -> Filter:
         if not found or not found[1]:
             raise ValueError(f"{text[:80]!r} is no condition such as tenant=acme, year>=2026 or language!=de")
         operator = "=" if found[2] == "==" else found[2]
-        value = typed(found[3])
-        if isinstance(value, str) and (number := number_of(value)) is not None:
-            value = number
+        value = _meant(found[3])
         is_exact = operator in ("=", "!=")
         values = (value, found[3]) if is_exact and not isinstance(value, str) else (value,)
         conditions.append(_checked(found[1], operator, values))
@@ -111,6 +111,19 @@ def as_json(conditions: Filter) -> dict[str, Any]:
     return found
 
 
+def _meant(text: str) -> Value:
+    """The number, the truth value or the text that a person means by a text."""
+    value = typed(text)
+    number = number_of(value) if isinstance(value, str) else None
+    return value if number is None else number
+
+
+def _alternatives(values: Iterable[Value]) -> int:
+    """How many values a person has meant by these."""
+    meant = (_meant(value) if isinstance(value, str) else value for value in values)
+    return len({(isinstance(value, bool), value) for value in meant})
+
+
 def _checked(name: str, operator: str, values: tuple[Any, ...]) -> Condition:
     normal = normal_name(name)
     if not normal:
@@ -130,8 +143,8 @@ def _checked(name: str, operator: str, values: tuple[Any, ...]) -> Condition:
     if normal == "date" and not all(isinstance(value, str) and is_date_or_time(value) for value in values):
         raise ValueError("date takes a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z")
     if operator in ("=", "!="):
-        if not 1 <= len(values) <= MAX_ALTERNATIVES:
-            raise ValueError(f"{normal} has no value, or more than {MAX_ALTERNATIVES}")
+        if not values:
+            raise ValueError(f"{normal} has no value")
     elif len(values) != 1 or isinstance(values[0], bool):
         raise ValueError(f"{operator} of {normal} takes one number, date or text")
     elif normal in _OF_CHOICE:
@@ -146,7 +159,11 @@ def _checked(name: str, operator: str, values: tuple[Any, ...]) -> Condition:
 
 
 def _joined(conditions: list[Condition]) -> Filter:
-    """The conditions, with one for each name and operator. Raises ValueError if a range has two bounds on one side."""
+    """The conditions, with one for each name and operator.
+
+    Raises:
+        ValueError: a range has two bounds on one side, or there are too many conditions or values.
+    """
     found: dict[tuple[str, str], Condition] = {}
     for condition in conditions:
         key = condition.name, condition.operator
@@ -155,6 +172,8 @@ def _joined(conditions: list[Condition]) -> Filter:
         before = found[key].values if key in found else ()
         # Not by equality: 1 and true are equal.
         values = {(type(value), value): value for value in (*before, *condition.values)}
+        if _alternatives(values.values()) > MAX_ALTERNATIVES:
+            raise ValueError(f"{condition.name} has more than {MAX_ALTERNATIVES} values")
         found[key] = Condition(*key, tuple(values.values()))
     if len(found) > MAX_CONDITIONS:
         raise ValueError(f"there are more than {MAX_CONDITIONS} conditions")
@@ -165,7 +184,7 @@ def expression(conditions: Filter, collection: str, partition_key: str = "") -> 
     """The expression for the rows of a collection; empty if all of them are found, and None if none can be.
 
     `collection` is its name without a prefix, a key of PIPELINES, and `partition_key` the name of the value whose text
-    is in its field `partition`.
+    is in its field `partition`. A condition with `!=` and without values means any value.
     """
     parts = []
     for condition in conditions:
@@ -182,7 +201,9 @@ def expression(conditions: Filter, collection: str, partition_key: str = "") -> 
         else:
             path = _SHORTCUTS.get(condition.name, f'metadata["owner"]["{condition.name}"]')
             compared = _compared(path, condition)
-            parts.append(f"(exists {path}) and (not ({compared}))" if condition.operator == "!=" else compared)
+            if condition.operator == "!=":
+                compared = f"(exists {path})" + (f" and (not ({compared}))" if compared else "")
+            parts.append(compared)
     return " and ".join(f"({part})" for part in parts)
 
 

@@ -22,6 +22,7 @@ from ingest.run.flags import POSITIVE, SWITCH, Flag, FlagParser
 from ingest.run.script import guarded, say, say_to_stderr
 from ingest.run.shared_flags import MILVUS_FLAGS
 from ingest.search.command_line import FLAGS as SEARCH_FLAGS
+from ingest.search.command_line import parse_conditions
 from ingest.search.query import COLLECTIONS_BY_KIND, TEXT_KINDS, HitKind
 from ingest.search.query_models import QueryModels
 
@@ -34,7 +35,7 @@ PROGRESS_SECONDS = 10.0
 MISSING_SHOWN = 10
 """Places whose source is not in the collections that are named, each in a line."""
 
-_MODEL_FLAGS = ("embedding-model", "clip-model", "clip-pretrained", "reranker")
+_SHARED_FLAGS = ("filter", "embedding-model", "clip-model", "clip-pretrained", "reranker")
 
 FLAGS = (
     Flag(
@@ -45,7 +46,7 @@ FLAGS = (
         required=True,
     ),
     *MILVUS_FLAGS,
-    *(flag for flag in SEARCH_FLAGS if flag.name in _MODEL_FLAGS),
+    *(flag for flag in SEARCH_FLAGS if flag.name in _SHARED_FLAGS),
     Flag(
         "tolerance",
         "Seconds by which a hit in a recording may miss the second that answers a question.",
@@ -68,7 +69,9 @@ def measure(argv: Sequence[str] | None, description: str) -> int:
     Returns:
         The exit code.
     """
-    arguments = FlagParser(description, FLAGS).parse_args(argv)
+    parser = FlagParser(description, FLAGS)
+    arguments = parser.parse_args(argv)
+    parse_conditions(parser, arguments)
     return guarded(lambda: _measure(arguments), "the measurement was interrupted")
 
 
@@ -100,6 +103,7 @@ def _result(client: MilvusClient, arguments: Namespace, questions: Sequence[Ques
         ),
         CrossEncoder(reranker, say_to_stderr) if reranker and any(kind in TEXT_KINDS for kind in kinds) else None,
         arguments.tolerance,
+        arguments.conditions,
     )
     for kind in kinds:
         if kind in TEXT_KINDS and not measuring.has_full_text(kind):

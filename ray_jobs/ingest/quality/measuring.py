@@ -9,21 +9,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from ingest.milvus.expressions import literal
+from ingest.milvus.filters import Filter
+from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.schema import has_full_text
 from ingest.quality.metrics import DEPTH, Scores, scores_of
 from ingest.quality.questions import Place, Question
 from ingest.search.answers import find_hits
-from ingest.search.query import (
-    COLLECTIONS_BY_KIND,
-    TEXT_KINDS,
-    FrameHit,
-    Hit,
-    HitKind,
-    PageHit,
-    SearchMode,
-    SpokenHit,
-)
-from ingest.search.reranking import reranked, wanted_hits
+from ingest.search.hits import FrameHit, Hit, PageHit, SpokenHit
+from ingest.search.narrowing import narrowed
+from ingest.search.query import BY_DEFAULT, COLLECTIONS_BY_KIND, TEXT_KINDS, Asking, HitKind, SearchMode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +63,7 @@ class Measuring:
         models: embed the questions.
         reranker: orders the hits of texts; None for no such search.
         tolerance: seconds by which a hit in a recording may miss the second of its place.
+        conditions: what hits fulfil.
     """
 
     def __init__(
@@ -78,11 +73,13 @@ class Measuring:
         models: Embedder,
         reranker: CrossEncoder | None,
         tolerance: float,
+        conditions: Filter = (),
     ) -> None:
         self._client, self._prefix, self._models = client, prefix, models
-        self._reranker, self._tolerance = reranker, tolerance
+        self._reranker, self._tolerance, self._conditions = reranker, tolerance, conditions
         self._sources: dict[HitKind, set[str]] = {}
         self.has_full_text = cache(lambda kind: has_full_text(client, self.collection(kind)))
+        self._asking = cache(self._asked_for)
 
     def collection(self, kind: HitKind) -> str:
         """The full name of the collection of a kind."""
@@ -124,16 +121,22 @@ class Measuring:
         return searches
 
     def _hits(self, search: Search, question: Question, vector: np.ndarray) -> Sequence[Hit]:
-        if search is not Search.RERANKED:
-            return self._found(question, vector, SearchMode(search), DEPTH)
-        assert self._reranker is not None
-        mode = SearchMode.HYBRID if self.has_full_text(question.kind) else SearchMode.DENSE
-        hits = self._found(question, vector, mode, wanted_hits(DEPTH))
-        return reranked(self._reranker, question.text, hits, DEPTH)
+        kind = question.kind
+        asking = self._asking(kind)
+        if asking is None:
+            return []
+        mode = SearchMode.HYBRID if search is Search.RERANKED else SearchMode(search)
+        if mode is SearchMode.HYBRID and not self.has_full_text(kind):
+            mode = SearchMode.DENSE
+        asked = None if mode is SearchMode.WORDS else vector
+        reranker = self._reranker if search is Search.RERANKED else None
+        place = self._client, kind, self.collection(kind)
+        return find_hits(*place, question.text, asked, DEPTH, mode, asking, reranker)
 
-    def _found(self, question: Question, vector: np.ndarray, mode: SearchMode, limit: int) -> Sequence[Hit]:
-        kind, asked = question.kind, None if mode is SearchMode.WORDS else vector
-        return find_hits(self._client, kind, self.collection(kind), question.text, asked, limit, mode)
+    def _asked_for(self, kind: HitKind) -> Asking | None:
+        """How the collection of a kind is asked; None if none of its rows can fulfil the conditions."""
+        key = partition_key_of(self._client, self.collection(kind)) if self._conditions else ""
+        return narrowed(self._client, BY_DEFAULT, self._conditions, COLLECTIONS_BY_KIND[kind], key)
 
     def _has_rows(self, kind: HitKind, source: str) -> bool:
         whole = "://" in source

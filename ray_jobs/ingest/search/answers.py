@@ -7,22 +7,18 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ingest.common.errors import ConfigurationError
+from ingest.search.context import with_context
+from ingest.search.hits import FrameHit, Hit, ImageHit, PageHit, SpokenHit, TextHit, hashable
 from ingest.search.query import (
     BY_DEFAULT,
     TEXT_KINDS,
     Asking,
-    FrameHit,
-    Hit,
     HitKind,
-    ImageHit,
-    PageHit,
     SearchMode,
-    SpokenHit,
     search_documents,
     search_frames,
     search_images,
     search_segments,
-    tuples,
 )
 from ingest.search.reranking import reranked, wanted_hits
 
@@ -68,12 +64,13 @@ def find_hits(
         vector: embedding of the question or the image, shape (dimension,); None for SearchMode.WORDS in texts.
         reranker: puts the first hits for texts in order.
     """
-    if kind in TEXT_KINDS and reranker is not None:
-        first = find_hits(client, kind, collection, question, vector, wanted_hits(limit), mode, asking)
-        return reranked(reranker, question, first, limit)
     if kind in TEXT_KINDS:
         find = search_documents if kind is HitKind.PAGES else search_segments
-        return find(client, collection, question, vector, limit, mode, asking)
+        wanted = limit if reranker is None else wanted_hits(limit)
+        texts: Sequence[TextHit] = find(client, collection, question, vector, wanted, mode, asking)
+        if reranker is not None:
+            texts = reranked(reranker, question, texts, limit)
+        return with_context(client, collection, texts, asking) if asking.context else texts
     assert vector is not None
     look = search_images if kind is HitKind.IMAGES else search_frames
     return look(client, collection, vector, limit, asking)
@@ -110,12 +107,14 @@ def unsuitable(kinds: Sequence[HitKind], mode: SearchMode, with_image: bool) -> 
 
 def as_json(question: str, answer: HitsByKind) -> dict[str, Any]:
     """The answer to a question as plain JSON."""
-    found = {JSON_NAMES[kind]: [asdict(hit) for hit in hits] for kind, hits in answer.items()}
+    found = {
+        JSON_NAMES[kind]: [{**asdict(hit), "owner": dict(hit.owner)} for hit in hits] for kind, hits in answer.items()
+    }
     return {"question": question, **found}
 
 
 def from_json(answer: Mapping[str, Any]) -> dict[HitKind, list[Hit]]:
-    """The hits in an answer that `as_json` has made, also those of an older program, which have no boxes.
+    """The hits in an answer that `as_json` has made, also those of an older program, which lack what has a default.
 
     What a newer program has added to it is left out.
 
@@ -128,6 +127,6 @@ def from_json(answer: Mapping[str, Any]) -> dict[HitKind, list[Hit]]:
         hit_type = HIT_TYPES[kinds[name]]
         known = [field.name for field in fields(hit_type)]
         found[kinds[name]] = [
-            hit_type(**{field: tuples(hit[field]) for field in known if field in hit}) for hit in answer[name]
+            hit_type(**{field: hashable(hit[field]) for field in known if field in hit}) for hit in answer[name]
         ]
     return found

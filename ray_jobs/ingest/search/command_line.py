@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.common.errors import ConfigurationError, ExitCode
-from ingest.common.text import NOT_UTF8, one_line
+from ingest.common.text import NOT_UTF8, one_line, printable
 from ingest.milvus.client import check_prefix
 from ingest.milvus.filters import written
 from ingest.run.flags import COUNT, SWITCH, Flag, FlagParser, ValueType
 from ingest.run.script import guarded, say, say_to_stderr
 from ingest.run.shared_flags import MILVUS_FLAGS
 from ingest.search.answers import HitsByKind, as_json
+from ingest.search.context import MAX_CONTEXT
+from ingest.search.hits import Hit, PageHit, SpokenHit, shown_owner
 from ingest.search.local_search import LocalSearch
-from ingest.search.query import WINDOW, Hit, HitKind, PageHit, SearchMode, SpokenHit
+from ingest.search.query import WINDOW, HitKind, SearchMode
 from ingest.search.remote_search import RemoteSearch
 
 HEADINGS = {
@@ -104,6 +106,13 @@ FLAGS = (
         default=SearchMode.HYBRID,
     ),
     RERANKER_FLAG,
+    Flag(
+        "context",
+        "Give with each text the whole page that it is from, or what is said within a minute of it, of up to "
+        f"{MAX_CONTEXT:,} characters.",
+        SWITCH,
+        default=False,
+    ),
     Flag("json", "Print one JSON object per question instead of text.", SWITCH, default=False),
     Flag("thumbnails", "Show thumbnails, in a terminal with 24-bit colours.", SWITCH, default=False),
     Flag("html", "Write an HTML page with the answers and their thumbnails.", metavar="FILE"),
@@ -124,10 +133,7 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     parser.add_argument("question", nargs="*", help="One or more questions, each in quotes.")
     arguments = parser.parse_args(argv)
     arguments.kinds, arguments.mode = vars(arguments)["in"], SearchMode(arguments.mode)
-    try:
-        arguments.conditions = written(arguments.filter or ())
-    except ValueError as error:
-        parser.error(f"argument --filter: {error}")
+    parse_conditions(parser, arguments)
     if not arguments.milvus_uri and not arguments.service:
         parser.error("the following arguments are required: --milvus-uri, or --service")
     if arguments.service and (given := _for_models_here(arguments)):
@@ -139,6 +145,14 @@ def search(argv: Sequence[str] | None, description: str) -> int:
     if any(NOT_UTF8.search(question) for question in arguments.question):
         parser.error("a question is not UTF-8")
     return guarded(lambda: _search(arguments), "the search was interrupted")
+
+
+def parse_conditions(parser: FlagParser, arguments: Namespace) -> None:
+    """Set `conditions` to what `--filter` says."""
+    try:
+        arguments.conditions = written(arguments.filter or ())
+    except ValueError as error:
+        parser.error(f"argument --filter: {error}")
 
 
 def _for_models_here(arguments: Namespace) -> str:
@@ -198,6 +212,10 @@ def _show(question: str, answer: HitsByKind, picture_uri: Callable[[Hit], str] |
             say(f"  {rank}. {title(hit)}   {one_line(hit.source, 1000)}")
             if isinstance(hit, (PageHit, SpokenHit)):
                 say(f"     {one_line(hit.text, 160)}")
+            if owner := shown_owner(hit):
+                say(f"     {owner}")
+            if isinstance(hit, (PageHit, SpokenHit)) and hit.context:
+                say("\n".join(f"     | {printable(line)}" for line in hit.context.splitlines()))
             if picture_uri is not None and (picture := picture_of(picture_uri(hit))) is not None:
                 say(terminal_blocks(picture))
 

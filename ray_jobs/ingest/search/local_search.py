@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from ingest.common.errors import ConfigurationError
 from ingest.milvus.client import connect, errors_as_sentences
-from ingest.milvus.filters import expression
 from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.refusals import without_credentials
 from ingest.milvus.schema import has_full_text
 from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import HitsByKind, find_hits, mode_for, unsuitable
-from ingest.search.query import BY_DEFAULT, COLLECTIONS_BY_KIND, TEXT_KINDS, Hit, HitKind, SearchMode
+from ingest.search.hits import Hit
+from ingest.search.narrowing import narrowed
+from ingest.search.query import BY_DEFAULT, COLLECTIONS_BY_KIND, TEXT_KINDS, HitKind, SearchMode
 from ingest.search.query_models import QueryModels
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ class LocalSearch:
         for kind in [kind for kind in kinds if kind not in skipped]:
             name = arguments.collection + COLLECTIONS_BY_KIND[kind]
             partition_key = partition_key_of(self._client, name) if arguments.conditions else ""
-            condition = expression(arguments.conditions, COLLECTIONS_BY_KIND[kind], partition_key)
-            if condition is None:
+            how = replace(BY_DEFAULT, context=arguments.context)
+            asking = narrowed(self._client, how, arguments.conditions, COLLECTIONS_BY_KIND[kind], partition_key)
+            if asking is None:
                 answer[kind] = []
                 continue
             vector: np.ndarray | None = None
@@ -93,7 +95,7 @@ class LocalSearch:
             if kind in TEXT_KINDS:
                 mode = mode_for(has_full_text(self._client, name), name, arguments.mode, say_to_stderr)
             reranker = self._reranker if kind in TEXT_KINDS else None
-            asking, place = replace(BY_DEFAULT, condition=condition), (self._client, kind, name)
+            place = self._client, kind, name
             answer[kind] = find_hits(*place, question, vector, arguments.limit, mode, asking, reranker)
         return answer
 

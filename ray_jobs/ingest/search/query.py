@@ -5,7 +5,7 @@ Scores are comparable only within one list of hits; higher is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ import numpy as np
 
 from ingest.common.text import as_typed
 from ingest.milvus.client import TIMEOUT
+from ingest.milvus.filters import Filter
+from ingest.milvus.lite_filters import fulfils
 from ingest.milvus.schema import DOCUMENTS, IMAGES, VIDEO_FRAMES, VIDEO_SEGMENTS
-from ingest.pdf.places import PLACE
+from ingest.search.hits import FrameHit, ImageHit, PageHit, SpokenHit, owner_of, place_of
 from ingest.search.quotations import answer_time, has_words
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ WINDOW = 16_384
 
 RRF_K = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
+
+Rows = list[tuple[dict[str, Any], float]]
+"""Rows of a collection with their scores."""
 
 
 class SearchMode(StrEnum):
@@ -68,74 +73,32 @@ class Asking:
         seconds: that a request may take, with pymilvus's own retries.
         consistency: the consistency level; empty for the collection's own, which is Strong.
         condition: an expression that all hits fulfil; empty for none.
+        checked: conditions that are checked in the rows which Milvus Lite has found.
+        context: whether hits for texts come with the text around them.
     """
 
     seconds: float = TIMEOUT
     consistency: str = ""
     condition: str = ""
+    checked: Filter = ()
+    context: bool = False
 
     def options(self) -> dict[str, Any]:
         """The arguments of pymilvus's methods."""
         return {"timeout": self.seconds} | ({"consistency_level": self.consistency} if self.consistency else {})
 
+    def first(self, find: Callable[[int], Rows], limit: int) -> Rows:
+        """The first `limit` rows that fulfil the checked conditions, of those that `find` gives by their number."""
+        candidates = limit
+        while True:
+            found = find(candidates)
+            held = [(row, score) for row, score in found if fulfils(row["metadata"], self.checked)]
+            if len(held) >= limit or len(found) < candidates or candidates == WINDOW:
+                return held[:limit]
+            candidates = min(4 * candidates, WINDOW)
+
 
 BY_DEFAULT = Asking()
-
-
-@dataclass(frozen=True, slots=True)
-class PageHit:
-    """A page, counted from 1, with the text of its best chunk.
-
-    Attributes:
-        boxes: where that text stands on the page: (x0, y0, x1, y1) in points from the upper left corner of the page as
-            viewers show it. There are none where a text has no place, as in an attached file. None: the chunk was
-            written before there were boxes; a run with --full-refresh adds them.
-        page_size: width and height of the page in points; None if there are no boxes.
-    """
-
-    source: str
-    version: str
-    page: int
-    text: str
-    score: float
-    boxes: tuple[tuple[float, ...], ...] | None = None
-    page_size: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImageHit:
-    """An image, with its size in pixels."""
-
-    source: str
-    version: str
-    width: int
-    height: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenHit:
-    """A spoken passage: the answer begins at the second `start`, and the passage ends at the second `end`."""
-
-    source: str
-    version: str
-    start: float
-    end: float
-    text: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class FrameHit:
-    """A key frame, with its time in seconds from the start of the video."""
-
-    source: str
-    version: str
-    time: float
-    score: float
-
-
-Hit = PageHit | ImageHit | SpokenHit | FrameHit
 
 
 def search_documents(
@@ -156,22 +119,16 @@ def search_documents(
     """
     candidates = min(max(CANDIDATES, limit), WINDOW)
     while True:
-        fields = ["page", "text", "metadata"]
-        found = _search_texts(client, collection, question, vector, mode, fields, candidates, asking)
+        found = _search_texts(client, collection, question, vector, mode, ["page", "text"], candidates, asking)
         pages: dict[tuple[str, int], PageHit] = {}
         for row, score in found:
-            key = (row["source"], row["page"])
-            place = row["metadata"].get(PLACE, {})
-            at = tuples(place.get("boxes")), tuples(place.get("page"))
-            pages.setdefault(key, PageHit(row["source"], row["version"], row["page"], row["text"], score, *at))
+            metadata = row["metadata"]
+            at, owner = place_of(metadata), owner_of(metadata)
+            hit = PageHit(row["source"], row["version"], row["page"], row["text"], score, **at, owner=owner)
+            pages.setdefault((hit.source, hit.page), hit)
         if len(pages) >= limit or len(found) < candidates or candidates == WINDOW:
             return list(pages.values())[:limit]
         candidates = min(4 * candidates, WINDOW)
-
-
-def tuples(value: Any) -> Any:
-    """A value of JSON with tuples for its lists, which a hit has so that it is hashable."""
-    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 def search_segments(
@@ -184,10 +141,18 @@ def search_segments(
     asking: Asking = BY_DEFAULT,
 ) -> list[SpokenHit]:
     """The best spoken passages for a question; the arguments are those of `search_documents`."""
-    fields, candidates = ["start", "end", "text", "metadata"], min(max(CANDIDATES, limit), WINDOW)
+    fields, candidates = ["start", "end", "text"], min(max(CANDIDATES, limit), WINDOW)
     found = _search_texts(client, collection, question, vector, mode, fields, candidates, asking)
     return [
-        SpokenHit(row["source"], row["version"], answer_time(question, row), row["end"], row["text"], score)
+        SpokenHit(
+            row["source"],
+            row["version"],
+            answer_time(question, row),
+            row["end"],
+            row["text"],
+            score,
+            owner_of(row["metadata"]),
+        )
         for row, score in found[:limit]
     ]
 
@@ -196,16 +161,20 @@ def search_images(
     client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5, asking: Asking = BY_DEFAULT
 ) -> list[ImageHit]:
     """The images nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
-    found = _search_vectors(client, collection, vector, ["width", "height"], limit, asking)
-    return [ImageHit(row["source"], row["version"], row["width"], row["height"], score) for row, score in found]
+    return [
+        ImageHit(row["source"], row["version"], row["width"], row["height"], score, owner_of(row["metadata"]))
+        for row, score in _search_vectors(client, collection, vector, ["width", "height"], limit, asking)
+    ]
 
 
 def search_frames(
     client: MilvusClient, collection: str, vector: np.ndarray, limit: int = 5, asking: Asking = BY_DEFAULT
 ) -> list[FrameHit]:
     """The key frames nearest to the CLIP embedding of a text or an image, shape (dimension,)."""
-    found = _search_vectors(client, collection, vector, ["time"], limit, asking)
-    return [FrameHit(row["source"], row["version"], row["time"], score) for row, score in found]
+    return [
+        FrameHit(row["source"], row["version"], row["time"], score, owner_of(row["metadata"]))
+        for row, score in _search_vectors(client, collection, vector, ["time"], limit, asking)
+    ]
 
 
 def _search_texts(
@@ -217,43 +186,50 @@ def _search_texts(
     fields: Sequence[str],
     limit: int,
     asking: Asking,
-) -> list[tuple[dict[str, Any], float]]:
+) -> Rows:
     from pymilvus import AnnSearchRequest, RRFRanker
 
     if vector is not None and (mode is SearchMode.DENSE or not has_words(question)):
         return _search_vectors(client, collection, vector, fields, limit, asking)
     if not has_words(question):
         return []
-    words = AnnSearchRequest(
-        data=[as_typed(question)], anns_field="sparse", param={"metric_type": "BM25"}, limit=limit,
-        expr=asking.condition or None,
-    )  # fmt: skip
-    output = ["source", "version", *fields]
-    if vector is None:
+    output = _output(fields)
+
+    def by_words(candidates: int) -> Rows:
         found = client.search(
-            collection, data=words.data, anns_field=words.anns_field, search_params=words.param, limit=limit,
-            filter=asking.condition, output_fields=output, **asking.options(),
+            collection, data=[as_typed(question)], anns_field="sparse", search_params={"metric_type": "BM25"},
+            limit=candidates, filter=asking.condition, output_fields=output, **asking.options(),
         )  # fmt: skip
         # Milvus Lite returns scores as distances, which are negative.
         return [(hit["entity"], abs(float(hit["distance"]))) for hit in found[0]]
-    dense = AnnSearchRequest(
-        data=[vector], anns_field="embedding", limit=limit, param=_vector_search_params(limit),
-        expr=asking.condition or None,
-    )  # fmt: skip
-    found = client.hybrid_search(
-        collection, [dense, words], RRFRanker(RRF_K), limit=limit, output_fields=output, **asking.options()
-    )
-    return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+
+    def by_both(candidates: int) -> Rows:
+        common: dict[str, Any] = {"limit": candidates, "expr": asking.condition or None}
+        words = AnnSearchRequest([as_typed(question)], "sparse", {"metric_type": "BM25"}, **common)
+        dense = AnnSearchRequest([vector], "embedding", _vector_search_params(candidates), **common)
+        found = client.hybrid_search(
+            collection, [dense, words], RRFRanker(RRF_K), limit=candidates, output_fields=output, **asking.options()
+        )
+        return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+
+    return asking.first(by_words if vector is None else by_both, limit)
 
 
 def _search_vectors(
     client: MilvusClient, collection: str, vector: np.ndarray, fields: Sequence[str], limit: int, asking: Asking
-) -> list[tuple[dict[str, Any], float]]:
-    found = client.search(
-        collection, data=[vector], anns_field="embedding", search_params=_vector_search_params(limit), limit=limit,
-        filter=asking.condition, output_fields=["source", "version", *fields], **asking.options(),
-    )  # fmt: skip
-    return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+) -> Rows:
+    def nearest(candidates: int) -> Rows:
+        found = client.search(
+            collection, data=[vector], anns_field="embedding", search_params=_vector_search_params(candidates),
+            limit=candidates, filter=asking.condition, output_fields=_output(fields), **asking.options(),
+        )  # fmt: skip
+        return [(hit["entity"], float(hit["distance"])) for hit in found[0]]
+
+    return asking.first(nearest, limit)
+
+
+def _output(fields: Sequence[str]) -> list[str]:
+    return ["source", "version", "metadata", *fields]
 
 
 def _vector_search_params(limit: int) -> dict[str, Any]:

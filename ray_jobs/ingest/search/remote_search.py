@@ -24,7 +24,7 @@ from ingest.milvus.filters import as_json
 from ingest.milvus.refusals import without_credentials
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import JSON_NAMES, HitsByKind, from_json
-from ingest.search.query import Hit
+from ingest.search.hits import Hit
 
 TOKEN_VARIABLE = "SEARCH_TOKEN"
 """The environment variable with the token of the service, here and on the Ray nodes."""
@@ -84,6 +84,7 @@ class RemoteSearch:
         body: dict[str, Any] = {"limit": arguments.limit, "mode": arguments.mode}
         body |= {"in": arguments.kinds} if arguments.kinds else {}
         body |= {"filter": as_json(arguments.conditions)} if arguments.conditions else {}
+        body |= {"context": True} if arguments.context else {}
         body |= {"thumbnails": True} if arguments.thumbnails or arguments.html else {}
         if image is None:
             body["question"] = question

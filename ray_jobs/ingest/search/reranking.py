@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ingest.search.query import CANDIDATES, Hit, PageHit, SpokenHit
+from ingest.search.hits import TextHit
+from ingest.search.query import CANDIDATES
 
 if TYPE_CHECKING:
     from ingest.models.cross_encoder import CrossEncoder
@@ -20,9 +21,8 @@ def wanted_hits(limit: int) -> int:
     return max(limit, RERANKED_HITS)
 
 
-def reranked(model: CrossEncoder, question: str, hits: Sequence[Hit], limit: int) -> Sequence[Hit]:
+def reranked(model: CrossEncoder, question: str, hits: Sequence[TextHit], limit: int) -> Sequence[TextHit]:
     """The first `limit` of the hits for texts in the order of the cross-encoder, with its scores."""
-    texts = [hit for hit in hits if isinstance(hit, (PageHit, SpokenHit))]
-    scores = model.scores(question, [hit.text for hit in texts])
-    scored = [replace(hit, score=score) for hit, score in zip(texts, scores, strict=True)]
+    scores = model.scores(question, [hit.text for hit in hits])
+    scored = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
     return sorted(scored, key=lambda hit: -hit.score)[:limit]

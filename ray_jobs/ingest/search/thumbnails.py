@@ -16,7 +16,7 @@ from ingest.image.opening import open_picture, prepare_images
 from ingest.image.picture import NO_LIMIT
 from ingest.pdf.page_boxes import as_displayed
 from ingest.pdf.rendering import render
-from ingest.search.query import FrameHit, Hit, ImageHit, PageHit, SpokenHit
+from ingest.search.hits import FrameHit, Hit, ImageHit, PageHit, SpokenHit, shown_owner
 from ingest.store.object_reading import object_file
 from ingest.store.temporary_folder import temporary_folder
 
@@ -107,18 +107,21 @@ def html_page(answers: Iterable[tuple[str, Iterable[Hit]]], picture_uri: Callabl
     from jinja2 import Environment
 
     page = Environment(autoescape=True).from_string(_PAGE)
-    return page.render(answers=answers, title=title, image=picture_uri, unplaced=UNPLACED)
+    return page.render(answers=answers, title=title, owner=shown_owner, image=picture_uri, unplaced=UNPLACED)
 
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Answers</title><style>
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
 h1 { font-size: 1.2em; margin-top: 2em } div { display: flex; flex-wrap: wrap; gap: 1em }
 figure { width: 20em; margin: 0; overflow-wrap: anywhere } img { max-width: 100%; border: 1px solid #ccc }
-p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }</style>
+p { max-height: 9em; overflow: auto; margin: .4em 0; color: #444 }
+pre { font: inherit; white-space: pre-wrap; max-height: 24em; overflow: auto; color: #444 }</style>
 {% for question, hits in answers %}<h1>{{ question }}</h1><div>
 {% for hit in hits %}{% set src = image(hit) %}<figure>
 {% if src %}<img src="{{ src }}" alt="">{% endif %}<figcaption><b>{{ title(hit) }}</b>
 {% if hit.text is defined %}<p>{{ hit.text }}</p>{% endif %}
+{% if hit.owner %}<p><small>{{ owner(hit) }}</small></p>{% endif %}
+{% if hit.context %}<details><summary>Context</summary><pre>{{ hit.context }}</pre></details>{% endif %}
 {% if hit.boxes is defined and hit.boxes is none %}<p><small>{{ unplaced }}</small></p>{% endif %}</figcaption></figure>
 {% endfor %}</div>
 {% endfor %}"""

@@ -13,7 +13,7 @@ from ingest.common.text import NOT_UTF8
 from ingest.milvus.filters import Filter, from_json
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.refused import RefusedError
-from ingest.service.settings import MAX_HITS, MAX_PICTURES, MAX_QUESTION_CHARACTERS
+from ingest.service.settings import MAX_CONTEXTS, MAX_HITS, MAX_PICTURES, MAX_QUESTION_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Question:
         thumbnails: whether hits come with their thumbnails.
         rerank: whether a cross-encoder puts the hits for texts in order; None where the service decides.
         conditions: what hits fulfil.
+        context: whether hits for texts come with the text around them.
     """
 
     text: str
@@ -36,14 +37,16 @@ class Question:
     thumbnails: bool
     rerank: bool | None = None
     conditions: Filter = ()
+    context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """The full URI of an object, and how many similar ones are wanted."""
+    """The full URI of an object, how many similar ones are wanted, and what rows of them fulfil."""
 
     source: str
     limit: int
+    conditions: Filter = ()
 
 
 def question_in(body: bytes) -> Question:
@@ -52,20 +55,27 @@ def question_in(body: bytes) -> Question:
     Raises:
         RefusedError: it is none.
     """
-    fields = _Fields(body, {"question", "image", "in", "limit", "mode", "thumbnails", "rerank", "filter"})
+    known = {"question", "image", "in", "limit", "mode", "thumbnails", "rerank", "filter", "context"}
+    fields = _Fields(body, known)
     text, image = fields.text("question"), _decoded(fields.text("image"))
     if bool(text.strip()) == bool(image):
         raise RefusedError(400, "give either a question, which is not empty, or an image")
-    thumbnails = fields.of_type("thumbnails", bool, False, "true or false")
+    thumbnails, context = (fields.of_type(name, bool, False, "true or false") for name in ("thumbnails", "context"))
+    most, when = MAX_HITS, ""
+    if thumbnails:
+        most, when = MAX_PICTURES, " with thumbnails"
+    elif context:
+        most, when = MAX_CONTEXTS, " with context"
     return Question(
         text,
         image,
         tuple(fields.choices("in", HitKind)),
-        fields.count("limit", MAX_PICTURES if thumbnails else MAX_HITS, " with thumbnails" if thumbnails else ""),
+        fields.count("limit", most, when),
         fields.choice("mode", SearchMode, SearchMode.HYBRID),
         thumbnails,
         fields.of_type("rerank", bool, None, "true or false"),
         fields.filter("filter"),
+        context,
     )
 
 
@@ -75,11 +85,14 @@ def likeness_in(body: bytes) -> Likeness:
     Raises:
         RefusedError: it does not say so.
     """
-    fields = _Fields(body, {"source", "limit"})
+    fields = _Fields(body, {"source", "limit", "filter"})
     source = fields.text("source")
     if not source:
         raise RefusedError(400, "give a source: the full URI of an object, as hits have it")
-    return Likeness(source, fields.count("limit", MAX_HITS))
+    conditions = fields.filter("filter")
+    if any(condition.name == "kind" for condition in conditions):
+        raise RefusedError(400, "'filter': kind is that of a page, and objects have none; leave it out")
+    return Likeness(source, fields.count("limit", MAX_HITS), conditions)
 
 
 class _Fields:

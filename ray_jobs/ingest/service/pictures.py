@@ -19,7 +19,7 @@ from ingest.common.sandbox import Sandbox
 from ingest.common.square import Square
 from ingest.image.decoder import read_image
 from ingest.image.opening import prepare_images
-from ingest.search.query import Hit
+from ingest.search.hits import Hit
 from ingest.search.thumbnails import data_uri
 from ingest.service.refused import RefusedError
 from ingest.service.settings import MAX_PIXELS

@@ -18,13 +18,14 @@ import numpy as np
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.waiting import watching
 from ingest.milvus.client import errors_as_sentences
-from ingest.milvus.filters import expression
 from ingest.models.clip_model import ClipModel, input_square
 from ingest.models.cross_encoder import CrossEncoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import JSON_NAMES, as_json, find_hits, mode_for, unsuitable
+from ingest.search.hits import Hit
 from ingest.search.loaded_model import LoadedModel
-from ingest.search.query import COLLECTIONS_BY_KIND, Hit, HitKind, SearchMode
+from ingest.search.narrowing import narrowed
+from ingest.search.query import COLLECTIONS_BY_KIND, HitKind, SearchMode
 from ingest.search.similar import similar_sources
 from ingest.service.bodies import Likeness, Question
 from ingest.service.catalogue import Catalogue, Generation, Load, Searched
@@ -107,7 +108,7 @@ class SearchService:
         with self._as_refusals():
             try:
                 client, prefix = self._catalogue.client(), self._settings.prefix
-                found = similar_sources(client, prefix, likeness.source, likeness.limit, ASKING)
+                found = similar_sources(client, prefix, likeness.source, likeness.limit, ASKING, likeness.conditions)
             except ConfigurationError as error:
                 raise RefusedError(404, str(error)) from None
         return {"source": likeness.source, "similar": [asdict(each) for each in found]}
@@ -158,12 +159,11 @@ class SearchService:
     ) -> Sequence[Hit]:
         from pymilvus.exceptions import MilvusException
 
-        of_kind = COLLECTIONS_BY_KIND[generation.kind]
-        condition = expression(question.conditions, of_kind, generation.partition_key)
-        if condition is None:
+        client, of_kind = self._catalogue.client(), COLLECTIONS_BY_KIND[generation.kind]
+        how = replace(ASKING, context=question.context)
+        asking = narrowed(client, how, question.conditions, of_kind, generation.partition_key)
+        if asking is None:
             return []
-        asking = replace(ASKING, condition=condition)
-        client = self._catalogue.client()
         place = client, generation.kind, generation.collection
         reranker = None if question.rerank is False or question.image else self._reranker
         asked = partial(find_hits, *place, question.text, vector, question.limit, mode, asking, reranker)

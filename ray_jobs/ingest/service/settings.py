@@ -32,6 +32,9 @@ MAX_QUESTION_CHARACTERS = 10_000
 MAX_HITS = 1000
 """Hits of each kind that may be asked for."""
 
+MAX_CONTEXTS = 100
+"""Hits of each kind that may be asked for with the text around them, of up to 10,000 characters each."""
+
 MAX_PICTURES = 20
 """Hits of each kind that may be asked for with their thumbnails: each one reads its object."""
 

@@ -7,7 +7,15 @@ import pytest
 from milvus_lite.search.filter.parser import parse_expr
 
 from filter_cases import CASES, OWNERS, FilteredRows
-from ingest.milvus.filters import MAX_CONDITIONS, Condition, as_json, expression, from_json, written
+from ingest.milvus.filters import (
+    MAX_ALTERNATIVES,
+    MAX_CONDITIONS,
+    Condition,
+    as_json,
+    expression,
+    from_json,
+    written,
+)
 from ingest.milvus.schema import COLLECTIONS, IMAGES
 
 
@@ -106,8 +114,8 @@ def test_too_many_conditions_and_two_bounds_on_one_side_get_a_sentence():
     [
         ([], "it is no object such as"),
         ({"a": None}, "a value of a is neither"),
-        ({"a": []}, "a has no value, or more than 100"),
-        ({"a": list(range(101))}, "a has no value, or more than 100"),
+        ({"a": []}, "a has no value"),
+        ({"a": list(range(101))}, "a has more than 100 values"),
         ({"a": {">=": [1, 2]}}, ">= of a takes one number"),
         ({"a": float("inf")}, "a value of a is no finite number of 64 bits"),
         ({"a": 2**63}, "a value of a is no finite number of 64 bits"),
@@ -126,3 +134,12 @@ def test_every_collection_has_a_pipeline():
     for pipeline, collections in COLLECTIONS.items():
         for collection in collections:
             assert expression(written([f"pipeline={pipeline}"]), collection) == ""
+
+
+def test_as_many_alternatives_as_may_be_written_may_be_sent():
+    filtered = written(f"year={number}" for number in range(MAX_ALTERNATIVES))
+    assert len(filtered[0].values) == 2 * MAX_ALTERNATIVES  # numbers, and texts
+    assert from_json(as_json(filtered)) == filtered
+    for texts in ([f"year={number}" for number in range(101)], [f"year!=x{number}" for number in range(101)]):
+        with pytest.raises(ValueError, match="year has more than 100 values"):
+            written(texts)

@@ -5,11 +5,13 @@ import uuid
 import numpy as np
 import pytest
 
+from ingest.milvus.filters import written
 from ingest.milvus.schema import DOCUMENTS, VIDEO_FRAMES, VIDEO_SEGMENTS, ensure_rows
 from ingest.quality.command_line import measure
 from ingest.quality.measuring import Measuring, Search, is_at, right_hits
 from ingest.quality.questions import Place, Question
-from ingest.search.query import FrameHit, HitKind, ImageHit, PageHit, SpokenHit
+from ingest.search.hits import FrameHit, ImageHit, PageHit, SpokenHit
+from ingest.search.query import HitKind
 
 TEXTS = ("The lamp is lit at dusk.", "A fog signal.", "Bread rests for a day in a cool room.")
 VECTORS = np.eye(4, dtype=np.float32)
@@ -24,7 +26,7 @@ def collections(milvus_client):
     rows = {
         DOCUMENTS: [
             {**recording, "id": str(n), "source": "s3://b/a_b%.pdf", "page": n + 1, "kind": "text", "text": text,
-             "embedding": VECTORS[n]}
+             "embedding": VECTORS[n], "metadata": {"owner": {"number": n + 1}}}
             for n, text in enumerate(TEXTS)
         ],
         VIDEO_SEGMENTS: [{**recording, "id": "0", "start": 50.0, "end": 60.0, "text": "The lake is dammed."}],
@@ -79,6 +81,15 @@ def test_a_moment_is_found_in_the_ways_that_its_kind_has(measuring, kind, search
     ]
     assert found.first == dict.fromkeys(searches, 1)
     assert missed.first == dict.fromkeys(searches)
+
+
+def test_a_filter_narrows_every_way_of_searching(milvus_client, collections):
+    narrow = Measuring(milvus_client, collections, Nearest(), Shortest(), TOLERANCE, written(["number>=2"]))
+    assert narrow.answer(page(1)).first == dict.fromkeys(Search)
+    assert narrow.answer(page(2)).first[Search.DENSE] == 2
+    assert narrow.answer(page(3)).first[Search.DENSE] == 1
+    nowhere = Measuring(milvus_client, collections, Nearest(), None, TOLERANCE, written(["pipeline=images"]))
+    assert nowhere.answer(page(3)).first == dict.fromkeys(list(Search)[:3])
 
 
 def test_only_sources_without_rows_are_missing(milvus_client, collections):

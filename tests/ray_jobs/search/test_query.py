@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from ingest.common.errors import ConfigurationError
-from ingest.milvus.schema import DOCUMENTS, ensure_rows
+from ingest.milvus.filters import written
+from ingest.milvus.schema import DOCUMENTS, IMAGES, ensure_rows
 from ingest.run.flags import FlagParser
 from ingest.search.answers import mode_for
 from ingest.search.command_line import FLAGS
-from ingest.search.query import CANDIDATES, WINDOW, SearchMode, search_documents
+from ingest.search.narrowing import narrowed
+from ingest.search.query import BY_DEFAULT, CANDIDATES, WINDOW, SearchMode, search_documents, search_images
 
 VECTOR = np.ones(4, np.float32) / 2
 ROWS = 2 * CANDIDATES
@@ -84,3 +86,21 @@ def test_a_limit_beyond_the_window_is_refused(limit, sentence, capsys):
         FlagParser("", FLAGS).parse_args(["--milvus-uri", "http://h:1", "--limit", limit])
     assert caught.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_rows_that_milvus_lite_confuses_hide_no_others(milvus_client):
+    """Nearer than the image that is a draft are more images with 1 than are asked for at first."""
+    name = f"query_{uuid.uuid4().hex}"
+    ensure_rows(milvus_client, IMAGES, name, 4)
+    drafts = [1] * (4 * CANDIDATES) + [True]
+    rows = [
+        {"id": str(n), "source": f"s{n}", "version": "v", "ordinal": 0, "width": 1, "height": 1,
+         "embedding": VECTOR + np.float32([0, 0, 0, n / 1000]), "metadata": {"owner": {"draft": draft, "tenant": "a"}}}
+        for n, draft in enumerate(drafts)
+    ]  # fmt: skip
+    milvus_client.upsert(name, rows)
+    milvus_client.load_collection(name)
+    asking = narrowed(milvus_client, BY_DEFAULT, written(["draft=true"]), IMAGES)
+    (hit,) = search_images(milvus_client, name, VECTOR, 3, asking)
+    assert (hit.source, hit.owner) == (f"s{len(drafts) - 1}", (("draft", True), ("tenant", "a")))
+    milvus_client.drop_collection(name)

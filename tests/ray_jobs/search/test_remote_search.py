@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from ingest.milvus.filters import written
 from ingest.search.command_line import search
+from ingest.search.hits import SHOWN_OWNER
 from ingest.service.refused import RefusedError
 from ingest.service.tokens import Tokens
 from ingest.service.web import Threads, make_app
@@ -16,8 +17,9 @@ from served_app import served
 
 TOKEN = "token-of-the-search-service"
 BARE = {"source": "s3://b/a.pdf", "version": "v", "page": 3, "text": "Bees make honey.", "score": 0.5}
-PAGE = BARE | {"boxes": [[72.0, 90.5, 500.0, 104.0]], "page_size": [595.3, 841.9]}
-FRAME = {"source": "s3://b/a.mp4", "version": "v", "time": 61.0, "score": 0.25}
+PLACED = BARE | {"boxes": [[72.0, 90.5, 500.0, 104.0]], "page_size": [595.3, 841.9]}
+PAGE = PLACED | {"owner": {"tenant": "acme", "year": 2026, "draft": True}, "context": None}
+FRAME = {"source": "s3://b/a.mp4", "version": "v", "time": 61.0, "score": 0.25, "owner": {}}
 RED_PIXEL = (
     "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0"
     "KSEiMEExNDk7Pj4+JS5ESUM8SDc9Pjv/2wBDAQoLCw4NDhwQEBw7KCIoOzs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7"
@@ -73,9 +75,30 @@ def test_the_answer_is_printed_as_json_without_what_a_newer_service_adds(ask):
     assert asked.conditions == written(["year>=2026", "a=7"])
 
 
-def test_the_pages_of_an_older_service_have_no_boxes(ask):
-    _, output, _ = ask(Service(page=BARE), "--json", "bees")
-    assert json.loads(output)["hits"] == [BARE | {"boxes": None, "page_size": None}]
+@pytest.mark.parametrize("page", [BARE, PLACED])
+def test_the_pages_of_an_older_service_lack_what_it_does_not_know(ask, page):
+    _, output, _ = ask(Service(page=page), "--json", "bees")
+    unknown = {"boxes": None, "page_size": None, "owner": {}, "context": None}
+    assert json.loads(output)["hits"] == [unknown | page]
+
+
+def test_a_hit_is_shown_with_the_owner_s_values_and_with_its_context_if_that_is_asked_for(ask, tmp_path):
+    service, html = Service(page=PAGE | {"context": "Bees make honey.\nThey dance\x1b[2J."}), tmp_path / "answers.html"
+    code, output, _ = ask(service, "--context", "--html", str(html), "bees")
+    assert (code, service.asked[0].context) == (0, True)
+    assert "     tenant=acme, year=2026, draft=true\n     | Bees make honey.\n     | They dance\\x1b[2J.\n" in output
+    assert "<small>tenant=acme, year=2026, draft=true</small>" in html.read_text()
+    assert "<pre>Bees make honey.\nThey dance" in html.read_text()
+    service = Service()
+    assert "     | " not in ask(service, "bees")[1]
+    assert not service.asked[0].context
+
+
+def test_many_values_of_an_owner_are_shown_in_short(ask):
+    page = PAGE | {"owner": {f"name{number}": "value" * 9 for number in range(60)}}
+    _, output, _ = ask(Service(page=page), "bees")
+    (line,) = [line for line in output.splitlines() if "name0=" in line]
+    assert (len(line), line[-1]) == (len("     ") + SHOWN_OWNER, "…")
 
 
 def test_an_image_goes_to_the_service(ask, tmp_path):

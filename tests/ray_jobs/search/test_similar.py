@@ -10,18 +10,19 @@ from ingest.common.failures import Failure
 from ingest.ledger.alias import ensure_ledger
 from ingest.ledger.entries import ledger_row
 from ingest.migration.generations import Names, publish
+from ingest.milvus.filters import written
 from ingest.milvus.schema import DOCUMENTS, VIDEO_FRAMES, VIDEO_SEGMENTS, ensure_rows, ensure_sources
-from ingest.search.similar import similar_sources
+from ingest.search.similar import CANDIDATES, similar_sources
 
 DIMENSION = 4
 
 
-def entry(source, pipeline, vector, failure=None):
+def entry(source, pipeline, vector, failure=None, **owner):
     padded = np.zeros(DIMENSION, np.float32)
     padded[: len(vector)] = vector
     return ledger_row(
         source=source, pipeline=pipeline, version="v", size=1, fingerprint="f", run_id="r", attempts=1,
-        rows=0 if failure or not padded.any() else 1, vector=padded, metadata={}, failure=failure,
+        rows=0 if failure or not padded.any() else 1, vector=padded, metadata={"owner": owner}, failure=failure,
     )  # fmt: skip
 
 
@@ -106,3 +107,47 @@ def test_nothing_is_compared_while_the_ledger_has_the_vectors_of_two_models(milv
 def test_without_a_ledger_nothing_was_ingested(milvus_client):
     with pytest.raises(ConfigurationError, match="there is no collection 'never_made_sources': nothing was ingested"):
         similar_sources(milvus_client, "never_made_", "s3://b/cats.pdf")
+
+
+@pytest.fixture(scope="module")
+def owned(milvus_client):
+    """More PDFs than are looked at first, each a little further from `s3://b/0.pdf` than the one before it."""
+    prefix = f"similar_{uuid.uuid4().hex[:8]}_"
+    names = Names.of(prefix, "pdfs", (DOCUMENTS,), "model")
+    ensure_rows(milvus_client, DOCUMENTS, names.rows[0], DIMENSION)
+    publish(milvus_client, names)
+    ensure_ledger(milvus_client, names.ledger, DIMENSION)
+    count = CANDIDATES + 20
+    owners = [{"tenant": "acme", "draft": 1} for _ in range(count - 2)]
+    owners += [{"tenant": "globex", "draft": True}, {"tenant": "globex", "draft": 1}]
+    entries, rows = [], []
+    for number, owner in enumerate(owners):
+        source = f"s3://b/{number}.pdf"
+        entries.append(entry(source, "pdfs", [1, number / 100], **owner))
+        metadata = {"owner": owner, "date": "2026-01-31" if number < count - 1 else "2026-02-01", "language": "en"}
+        rows.append(
+            {"id": source, "source": source, "version": "v", "ordinal": 0, "page": 1, "kind": "text", "text": "cat",
+             "embedding": [1, 0, 0, 0], "metadata": metadata}
+        )  # fmt: skip
+    milvus_client.upsert(names.ledger, entries)
+    milvus_client.upsert(names.rows[0], rows)
+    yield prefix, count
+    milvus_client.drop_alias(names.public[0])
+    milvus_client.drop_collection(names.rows[0])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "from_the_end"),
+    [
+        (["tenant=globex"], [2, 1]),
+        (["draft=true"], [2]),
+        (["date>=2026-02-01"], [1]),
+        (["tenant=globex", "date=2026-01-31", "language=en", "pipeline=pdfs"], [2]),
+        (["language=de"], []),
+        (["pipeline=images"], []),
+    ],
+)
+def test_only_objects_that_fulfil_the_conditions_are_similar(milvus_client, owned, conditions, from_the_end):
+    prefix, count = owned
+    found = similar_sources(milvus_client, prefix, "s3://b/0.pdf", 2, conditions=written(conditions))
+    assert [each.source for each in found] == [f"s3://b/{count - number}.pdf" for number in from_the_end]

@@ -6,7 +6,7 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from ingest.search.query import ImageHit, PageHit
+from ingest.search.hits import ImageHit, PageHit
 from ingest.search.thumbnails import MARKER, THUMBNAIL_SIDE, UNPLACED, data_uri, html_page, thumbnail
 from ingest.store.local_files import file_version
 

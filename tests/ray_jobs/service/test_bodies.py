@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ingest.milvus.filters import as_json
+from ingest.milvus.filters import as_json, written
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.bodies import Likeness, Question, likeness_in, question_in
 from ingest.service.refused import RefusedError
@@ -31,7 +31,10 @@ def test_every_field_is_read():
     }  # fmt: skip
     image = base64.b64encode(b"bytes of a photo").decode()
     assert asked(image=image).image == b"bytes of a photo"
+    assert asked(question="bees", context=True).context
     assert likeness_in(b'{"source": "s3://b/a.pdf", "limit": 2}') == Likeness("s3://b/a.pdf", 2)
+    likeness = likeness_in(b'{"source": "s3://b/a.pdf", "filter": {"tenant": "acme"}}')
+    assert likeness == Likeness("s3://b/a.pdf", 5, written(["tenant=acme"]))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +50,15 @@ def test_every_field_is_read():
         (b'{"question": 7}', "'question' is not a text"),
         (b'{"question": "\\ud800"}', "'question' has half of a surrogate pair, which is no character"),
         (json.dumps({"question": "b" * 10_001}).encode(), "'question' has more than 10000 characters"),
-        (b'{"question": "bees", "limits": 1}', "there is no field 'limits'; there are filter, image, in, limit, "),
+        (b'{"question": "bees", "limits": 1}', "there is no field 'limits'; there are context, filter, image, in, "),
         (b'{"question": "bees", "limit": 0}', "'limit' is not between 1 and 1000"),
         (b'{"question": "bees", "limit": 1001}', "'limit' is not between 1 and 1000"),
         (b'{"question": "bees", "limit": true}', "'limit' is not a whole number"),
         (b'{"question": "bees", "limit": 1e400}', "'limit' is not a whole number"),
         (b'{"question": "bees", "limit": 21, "thumbnails": true}', "'limit' is not between 1 and 20 with thumbnails"),
         (b'{"question": "bees", "thumbnails": 1}', "'thumbnails' is not true or false"),
+        (b'{"question": "bees", "context": "page"}', "'context' is not true or false"),
+        (b'{"question": "bees", "limit": 101, "context": true}', "'limit' is not between 1 and 100 with context"),
         (b'{"question": "bees", "rerank": "no"}', "'rerank' is not true or false"),
         (b'{"question": "bees", "mode": "fuzzy"}', "'mode' names any of hybrid, dense, words"),
         (b'{"question": "bees", "mode": ["dense"]}', "'mode' names any of hybrid, dense, words"),
@@ -78,3 +83,9 @@ def test_what_is_wrong_is_named(body, sentence):
 def test_a_likeness_needs_an_object():
     with pytest.raises(RefusedError, match="give a source: the full URI of an object"):
         likeness_in(b'{"limit": 2}')
+
+
+def test_a_likeness_is_one_of_objects_which_have_no_kind():
+    with pytest.raises(RefusedError, match="'filter': kind is that of a page, and objects have none") as caught:
+        likeness_in(b'{"source": "s3://b/a.pdf", "filter": {"kind": "ocr"}}')
+    assert caught.value.status == 400

@@ -1,5 +1,6 @@
 """A question is embedded by the model of the collection that is searched, whatever the alias does meanwhile."""
 
+import json
 import threading
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import pytest
 from generations_of_pages import Pages
 from ingest.common.errors import ConfigurationError
 from ingest.milvus.filters import written
+from ingest.search.command_line import search
 from ingest.search.query import HitKind, SearchMode
 from ingest.service.bodies import Question
 from ingest.service.refused import RefusedError
@@ -187,3 +189,16 @@ def test_a_milvus_that_is_away_is_named_and_awaited(pages, monkeypatch):
         assert refused.value.status == 503
     finally:
         service.close()
+
+
+def test_the_answer_is_that_of_the_command_line(start, pages, milvus, capsys):
+    pages.make(0)
+    conditions = written(["kind=text"])
+    question = replace(
+        ASK, text="page", kinds=(HitKind.PAGES,), mode=SearchMode.WORDS, conditions=conditions, context=True
+    )
+    answer = start().search(question)
+    assert answer["hits"][0]["context"] == "page of first"
+    flags = ["--milvus-uri", milvus.uri, "--collection", pages.prefix, "--in", "pages", "--mode", "words"]
+    assert search([*flags, "--filter", "kind=text", "--context", "--json", "page"], "") == 0
+    assert json.loads(capsys.readouterr().out) == answer

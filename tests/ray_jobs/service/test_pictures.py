@@ -10,7 +10,8 @@ from ingest.common.square import Square
 from ingest.migration.generations import Names, publish
 from ingest.milvus.schema import IMAGES, ensure_rows
 from ingest.models.clip_model import find_clip_model
-from ingest.search.query import HitKind, ImageHit, SearchMode
+from ingest.search.hits import ImageHit
+from ingest.search.query import HitKind, SearchMode
 from ingest.service.bodies import Question
 from ingest.service.pictures import Pictures
 from ingest.service.refused import RefusedError
