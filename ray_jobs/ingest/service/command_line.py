@@ -104,7 +104,8 @@ FLAGS = (
     ),
     Flag(
         "model-paths",
-        'Where the nodes have models that collections name otherwise, such as {"BAAI/bge-m3": "/models/bge-m3"}.',
+        "Where the nodes have models that collections or --reranker name otherwise, such as "
+        '{"BAAI/bge-m3": "/models/bge-m3"}.',
         JSON_OBJECT,
         metavar="JSON",
     ),
@@ -237,7 +238,7 @@ def _checked_work(arguments: Namespace) -> Callable[[], dict[str, Any]]:
         token_file=arguments.token_file,
         threads=max(1, int(arguments.num_cpus)),
         device="cuda" if arguments.num_gpus else "cpu",
-        reranker=find_cross_encoder(arguments.reranker, "--reranker") if arguments.reranker else "",
+        reranker=_reranker(arguments),
     )
     deployment = Deployment(
         name=name,
@@ -253,6 +254,16 @@ def _checked_work(arguments: Namespace) -> Callable[[], dict[str, Any]]:
         wait_seconds=arguments.wait_seconds,
     )
     return lambda: deploy(settings, deployment, say)
+
+
+def _reranker(arguments: Namespace) -> str:
+    """The cross-encoder as in `ServiceSettings`. If `--model-paths` names it, this node may lack it.
+
+    Raises:
+        ConfigurationError: it does not exist, or is none.
+    """
+    name: str = arguments.reranker
+    return name if not name or name in (arguments.model_paths or {}) else find_cross_encoder(name, "--reranker")
 
 
 def _raise_unready(found: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.waiting import watching
 from ingest.milvus.client import errors_as_sentences
 from ingest.models.clip_model import ClipModel, input_square
-from ingest.models.cross_encoder import CrossEncoder
+from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
 from ingest.run.script import say_to_stderr
 from ingest.search.answers import JSON_NAMES, as_json, find_hits, mode_for, unsuitable
 from ingest.search.hits import Hit
@@ -37,6 +37,17 @@ _NOT_THERE = (100, 101)
 """Codes of Milvus for a collection that does not exist, or is not loaded."""
 
 
+def _reranker(settings: ServiceSettings) -> CrossEncoder:
+    """The cross-encoder of the settings, from where this node has it.
+
+    Raises:
+        ConfigurationError: it is not there, or cannot be loaded.
+    """
+    path = settings.paths.get(settings.reranker, "")
+    name = find_cross_encoder(path, "--model-paths") if path else settings.reranker
+    return CrossEncoder(name, say_to_stderr, settings.threads, settings.device)
+
+
 class SearchService:
     """The service in one process. Its constructor loads the models of all collections that there are.
 
@@ -49,11 +60,7 @@ class SearchService:
             return LoadedModel(model, say_to_stderr, settings.threads, settings.device, warm=True)
 
         self._settings = settings
-        self._reranker = (
-            CrossEncoder(settings.reranker, say_to_stderr, settings.threads, settings.device)
-            if settings.reranker
-            else None
-        )
+        self._reranker = _reranker(settings) if settings.reranker else None
         self._catalogue = Catalogue(settings, load or load_here)
         self._pictures = Pictures()
         self._threads = ThreadPoolExecutor(2 * AT_WORK, "milvus")

@@ -55,7 +55,7 @@ class ServiceSettings:
         token_file: file on the nodes with one token a line; takes precedence.
         threads: CPU threads of each model.
         device: `cuda` or `cpu`.
-        reranker: what `find_cross_encoder` has returned for the cross-encoder; empty for none.
+        reranker: the cross-encoder: a key of `paths`, or what `find_cross_encoder` has returned; empty for none.
     """
 
     milvus_uri: str

@@ -41,18 +41,22 @@ def test_a_folder_that_holds_no_cross_encoder_is_refused(plain_jobs, library, mi
     assert "is no cross-encoder, but BertModel" in result.stderr
 
 
-def test_the_service_reranks_unless_a_question_forbids_it(milvus, milvus_client, minilm_path, tmp_path, judge):
+@pytest.mark.parametrize("is_named", [False, True], ids=["by its folder", "by a name that --model-paths has"])
+def test_the_service_reranks_unless_a_question_forbids_it(
+    milvus, milvus_client, minilm_path, tmp_path, judge, is_named
+):
     pages = Pages(milvus_client, minilm_path, tmp_path)
     pages.make(0)
     words = Question("page of first", b"", (), 5, SearchMode.WORDS, False)
+    name, paths = ("maker/judge", {"maker/judge": judge}) if is_named else (judge, {})
     try:
-        service = SearchService(ServiceSettings(milvus.uri, pages.prefix, reranker=judge), pages.load)
+        service = SearchService(ServiceSettings(milvus.uri, pages.prefix, paths=paths, reranker=name), pages.load)
         try:
             (hit,) = service.search(words)["hits"]
             assert hit["score"] == pytest.approx(judged(judge, words.text, [hit["text"]])[0], abs=1e-4)
             (plain,) = service.search(Question("page of first", b"", (), 5, SearchMode.WORDS, False, False))["hits"]
             assert plain["score"] != pytest.approx(hit["score"], abs=1e-4)
-            assert service.state()["reranker"] == judge
+            assert service.state()["reranker"] == name
         finally:
             service.close()
     finally:

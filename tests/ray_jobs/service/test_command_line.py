@@ -1,12 +1,16 @@
 """What `serve_search.py` refuses before it asks a cluster."""
 
+import json
 import sys
 
 import pytest
 
+from ingest.common.errors import ConfigurationError
 from ingest.run.flags import FlagParser
-from ingest.service.command_line import FLAGS, ServiceReport, run_service
+from ingest.service.command_line import FLAGS, ServiceReport, _reranker, run_service
 from ingest.service.deployment import _reason
+from ingest.service.searching import SearchService
+from ingest.service.settings import ServiceSettings
 
 URI = ["--milvus-uri", "http://127.0.0.1:1"]
 
@@ -79,3 +83,12 @@ def test_a_service_that_sleeps_says_what_wakes_it():
     assert ServiceReport(found).summary() == (
         "search: RUNNING, 0 replicas, at http://h:8000; the next request starts one"
     )
+
+
+def test_a_cross_encoder_that_only_other_nodes_have_is_looked_for_there(tmp_path):
+    name, path = "maker/judge", str(tmp_path / "judge")
+    flags = [*URI, "--reranker", name, "--model-paths", json.dumps({name: path})]
+    assert _reranker(FlagParser("", FLAGS).parse_args(flags)) == name
+    settings = ServiceSettings(URI[1], paths={name: path}, reranker=name)
+    with pytest.raises(ConfigurationError, match=f"--model-paths '{path}'"):
+        SearchService(settings)
