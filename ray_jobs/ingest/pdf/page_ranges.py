@@ -282,7 +282,7 @@ class _PageReader:
         self._lost, self._odd = lost_letters(content), self._layers is None and has_enciphered(content)
         horizontal = with_fields(page, self._line_numbers.without(number, horizontal))
         paragraphs = in_page_order(page, text, content, horizontal, others, words)
-        return RawPage(number, content["height"], "text", paragraphs, content["width"])
+        return RawPage(number, page.rect.height, "text", paragraphs, page.rect.width)
 
 
 def _repaired(
