@@ -1,8 +1,8 @@
 """The text around a hit: its whole page, or what is said before and after it, put together from the rows in Milvus.
 
-Chunks may begin with the end of the one before them (`--chunk-overlap`), and each part of a table with the titles of
-its columns. Neither is repeated. Rows do not say how their chunks overlap, so that what two of them share has to have
-MIN_REPEATED characters, and to begin and end between words.
+A chunk of a page may begin with the end of the one before it (`--chunk-overlap`), and each part of a table begins with
+the titles of its columns. Neither is repeated. Rows do not say how their chunks overlap, so that what two of them share
+has to have MIN_REPEATED characters, and to begin and end between words.
 """
 
 from __future__ import annotations
@@ -77,22 +77,27 @@ def _around(hit: TextHit) -> str:
 
 
 def _context(hit: TextHit, rows: dict[int, dict[str, Any]]) -> str:
-    texts = [row["text"] for _, row in sorted(rows.items()) if isinstance(hit, PageHit) or _is_near(hit, row)]
-    return joined(texts, texts.index(hit.text) if hit.text in texts else 0)
+    in_order = [row for _, row in sorted(rows.items())]
+    if isinstance(hit, SpokenHit):
+        texts = [row["text"] for row in in_order if _is_near(hit, row)]
+        parts = [text + "\n" for text in texts[:-1]] + texts[-1:]  # every word is in one passage
+    else:
+        texts = [row["text"] for row in in_order]
+        parts = parts_of_page(texts)
+    return within(MAX_CONTEXT, parts, texts.index(hit.text) if hit.text in texts else 0)
 
 
 def _is_near(hit: SpokenHit, row: Mapping[str, Any]) -> bool:
     return bool(row["start"] <= hit.end + SECONDS_AROUND and row["end"] >= hit.start - SECONDS_AROUND)
 
 
-def joined(texts: Sequence[str], centre: int, limit: int = MAX_CONTEXT) -> str:
-    """The texts of chunks in their order as one text, without what they repeat.
+def parts_of_page(texts: Sequence[str]) -> list[str]:
+    """The texts of the chunks of a page, in their order, without what they repeat of the chunks before them."""
+    return [*texts[:1], *(_continued(before, text) for before, text in pairwise(texts))]
 
-    Args:
-        centre: index of the text around which a part is taken if all of them are too long.
-        limit: characters of the result.
-    """
-    parts = [*texts[:1], *(_continued(before, text) for before, text in pairwise(texts))]
+
+def within(limit: int, parts: Sequence[str], centre: int) -> str:
+    """The parts as one text; if it is longer than `limit` characters, so much of it around the part `centre`."""
     whole = "".join(parts)
     if len(whole) <= limit:
         return whole
@@ -103,7 +108,7 @@ def joined(texts: Sequence[str], centre: int, limit: int = MAX_CONTEXT) -> str:
 
 
 def _continued(before: str, text: str) -> str:
-    """What a chunk adds to the one before it."""
+    """What a chunk of a page adds to the one before it."""
     titles = _TITLES.match(text)
     if titles and before.startswith(titles[0]):
         return "\n" + text[titles.end() :]

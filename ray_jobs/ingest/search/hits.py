@@ -14,7 +14,6 @@ from ingest.pdf.places import PLACE
 SHOWN_OWNER = 160
 """Characters of the owner's values that people are shown beside a hit."""
 
-
 OwnerPairs = tuple[tuple[str, Value], ...]
 """Names and values of what the owner says about an object."""
 

@@ -20,7 +20,10 @@ from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.writer import ObjectWriter
 from ingest.migration.generations import Names, is_staged, publish, switch
 from ingest.milvus.client import alias_target, connect, is_lite, query_pages
-from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources, has_full_text
+from ingest.milvus.schema import DOCUMENTS, VIDEO_SEGMENTS, ensure_rows, ensure_sources, has_full_text
+from ingest.search.context import with_context
+from ingest.search.hits import PageHit, SpokenHit
+from ingest.search.query import BY_DEFAULT
 
 ROUNDS = 3
 
@@ -188,6 +191,21 @@ def test_filters_find_the_same_rows_as_in_milvus_lite(client):
         str(conditions): expected for conditions, expected in CASES
     }
     rows.drop()
+
+
+def test_contexts_are_found_as_in_milvus_lite(client):
+    pages, passages = (f"context_{uuid.uuid4().hex}" for _ in range(2))
+    row = {"version": "v", "metadata": {}, "embedding": np.ones(4, np.float32), "source": 'a "b"'}
+    numbered = [{**row, "id": str(n), "ordinal": n, "text": f"chunk {n}"} for n in range(6)]
+    ensure_rows(client, DOCUMENTS, pages, 4)
+    ensure_rows(client, VIDEO_SEGMENTS, passages, 4)
+    client.upsert(pages, [{**each, "page": each["ordinal"] // 2, "kind": "text"} for each in numbered])
+    client.upsert(passages, [{**each, "start": 50.0 * n, "end": 50.0 * n + 9} for n, each in enumerate(numbered)])
+    (page,) = with_context(client, pages, [PageHit('a "b"', "v", 1, "chunk 3", 1.0)], BY_DEFAULT)
+    (passage,) = with_context(client, passages, [SpokenHit('a "b"', "v", 0.0, 9.0, "chunk 0", 1.0)], BY_DEFAULT)
+    assert (page.context, passage.context) == ("chunk 2\nchunk 3", "chunk 0\nchunk 1")
+    client.drop_collection(pages)
+    client.drop_collection(passages)
 
 
 def test_an_old_server_is_no_place_for_partitions(client):

@@ -8,7 +8,7 @@ import pytest
 from ingest.milvus.schema import DOCUMENTS, VIDEO_SEGMENTS, ensure_rows
 from ingest.pdf.chunking import ChunkSettings, chunk_pages
 from ingest.pdf.structure import Block, Page
-from ingest.search.context import MAX_CONTEXT, joined, with_context
+from ingest.search.context import MAX_CONTEXT, parts_of_page, with_context, within
 from ingest.search.hits import PageHit, SpokenHit
 from ingest.search.query import BY_DEFAULT, SearchMode, search_documents
 from long_pdf import tokenizer_json
@@ -28,14 +28,14 @@ def test_the_chunks_of_a_page_are_its_text_again(overlap):
     page = Page(1, [Block(" ".join(SENTENCES[:18])), Block(" ".join(SENTENCES[18:]))])
     chunks = list(chunk_pages([page], tokenizer_json(), ChunkSettings(60, overlap)))
     assert len(chunks) > 5
-    assert words(joined([chunk.text for chunk in chunks], 0)) == words(page.text)
+    assert words("".join(parts_of_page([chunk.text for chunk in chunks]))) == words(page.text)
 
 
 def test_the_parts_of_a_table_have_its_titles_once():
     page = Page(1, [Block("The oil of the lights."), Block(TABLE, table=True), Block("So it was.")])
     chunks = list(chunk_pages([page], tokenizer_json(), ChunkSettings(100, 0)))
     assert len(chunks) > 4
-    assert joined([chunk.text for chunk in chunks], 0) == f"The oil of the lights.\n{TABLE}\nSo it was."
+    assert "".join(parts_of_page([chunk.text for chunk in chunks])) == f"The oil of the lights.\n{TABLE}\nSo it was."
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_the_parts_of_a_table_have_its_titles_once():
     ],
 )
 def test_what_chunks_share_is_not_repeated_where_it_is_long_and_whole_words(texts, expected):
-    assert joined(texts, 0) == expected
+    assert "".join(parts_of_page(texts)) == expected
 
 
 @pytest.mark.parametrize(("centre", "begins", "ends"), [(0, True, False), (50, False, False), (99, False, True)])
 def test_of_a_long_page_there_is_the_part_around_the_hit(centre, begins, ends):
     texts = [f"chunk {number} " + "x" * 300 for number in range(100)]
-    found = joined(texts, centre)
+    found = within(MAX_CONTEXT, texts, centre)
     assert len(found) == MAX_CONTEXT
     assert texts[centre] in found
     assert (not found.startswith("…"), not found.endswith("…")) == (begins, ends)
@@ -116,6 +116,10 @@ def test_a_search_without_context_has_none(milvus_client, pages):
     assert search_documents(milvus_client, pages, "number", None, 1, SearchMode.WORDS)[0].context is None
 
 
+def said(source, number):
+    return f"Again and again, {number} times in {source}: Again and again"
+
+
 def test_what_is_said_within_a_minute_is_the_context_of_a_passage(milvus_client):
     name = f"context_{uuid.uuid4().hex}"
     ensure_rows(milvus_client, VIDEO_SEGMENTS, name, 4)
@@ -123,15 +127,14 @@ def test_what_is_said_within_a_minute_is_the_context_of_a_passage(milvus_client)
         name,
         [
             {"id": f"{source} {n}", "source": source, "version": "v", "ordinal": n, "start": 30.0 * n,
-             "end": 30.0 * n + 29, "text": f"passage {n} of {source}", "embedding": np.ones(4, np.float32),
-             "metadata": {}}
+             "end": 30.0 * n + 29, "text": said(source, n), "embedding": np.ones(4, np.float32), "metadata": {}}
             for source in ("a", "b") for n in range(20)
         ],
     )  # fmt: skip
     milvus_client.load_collection(name)
-    hits = [SpokenHit("a", "v", 30.0 * n + 10, 30.0 * n + 29, f"passage {n} of a", 1.0) for n in (5, 0)]
+    hits = [SpokenHit("a", "v", 30.0 * n + 10, 30.0 * n + 29, said("a", n), 1.0) for n in (5, 0)]
     client = Counting(milvus_client)
     found = [hit.context.splitlines() for hit in with_context(client, name, hits, BY_DEFAULT)]
-    assert found == [[f"passage {n} of a" for n in numbers] for numbers in (range(3, 8), range(3))]
+    assert found == [[said("a", n) for n in numbers] for numbers in (range(3, 8), range(3))]
     assert client.queries == 1
     milvus_client.drop_collection(name)
