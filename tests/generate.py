@@ -67,7 +67,7 @@ def flags_section() -> str:
     named = {flag.name for flag in search.FLAGS}
     parts.append(
         (
-            "Flags of `measure_search.py`, beside those of `search.py` for Milvus and the models:",
+            "Flags of `measure_search.py`, beside those of `search.py` for Milvus, the models and filters:",
             [flag for flag in quality.FLAGS if flag.name == "json" or flag.name not in named],
         )
     )

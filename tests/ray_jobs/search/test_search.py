@@ -60,6 +60,14 @@ def test_a_filter_narrows_a_search_by_words(plain_jobs, library, conditions, fil
     assert {hit["source"].removeprefix(library.source) for hit in json.loads(result.stdout)["hits"]} == files
 
 
+def test_a_hit_comes_with_its_page_if_that_is_asked_for_and_with_the_values_of_its_owner(plain_jobs, library):
+    flags = ["--collection", library.collection, "--mode", "words", "--json", "--in", "pages", "--context"]
+    result = plain_jobs.run("search.py", *flags, "--filter", "department=Finance", QUESTIONS[0].text)
+    assert result.code == 0, result.stderr
+    hits = json.loads(result.stdout)["hits"]
+    assert hits and all(hit["text"] in hit["context"] and hit["owner"]["department"] == "Finance" for hit in hits)
+
+
 def test_a_filter_narrows_a_search_by_meaning_too(jobs, library):
     flags = ["--collection", library.collection, "--json", "--filter", "department=Finance"]
     result = jobs.run("search.py", *flags, QUESTIONS[0].text)
