@@ -119,14 +119,18 @@ def from_json(answer: Mapping[str, Any]) -> dict[HitKind, list[Hit]]:
     What a newer program has added to it is left out.
 
     Raises:
-        KeyError, TypeError: it is no such answer.
+        KeyError, TypeError, AttributeError: it is no such answer.
     """
     kinds = {name: kind for kind, name in JSON_NAMES.items()}
     found: dict[HitKind, list[Hit]] = {}
     for name in (name for name in answer if name in kinds):
         hit_type = HIT_TYPES[kinds[name]]
-        known = [field.name for field in fields(hit_type)]
+        known = [field.name for field in fields(hit_type) if field.name != "owner"]
         found[kinds[name]] = [
-            hit_type(**{field: hashable(hit[field]) for field in known if field in hit}) for hit in answer[name]
+            hit_type(
+                **{field: hashable(hit[field]) for field in known if field in hit},
+                owner=tuple(hit.get("owner", {}).items()),
+            )
+            for hit in answer[name]
         ]
     return found

@@ -100,9 +100,7 @@ def owner_of(metadata: Mapping[str, Any]) -> OwnerPairs:
 
 
 def hashable(value: Any) -> Any:
-    """A value of JSON with tuples for its lists, and with pairs for its objects."""
-    if isinstance(value, dict):
-        return tuple((name, hashable(each)) for name, each in value.items())
+    """A value of JSON with tuples for its lists."""
     return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 

@@ -145,6 +145,12 @@ def test_another_server_is_told_apart(ask):
     assert (code, "answers, but not as the search service does (HTTP 200)" in errors) == (2, True)
 
 
+@pytest.mark.parametrize("owner", [["tenant"], "acme", {"tags": ["a"]}])
+def test_an_answer_with_other_values_of_owners_is_not_the_service_s(ask, owner):
+    code, _, errors = ask(Service(page=PAGE | {"owner": owner}), "--json", "bees")
+    assert (code, "answers, but not as the search service does (HTTP 200)" in errors) == (2, True)
+
+
 def test_no_other_server_gets_the_token(ask):
     asked = []
     elsewhere = Starlette(
