@@ -10,6 +10,7 @@ from ingest.common.objects import StoredObject
 from ingest.ledger.diff import Change, diff
 from ingest.ledger.entries import read_ledger
 from ingest.ledger.parts import ObjectPart, Target
+from ingest.ledger.tries import RELABELLED, TRIES
 from ingest.ledger.writer import ObjectWriter
 from ingest.milvus.schema import DOCUMENTS, ensure_rows, ensure_sources
 
@@ -37,14 +38,14 @@ class Tables:
     def writer(self, client=None, **target):
         return ObjectWriter(client or self.client, self.target(**target))
 
-    def run(self, contents, client=None, fingerprint=FINGERPRINT):
+    def run(self, contents, client=None, fingerprint=FINGERPRINT, run_id="run"):
         """What a run does with a store that holds `contents`: {source: (version, texts or an ObjectError)}."""
         client = client or self.client
         listing = [StoredObject(source, contents[source][0], 1) for source in sorted(contents)]
         differences = list(diff(listing, read_ledger(client, self.ledger_name, ROOT, "pdfs"), fingerprint))
         work = [d for d in differences if d.change not in (Change.UNCHANGED, Change.MISSING)]
         missing = [d.source for d in differences if d.change is Change.MISSING]
-        writer = self.writer(client, clean_new=bool(self.rows()), fingerprint=fingerprint)
+        writer = self.writer(client, clean_new=bool(self.rows()), fingerprint=fingerprint, run_id=run_id)
         if work:
             writer.write([part(d.source, d.version, contents[d.source][1], d.change, d.attempts) for d in work])
         if missing:
@@ -55,6 +56,12 @@ class Tables:
         return self._all(self.rows_name, "id", ["source", "version", "ordinal", "page", "kind", "text", "embedding"])
 
     def ledger(self):
+        """The ledger without the tries before the last ones, which a clean run has none of."""
+        found = self.ledger_with_tries()
+        known = (TRIES, RELABELLED)
+        return [{**row, "metadata": {k: v for k, v in row["metadata"].items() if k not in known}} for row in found]
+
+    def ledger_with_tries(self):
         fields = "pipeline version size status rows stage error_type error_message attempts fingerprint metadata vector"
         return self._all(self.ledger_name, "source", fields.split())
 

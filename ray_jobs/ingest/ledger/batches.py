@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ BATCH_BYTES = 16 << 20
 
 BATCH_ROWS = 1000
 SOURCES_PER_QUERY = 200
+
+
+def json_bytes(value: Mapping[str, Any]) -> int:
+    """Bytes of a JSON value as Milvus counts them. Raises ValueError for text that UTF-8 cannot express."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def batched_by_bytes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

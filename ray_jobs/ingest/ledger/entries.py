@@ -13,6 +13,7 @@ from ingest.common.disk_buffer import buffered_on_disk
 from ingest.common.errors import ObjectError
 from ingest.common.failures import MAX_ATTEMPTS, Failure
 from ingest.common.owner_values import SIDECAR, STORED
+from ingest.ledger.tries import RELABELLED, tries_of, with_tries
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal, literal_list, prefix_filter
 from ingest.milvus.schema import MESSAGE_LENGTH
@@ -143,5 +144,6 @@ def ledger_row(
 
 
 def updated(row: Mapping[str, Any], run_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `sources` as a run writes it again with other metadata."""
-    return {**row, "run_id": run_id, "updated_at": int(time.time() * 1000), "metadata": dict(metadata)}
+    """A row of `sources` as a run writes it again with other metadata, which is no try at the object."""
+    metadata = with_tries({**metadata, RELABELLED: True}, tries_of(row, run_id))
+    return {**row, "run_id": run_id, "updated_at": int(time.time() * 1000), "metadata": metadata}

@@ -7,7 +7,6 @@ groups.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.common.text import one_line
+from ingest.ledger.batches import json_bytes
 from ingest.ledger.parts import ObjectPart
 from ingest.milvus.refusals import refuses_rows, refuses_size
 from ingest.milvus.schema import JSON_LENGTH, SOURCE_LENGTH, TEXT_LENGTH, VERSION_LENGTH
@@ -64,7 +64,7 @@ def _too_long(name: str, text: str, limit: int) -> str:
 
 
 def _json_too_long(name: str, value: Mapping[str, Any]) -> str:
-    length = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    length = json_bytes(value)
     return f"{name} has {length} bytes, and Milvus stores {JSON_LENGTH}" if length > JSON_LENGTH else ""
 
 

@@ -3,7 +3,7 @@
 For each object:
 0. if it is not in the ledger, upsert a ledger row that calls it `Interrupted`;
 1. upsert its rows, whose ids depend only on the work, so that repeating it changes nothing;
-2. when all of them are acknowledged, upsert its ledger row;
+2. when all of them are acknowledged, upsert its ledger row, with the tries before this one (`ingest.ledger.tries`);
 3. then delete its rows of other versions and fingerprints.
 
 A reader never sees a gap. After a crash the next run completes the work: without the ledger row of step 2 an object is
@@ -42,6 +42,7 @@ from ingest.ledger.entries import UNFINISHED, ledger_row
 from ingest.ledger.outcomes import ObjectOutcomes
 from ingest.ledger.parts import ObjectPart, Target
 from ingest.ledger.storable import REFUSALS, failed, is_storable, refusal, upsert_by_object
+from ingest.ledger.tries import ENTRY_FIELDS, Try, tries_of, with_tries
 from ingest.milvus.client import TIMEOUT, query_pages
 from ingest.milvus.expressions import literal_list
 
@@ -106,9 +107,13 @@ class ObjectWriter:
             ]
         )
         unfinished = {*stale, *refused}
+        again = [part.source for part in finished.values() if part.change is not Change.NEW]
+        known = self._entries(again, ENTRY_FIELDS)
+        tries = {entry["source"]: tries_of(entry, self._target.run_id) for entry in known}
         entries = [
-            self._ledger_row(part, self._mean(part, parts)) for part in finished.values() if is_storable(part.source)
-        ]
+            self._ledger_row(part, self._mean(part, parts), tries.get(part.source, ()))
+            for part in finished.values() if is_storable(part.source)
+        ]  # fmt: skip
         self._upsert_ledger(
             {**entry, "metadata": {**entry["metadata"], UNFINISHED: True}} if entry["source"] in unfinished else entry
             for entry in entries
@@ -186,20 +191,20 @@ class ObjectWriter:
             here[part.source] += len(part.rows)
         sources = sorted({part.source for part in parts if here[part.source] < part.total})
         versions = {part.source: part.version for part in parts}
-        found = [
-            row
-            for start in range(0, len(sources), SOURCES_PER_QUERY)
-            for row in self._client.query(
-                self._target.ledger, filter=f"source in {literal_list(sources[start : start + SOURCES_PER_QUERY])}",
-                output_fields=["source", "version", "fingerprint", "run_id", "error_type"],
-                consistency_level="Strong", timeout=TIMEOUT,
-            )
-        ]  # fmt: skip
+        fields = ("source", "version", "fingerprint", "run_id", "error_type")
         return {
-            row["source"] for row in found
+            row["source"] for row in self._entries(sources, fields)
             if row["error_type"] in REFUSALS and row["version"] == versions[row["source"]]
             and (row["fingerprint"], row["run_id"]) == (self._target.fingerprint, self._target.run_id)
         }  # fmt: skip
+
+    def _entries(self, sources: list[str], fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Fields of the ledger rows that the objects have."""
+        for start in range(0, len(sources), SOURCES_PER_QUERY):
+            yield from self._client.query(
+                self._target.ledger, filter=f"source in {literal_list(sources[start : start + SOURCES_PER_QUERY])}",
+                output_fields=list(fields), consistency_level="Strong", timeout=TIMEOUT,
+            )  # fmt: skip
 
     def _own_rows(self, part: ObjectPart) -> _Found:
         """The object's rows of this version that are stored."""
@@ -215,12 +220,9 @@ class ObjectWriter:
         ids = self._ids(part, collection)
         for start in range(0, len(ids), BATCH_ROWS):
             yield self._client.query(
-                self._target.collections[collection],
-                filter=f"id in {literal_list(ids[start : start + BATCH_ROWS])}",
-                output_fields=[field_name],
-                consistency_level="Strong",
-                timeout=TIMEOUT,
-            )
+                self._target.collections[collection], filter=f"id in {literal_list(ids[start : start + BATCH_ROWS])}",
+                output_fields=[field_name], consistency_level="Strong", timeout=TIMEOUT,
+            )  # fmt: skip
 
     def _mean(self, part: ObjectPart, parts: Sequence[ObjectPart]) -> np.ndarray:
         """Mean of the object's vectors in the first collection that has any: two models' vectors must not be mixed."""
@@ -245,7 +247,7 @@ class ObjectWriter:
                 count += 1
         return (total / count).astype(np.float32) if count else None
 
-    def _ledger_row(self, part: ObjectPart, vector: np.ndarray) -> dict[str, Any]:
+    def _ledger_row(self, part: ObjectPart, vector: np.ndarray, tries: Sequence[Try] = ()) -> dict[str, Any]:
         return ledger_row(
             source=part.source,
             pipeline=self._target.pipeline,
@@ -256,7 +258,7 @@ class ObjectWriter:
             attempts=part.attempts + (part.failure is not INTERRUPTED),
             rows=0 if part.failure else part.total,
             vector=vector,
-            metadata=part.metadata,
+            metadata=with_tries(part.metadata, tries),
             failure=part.failure,
         )
 
