@@ -27,6 +27,7 @@ class Question:
         rerank: whether a cross-encoder puts the hits for texts in order; None where the service decides.
         conditions: what hits fulfil.
         context: whether hits for texts come with the text around them.
+        prefix: beginning of the sources of all hits; empty for any.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Question:
     rerank: bool | None = None
     conditions: Filter = ()
     context: bool = False
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def question_in(body: bytes) -> Question:
     Raises:
         RefusedError: it is none.
     """
-    known = {"question", "image", "in", "limit", "mode", "thumbnails", "rerank", "filter", "context"}
+    known = {"question", "image", "in", "limit", "mode", "thumbnails", "rerank", "filter", "prefix", "context"}
     fields = _Fields(body, known)
     text, image = fields.text("question"), _decoded(fields.text("image"))
     if bool(text.strip()) == bool(image):
@@ -76,6 +78,7 @@ def question_in(body: bytes) -> Question:
         fields.of_type("rerank", bool, None, "true or false"),
         fields.filter("filter"),
         context,
+        fields.text("prefix"),
     )
 
 

@@ -29,6 +29,7 @@ def test_every_field_is_read():
     assert as_json(asked(question="bees", filter=asked_for).conditions) == asked_for | {
         "tenant": {"=": "acme"}, "language": {"=": ["de", "en"]}
     }  # fmt: skip
+    assert asked(question="bees", prefix="s3://b/tenant=acme/").prefix == "s3://b/tenant=acme/"
     image = base64.b64encode(b"bytes of a photo").decode()
     assert asked(image=image).image == b"bytes of a photo"
     assert asked(question="bees", context=True).context

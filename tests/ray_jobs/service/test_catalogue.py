@@ -68,6 +68,23 @@ def test_conditions_narrow_the_answer(start, pages):
     assert narrowed("tenant=acme") == narrowed("pipeline=images") == []
 
 
+@pytest.mark.parametrize(
+    ("prefix", "condition", "count"),
+    [
+        ("s3://b/", "kind=text", 1),
+        ("s3://b/a.pdf", "kind=text", 1),
+        ("s3://b/", "kind=ocr", 0),
+        ("s3://c/", "kind=text", 0),
+        ('s3://b/" or source != "', "kind=text", 0),
+    ],
+)
+def test_a_prefix_narrows_the_answer_beside_the_conditions(start, pages, prefix, condition, count):
+    pages.make(0)
+    for mode in SearchMode:
+        question = replace(ASK, text="page", mode=mode, prefix=prefix, conditions=written([condition]))
+        assert len(found(start(), question)) == count, mode
+
+
 def test_each_kind_is_asked_with_its_own_model(start, pages):
     pages.make(0)
     pages.make_spoken(1)
