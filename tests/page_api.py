@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from ingest.common.errors import ObjectError
 from ingest.common.failures import Failure
 from ingest.ledger.entries import ledger_row
+from ingest.ledger.tries import tries_of, with_tries
 
 DIMENSION = 4
 VERSION = "v1"
@@ -25,11 +26,16 @@ def entry(
     attempts: int = 1,
     vector: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0),
     hours_ago: float = 0.0,
+    run_id: str = "job",
+    owner: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A row of the ledger as runs write it."""
+    """A row of the ledger as runs write it; ``before`` is the object's row until then."""
+    metadata = {"pages": 1} | ({"owner": owner} if owner else {})
     row = ledger_row(
-        source=source, pipeline=pipeline, version=VERSION, size=1000, fingerprint="f", run_id="job", rows=rows,
-        attempts=attempts, vector=np.array(vector, np.float32), metadata={"pages": 1},
+        source=source, pipeline=pipeline, version=VERSION, size=1000, fingerprint="f", run_id=run_id, rows=rows,
+        attempts=attempts, vector=np.array(vector, np.float32),
+        metadata=with_tries(metadata, tries_of(before, run_id)) if before else metadata,
         failure=ObjectError(failure, message) if failure else None,
     )  # fmt: skip
     row["updated_at"] -= int(hours_ago * HOUR)

@@ -5,11 +5,12 @@ No Ray runs, and no job: a ledger and rows are written as runs would have left t
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_ray.job_ids import Attempt, start_text
 from embedded.airflow_standalone import AirflowStandalone
 from embedded.http import request_json
 from embedded.milvus_lite import MilvusLite
@@ -101,6 +102,7 @@ class PageWorld:
 
     def __init__(self, folder: Path) -> None:
         self.milvus = MilvusLite(folder / "milvus")
+        self.tried = f"{ROOT}/pdfs/{days_back(4)}/site-plan.pdf"
         environment = {
             "AIRFLOW_CONN_MILVUS_DEFAULT": json.dumps(
                 {"conn_type": "milvus", "host": self.milvus.uri, "extra": {"page_seconds": 20}}
@@ -135,8 +137,44 @@ class PageWorld:
         headers = {"Authorization": f"Bearer {self.token('admin')}"}
         return bool(request_json("GET", f"{self.airflow.url}/ray-ingest/permissions", headers=headers)["meaning"])
 
-    def run_of_day(self, back: int, state: str) -> None:
+    def run_of_day(self, back: int, state: str) -> str:
         """A run of the day so many days ago that has ended in this state; the Dag is paused, so that nothing runs."""
         run = self.airflow.trigger("ingest_pdfs", partition_key=days_back(back))
         if state != "queued":
             self.airflow.api("PATCH", f"/dags/ingest_pdfs/dagRuns/{run['dag_run_id']}", {"state": state})
+        return str(run["dag_run_id"])
+
+    def know(self, sources: Iterable[str], owner: dict[str, Any]) -> None:
+        """Write ledger entries of objects with what their owner says."""
+        self._write([entry(source, owner=owner) for source in sources])
+
+    def try_object(self, run_id: str) -> None:
+        """Let a run have tried the object ``tried`` twice in vain, and then somebody by hand with success."""
+        from airflow.models.dagrun import DagRun
+        from sqlalchemy import create_engine, update
+
+        started = datetime.now(UTC) - timedelta(hours=40)
+        engine = create_engine(self.airflow.database.url)
+        with engine.begin() as connection:  # as the scheduler does that starts a run
+            connection.execute(update(DagRun).where(DagRun.run_id == run_id).values(start_date=started))
+        engine.dispose()
+        row = None
+        for number, (hours, seconds) in enumerate(((39, 600), (37, 900)), 1):
+            job = Attempt("ingest_pdfs", run_id, "ingest", -1, 0, number, run_started=start_text(started)).submission_id
+            row = entry(
+                self.tried, failure=Failure.TIME_LIMIT, message=f"site-plan.pdf took longer than {seconds} s to parse",
+                attempts=number, rows=0, run_id=job, hours_ago=hours, before=row,
+            )  # fmt: skip
+        done = entry(
+            self.tried, attempts=3, run_id="manual-3f1c0a9be271", hours_ago=3, before=row, owner={"tenant": "globex"}
+        )
+        self._write([done], [chunk(self.tried, 0, "The site plan shows the intake, the ponds and the store.")])
+
+    def _write(self, entries: list[dict[str, Any]], rows: list[dict[str, Any]] | None = None) -> None:
+        from pymilvus import MilvusClient
+
+        client = MilvusClient(self.milvus.uri)
+        client.upsert("sources", entries)
+        if rows:
+            client.upsert("documents", rows)
+        client.close()

@@ -24,6 +24,7 @@ from ingest.milvus.schema import ensure_sources
 from ray_ingest.milvus import MilvusServer
 from ray_ingest.page.days import days_of_month
 from ray_ingest.page.failures import failure_groups
+from ray_ingest.page.filters import written
 from ray_ingest.page.ledger import Objects
 from ray_ingest.page.milvus_client import MilvusClient, MilvusError
 from ray_ingest.page.objects import list_objects, one_object
@@ -94,6 +95,7 @@ def test_each_tab_answers_in_time(server: MilvusServer) -> None:
             "list": lambda: list_objects(client, Objects(), "", 50),
             "list of failed": lambda: list_objects(client, Objects(status="failed"), middle, 50),
             "part of a name": lambda: list_objects(client, Objects(name="/000777"), "", 50),
+            "condition": lambda: list_objects(client, Objects(conditions=written(["tenant=acme"])), "", 50),
             "object": lambda: one_object(client, f"{middle}000777"),
             "month": lambda: days_of_month(client, "pdfs", 2026, 10),
         }

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -44,6 +45,19 @@ def _may_read_contents(user: GetUserDep) -> bool:
     return get_auth_manager().is_authorized_connection(
         method="GET", details=ConnectionDetails(conn_id=DEFAULT_CONN_ID), user=user
     )
+
+
+def _seen_runs(user: GetUserDep) -> Callable[[str], bool]:
+    def may_see(dag_id: str) -> bool:
+        return get_auth_manager().is_authorized_dag(
+            method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=dag_id), user=user
+        )
+
+    return may_see
+
+
+SeenRuns = Annotated[Callable[[str], bool], Depends(_seen_runs)]
+"""Whether the user may see the runs of a Dag."""
 
 
 def permissions(user: GetUserDep) -> dict[str, object]:

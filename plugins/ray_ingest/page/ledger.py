@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray_ingest.page.expressions import both, containing, literal, under
+from ray_ingest.page.expressions import both, containing, literal, literals, under
+from ray_ingest.page.filters import Condition, Filter, expression
 
 SOURCES = "sources"
 LEASES = "leases"
 
 STATUSES = ("ok", "failed")
+
+OF_ROWS = ("date", "kind", "language")
+"""Names in conditions whose values the ledger does not have: rows get them from several places."""
 
 ROW_FIELDS = (
     "source", "pipeline", "version", "size", "status", "rows", "stage", "error_type", "error_message", "attempts",
@@ -37,6 +41,7 @@ class Objects:
     :param prefix: the beginning of their addresses.
     :param name: a part of their addresses.
     :param since: of their last try, in milliseconds since 1970.
+    :param conditions: on what their owners say about them, and on their pipeline: see ``check_conditions``.
     """
 
     pipeline: str = ""
@@ -46,6 +51,7 @@ class Objects:
     prefix: str = ""
     name: str = ""
     since: int = 0
+    conditions: Filter = ()
 
     @property
     def condition(self) -> str:
@@ -53,11 +59,30 @@ class Objects:
         fields = ("pipeline", "status", "stage", "error_type")
         equal = [f"{field} == {literal(getattr(self, field))}" for field in fields if getattr(self, field)]
         last_tried = f"updated_at >= {self.since}" if self.since else ""
-        return both(*equal, under(self.prefix), last_tried, containing(self.name) if self.name else "")
+        named = containing(self.name) if self.name else ""
+        return both(*equal, under(self.prefix), last_tried, named, *map(_of_entries, self.conditions))
 
     def chooses(self, source: str) -> bool:
         """Whether the name of an object that Milvus has found is one of these."""
         return self.name in source
+
+
+def check_conditions(conditions: Filter) -> Filter:
+    """The conditions, all of which the ledger's rows can fulfil. Raises ``ValueError`` with a sentence."""
+    for condition in conditions:
+        if condition.name in OF_ROWS:
+            raise ValueError(
+                f"{condition.name} is known of pages, passages and pictures alone, where the search takes it; objects "
+                "have what their owners say about them, and pipeline"
+            )
+    return conditions
+
+
+def _of_entries(condition: Condition) -> str:
+    if condition.name == "pipeline":
+        return f"pipeline {'in' if condition.operator == '=' else 'not in'} {literals(map(str, condition.values))}"
+    # The owner's values are at the same place in the rows of all collections.
+    return expression((condition,), "documents") or ""
 
 
 def common_prefix(sources: list[str]) -> str:

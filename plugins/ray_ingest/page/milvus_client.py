@@ -92,6 +92,11 @@ class MilvusClient:
                 self._target, self._found_at = found, time.monotonic()
             return self._target
 
+    async def close(self) -> None:
+        """Close the connection of this event loop."""
+        self._enter_loop()
+        await self._forget()
+
     async def names(self) -> list[str]:
         """The names of all collections; aliases are not among them."""
         return list(await self._call("list_collections"))

@@ -9,9 +9,10 @@ from ray_ingest.job_scripts import COLLECTIONS
 from ray_ingest.page.expressions import both, literal
 from ray_ingest.page.ledger import ROW_FIELDS, SOURCES, Objects, may_pass
 from ray_ingest.page.milvus_client import MilvusClient, TooLongError
+from ray_ingest.page.tries import take_tries
 
 LIST_PATIENCE = 3.0
-"""Times the seconds of other requests: a part of a name makes Milvus look at the names of all objects."""
+"""Times the seconds of other requests: a part of a name, or a condition, makes Milvus look at all objects."""
 
 ROWS = 20
 """Rows of an object that are shown at a time."""
@@ -36,17 +37,18 @@ async def list_objects(client: MilvusClient, chosen: Objects, after: str, limit:
     try:
         rows = await client.page(ledger, chosen.condition, ROW_FIELDS, limit + 1, after, patience=LIST_PATIENCE)
     except TooLongError as error:
-        if not chosen.name:
+        if not (chosen.name or chosen.conditions):
             raise
         raise TooLongError(
-            f"{error} A part of a name is looked for in all addresses: give the beginning of one, such as s3://bucket/pdfs/."
+            f"{error} A part of a name, and conditions, are looked for in all objects: give the beginning of an "
+            "address, such as s3://bucket/pdfs/."
         ) from None
     following = rows[limit - 1]["source"] if len(rows) > limit else ""
     return {"objects": [row for row in rows[:limit] if chosen.chooses(row["source"])], "next": following}
 
 
 async def one_object(client: MilvusClient, source: str) -> dict[str, Any] | None:
-    """The ledger's entry of an object, and the number of its rows in each collection; None if it has none."""
+    """The ledger's entry of an object, its tries, and its numbers of rows in each collection; None if it has none."""
     target = await client.target()
     found = await client.rows(target.named(SOURCES), f"source == {literal(source)}", [*ROW_FIELDS, "metadata"], 1)
     if not found:
@@ -57,7 +59,7 @@ async def one_object(client: MilvusClient, source: str) -> dict[str, Any] | None
     counts = await asyncio.gather(*(client.count(target.named(name), of_it) for name in names))
     entry["collections"] = dict(zip(names, counts, strict=True))
     entry["is_permanent"] = entry["status"] == "failed" and not may_pass(entry["error_type"])
-    return entry
+    return entry | take_tries(entry)
 
 
 async def rows_of(client: MilvusClient, source: str, collection: str, first: int) -> dict[str, Any]:

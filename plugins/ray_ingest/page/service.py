@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,8 +28,16 @@ SERVER = Server("the search service", 8000, "http://ray-head:8000")
 SECONDS = 30.0
 """For an answer: the service reads an object for each picture."""
 
+CONNECT_SECONDS = 5.0
+
+LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=60.0)
+"""Of one process; seconds. Further requests wait for a connection, and for as long as for an answer."""
+
 FOUND_SECONDS = 15.0
 """After so many seconds, a changed connection counts."""
+
+_CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+"""What a request meets whose kept connection the server has just closed, or a proxy."""
 
 KINDS = {"hits": "pages", "spoken": "spoken", "images": "images", "frames": "frames"}
 """The names of kinds of hits in the service's answers, and here."""
@@ -75,7 +84,10 @@ def find_service() -> Service | None:
 
 
 class ServiceClient:
-    """Asks the service.
+    """Asks the service, over connections that are kept for the next question.
+
+    They belong to the event loop, and are made with the first question, after any fork of the server. None of them is
+    made for a service: each request has the address and the token of the service as it is then.
 
     :param find: finds it; it may block, and raises ``ValueError`` with one sentence.
     """
@@ -84,6 +96,14 @@ class ServiceClient:
         self._find = find
         self._found: Service | None = None
         self._until = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        clients = self._clients_here()
+        while clients:
+            await clients.popitem()[1].aclose()
 
     async def service(self) -> Service | None:
         """Where it is, as it was some seconds ago at the most; None where there is none."""
@@ -105,13 +125,17 @@ class ServiceClient:
         except ServiceError:
             return True
 
-    async def search(self, question: str, limit: int, conditions: Filter = ()) -> dict[str, Any]:
-        """The hits by meaning and by words: ``hits`` by kind, and what was ``skipped`` and why."""
+    async def search(self, question: str, limit: int, conditions: Filter = (), prefix: str = "") -> dict[str, Any]:
+        """The hits by meaning and by words: ``hits`` by kind, and what was ``skipped`` and why.
+
+        The arguments are those of ``search_words``.
+        """
         service = await self.service()
         if service is None:
             raise ServiceError(f"There is no search service: make the connection {CONN_ID} to search by meaning.")
-        body = {"question": question, "limit": limit, "thumbnails": True}
-        found = await self._asked(service, body | ({"filter": as_json(conditions)} if conditions else {}))
+        # What is not asked for is not sent: an earlier service would refuse a field that it does not know.
+        narrowing = ({"filter": as_json(conditions)} if conditions else {}) | ({"prefix": prefix} if prefix else {})
+        found = await self._asked(service, {"question": question, "limit": limit, "thumbnails": True, **narrowing})
         try:
             hits = {kind: [_hit(row, question) for row in found[name]] for name, kind in KINDS.items() if name in found}
             return {"hits": hits, "skipped": {str(kind): str(why) for kind, why in found.get("skipped", {}).items()}}
@@ -119,16 +143,13 @@ class ServiceClient:
             raise _another(service.url) from None
 
     async def _asked(self, service: Service, body: dict[str, Any]) -> Any:
-        headers = {"Authorization": f"Bearer {service.token}"}
-        # Not through a proxy that the environment names for the world outside.
-        trusting = not is_loopback(service.url)
         try:
-            async with httpx.AsyncClient(timeout=SECONDS, trust_env=trusting) as client:
-                response = await client.post(f"{service.url}/search", json=body, headers=headers)
+            response = await self._posted(service, body)
             told = response.json()
-        except httpx.TimeoutException:
+        except (httpx.ReadTimeout, httpx.PoolTimeout):
             raise ServiceError(f"The search service at {service.url} did not answer within {SECONDS:g} s.") from None
         except httpx.HTTPError as error:
+            self._until = 0.0  # the connection may be about to be changed
             log.info("The search service does not answer: %s", error)
             raise ServiceError(
                 f"The search service at {service.url} cannot be reached. Check the connection {CONN_ID} and that the "
@@ -139,6 +160,7 @@ class ServiceClient:
         if response.status_code == httpx.codes.OK:
             return told
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            self._until = 0.0
             raise ServiceError(
                 f"The search service at {service.url} refuses the token: put it into the password of the connection "
                 f"{CONN_ID}."
@@ -147,6 +169,31 @@ class ServiceClient:
         if not sentence:
             raise _another(service.url)
         raise ServiceError(f"The search service cannot answer: {sentence}.")
+
+    async def _posted(self, service: Service, body: dict[str, Any]) -> httpx.Response:
+        clients = self._clients_here()
+        # Not through a proxy that the environment names for the world outside.
+        trusting = not is_loopback(service.url)
+        if trusting not in clients:
+            timeout = httpx.Timeout(SECONDS, connect=CONNECT_SECONDS)
+            clients[trusting] = httpx.AsyncClient(timeout=timeout, limits=LIMITS, trust_env=trusting)
+        post = partial(
+            clients[trusting].post,
+            f"{service.url}/search",
+            json=body,
+            headers={"Authorization": f"Bearer {service.token}"},
+        )
+        try:
+            return await post()
+        except _CUT_OFF:  # a search changes nothing, and may be asked for again
+            return await post()
+
+    def _clients_here(self) -> dict[bool, httpx.AsyncClient]:
+        """The clients of this event loop; those of another one, as in tests, are left to it."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._clients = loop, {}
+        return self._clients
 
 
 def _hit(row: dict[str, Any], question: str) -> dict[str, Any]:

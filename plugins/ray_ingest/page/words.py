@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from ray_ingest.page.expressions import both, under
@@ -21,6 +22,13 @@ EXCERPT = 600
 # Chinese, Japanese and Korean have no spaces: each character counts as a word.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_SHORT = 3
+"""Letters of the words of which most say little."""
+
+_LATIN = "\u02ff"
+"""The last character of the Latin script, but for rare ones."""
+
 _COMMON = 3
 """Letters that two forms of a word share at least, such as `valve` and `valves`."""
 
@@ -33,6 +41,7 @@ async def search_words(
     :param prefix: of the addresses of the objects to look in; empty for all.
     :param conditions: what the passages fulfil.
     """
+    question = unicodedata.normalize("NFC", question).translate(_FULL_WIDTH)  # as texts are stored
     target = await client.target()
     found: dict[str, Any] = {}
     for collection, fields in TEXTS.items():
@@ -96,7 +105,7 @@ def marked(text: str, question: str) -> list[list[Any]]:
 
 def _spans(text: str, question: str) -> list[tuple[int, int]]:
     """Where words of the question stand in a text, also in another form: the analyzers of Milvus stem words."""
-    words = {match[0].casefold() for match in _WORD.finditer(question)}
+    words = _telling([match[0] for match in _WORD.finditer(question)])
     written = {word for word in words if re.match(f"[{_CJK}]", word)}
     # Pairs of characters, since the analyzer's words within a question are not known here.
     pairs = {word[at : at + 2] for word in written for at in range(max(1, len(word) - 1))}
@@ -113,6 +122,19 @@ def _spans(text: str, question: str) -> list[tuple[int, int]]:
         elif any(_are_forms(word, other) for other in alphabetic):
             spans.append(match.span())
     return _joined(spans)
+
+
+def _telling(words: list[str]) -> set[str]:
+    """The words of a question without short ones such as `the`, which stand in every text, if there are longer ones.
+
+    Short ones in capitals or with a digit, such as `GPU`, stay, and so do those of other scripts than Latin.
+    """
+    found = {word.casefold() for word in words if len(word) > _SHORT or _is_name(word) or word[0] > _LATIN}
+    return found or {word.casefold() for word in words}
+
+
+def _is_name(word: str) -> bool:
+    return not word.isalpha() or (len(word) > 1 and word.isupper())
 
 
 def _are_forms(one: str, other: str) -> bool:

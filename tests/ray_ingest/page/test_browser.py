@@ -3,19 +3,25 @@
 With ``PAGE_PICTURES``, a folder, each tab is photographed there in both themes.
 """
 
+import base64
+import io
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from embedded.pdfs import DAYS, make_pdfs
 from embedded.processes import poll
 from page_world import PageWorld, days_back
-from served_search import TOKEN, served
+from served_search import TOKEN, served_documents
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
@@ -33,8 +39,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageWorld]:
         pytest.skip("no Chromium is installed (Debian's package `chromium`)")
     world = PageWorld(tmp_path_factory.mktemp("page"))
     for started in world.start():
-        for back, state in ((1, "failed"), (2, "success"), (4, "success"), (12, "queued")):
+        for back, state in ((1, "failed"), (2, "success"), (12, "queued")):
             started.run_of_day(back, state)
+        started.try_object(started.run_of_day(4, "success"))
         yield started
 
 
@@ -182,25 +189,73 @@ def test_an_object_shows_its_rows_and_those_like_it(open_page: Open) -> None:
     photograph(page, "object")
 
 
-def test_a_search_by_meaning_shows_what_the_service_answers(
-    open_page: Open, world: PageWorld, milvus: Any, minilm_path: str, tmp_path: Path
+QUESTION = "What did the red algae in March do to the desalination plant?"
+
+
+def test_a_search_by_meaning_shows_the_picture_of_each_page_with_the_passage_marked(
+    open_page: Open, world: PageWorld, object_store: Any, minilm_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(milvus.uri, minilm_path, tmp_path) as url:
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    root = f"{object_store.bucket('reports')}/tenant=acme/"
+    documents = {f"{root}{name}": content for name, content in make_pdfs(DAYS[1]).items()}
+    for source, content in documents.items():
+        object_store.client().put_object(Bucket="reports", Key=source.removeprefix("s3://reports/"), Body=content)
+    world.know(documents, {"tenant": "acme", "year": 2026})
+    with served_documents(world.milvus.uri, minilm_path, documents) as url:
         connection = {"connection_id": "search_default", "conn_type": "http", "host": url, "password": TOKEN}
         world.airflow.api("POST", "/connections", connection)
         try:
             poll(world.knows_service, 60, "the page knows of the service", interval=1)
-            page = open_page("?tab=search&question=page%20first")
-            by = page.get_by_label("By", exact=True)
-            hit = page.get_by_role("region", name="Pages").get_by_role("listitem")
-            expect(hit.get_by_role("link", name="a.pdf")).to_be_visible()
-            expect(hit.get_by_text("first")).to_be_visible()
+            page = open_page(f"?{urlencode({'tab': 'search', 'question': QUESTION})}")
+            hit = page.get_by_role("region", name="Pages").get_by_role("listitem").first
+            expect(hit.get_by_role("link", name="desalination-report.pdf")).to_be_visible()
+            expect(hit.get_by_text("tenant = acme")).to_be_visible()
+            assert is_marked(hit.locator("img").get_attribute("src"))
             photograph(page, "meaning")
-            by.select_option("words")
-            expect(page).to_have_url(re.compile("by=words"))
-            expect(page.get_by_label("Under the prefix")).to_be_visible()
+            dark = open_page(f"?{urlencode({'tab': 'search', 'question': QUESTION})}", theme="dark")
+            expect(dark.get_by_role("link", name="desalination-report.pdf").first).to_be_visible()
+            photograph(dark, "meaning-dark")
+            page.get_by_label("Under the prefix (optional)").fill(f"{root}seed")
+            page.get_by_role("button", name="Search").click()
+            expect(hit.get_by_role("link", name="seed-vault.pdf")).to_be_visible()
+            expect(page.get_by_role("link", name="desalination-report.pdf")).to_have_count(0)
+            page.get_by_label("By", exact=True).select_option("words")
+            expect(page).to_have_url(re.compile("prefix=.*&by=words"))
         finally:
             world.airflow.api("DELETE", "/connections/search_default")
+            poll(lambda: not world.knows_service(), 60, "the page has forgotten the service", interval=1)
+
+
+def is_marked(uri: str | None) -> bool:
+    """Whether a picture has the colour of a marker in it."""
+    picture = Image.open(io.BytesIO(base64.b64decode((uri or "").partition(",")[2]))).convert("RGB")
+    red, green, blue = (np.asarray(picture, np.int16)[..., channel] for channel in range(3))
+    return bool(((red > 200) & (green > 180) & (blue < 140)).any())
+
+
+def test_the_tries_of_an_object_are_told_with_their_runs(open_page: Open, world: PageWorld) -> None:
+    page = open_page(f"?{urlencode({'tab': 'objects', 'source': world.tried})}")
+    tries = page.get_by_role("table", name="Tries").get_by_role("row")
+    expect(tries).to_have_count(4)
+    expect(page.get_by_text("yes", exact=True)).to_be_visible()
+    expect(tries.nth(1).get_by_text("done")).to_be_visible()
+    expect(tries.nth(2).get_by_text("took longer than 900 s")).to_be_visible()
+    photograph(page, "tries")
+    dark = open_page(f"?{urlencode({'tab': 'objects', 'source': world.tried})}", theme="dark")
+    expect(dark.get_by_text("took longer than 900 s")).to_be_visible()
+    photograph(dark, "tries-dark")
+    tries.nth(3).get_by_role("link").click()
+    expect(page).to_have_url(re.compile("/dags/ingest_pdfs/runs/"))
+
+
+def test_conditions_choose_the_objects_of_a_list(open_page: Open, world: PageWorld) -> None:
+    page = open_page("?tab=objects")
+    page.get_by_label("Conditions (optional)").fill("tenant=globex")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("table", name="Objects").get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name=world.tried.rpartition("/")[2]).click()
+    expect(page.get_by_text("tenant = globex")).to_be_visible()
 
 
 def test_a_passage_is_shown_in_an_outline_of_its_page(open_page: Open) -> None:

@@ -81,6 +81,50 @@ def test_objects_like_one_come_in_the_order_of_their_similarity(filled):
     assert filled.get("/object/similar", source="s3://b/images/1.jpg") == []
 
 
+@pytest.fixture(scope="module")
+def owned(open_page):
+    page = open_page()
+    page.write(
+        entry("s3://b/1.pdf", owner={"tenant": "acme", "year": 2026, "draft": False}),
+        entry(
+            "s3://b/2.pdf", owner={"tenant": "globex", "year": 2027, "title": "t" * 500, **dict.fromkeys("abcdefgh", 1)}
+        ),
+        entry("s3://b/3.jpg", "images", owner={"tenant": "acme"}),
+        entry("s3://b/4.pdf"),
+        entry("s3://b/5.pdf", failure=Failure.ENCRYPTED, message="locked", rows=0),
+    )
+    return page
+
+
+@pytest.mark.parametrize(
+    ("conditions", "names"),
+    [
+        (["tenant=acme"], "13"),
+        (["tenant=acme", "tenant=globex"], "123"),
+        (["tenant!=acme"], "2"),
+        (["year>=2026", "year<2027"], "1"),
+        (["draft=false"], "1"),
+        (["tenant=acme", "pipeline=images"], "3"),
+        (["tenant=acme", "pipeline!=images"], "1"),
+        (["pipeline=pdfs"], "1245"),
+        (['tenant=" or source != "'], ""),
+    ],
+)
+def test_conditions_on_what_owners_say_choose(owned, conditions, names):
+    found = owned.get("/objects", condition=conditions)
+    assert [source.split("/")[-1][0] for source in sources(found)] == list(names)
+    assert sources(owned.get("/objects", condition=conditions, prefix="s3://c/")) == []
+
+
+@pytest.mark.parametrize("condition", ["date=2026-01-31", "kind=text", "language=de", "tenant"])
+def test_a_condition_that_objects_cannot_fulfil_is_refused_with_a_sentence(owned, condition):
+    answer = owned.client.get("/objects", params={"condition": [condition]})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(f"The filter: {condition.partition('=')[0]} is known of pages") or (
+        condition == "tenant"
+    )
+
+
 @pytest.mark.parametrize("value", ["plain", 'a"b', "a\\b", "line\nbreak\r\t", "文🙂", "x\ud7ff", "x\U0010ffff", ""])
 def test_expressions_are_those_of_the_jobs(value):
     assert expressions.literal(value) == of_the_jobs.literal(value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from page_api import chunk
+from page_api import chunk, entry
 from ray_ingest.page.words import EXCERPT, excerpt, marked
 
 PLACE = {"page": [595.3, 841.9], "boxes": [[72.0, 90.5, 500.0, 104.0]]}
@@ -23,11 +23,14 @@ def filled(open_page_with_texts):
                 metadata={"place": PLACE, "owner": {"tenant": "acme"}},
             ),
             chunk("s3://b/pdfs/zh.pdf", 0, "红藻在三月到达了海水淡化厂。"),
+            chunk("s3://b/pdfs/café.pdf", 0, "The café opens at nine."),
         ],
     )
     spoken = chunk(FILM, 0, "now we open the valve", start=61.0, end=75.0)
     spoken["metadata"] = {"owner": {"tenant": "globex", "year": 2026}}
     page.milvus.upsert(f"{page.prefix}video_segments", [spoken])
+    many = {"title": "t" * 500, "draft": False, **dict.fromkeys("abcdefgh", 1.0)}
+    page.write(entry(PDF, owner={"tenant": "acme"}), entry(FILM, "videos", owner=many))
     return page
 
 
@@ -49,6 +52,25 @@ def test_a_passage_says_where_it_stands_on_its_page_if_its_row_does(filled):
     assert row["metadata"]["place"] == PLACE
     (spoken,) = filled.get("/search", question="open")["video_segments"]["hits"]
     assert "place" not in spoken
+
+
+def test_a_hit_has_a_few_of_the_values_that_its_owner_gave(filled):
+    found = filled.get("/search", question="valve winter")
+    (page,), (spoken,) = (found[name]["hits"] for name in ("documents", "video_segments"))
+    assert page["owner"] == {"values": [["tenant", "acme"]], "more": 0}
+    names = [name for name, _ in spoken["owner"]["values"]]
+    assert (names, spoken["owner"]["more"]) == (["title", "draft", "a", "b", "c", "d"], 4)
+    assert spoken["owner"]["values"][:3] == [["title", "t" * 59 + "…"], ["draft", "false"], ["a", "1"]]
+    (without,) = filled.get("/search", question="红藻")["documents"]["hits"]
+    assert "owner" not in without
+
+
+@pytest.mark.parametrize(
+    ("question", "word"), [("ｗｉｎｔｅｒ", "winter"), ("cafe\u0301", "café")], ids=["full width", "NFD"]
+)
+def test_words_are_looked_for_in_the_letters_of_the_texts(filled, question, word):
+    (hit,) = filled.get("/search", question=question)["documents"]["hits"]
+    assert [piece for piece, is_hit in hit["text"] if is_hit] == [word]
 
 
 def test_chinese_words_are_found_and_marked(filled):
@@ -91,6 +113,8 @@ def test_a_bad_condition_is_refused_with_a_sentence(filled):
         ("Valves and VALVE", "valve", ["Valves", "VALVE"]),
         ("an art of article", "art", ["art"]),
         ("a cat in a category", "cat a", ["a", "cat", "a"]),
+        ("The algae at the plant", "What did the algae do to the plant?", ["algae", "plant"]),
+        ("the GPU of the node", "The GPU: is a node free?", ["GPU", "node"]),
         ("海水淡化厂的水", "淡化", ["淡化"]),
         ("水", "水", ["水"]),
         ("nothing here", "valve", []),

@@ -1,6 +1,7 @@
 // Hits of the search service: pages, passages, images and moments, each with its picture.
 
 import { Marked } from "./by_words.js";
+import { OwnersValues } from "./conditions.js";
 import { ChakraUI, h } from "./host.js";
 import { clock } from "./object_details.js";
 import { Hint, ObjectLink } from "./parts.js";
@@ -18,14 +19,23 @@ function Hit({ hit, place }) {
   return h(
     Flex,
     { as: "li", py: 3, gap: 4, borderBottomWidth: "1px", align: "flex-start" },
-    hit.picture
-      ? h(Image, { src: hit.picture, alt: "", width: "8rem", maxH: "10rem", objectFit: "contain", flexShrink: 0, rounded: "sm", borderWidth: "1px" })
-      : h(Box, { width: "8rem", flexShrink: 0 }),
+    h(
+      Box,
+      { width: "11rem", flexShrink: 0 },
+      hit.picture
+        ? h(
+            Box,
+            { display: "inline-block", borderWidth: "1px", borderColor: "border.emphasized" },
+            h(Image, { src: hit.picture, alt: "", maxH: "14rem" }),
+          )
+        : null,
+    ),
     h(
       Box,
       { minW: 0, maxW: "60rem" },
       h(ObjectLink, { source: hit.source }),
       h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+      hit.owner ? h(OwnersValues, hit.owner) : null,
       hit.text.length ? h(Marked, { pieces: hit.text }) : null,
     ),
   );
@@ -45,7 +55,7 @@ export function ByMeaning({ found, isFiltered }) {
         h(Heading, { as: "h2", size: "md" }, KINDS[kind][0]),
         hits.length
           ? h(Box, { as: "ol", listStyleType: "none" }, hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[kind][1](hit) })))
-          : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "Nothing that fulfils the conditions was found." : "Nothing was found."),
+          : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "Nothing was found there." : "Nothing was found."),
       ),
     ),
   );

@@ -1,5 +1,6 @@
 // Passages with the words of a question, which are marked, and where each stands. Milvus finds them without a model.
 
+import { OwnersValues } from "./conditions.js";
 import { ChakraUI, h } from "./host.js";
 import { clock } from "./object_details.js";
 import { PagePlace } from "./page_place.js";
@@ -29,6 +30,7 @@ function Hit({ hit, place }) {
       { flex: "1", maxW: "60rem" },
       h(ObjectLink, { source: hit.source }),
       h(Text, { fontSize: "sm", fontWeight: "medium" }, place),
+      hit.owner ? h(OwnersValues, hit.owner) : null,
       h(Marked, { pieces: hit.text }),
     ),
     h(PagePlace, { place: hit.place, number: hit.page }),
@@ -55,7 +57,7 @@ export function ByWords({ found, isFiltered }) {
       h(Unplaced, { hits: found[name].hits }),
       found[name].hits.length
         ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
-        : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "No passage that fulfils the conditions has these words." : "No passage has these words."),
+        : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "No passage has these words there." : "No passage has these words."),
     ),
   );
 }

@@ -66,7 +66,7 @@ function Groups({ data, retry, chosen }) {
         (group) =>
           h(RetryButton, {
             retry,
-            of: { pipeline: group.pipeline, reason: reasonOf(group), under: prefix || group.under },
+            of: { pipeline: group.pipeline, reason: reasonOf(group), under: prefix || group.under, isOfTime: Boolean(chosen.hours) },
             label: `Retry the objects that failed with ${reasonOf(group)}`,
           }),
       ],
@@ -119,7 +119,7 @@ export function Failures({ parameters, setParameters, retry }) {
           chosen.pipeline && data.total && chosen.prefix
             ? h(RetryButton, {
                 retry,
-                of: { pipeline: chosen.pipeline, reason: "", under: chosen.prefix },
+                of: { pipeline: chosen.pipeline, reason: "", under: chosen.prefix, isOfTime: Boolean(chosen.hours) },
                 label: "Retry all of them",
               })
             : null,

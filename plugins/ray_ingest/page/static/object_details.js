@@ -1,11 +1,13 @@
 // One object: the ledger's entry, its rows as Milvus has them, and objects like it.
 
+import { OwnersValues } from "./conditions.js";
 import { ChakraUI, h, useState } from "./host.js";
 import { ObjectState } from "./object_list.js";
 import { PagePlace } from "./page_place.js";
 import { Answer, Hint, ObjectLink, Rows, TITLES, Time, bytes, count } from "./parts.js";
 import { RetryButton } from "./retry.js";
 import { ours, query, useAnswer } from "./server.js";
+import { Tries } from "./tries.js";
 
 const { Box, Button, Code, Flex, Heading, Text } = ChakraUI;
 
@@ -86,19 +88,34 @@ function Similar({ source }) {
 /** A value of the ledger's metadata; `stored` is when the object was written to the store. */
 function shown(name, value) {
   if (name === "stored") return value ? h(Time, { at: 1000 * value }) : "unknown";
+  if (name === "owner") return h(OwnersValues, { values: Object.entries(value) });
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+const NAMES = {
+  owner: "What its owner says",
+  owner_note: "Not used of that",
+  partly_read: "Read in part",
+  sidecar: "Version of its sidecar",
+  stored: "Put into the store",
+};
+
+/** Whether searches find the object. One that failed may have rows of the version before, while runs try it again. */
+function searchable({ status, collections }) {
+  if (!Object.values(collections).some((rows) => rows)) return "no: it has no rows";
+  return status === "ok" ? "yes" : "yes, by the rows of an earlier version";
 }
 
 function Facts({ object }) {
   const lines = [
+    ["Searchable", searchable(object)],
     ["Pipeline", TITLES[object.pipeline] ?? object.pipeline],
     ["Version", h(Code, null, object.version)],
     ["Size", bytes(object.size)],
     ["Rows", Object.entries(object.collections).map(([name, rows]) => `${count(rows)} in ${name}`).join(", ") || "0"],
     ["Written", h(Time, { at: object.updated_at })],
     ["Tries at this version", count(object.attempts)],
-    ["Ray job", h(Code, null, object.run_id)],
-    ...Object.entries(object.metadata ?? {}).map(([name, value]) => [name, shown(name, value)]),
+    ...Object.entries(object.metadata ?? {}).map(([name, value]) => [NAMES[name] ?? name, shown(name, value)]),
   ];
   return h(
     Box,
@@ -139,6 +156,7 @@ export function ObjectDetails({ source, retry, may, close }) {
             )
           : null,
         h(Facts, { object }),
+        h(Tries, { object }),
         may.contents
           ? Object.entries(object.collections)
               .filter(([, rows]) => rows)

@@ -1,9 +1,10 @@
 // Any object of the store: by its prefix or a part of its name, and what Milvus has of it.
 
+import { ConditionsField, conditionsIn } from "./conditions.js";
 import { ChakraUI, h, useEffect, useState } from "./host.js";
 import { ObjectDetails } from "./object_details.js";
 import { ObjectList } from "./object_list.js";
-import { Choice, Form, PipelineChoice, TextField } from "./parts.js";
+import { Choice, Form, Hint, PipelineChoice, TextField } from "./parts.js";
 
 const { Box, Button } = ChakraUI;
 
@@ -21,16 +22,20 @@ export function Objects({ parameters, setParameters, retry, may }) {
     find: parameters.get("find") ?? "",
     pipeline: parameters.get("pipeline") ?? "",
     status: parameters.get("status") ?? "",
+    filter: parameters.get("filter") ?? "",
   };
+  const { find: address, filter: conditions, ...rest } = chosen;
   const source = parameters.get("source") ?? "";
   const [find, setFind] = useState(chosen.find);
+  const [filter, setFilter] = useState(chosen.filter);
   useEffect(() => setFind(chosen.find), [chosen.find]);
+  useEffect(() => setFilter(chosen.filter), [chosen.filter]);
   return h(
     Box,
     null,
     h(
       Form,
-      { label: "Which objects", onSubmit: () => setParameters({ ...chosen, find: find.trim() }) },
+      { label: "Which objects", onSubmit: () => setParameters({ ...chosen, find: find.trim(), filter: filter.trim() }) },
       h(TextField, {
         label: "Address, prefix or part of a name",
         value: find,
@@ -46,10 +51,18 @@ export function Objects({ parameters, setParameters, retry, may }) {
         options: STATES,
         onChange: (status) => setParameters({ ...chosen, status }),
       }),
+      h(ConditionsField, { value: filter, onChange: setFilter }),
       h(Button, { type: "submit", size: "sm", variant: "outline" }, "Find"),
     ),
     source
       ? h(ObjectDetails, { key: source, source, retry, may, close: () => setParameters(chosen) })
-      : h(ObjectList, { choice: { ...choiceOf(chosen.find), pipeline: chosen.pipeline, status: chosen.status }, retry }),
+      : h(
+          Box,
+          null,
+          conditions && chosen.status !== "ok"
+            ? h(Hint, null, "The ledger has what owners say about objects that are done, not about failed ones: look for those by prefix.")
+            : null,
+          h(ObjectList, { choice: { ...choiceOf(address), ...rest, condition: conditionsIn(conditions) }, retry }),
+        ),
   );
 }

@@ -1,6 +1,6 @@
 // Small parts that the tabs share: they look as Airflow does, by its own components and theme.
 
-import { ChakraUI, RouterLink, h, useId } from "./host.js";
+import { ChakraUI, RouterLink, h, useId, useSearchParams } from "./host.js";
 
 const { Alert, Badge, Box, Button, Field, Flex, Input, Link, NativeSelect, Spinner, Table, Text } = ChakraUI;
 
@@ -52,8 +52,8 @@ export function Answer({ answer, what, children }) {
 export const count = (/** @type {number} */ number) => number.toLocaleString("en");
 
 /** A number and its noun, such as "1 row" and "2 rows". */
-export const plural = (/** @type {number} */ number, /** @type {string} */ noun) =>
-  `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+export const plural = (/** @type {number} */ number, /** @type {string} */ noun, nouns = `${noun}s`) =>
+  `${count(number)} ${number === 1 ? noun : nouns}`;
 
 export function bytes(/** @type {number} */ size) {
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -69,14 +69,15 @@ const UNITS = [
 ];
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 
-/** A time as people say it, with the exact one behind it. */
-export function Time({ at }) {
+/** A time as people say it, with the exact one behind it, or also below it. */
+export function Time({ at, isExact = false }) {
   if (at === null || at === undefined) return h("span", null, "never");
   const date = new Date(at);
   const seconds = (date.getTime() - Date.now()) / 1000;
   const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? [null, 1];
   const text = unit ? ago.format(Math.round(seconds / length), unit) : "less than a minute ago";
-  return h("time", { dateTime: date.toISOString(), title: date.toLocaleString() }, text);
+  const exact = isExact ? h(Text, { as: "span", display: "block", fontSize: "xs", color: "fg.muted" }, date.toLocaleString()) : null;
+  return h("time", { dateTime: date.toISOString(), title: date.toLocaleString() }, text, exact);
 }
 
 /** A link to a page of Airflow or to another state of this one. */
@@ -89,10 +90,12 @@ export function RunLink({ dagId, runId, children }) {
   return h(To, { to: `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}` }, children ?? runId);
 }
 
-/** The name of an object: its last part first, since the rest is often the same. */
+/** The name of an object: its last part first, since the rest is often the same. It leads back to the list it is in. */
 export function ObjectLink({ source }) {
+  const [parameters] = useSearchParams();
   const name = source.slice(source.lastIndexOf("/", source.length - 2) + 1) || source;
-  const search = new URLSearchParams({ tab: "objects", source }).toString();
+  const list = parameters.get("tab") === "objects" ? Object.fromEntries(parameters) : {};
+  const search = new URLSearchParams({ ...list, tab: "objects", source }).toString();
   return h(
     Box,
     { maxW: "36rem", overflowWrap: "anywhere" },

@@ -22,7 +22,7 @@ export function useRetry(may) {
  * A button that asks and then starts a retry.
  *
  * `of` tells the objects: `pipeline`, `reason` (a stage and a type, or empty for any) and `under`, which is the prefix;
- * with `isOne` it is the address of one object.
+ * with `isOne` it is the address of one object, and with `isOfTime` only those of some time are shown.
  */
 export function RetryButton({ retry, of, label }) {
   const [isOpen, setOpen] = useState(false);
@@ -87,6 +87,7 @@ function RetryQuestion({ retry, of, close }) {
                 width: "full",
                 hint: "Objects elsewhere stay as they are.",
               }),
+          of.isOfTime ? h(Text, { key: "time" }, "It also takes those whose last try was earlier than the ones that are shown.") : null,
           h(Tick, { key: "dry", checked: isDry, onChange: setDry }, "Dry run: only count them, in the task's log"),
         ],
     retry.isPaused

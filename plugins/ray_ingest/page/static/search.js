@@ -2,6 +2,7 @@
 
 import { ByMeaning } from "./by_meaning.js";
 import { ByWords } from "./by_words.js";
+import { ConditionsField, conditionsIn } from "./conditions.js";
 import { ChakraUI, h, useEffect, useState } from "./host.js";
 import { Answer, Choice, Form, Hint, TextField } from "./parts.js";
 import { ours, query, useAnswer } from "./server.js";
@@ -19,30 +20,29 @@ const HINTS = {
 
 export function Search({ parameters, setParameters, may }) {
   const by = may.meaning && parameters.get("by") !== "words" ? "meaning" : "words";
-  const chosen = { question: parameters.get("question") ?? "", prefix: by === "words" ? (parameters.get("prefix") ?? "") : "" };
+  const chosen = { question: parameters.get("question") ?? "", prefix: parameters.get("prefix") ?? "" };
   const chosenFilter = parameters.get("filter") ?? "";
-  const condition = chosenFilter.split(";").map((each) => each.trim());
   const [question, setQuestion] = useState(chosen.question);
   const [prefix, setPrefix] = useState(chosen.prefix);
   const [filter, setFilter] = useState(chosenFilter);
   useEffect(() => setQuestion(chosen.question), [chosen.question]);
+  useEffect(() => setPrefix(chosen.prefix), [chosen.prefix]);
+  useEffect(() => setFilter(chosenFilter), [chosenFilter]);
   const isAsked = chosen.question && may.contents;
-  const address = `search${by === "meaning" ? "/meaning" : ""}${query({ ...chosen, condition })}`;
+  const address = `search${by === "meaning" ? "/meaning" : ""}${query({ ...chosen, condition: conditionsIn(chosenFilter) })}`;
   const answer = useAnswer(isAsked ? address : null, (signal) => ours(address, signal));
   if (may.contents === false) return h(Hint, null, "The texts are for users who may read the connection milvus_default.");
-  const ask = (values) => setParameters({ question: question.trim(), prefix, filter, by: by === "words" && may.meaning ? by : "", ...values });
+  const ask = (values) => setParameters({ question: question.trim(), prefix: prefix.trim(), filter, by: by === "words" && may.meaning ? by : "", ...values });
   return h(
     Box,
     null,
     h(
       Form,
       { label: `Search by ${by}`, onSubmit: () => ask({}) },
-      h(TextField, { label: by === "words" ? "Words" : "Question", value: question, onChange: setQuestion, type: "search", width: "28rem" }),
-      may.meaning ? h(Choice, { label: "By", value: by, options: BY, onChange: (value) => ask({ by: value }), width: "13rem" }) : null,
-      by === "words"
-        ? h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "20rem" })
-        : null,
-      h(TextField, { label: "Conditions (optional)", value: filter, onChange: setFilter, placeholder: "tenant=acme; year>=2026", width: "20rem" }),
+      h(TextField, { label: by === "words" ? "Words" : "Question", value: question, onChange: setQuestion, type: "search", width: "26rem" }),
+      may.meaning ? h(Choice, { label: "By", value: by, options: BY, onChange: (value) => ask({ by: value }), width: "12rem" }) : null,
+      h(TextField, { label: "Under the prefix (optional)", value: prefix, onChange: setPrefix, placeholder: "s3://bucket/pdfs/", width: "18rem" }),
+      h(ConditionsField, { value: filter, onChange: setFilter }),
       h(Button, { type: "submit", size: "sm", colorPalette: "brand" }, "Search"),
     ),
     h(Text, { fontSize: "sm", color: "fg.muted" }, HINTS[by]),
@@ -50,7 +50,7 @@ export function Search({ parameters, setParameters, may }) {
       ? null
       : h(Text, { fontSize: "sm", color: "fg.muted" }, "With the connection search_default, which names a search service, it also searches by meaning, and shows pictures."),
     isAsked
-      ? h(Answer, { answer, what: "the answers" }, (found) => h(by === "meaning" ? ByMeaning : ByWords, { found, isFiltered: Boolean(chosenFilter) }))
+      ? h(Answer, { answer, what: "the answers" }, (found) => h(by === "meaning" ? ByMeaning : ByWords, { found, isFiltered: Boolean(chosenFilter || chosen.prefix) }))
       : null,
   );
 }
