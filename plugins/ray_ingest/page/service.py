@@ -19,7 +19,7 @@ import httpx
 from airflow_ray.hooks.address import Server, base_url
 from airflow_ray.hooks.connection import header_value
 from ray_ingest.page.filters import Filter, as_json
-from ray_ingest.page.words import excerpt, marked
+from ray_ingest.page.words import as_typed, excerpt, marked
 from ray_jobs_api.settings import is_loopback
 
 CONN_ID = "search_default"
@@ -133,6 +133,7 @@ class ServiceClient:
         service = await self.service()
         if service is None:
             raise ServiceError(f"There is no search service: make the connection {CONN_ID} to search by meaning.")
+        question = as_typed(question)
         # What is not asked for is not sent: an earlier service would refuse a field that it does not know.
         narrowing = ({"filter": as_json(conditions)} if conditions else {}) | ({"prefix": prefix} if prefix else {})
         found = await self._asked(service, {"question": question, "limit": limit, "thumbnails": True, **narrowing})
@@ -197,9 +198,11 @@ class ServiceClient:
 
 
 def _hit(row: dict[str, Any], question: str) -> dict[str, Any]:
+    """A hit as JSON; ``place`` is None for a page that was ingested before there were places, which has no mark."""
     text, picture = row.get("text"), row.get("thumbnail") or ""
     return {
         **{name: row[name] for name in FIELDS if name in row},
+        **({"place": None} if row.get("boxes", ()) is None else {}),
         "text": marked(excerpt(text, question), question) if text else [],
         "picture": picture if picture.startswith(_PICTURE) else "",
     }

@@ -41,7 +41,7 @@ async def search_words(
     :param prefix: of the addresses of the objects to look in; empty for all.
     :param conditions: what the passages fulfil.
     """
-    question = unicodedata.normalize("NFC", question).translate(_FULL_WIDTH)  # as texts are stored
+    question = as_typed(question)
     target = await client.target()
     found: dict[str, Any] = {}
     for collection, fields in TEXTS.items():
@@ -64,6 +64,11 @@ async def search_words(
         ) if _WORD.search(question) and condition is not None else []  # fmt: skip
         found[collection] = {"hits": [_hit(hit["entity"], fields, question) for hit in hits], "sentence": ""}
     return found
+
+
+def as_typed(question: str) -> str:
+    """A question in composed letters, and in ordinary ones for those of full width, as texts are stored."""
+    return unicodedata.normalize("NFC", question).translate(_FULL_WIDTH)
 
 
 def _hit(row: dict[str, Any], fields: tuple[str, ...], question: str) -> dict[str, Any]:

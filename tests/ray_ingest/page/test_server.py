@@ -15,6 +15,7 @@ from ingest.milvus.schema import ensure_sources
 from page_api import DIMENSION, entry
 from ray_ingest.milvus import MilvusServer
 from ray_ingest.page.failures import failure_groups
+from ray_ingest.page.filters import written
 from ray_ingest.page.ledger import Objects
 from ray_ingest.page.milvus_client import MilvusClient, MilvusError
 from ray_ingest.page.objects import list_objects, one_object
@@ -48,7 +49,7 @@ def ledger(milvus_server: Any) -> Iterator[str]:
     client.upsert(
         f"{prefix}sources",
         [
-            *(entry(f"s3://b/pdfs/{number:02}.pdf") for number in range(20)),
+            *(entry(f"s3://b/pdfs/{number:02}.pdf", owner={"number": number}) for number in range(20)),
             entry("s3://b/pdfs/locked.pdf", failure=Failure.ENCRYPTED, message="locked"),
         ],
     )
@@ -81,6 +82,7 @@ def test_a_user_who_may_only_read_sees_the_page(milvus_server: Any, ledger: str)
             await failure_groups(client, Objects()),
             await list_objects(client, Objects(prefix="s3://b/pdfs/0"), "", 100),
             await one_object(client, "s3://b/pdfs/locked.pdf") or {},
+            await list_objects(client, Objects(conditions=written(["number>=8", "number<11", "number!=9"])), "", 100),
         )
 
     def seen() -> tuple[dict[str, Any], ...] | None:
@@ -88,11 +90,12 @@ def test_a_user_who_may_only_read_sees_the_page(milvus_server: Any, ledger: str)
         return found if found[0]["pipelines"][0]["objects"]["ok"] else None
 
     # The page may see what was written some seconds ago.
-    state, failed, listed, locked = poll(seen, 60, "the page sees no object", interval=1)
+    state, failed, listed, locked, chosen = poll(seen, 60, "the page sees no object", interval=1)
     assert state["pipelines"][0]["objects"] == {"ok": 20, "failed": 1, "empty": 0}
     assert [group["error_type"] for group in failed["groups"]] == ["Encrypted"]
     assert [row["source"] for row in listed["objects"]] == [f"s3://b/pdfs/{number:02}.pdf" for number in range(10)]
     assert locked["is_permanent"]
+    assert [row["source"] for row in chosen["objects"]] == ["s3://b/pdfs/08.pdf", "s3://b/pdfs/10.pdf"]
 
 
 def test_a_wrong_password_gets_a_sentence(milvus_server: Any, ledger: str) -> None:

@@ -37,6 +37,7 @@ def test_a_page_is_found_with_its_place_and_the_words_of_the_question_marked(url
     assert (hit["source"].rpartition("/")[2], hit["page"], hit["picture"]) == ("a.pdf", 1, "")
     assert [piece for piece, is_hit in hit["text"] if is_hit] == ["page", "first"]
     assert found["skipped"] == {}
+    assert hit["place"] is None  # its row is older than places
 
 
 def test_conditions_go_with_the_question(url):

@@ -1,6 +1,6 @@
 // Hits of the search service: pages, passages, images and moments, each with its picture.
 
-import { Marked } from "./by_words.js";
+import { Marked, Unplaced } from "./by_words.js";
 import { OwnersValues } from "./conditions.js";
 import { ChakraUI, h } from "./host.js";
 import { clock } from "./object_details.js";
@@ -41,7 +41,7 @@ function Hit({ hit, place }) {
   );
 }
 
-/** What the service has found; `found` is its answer, and `isFiltered` says whether there were conditions. */
+/** What the service has found; `found` is its answer, and `isFiltered` says whether there was a prefix or a condition. */
 export function ByMeaning({ found, isFiltered }) {
   const skipped = Object.entries(found.skipped).map(([kind, why]) => `${KINDS[kind]?.[0] ?? kind} were left out: ${why}.`);
   return h(
@@ -53,9 +53,10 @@ export function ByMeaning({ found, isFiltered }) {
         Box,
         { as: "section", key: kind, mt: 5, "aria-label": KINDS[kind][0] },
         h(Heading, { as: "h2", size: "md" }, KINDS[kind][0]),
+        h(Unplaced, { hits }),
         hits.length
           ? h(Box, { as: "ol", listStyleType: "none" }, hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[kind][1](hit) })))
-          : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "Nothing was found there." : "Nothing was found."),
+          : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "With this prefix and these conditions, nothing was found." : "Nothing was found."),
       ),
     ),
   );

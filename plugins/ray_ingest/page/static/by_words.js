@@ -38,13 +38,13 @@ function Hit({ hit, place }) {
 }
 
 /** A hint if passages have no place since they were written before there were any. */
-function Unplaced({ hits }) {
+export function Unplaced({ hits }) {
   const number = hits.filter((hit) => hit.place === null).length;
   if (!number) return null;
   return h(Hint, null, `${plural(number, "passage")} of these ${number === 1 ? "was" : "were"} ingested before places on a page were kept. A run with full refresh adds them.`);
 }
 
-/** What was found; `found` has the hits of each collection, and `isFiltered` says whether there were conditions. */
+/** What was found; `found` has the hits of each collection, and `isFiltered` says whether there was a prefix or a condition. */
 export function ByWords({ found, isFiltered }) {
   const names = Object.keys(found);
   if (!names.length) return h(Hint, null, "Nothing has been ingested yet that has words.");
@@ -57,7 +57,7 @@ export function ByWords({ found, isFiltered }) {
       h(Unplaced, { hits: found[name].hits }),
       found[name].hits.length
         ? h(Box, { as: "ol", listStyleType: "none" }, found[name].hits.map((hit, at) => h(Hit, { key: at, hit, place: KINDS[name][1](hit) })))
-        : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "No passage has these words there." : "No passage has these words."),
+        : h(Text, { role: "status", color: "fg.muted" }, isFiltered ? "With this prefix and these conditions, no passage has these words." : "No passage has these words."),
     ),
   );
 }

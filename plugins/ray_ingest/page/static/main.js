@@ -67,7 +67,7 @@ function Page() {
             Text,
             { fontSize: "sm", color: "fg.muted" },
             `Milvus at ${state.data.server}, `,
-            state.error ? "not reached since: " : "looked at ",
+            state.error ? "last reached " : "checked ",
             h(Time, { at: state.data.checked_at }),
           )
         : null,

@@ -18,7 +18,7 @@ export function Problem({ title, error, again }) {
       null,
       title ? h(Alert.Title, null, title) : null,
       h(Alert.Description, null, error.message),
-      again ? h(Button, { size: "xs", variant: "outline", mt: 2, onClick: again }, "Try again") : null,
+      again ? h(Button, { size: "xs", variant: "outline", mt: 2, alignSelf: "flex-start", onClick: again }, "Try again") : null,
     ),
   );
 }

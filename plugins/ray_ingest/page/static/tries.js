@@ -8,7 +8,7 @@ const { Box, Code, Heading, Text } = ChakraUI;
 const ENDS = {
   ok: ["success", "done"],
   failed: ["failed", "failed"],
-  relabelled: ["gray", "metadata alone"],
+  relabelled: ["gray", "metadata updated"],
 };
 
 /** The Dag run of a Ray job, as far as Airflow knows it. */
