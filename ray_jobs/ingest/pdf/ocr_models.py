@@ -65,15 +65,25 @@ class RapidModels:
         self._on_cpu = device == "cpu"
         self._batches = AdaptiveBatches(batch_size)
         params = {"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": batch_size}
-        kind = _prepare_openvino(threads) if self._on_cpu else _prepare_cuda(params)
+        kind = _prepare_openvino(threads) if self._on_cpu else _prepare_cuda(threads, params)
         engines = {f"{part}.engine_type": EngineType(kind) for part in ("Det", "Cls", "Rec")}
         self._engine: Any = RapidOCR(params={**params, **engines})  # its result type depends on the arguments
 
     def load(self) -> None:
-        """Load the models, which else the first image does."""
+        """Load the models, which else the first image does.
+
+        Raises:
+            ConfigurationError: they are not on the GPU that they are for.
+        """
         self.detect(_BLANK)
         self.upside_down([_BLANK])
         self.recognise([_BLANK])
+        # ONNX Runtime goes on with the CPU where a library of CUDA is missing.
+        if not self._on_cpu and CUDA not in self._engine.text_rec.session.session.get_providers():
+            raise ConfigurationError(
+                "the stage 'ocr' requests GPUs, but ONNX Runtime cannot use them on this node; see that its version of "
+                "CUDA and cuDNN is there, or leave gpus out of --resources for ocr"
+            )
 
     def detect(self, image: np.ndarray) -> np.ndarray | None:
         """See `OcrModels`."""
@@ -156,7 +166,7 @@ def _prepare_openvino(threads: int) -> str:
     return "openvino"
 
 
-def _prepare_cuda(params: dict[str, Any]) -> str:
+def _prepare_cuda(threads: int, params: dict[str, Any]) -> str:
     """Let RapidOCR compute on a GPU with ONNX Runtime; returns the name of the engine."""
     import onnxruntime
 
@@ -167,6 +177,7 @@ def _prepare_cuda(params: dict[str, Any]) -> str:
         )
     onnxruntime.preload_dlls()  # the libraries of CUDA that torch's packages contain
     params["EngineConfig.onnxruntime.use_cuda"] = True
+    params["EngineConfig.onnxruntime.intra_op_num_threads"] = threads
     # Each length of a line is a new shape, for which the exhaustive search, its default, tries all algorithms.
     params["EngineConfig.onnxruntime.cuda_ep_cfg.cudnn_conv_algo_search"] = "HEURISTIC"
     return "onnxruntime"

@@ -12,7 +12,7 @@ import pytest
 from embedded.processes import command_line, poll
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
-from ingest.pdf.ocr_models import RapidModels
+from ingest.pdf.ocr_models import CUDA, RapidModels
 from ingest.stages.ocr import MAX_DEATHS, OcrActors, ReadImages
 from scans import PAGES, scan
 
@@ -145,6 +145,17 @@ def test_ocr_on_gpus_without_any_is_refused_before_work_begins(jobs, runs):
 def test_models_on_a_gpu_need_the_support_of_onnx_runtime():
     with pytest.raises(JobError, match="install onnxruntime-gpu in place of onnxruntime"):
         RapidModels(device="cuda")
+
+
+@pytest.mark.tier("parts")
+def test_models_that_are_not_on_their_gpu_are_refused(monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
+    models = RapidModels(batch_size=4, device="cuda")
+    assert models.recognise([drawn(word) for word in WORDS])[0] == list(WORDS)
+    with pytest.raises(JobError, match="ONNX Runtime cannot use them on this node"):
+        models.load()
 
 
 @pytest.mark.tier("parts")
