@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from ingest.common import redaction
 from ingest.common.errors import JobError, ObjectError
 from ingest.common.failures import Failure
 from ingest.common.redaction import HIDDEN, hide_credentials, redact
@@ -21,6 +22,7 @@ SECRET = "wJalrXUtnFEMI/K7MDENG"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
+    monkeypatch.setattr(redaction, "_hidden", set())  # other tests of this process have secrets, too
     for name in list(os.environ):
         if "SECRET" in name or "TOKEN" in name:
             monkeypatch.delenv(name)
