@@ -87,7 +87,7 @@ def is_day(text: str) -> bool:
 
 def is_storable(value: float) -> bool:
     """Whether Milvus stores a number as it is."""
-    return math.isfinite(value) and (isinstance(value, float) or -_MAX_INTEGER <= value < _MAX_INTEGER)
+    return math.isfinite(value) if isinstance(value, float) else -_MAX_INTEGER <= value < _MAX_INTEGER
 
 
 def normal_name(name: object) -> str:

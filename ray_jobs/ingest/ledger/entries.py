@@ -145,5 +145,5 @@ def ledger_row(
 
 def updated(row: Mapping[str, Any], run_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `sources` as a run writes it again with other metadata, which is no try at the object."""
-    metadata = with_tries({**metadata, RELABELLED: True}, tries_of(row, run_id))
+    metadata = with_tries({**metadata, RELABELLED: True}, tries_of(row, ""))
     return {**row, "run_id": run_id, "updated_at": int(time.time() * 1000), "metadata": metadata}

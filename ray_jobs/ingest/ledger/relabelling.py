@@ -72,6 +72,7 @@ class Relabeller:
         with ThreadPoolExecutor(READERS, "metadata") as pool:
             found = list(pool.map(self._attempted, differences))
         new: dict[str, dict[str, Any]] = {}
+        changed: set[str] = set()
         for difference, owners in zip(differences, found, strict=True):
             source = difference["source"]
             entry = entries.get(source)
@@ -79,13 +80,20 @@ class Relabeller:
                 outcome.fail(source, owners, is_retried=True)
             elif entry is not None and entry["version"] == difference["version"]:
                 kept = {key: value for key, value in entry["metadata"].items() if key not in OF_LEDGER}
-                new[source] = updated(entry, self._target.run_id, kept | dict(owners))
-        changed = {source for source, entry in new.items() if _is_changed(entries[source], entry)}
+                new[source] = {**entry, "metadata": kept | dict(owners)}
+                if _is_changed(entry, new[source]):
+                    changed.add(source)
+                    new[source] = updated(entry, self._target.run_id, kept | dict(owners))
         self._upsert_ledger(
             {**entries[source], "metadata": {**entries[source]["metadata"], RELABELLING: True}} for source in changed
         )
         refused = self._write_rows({source: new[source] for source in changed}, outcome) if changed else {}
-        self._upsert_ledger(entry for source, entry in new.items() if source not in refused)
+        written = {
+            source: entry
+            for source, entry in new.items()
+            if source in changed or entry["metadata"] != entries[source]["metadata"]
+        }
+        self._upsert_ledger(entry for source, entry in written.items() if source not in refused)
         for source, entry in new.items():
             if source in refused:
                 outcome.fail(source, refused[source])

@@ -19,14 +19,21 @@ def literal(value: str) -> str:
 
 
 def prefix_filter(source: str) -> str:
-    """Filter expression for all sources that begin with `source`: a range, which the order of the keys makes cheap.
-    The empty string is a prefix of all sources.
+    """Filter expression for all objects of a source. The empty string is one of all objects.
 
-    LIKE would need escaped wildcards, and `%` and `_` are common in keys. The path of a local file matches that file
-    only: unlike an object store, a file system does not treat a file's name as a prefix.
+    The path of a local file matches that file only: unlike an object store, a file system does not treat a file's name
+    as a prefix.
     """
     if source.startswith("file://") and not source.endswith("/"):
         return f"source == {literal(source)}"
+    return beginning(source)
+
+
+def beginning(source: str) -> str:
+    """Filter expression for all sources that begin with `source`: a range, which the order of the keys makes cheap.
+
+    LIKE would need escaped wildcards, and `%` and `_` are common in keys.
+    """
     if not source:
         return 'source != ""'
     last = ord(source[-1]) + 1

@@ -171,5 +171,6 @@ def pdf_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         fingerprint=fingerprint("pdfs", REVISION, shape),
         build=build,
         cache=cache,
+        left_out=() if ocr else (OCR,),
         bytes_per_actor=1 << 20,
     )

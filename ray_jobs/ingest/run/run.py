@@ -59,7 +59,7 @@ class Run:
         self._pipeline = pipeline
         self._options = options
         self._say = say
-        check_resources(options.resources, [model.name for model in pipeline.models])
+        check_resources(options.resources, [*(model.name for model in pipeline.models), *pipeline.left_out])
         self._client = connect(options.milvus_uri)
         collections = [collection.name for collection in pipeline.collections]
         self._names = Names.of(options.collection, pipeline.name, collections, pipeline.model)

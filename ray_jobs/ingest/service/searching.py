@@ -18,7 +18,7 @@ import numpy as np
 from ingest.common.errors import ConfigurationError, JobError, UnreachableError
 from ingest.common.waiting import watching
 from ingest.milvus.client import errors_as_sentences
-from ingest.milvus.expressions import prefix_filter
+from ingest.milvus.expressions import beginning
 from ingest.models.clip_model import ClipModel, input_square
 from ingest.models.cross_encoder import CrossEncoder, find_cross_encoder
 from ingest.run.script import say_to_stderr
@@ -173,7 +173,7 @@ class SearchService:
         if asking is None:
             return []
         if question.prefix:
-            conditions = (prefix_filter(question.prefix), asking.condition)
+            conditions = (beginning(question.prefix), asking.condition)
             asking = replace(asking, condition=" and ".join(f"({each})" for each in conditions if each))
         place = client, generation.kind, generation.collection
         reranker = None if question.rerank is False or question.image else self._reranker

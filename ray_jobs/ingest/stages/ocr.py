@@ -44,7 +44,7 @@ class ReadImages:
 
     def __init__(self, threads: int, batch_size: int, device: str, observe: Observe) -> None:
         def load() -> RapidModels:
-            models = RapidModels(threads, batch_size, device)
+            models = RapidModels(device, threads, batch_size)
             models.load()
             return models
 

@@ -70,6 +70,7 @@ class Pipeline:
         collections: the collections of its rows.
         model: the identity of its models; other models get collections of their own.
         models: its stages with models.
+        left_out: names of stages that other flags leave out. Requests for them are allowed, and change nothing.
         fingerprint: a digest of everything that shapes its rows.
         build: puts its stages between the differences and the sink.
         block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
@@ -92,6 +93,7 @@ class Pipeline:
     block_bytes: int = 256 << 10
     parts_per_write: int = 100
     cache: ParseCache | None = None
+    left_out: tuple[str, ...] = ()
     objects_per_actor: int = 16
     bytes_per_actor: float = math.inf
 

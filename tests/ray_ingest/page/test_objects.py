@@ -129,4 +129,4 @@ def test_a_condition_that_objects_cannot_fulfil_is_refused_with_a_sentence(owned
 def test_expressions_are_those_of_the_jobs(value):
     assert expressions.literal(value) == of_the_jobs.literal(value)
     assert expressions.literals([value, "x"]) == of_the_jobs.literal_list([value, "x"])
-    assert expressions.under(value) == of_the_jobs.prefix_filter(value)
+    assert expressions.under(value) == of_the_jobs.beginning(value)

@@ -97,8 +97,19 @@ def test_other_metadata_are_no_try_and_keep_the_one_that_processed_the_object(ta
         relabeller = Relabeller(tables.client, tables.target(run_id=f"labels {number}"), lambda _: {STORED: 7})
         relabeller.relabel([{"source": A, "version": "v1"}])
         assert told(tables) == (expected, {"pages": 3, STORED: 7, RELABELLED: True})
+        (entry,) = tables.client.query(
+            tables.target().ledger, filter='source != ""', output_fields=["run_id"], consistency_level="Strong"
+        )
+        assert entry["run_id"] == "labels 0", "an object of which nothing has changed was written"
     tables.run({A: ("v2", ["new"])}, run_id="third")
     assert told(tables) == (expected, {"pages": 3})
+
+
+def test_a_run_that_relabels_under_the_id_of_the_last_try_keeps_that_try(tables):
+    tables.run({A: ("v1", ["one"])}, run_id="by hand")
+    relabeller = Relabeller(tables.client, tables.target(run_id="by hand"), lambda _: {STORED: 7})
+    relabeller.relabel([{"source": A, "version": "v1"}])
+    assert told(tables)[0] == [("by hand", "v1", "ok")]
 
 
 def test_tries_are_bounded_and_their_sentences_too(tables):

@@ -102,6 +102,10 @@ def test_a_bad_condition_gets_a_sentence(condition, sentence):
         written([condition])
 
 
+def test_a_number_that_milvus_cannot_store_is_a_text():
+    assert written([f"a={10**400}"])[0].values == (str(10**400),)
+
+
 def test_too_many_conditions_and_two_bounds_on_one_side_get_a_sentence():
     with pytest.raises(ValueError, match=f"there are more than {MAX_CONDITIONS} conditions"):
         written([f"a{n}=1" for n in range(MAX_CONDITIONS + 1)])
@@ -118,6 +122,7 @@ def test_too_many_conditions_and_two_bounds_on_one_side_get_a_sentence():
         ({"a": list(range(101))}, "a has more than 100 values"),
         ({"a": {">=": [1, 2]}}, ">= of a takes one number"),
         ({"a": float("inf")}, "a value of a is no finite number of 64 bits"),
+        ({"a": 10**400}, "a value of a is no finite number of 64 bits"),
         ({"a": 2**63}, "a value of a is no finite number of 64 bits"),
         ({"a": {"$where": 1}}, "is no operator"),
         ({"a": {}}, "'a' has no operator"),

@@ -78,3 +78,8 @@ def test_the_error_for_a_missing_ray_head_names_ray_and_not_milvus(plain_jobs, t
     result = plain_jobs.run(SCRIPT, *flags, RAY_ADDRESS=f"127.0.0.1:{closed_port}")
     assert result.code == 4
     assert f"the Ray cluster at 127.0.0.1:{closed_port} cannot be reached" in result.error
+
+
+def test_a_request_for_ocr_changes_nothing_where_ocr_is_off(plain_jobs, tmp_path):
+    flags = ["--source", str(tmp_path), "--ocr", "off", "--resources", '{"ocr": {"actors": 1}}', "--dry-run"]
+    assert plain_jobs.run("ingest_pdfs.py", *flags).code == 0

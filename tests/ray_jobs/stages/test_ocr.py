@@ -17,14 +17,14 @@ from ingest.stages.ocr import MAX_DEATHS, OcrActors, ReadImages
 from scans import PAGES, scan
 
 BUCKET = "ocr-actors"
-WORDS = ("harbour", "lantern", "compass")
+WORDS = ("harbour", "lantern", "a compass beside the chart")
 RESOURCES = '{"ocr": {"actors": 2, "cpus": 0.1}, "embed": {"actors": 1, "cpus": 0.5}}'
 
 
 def drawn(text):
     """The image of a line."""
     with pymupdf.open() as document:
-        page = document.new_page(width=200, height=30)
+        page = document.new_page(width=20 + 10 * len(text), height=30)
         page.insert_text((10, 20), text, fontsize=16)
         image = page.get_pixmap(dpi=150)
         pixels = np.frombuffer(image.samples, np.uint8).reshape(image.h, image.w, 3)
@@ -34,7 +34,7 @@ def drawn(text):
 @pytest.fixture(scope="module")
 def actor():
     seen = []
-    found = ReadImages(1, 1, "cpu", lambda stage, items, seconds: seen.append((stage, items)))
+    found = ReadImages(2, 16, "cpu", lambda stage, items, seconds: seen.append((stage, items)))
     found.seen = seen
     return found
 
@@ -144,7 +144,7 @@ def test_ocr_on_gpus_without_any_is_refused_before_work_begins(jobs, runs):
 @pytest.mark.tier("parts")
 def test_models_on_a_gpu_need_the_support_of_onnx_runtime():
     with pytest.raises(JobError, match="install onnxruntime-gpu in place of onnxruntime"):
-        RapidModels(device="cuda")
+        RapidModels("cuda")
 
 
 @pytest.mark.tier("parts")
@@ -152,7 +152,7 @@ def test_models_that_are_not_on_their_gpu_are_refused(monkeypatch):
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
-    models = RapidModels(batch_size=4, device="cuda")
+    models = RapidModels("cuda", batch_size=4)
     assert models.recognise([drawn(word) for word in WORDS])[0] == list(WORDS)
     with pytest.raises(JobError, match="ONNX Runtime cannot use them on this node"):
         models.load()
