@@ -114,6 +114,13 @@ class Resources:
         pools = {name: replace(pool, place=places[name]) for name, pool in self.pools.items()}
         return replace(self, parse_place=places[PARSE], write_place=places[WRITE], pools=pools)
 
+    def with_parsers_per_model(self, ratio: float) -> Resources:
+        """The same resources, with at most so many parse tasks for each model on CPUs; with GPUs, as they are."""
+        if any(pool.gpus for pool in self.pools.values()):
+            return self
+        models = sum(pool.max_actors for pool in self.pools.values())
+        return replace(self, parse_tasks=max(1, min(self.parse_tasks, math.ceil(ratio * models))))
+
     def without_memory(self) -> Resources:
         """The same resources without a request for memory."""
         return replace(self, parse_memory=0, pools={name: replace(pool, memory=0) for name, pool in self.pools.items()})

@@ -276,3 +276,13 @@ def test_actors_for_which_no_single_node_has_room_are_named():
         "no node has room for 1 of the 2 actors of transcribe, which request 1.25 CPUs and 0 GPUs each"
     ]
     assert without_place(allocate(Cluster(nodes), THREE, True, {}), nodes) == []
+
+
+def test_models_on_cpus_that_take_long_need_few_parse_tasks():
+    many = [Node(cpus=16, gpus=0, memory=128e9)]
+    on_cpus = allocate(Cluster(tuple(many)), [ModelStage("transcribe", 0)], False, {})
+    assert (on_cpus.parse_tasks, on_cpus.with_parsers_per_model(0.25).parse_tasks) == (16, 4)
+    on_gpus = allocate(Cluster((Node(cpus=16, gpus=1, memory=128e9),)), [ModelStage("transcribe", 0)], False, {})
+    assert on_gpus.with_parsers_per_model(0.25) == on_gpus
+    small = allocate(Cluster((Node(cpus=2, gpus=0, memory=24e9),)), [ModelStage("transcribe", 0)], False, {})
+    assert small.with_parsers_per_model(0.25).parse_tasks == 1
