@@ -145,5 +145,6 @@ def ledger_row(
 
 def updated(row: Mapping[str, Any], run_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `sources` as a run writes it again with other metadata, which is no try at the object."""
-    metadata = with_tries({**metadata, RELABELLED: True}, tries_of(row, ""))
+    # Also the try of a run with the same id, which this row no longer describes.
+    metadata = with_tries({**metadata, RELABELLED: True}, tries_of(row, run_id=""))
     return {**row, "run_id": run_id, "updated_at": int(time.time() * 1000), "metadata": metadata}

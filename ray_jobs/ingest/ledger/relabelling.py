@@ -83,17 +83,16 @@ class Relabeller:
                 new[source] = {**entry, "metadata": kept | dict(owners)}
                 if _is_changed(entry, new[source]):
                     changed.add(source)
-                    new[source] = updated(entry, self._target.run_id, kept | dict(owners))
+                    new[source] = updated(entry, self._target.run_id, new[source]["metadata"])
         self._upsert_ledger(
             {**entries[source], "metadata": {**entries[source]["metadata"], RELABELLING: True}} for source in changed
         )
         refused = self._write_rows({source: new[source] for source in changed}, outcome) if changed else {}
-        written = {
-            source: entry
+        self._upsert_ledger(
+            entry
             for source, entry in new.items()
-            if source in changed or entry["metadata"] != entries[source]["metadata"]
-        }
-        self._upsert_ledger(entry for source, entry in written.items() if source not in refused)
+            if source not in refused and (source in changed or entry["metadata"] != entries[source]["metadata"])
+        )
         for source, entry in new.items():
             if source in refused:
                 outcome.fail(source, refused[source])

@@ -197,17 +197,8 @@ def ocr_actors(pool: ActorPool | None, observe: Observe) -> Iterator[OcrActors |
     import ray
 
     def start(**place: Any) -> Any:
-        actor = ray.remote(ReadImages).options(
-            num_cpus=pool.cpus,
-            num_gpus=pool.gpus,
-            memory=pool.memory or None,
-            resources=dict(pool.custom) or None,
-            label_selector=dict(pool.labels) or None,
-            max_concurrency=CALLS,
-            max_restarts=-1,
-            **place,
-        )
-        return actor.remote(pool.threads, pool.batch_size, "cuda" if pool.gpus else "cpu", observe)
+        actor = ray.remote(ReadImages).options(**pool.arguments(), **place, max_concurrency=CALLS, max_restarts=-1)
+        return actor.remote(pool.threads, pool.batch_size, pool.device, observe)
 
     places = [pool.place.arguments() if pool.place else {}] + [{}] * (pool.first - 1)
     actors = [start(**place) for place in places]

@@ -167,15 +167,10 @@ def map_model(dataset: Dataset, actor: type, pool: ActorPool, rows: int | None, 
         fn_constructor_kwargs={
             "threads": pool.threads,
             "batch_size": pool.batch_size,
-            # An actor that asks for no GPU still sees all GPUs of its node.
-            "device": "cuda" if pool.gpus else "cpu",
+            "device": pool.device,
             **arguments,
         },
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
-        memory=pool.memory or None,
-        resources=dict(pool.custom) or None,
-        label_selector=dict(pool.labels) or None,
+        **pool.arguments(),
         max_task_retries=TASK_RETRIES,
         ray_remote_args_fn=FirstActorPlaced(pool.place) if pool.place else None,
     )

@@ -66,6 +66,21 @@ class ActorPool:
         """What an actor requests, by Ray's names of resources."""
         return {**self.custom, CPU: self.cpus, GPU: self.gpus, MEMORY: self.memory}
 
+    def arguments(self) -> dict[str, Any]:
+        """What an actor requests, and of which nodes, as arguments of Ray."""
+        return {
+            "num_cpus": self.cpus,
+            "num_gpus": self.gpus,
+            "memory": self.memory or None,
+            "resources": dict(self.custom) or None,
+            "label_selector": dict(self.labels) or None,
+        }
+
+    @property
+    def device(self) -> str:
+        """The device of its models: an actor that asks for no GPU still sees all GPUs of its node."""
+        return "cuda" if self.gpus else "cpu"
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
