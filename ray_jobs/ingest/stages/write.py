@@ -150,6 +150,8 @@ def write_objects(
         max_task_retries=TASK_RETRIES,
         ray_remote_args_fn=FirstActorPlaced(resources.write_place) if resources.write_place else None,
     )
-    for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
+    # Nothing is fetched ahead: Ray Data would compare it with the last outcomes, a few bytes each, and hold the writers
+    # back as long as other stages are at work.
+    for table in tables.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for pickled in table[OUTCOME].to_pylist():
             done(pickle.loads(pickled))

@@ -14,9 +14,8 @@ from ingest.stages import write
 from ingest.stages.blocks import PART_SCHEMA, VECTORS_FIELD, WRITABLE_SCHEMA, flat_lists
 from writer_tables import DIMENSION, FINGERPRINT, ROOT, Tables
 
-OBJECTS = 6
 PROGRAM = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 import numpy as np
 import pyarrow as pa
 from ingest.ledger.parts import Target
@@ -31,7 +30,7 @@ class Observe:
     def __call__(self, stage, items, seconds):
         with open(arguments["notes"], "a") as notes:
             print(os.getpid(), file=notes)
-        if not os.path.exists(arguments["notes"] + ".killed"):
+        if arguments["kill"] and not os.path.exists(arguments["notes"] + ".killed"):
             open(arguments["notes"] + ".killed", "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -39,18 +38,28 @@ class Observe:
         pass
 
 def table(number):
-    row = {"source": f"{arguments['root']}{number}.pdf", "version": "v1", "size": 1, "attempts": 0, "change": "new",
+    row = {"source": arguments["sources"][number], "version": "v1", "size": 1, "attempts": 0, "change": "new",
            "metadata": "{}", "collection": 0, "first": 0, "totals": [1],
            "fields": [json.dumps({"page": 1, "kind": "text", "metadata": {}})], "texts": [f"text {number}"]}
     vectors = flat_lists(np.ones((arguments["dimension"], 1), np.float32), np.array([arguments["dimension"]]))
     return pa.Table.from_pylist([row], PART_SCHEMA).append_column(VECTORS_FIELD, vectors)
+
+def after_others(table):
+    "Hands a table on when the writes of all tables before it are noted."
+    before = int(table["texts"][0].as_py()[0].removeprefix("text "))
+    deadline = time.monotonic() + 30
+    while before and (not os.path.exists(arguments["notes"]) or len(open(arguments["notes"]).readlines()) < before):
+        assert time.monotonic() < deadline, f"{before} tables are not written while another one is under way"
+        time.sleep(0.05)
+    return table
 
 arguments = json.loads(sys.argv[1])
 connect_ray(lambda line: None, 1 << 20)
 import ray.data
 target = Target((arguments["rows"],), arguments["ledger"], arguments["dimension"], "pdfs", arguments["fingerprint"],
                 "run", False)
-tables = ray.data.from_arrow([table(number) for number in range(arguments["objects"])])
+tables = ray.data.from_arrow([table(number) for number in range(len(arguments["sources"]))])
+tables = tables.map_batches(after_others, batch_size=None, batch_format="pyarrow", concurrency=1, num_cpus=0.1)
 done = []
 write_objects(tables, arguments["uri"], target, Resources(0.04, 1, 0.01, 1, {}), Observe(), done.append, 100)
 with open(arguments["notes"] + ".outcome", "w") as file:
@@ -59,24 +68,36 @@ with open(arguments["notes"] + ".outcome", "w") as file:
 """
 
 
-def test_one_process_writes_table_after_table_and_when_it_dies_another_one_goes_on(
-    jobs, milvus, milvus_client, tmp_path
-):
-    tables = Tables(milvus_client)
-    arguments = {
-        "uri": milvus.uri, "rows": tables.rows_name, "ledger": tables.ledger_name, "dimension": DIMENSION,
-        "root": ROOT, "objects": OBJECTS, "fingerprint": FINGERPRINT, "notes": str(tmp_path / "notes"),
-    }  # fmt: skip
-    environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
-    done = jobs.runner.run(["-c", PROGRAM, json.dumps(arguments)], environment)
-    assert done.returncode == 0, done.stderr
-    written = [f"{ROOT}{number}.pdf" for number in range(OBJECTS)]
-    assert json.loads((tmp_path / "notes.outcome").read_text()) == [OBJECTS, OBJECTS, written]
-    assert sorted(row["source"] for row in tables.rows()) == written
-    assert [(entry["source"], entry["status"]) for entry in tables.ledger()] == [(name, "ok") for name in written]
-    processes = (tmp_path / "notes").read_text().split()
-    assert len(set(processes)) == 2
-    assert len(processes) == OBJECTS + 1
+@pytest.fixture
+def written_by_job(jobs, milvus, milvus_client, tmp_path):
+    """Write a table for each source in a job, each when those before it are written; returns the writing processes."""
+
+    def write_all(sources, kill=False):
+        tables = Tables(milvus_client)
+        arguments = {
+            "uri": milvus.uri, "rows": tables.rows_name, "ledger": tables.ledger_name, "dimension": DIMENSION,
+            "sources": sources, "fingerprint": FINGERPRINT, "notes": str(tmp_path / "notes"), "kill": kill,
+        }  # fmt: skip
+        environment = {**jobs.environment, "PYTHONPATH": str(Path(__file__).parents[3] / "ray_jobs")}
+        done = jobs.runner.run(["-c", PROGRAM, json.dumps(arguments)], environment)
+        assert done.returncode == 0, done.stderr
+        written = sorted(sources)
+        assert json.loads((tmp_path / "notes.outcome").read_text()) == [len(sources), len(sources), written]
+        assert sorted(row["source"] for row in tables.rows()) == written
+        assert [(entry["source"], entry["status"]) for entry in tables.ledger()] == [(name, "ok") for name in written]
+        return (tmp_path / "notes").read_text().split()
+
+    return write_all
+
+
+def test_one_process_writes_table_after_table_while_others_are_under_way(written_by_job):
+    # Ray Data compares the sizes of outcomes that wait with that of the one at hand: here, those before it are larger.
+    assert len(set(written_by_job([f"{ROOT}{'0' * (90 - 10 * number)}{number}.pdf" for number in range(9)]))) == 1
+
+
+def test_when_the_process_that_writes_dies_another_one_goes_on(written_by_job):
+    processes = written_by_job([f"{ROOT}{number}.pdf" for number in range(6)], kill=True)
+    assert (len(set(processes)), len(processes)) == (2, 7)
 
 
 class Unobserved:
