@@ -27,6 +27,10 @@ REVISION = 11
 BLOCK_BYTES = 8 << 20
 """Size of the tables between the stages: about fifty images."""
 
+BYTES_PER_BLOCK = 32 << 20
+"""Bytes of the images that a parse task reads: a second of work. 855 images took 41.9 s with ViT-B/32 on two cores, and
+50.9 s with blocks of 16 images."""
+
 IMAGES_PER_GPU_CALL = 256
 """Images per call of the model on a GPU."""
 
@@ -73,6 +77,7 @@ def image_pipeline(arguments: Namespace, options: RunOptions) -> Pipeline:
         fingerprint=fingerprint("images", REVISION, {"model": model.identity}),
         build=build,
         block_bytes=BLOCK_BYTES,
+        bytes_per_block=BYTES_PER_BLOCK,
         parts_per_write=1000,
         objects_per_actor=64,
     )

@@ -142,7 +142,11 @@ class Run:
 
     def _update(self) -> None:
         """List, compare, process and remove. A large work is processed while the listing goes on."""
-        with WorkList.temporary() as work, WorkList.temporary() as relabelled, WorkList.temporary() as missing:
+        with (
+            WorkList.temporary(self._pipeline.bytes_per_block) as work,
+            WorkList.temporary() as relabelled,
+            WorkList.temporary() as missing,
+        ):
             ledger = self._ledger()
             plan = partial(self._planner.plan, self._client, ledger, work, relabelled, missing)
             if not self._options.dry_run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from ingest.ledger.work_list import BLOCK_BYTES as WORK_BYTES
 from ingest.migration.generations import Names
 from ingest.milvus.partition_key import partition_key_of
 from ingest.milvus.schema import IndexSettings, ensure_rows
@@ -76,6 +77,7 @@ class Pipeline:
         block_bytes: target size of the tables between its stages: a model works on one table at a time, later stages
             wait for it, and a crash loses it. Ray Data's default, 128 MiB, would be hours of embedding; 256 KiB are
             about 400 chunks, 20 s of a small model on one core.
+        bytes_per_block: bytes of the objects that a parse task reads, at first.
         parts_per_write: parts of objects that are written together where models have GPUs: about 1,000 rows.
         cache: where results of reading are kept, which go when their object goes.
         objects_per_actor: another actor of a model is worth loading only for at least so many more objects,
@@ -91,6 +93,7 @@ class Pipeline:
     fingerprint: str
     build: Callable[[Dataset, Resources, ProgressReporter, Shared], Dataset]
     block_bytes: int = 256 << 10
+    bytes_per_block: int = WORK_BYTES
     parts_per_write: int = 100
     cache: ParseCache | None = None
     left_out: tuple[str, ...] = ()

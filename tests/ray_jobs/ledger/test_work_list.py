@@ -43,7 +43,7 @@ def test_entries_come_back_in_order(count, size):
 
 
 def test_blocks_are_small_first_and_grow_to_the_last_size():
-    steps = [FIRST_BLOCK << step for step in range(5)]
+    steps = [FIRST_BLOCK << step for step in range(3)]
     assert steps[-1] == LAST_BLOCK
     with filled(BLOCKS_PER_SIZE * sum(steps) + LAST_BLOCK + 5) as work_list:
         sizes = [block.num_rows for block in work_list.blocks()]
@@ -145,12 +145,12 @@ def test_the_last_blocks_of_a_complete_list_are_small():
             sizes.append(block.num_rows)
             found += block["source"].to_pylist()
     assert found == [entry.source for entry in differences(100)]
-    assert (sizes[:2], sizes[-4:]) == ([16, 16], [1, 1, 1, 1])
+    assert (sizes[:2], sizes[-4:]) == ([25, 19], [1, 1, 1, 1])
 
 
 def test_blocks_of_a_list_that_grows_are_whole():
-    with filled(40) as work_list:
-        assert work_list.take(parts=100).num_rows == 16
+    with filled(FIRST_BLOCK + 24) as work_list:
+        assert work_list.take(parts=100).num_rows == FIRST_BLOCK
         work_list.end()
         assert work_list.take(parts=100).num_rows == 1
 
