@@ -9,6 +9,12 @@ VIT_L_14: dict[str, Any] = {
     "vision_cfg": {"image_size": 224, "layers": 24, "width": 1024, "patch_size": 14},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 768, "heads": 12, "layers": 12},
 }
+VIT_B_32: dict[str, Any] = {
+    "embed_dim": 512,
+    "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
+}
+"""The image model that the pipelines take by default."""
 SMALL_VIT: dict[str, Any] = {
     "embed_dim": 64,
     "vision_cfg": {"image_size": 224, "layers": 2, "width": 128, "patch_size": 32},
