@@ -33,8 +33,8 @@ WORK_SCHEMA = pa.schema(
 FIRST_BLOCK = 64
 LAST_BLOCK = 256
 BLOCKS_PER_SIZE = 64
-"""Objects per block: 64 at first, which small objects fill. With 16, Ray often ended the processes of parse tasks, which
-wait for a second while models hold all CPUs, and began others: 1,500 PDFs of a page took 70.4 and not 62.8 s. The size
+"""Objects per block: 64 at first, which small objects fill. With 16, Ray ended the processes of parse tasks that waited
+for a second while models held all CPUs, and began others: 1,500 PDFs of a page took 70.4 and not 62.8 s. The size
 doubles every 64 blocks up to 256, so that many objects do not become too many blocks for Ray Data's scheduler."""
 
 BLOCK_BYTES = 4 << 20
