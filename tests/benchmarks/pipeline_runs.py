@@ -27,7 +27,7 @@ def report_of(pipeline: str, source: str, flags: Sequence[str], store: Any, milv
     """The report of the real job."""
     job = subprocess.run(
         [sys.executable, str(REPOSITORY / "ray_jobs" / f"ingest_{pipeline}.py"), "--source", source,
-         "--milvus-uri", milvus.uri, "--collection", "bench_", *flags],
+         "--milvus-uri", milvus.uri, *flags],
         env={**os.environ, **store.environment(), **head.client_environment()},
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip

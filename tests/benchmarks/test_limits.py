@@ -38,6 +38,7 @@ def test_the_pipeline_is_near_its_limit(name, request, corpus, object_store, mil
     files = [file for file in sorted(corpus.glob(pattern)) if file.is_file()]
     limit = limit_of(pipeline, models, files, tmp_path / "limit")
     flags = [word for model, path in models.items() for word in (f"--{model}-model", path)]
+    flags += ["--collection", f"{name.replace('-', '_')}_"]
     source = uploaded(object_store, files, corpus, name, copies)
     report = report_of(pipeline, source, flags, object_store, milvus, ray_head)
     share, _ = share_of_limit(name, limit, report, copies)

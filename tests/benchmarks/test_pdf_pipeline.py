@@ -48,7 +48,7 @@ def loop(papers, minilm_path, tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(papers, object_store, milvus, ray_head, minilm_path):
     """The report of the real job on a running Ray head."""
-    flags = ["--embedding-model", minilm_path, "--chunk-tokens", str(CHUNK_TOKENS)]
+    flags = ["--embedding-model", minilm_path, "--chunk-tokens", str(CHUNK_TOKENS), "--collection", "bench_"]
     return report_of("pdfs", papers[0], flags, object_store, milvus, ray_head)
 
 
