@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,10 @@ from ingest.stages.shared import shared_state, vector_cache
 
 if TYPE_CHECKING:
     from ingest.stages.work_source import Blocks
+
+MAX_REPEATS = 3
+"""Executions of a run that may lose objects. Where a task's process dies, Ray repeats the task, and leaves out as many
+tables as it has got before: where an object vanished or was changed meanwhile, others are in these tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def process_objects(assignment: Assignment) -> tuple[ObjectOutcomes, dict[str, A
 
 
 class _Executions:
-    """The executions of a run: one, and another one each time that it has given way or lost a node.
+    """The executions of a run: one, and another one each time that it has given way, or lost a node or objects.
 
     Attributes:
         state: the actor that the processes of the run share.
@@ -110,6 +114,7 @@ class _Executions:
         self.state = shared_state(pipeline.name, ["read", PARSE, *models, WRITE], pipeline.collections[0].dimension)
         self._printer = ProgressPrinter(self.state, self._work, models, pipeline.unit, self._say)
         self._shared: Shared | None = None
+        self._repeats = 0
         self.outcome = ObjectOutcomes()
         self.waited = 0.0
 
@@ -134,9 +139,26 @@ class _Executions:
                 self._share(planned).cache.release_claims()
                 self._say(f"{sentence(lost)}: planning anew{_for_objects(self._put_back(blocks))}")
             else:
-                if blocks.stopped:
-                    self._put_back(blocks)
+                stopped, undone = blocks.stopped, blocks.undone
+                self._put_back(blocks)
+                if stopped:
                     let_others_begin(self._options.run_id)
+                elif undone:
+                    self._repeat(undone)
+
+    def _repeat(self, lost: Sequence[str]) -> None:
+        """Note that objects are done again of which the stages have told nothing.
+
+        Raises:
+            JobError: that has happened too often.
+        """
+        self._repeats += 1
+        if self._repeats > MAX_REPEATS:
+            raise JobError(
+                f"{_objects(len(lost))} got lost between the stages {self._repeats} times, for example {lost[0]}; look "
+                "for processes that died in the logs of Ray, and run again: it processes them"
+            )
+        self._say(f"{_objects(len(lost))} got lost where a process died, for example {lost[0]}: processing them again")
 
     def _share(self, planned: Resources) -> Shared:
         """What the stages share. The first plan decides how many processes keep vectors."""
@@ -207,6 +229,10 @@ class _Executions:
 def _for_objects(count: int) -> str:
     """What is planned for again, beside what has not begun."""
     return f", for {count} {'object that was' if count == 1 else 'objects that were'} under way, too" if count else ""
+
+
+def _objects(count: int) -> str:
+    return f"{count} {'object' if count == 1 else 'objects'}"
 
 
 def _say_plan(resources: Resources, say: Callable[[str], None]) -> None:

@@ -139,6 +139,11 @@ class Blocks:
         return count, rows
 
     @property
+    def undone(self) -> list[str]:
+        """The sources of the objects that are not done."""
+        return list(self._block_of)
+
+    @property
     def kept(self) -> int:
         """The number of blocks that are kept."""
         return len(self._undone)
