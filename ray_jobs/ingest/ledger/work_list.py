@@ -103,6 +103,8 @@ class WorkList:
             self._changed.notify_all()
 
     def _pause(self) -> None:
+        if self._pending:
+            self._flush()
         with self._changed:
             self._changed.notify_all()  # whoever waits for so many objects
             self._changed.wait_for(lambda: self._going_on or self._complete, PAUSE_SECONDS)
