@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.limits import CORES
+
 REPOSITORY = Path(__file__).parents[2]
-CORES = os.cpu_count() or 1
 BUCKET = "benchmark"
 
 

@@ -9,7 +9,6 @@ The answers are checked too: a fast pipeline that finds nothing is of no use.
 """
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.limits import CHUNK_TOKENS
+from benchmarks.limits import CHUNK_TOKENS, CORES
 from benchmarks.pipeline_runs import limit_of, printed_by, report_of, share_of_limit, uploaded
 
-CORES = os.cpu_count() or 1
 BATCH = 32
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
