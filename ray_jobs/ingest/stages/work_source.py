@@ -143,11 +143,6 @@ class Blocks:
         """The sources of the objects that are not done."""
         return list(self._block_of)
 
-    @property
-    def kept(self) -> int:
-        """The number of blocks that are kept."""
-        return len(self._undone)
-
 
 @lru_cache(maxsize=1)
 def _operator() -> Any:
