@@ -12,7 +12,7 @@ from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 from ingest.pdf.memory import check_memory
-from ingest.pdf.ocr_models import MAX_OCR_SIDE, models
+from ingest.pdf.ocr_models import LINE_HEIGHT, MAX_OCR_SIDE, models
 from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ MIN_SIDE = 1000
 
 DETECTION_SIDE = 1000
 """Pixels of the longer side in which lines are only detected."""
-
-LINE_HEIGHT = 48
-"""Pixels of the height of a single line; the model for recognition takes 48."""
 
 OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""

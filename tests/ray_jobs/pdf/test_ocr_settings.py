@@ -1,4 +1,4 @@
-"""OCR computes in full precision on every CPU, and keeps nothing for each length of a line."""
+"""OCR computes in full precision on every CPU, pads lines to few widths, and keeps nothing for each of them."""
 
 from pathlib import Path
 
@@ -16,6 +16,23 @@ def test_a_page_has_the_same_texts_on_every_node(part):
     compiled = request.get_compiled_model()
     names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS")
     assert [str(compiled.get_property(name)) for name in names] == ["<Type: 'float32'>", "1"]
+
+
+@pytest.mark.tier("parts")
+def test_lines_of_similar_lengths_are_read_in_one_width(monkeypatch):
+    models, widths = RapidModels(), []
+    recogniser = models._engine._load_rec_model()
+    read = recogniser.session
+
+    def noted(images):
+        widths.append(images.shape[3])
+        return read(images)
+
+    monkeypatch.setattr(recogniser, "session", noted)
+    models.recognise(
+        [np.full((height, 8 * width, 3), 255, np.uint8) for height, width in ((48, 90), (24, 42), (47, 94))]
+    )
+    assert widths == [704, 768, 768]
 
 
 @pytest.mark.nightly
