@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.aims import Figures
 from benchmarks.limits import CORES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -53,8 +54,10 @@ def printed_by(program: str, *arguments: object) -> dict[str, float]:
     return found
 
 
-def share_of_limit(name: str, limit: dict[str, float], report: dict[str, Any], copies: int = 1) -> tuple[float, float]:
-    """T*/T and T in seconds, which it prints with their parts. T begins when the models are loaded.
+def share_of_limit(
+    name: str, limit: dict[str, float], report: dict[str, Any], figures: Figures, copies: int = 1
+) -> float:
+    """T*/T, which it notes; it prints the parts of T*. T begins when the models are loaded.
 
     Args:
         limit: of one copy of the objects.
@@ -67,4 +70,8 @@ def share_of_limit(name: str, limit: dict[str, float], report: dict[str, Any], c
         f"\nalone, CPU seconds: {', '.join(f'{part} {seconds:.1f}' for part, seconds in parts.items())}"
         f"\nT* {best:.1f} s   T {warm:.1f} s   T*/T {best / warm:.3f}   start-up {start:.1f} s"
     )
-    return best / warm, warm
+    figures.note(
+        "limit", name, best / warm,
+        f"{report['listed']} objects: T* {best:.1f} s, T {warm:.1f} s, and {start:.1f} s of start-up",
+    )  # fmt: skip
+    return best / warm

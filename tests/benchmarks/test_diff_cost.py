@@ -68,17 +68,18 @@ def seconds(work):
     return time.perf_counter() - started
 
 
-def test_a_run_without_changes_costs_little_more_than_the_listing(client):
+def test_a_run_without_changes_costs_little_more_than_the_listing(client, figures):
     listing, difference = [], []
     for _ in range(ROUNDS):
         listing.append(seconds(bare))
         difference.append(seconds(lambda: whole(client)))
     ratio = min(difference) / min(listing)
     million = 10_000_000 / OBJECTS
-    print(
-        f"\n{OBJECTS} objects: bare listing {min(listing):.1f} s, diff {min(difference):.1f} s, {ratio:.2f} times; "
-        f"10 million: {min(listing) * million / 60:.0f} and {min(difference) * million / 60:.0f} minutes"
-    )
+    figures.note(
+        "again", "nothing changed", ratio, f"{OBJECTS} objects: bare listing {min(listing):.1f} s, diff "
+        f"{min(difference):.1f} s; 10 million: {min(listing) * million / 60:.0f} and "
+        f"{min(difference) * million / 60:.0f} minutes"
+    )  # fmt: skip
     tracemalloc.start()
     whole(client)
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,10 +1,10 @@
-"""How close the warm pipelines come to their limit: scans, images, recordings and films of the corpus.
+"""How close the warm pipelines come to their limit: PDFs, images, recordings and films of the corpus.
 
     uv run pytest -n 0 -s -m benchmark tests/benchmarks/test_limits.py
 
 T* is the limit: the CPU seconds of reading, of the models and of inserting, each done alone and at its best (`limits`),
 divided by the number of cores, as if nothing else ever took a core. T is the pipeline's wall time from the moment its
-models are loaded; start-up is reported apart. `test_pdf_pipeline.py` does the same for all PDFs of the corpus.
+models are loaded; start-up is reported apart.
 """
 
 import pytest
@@ -14,6 +14,7 @@ from embedded.clip_shapes import VIT_B_32, make_clip
 
 SPEECH = {"embedding": "minilm_path", "clip": "clip_path", "whisper": "whisper_path"}
 SETS = {
+    "PDFs": ("pdfs", "pdf/*/*.pdf", 1, {"embedding": "minilm_path"}),
     "scans": ("pdfs", "pdf/scan/*.pdf", 1, {"embedding": "minilm_path"}),
     "images": ("images", "image/*/*.*", 10, {"clip": "clip_path"}),
     "images-vit-b-32": ("images", "image/*/*.*", 5, {"clip": "vit_b_32"}),
@@ -32,7 +33,7 @@ def vit_b_32(tmp_path):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_pipeline_is_near_its_limit(name, request, corpus, object_store, milvus, ray_head, tmp_path):
+def test_the_pipeline_is_near_its_limit(name, request, figures, corpus, object_store, milvus, ray_head, tmp_path):
     pipeline, pattern, copies, needed = SETS[name]
     models = {model: request.getfixturevalue(fixture) for model, fixture in needed.items()}
     files = [file for file in sorted(corpus.glob(pattern)) if file.is_file()]
@@ -41,5 +42,4 @@ def test_the_pipeline_is_near_its_limit(name, request, corpus, object_store, mil
     flags += ["--collection", f"{name.replace('-', '_')}_"]
     source = uploaded(object_store, files, corpus, name, copies)
     report = report_of(pipeline, source, flags, object_store, milvus, ray_head)
-    share, _ = share_of_limit(name, limit, report, copies)
-    assert share > 0.5
+    assert share_of_limit(name, limit, report, figures, copies) > 0.5

@@ -71,7 +71,7 @@ def cluster():
         ray.shutdown()
 
 
-def test_one_recording_keeps_the_actors_busy(cluster, tmp_path):
+def test_one_recording_keeps_the_actors_busy(cluster, figures, tmp_path):
     path, notes = tmp_path / "long.wav", tmp_path / "notes"
     notes.mkdir()
     long_recording(path)
@@ -113,10 +113,10 @@ def test_one_recording_keeps_the_actors_busy(cluster, tmp_path):
     works = np.array([work for own in actors for work in own[1:]])
     ready = np.array([own[0][0] for own in actors])
     last, busy = works[:, 1].max(), (works[:, 1] - works[:, 0]).sum()
-    print(
-        f"\n{HOURS:g} h in {len(works)} stretches on {len(actors)} of {pool.max_actors} actors, of which the last one "
-        f"was ready after {ready.max() - began:.0f} s; transcribed after {last - began:.0f} s, done after "
-        f"{ended - began:.0f} s; the actors were busy {busy / (last - ready).sum():.1%} of their time, and "
-        f"{busy / pool.max_actors / (last - ready.min()):.1%} if all had been ready at once"
-    )
+    figures.note(
+        "large", f"a recording of {HOURS:g} hours", busy / (last - ready).sum(),
+        f"{len(works)} stretches on {len(actors)} of {pool.max_actors} actors, of which the last one was ready after "
+        f"{ready.max() - began:.0f} s; transcribed after {last - began:.0f} s, done after {ended - began:.0f} s; "
+        f"{busy / pool.max_actors / (last - ready.min()):.2f} of the time since the first one was ready",
+    )  # fmt: skip
     assert len(actors) == pool.max_actors

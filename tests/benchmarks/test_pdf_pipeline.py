@@ -1,9 +1,8 @@
-"""How close the warm pipeline comes to its limit, and how it compares with a loop, all in one run on one machine.
+"""How the warm pipeline compares with a loop over all PDFs of the corpus, in one run on one machine.
 
     uv run pytest -n 0 -m benchmark -s tests/benchmarks/test_pdf_pipeline.py
 
-The limit is that of `test_limits.py`. The loop does the same work with the same libraries, one object after the other;
-start-up is reported apart, and counts for neither.
+The loop does the same work with the same libraries, one object after the other; start-up counts for neither.
 
 The answers are checked too: a fast pipeline that finds nothing is of no use.
 """
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks.limits import CHUNK_TOKENS, CORES
-from benchmarks.pipeline_runs import limit_of, printed_by, report_of, share_of_limit, uploaded
+from benchmarks.pipeline_runs import printed_by, report_of, uploaded
 
 BATCH = 32
 
@@ -29,12 +28,6 @@ def papers(corpus, object_store):
     """The corpus' PDFs in a bucket: the source and the local files."""
     files = sorted((corpus / "pdf").rglob("*.pdf"))
     return uploaded(object_store, files, corpus / "pdf", "pdf"), files
-
-
-@pytest.fixture(scope="module")
-def limit(papers, minilm_path, tmp_path_factory):
-    """The CPU seconds of each part done alone, and the number of chunks."""
-    return limit_of("pdfs", {"embedding": minilm_path}, papers[1], tmp_path_factory.mktemp("limit"))
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +43,10 @@ def report(papers, object_store, milvus, ray_head, minilm_path):
     return report_of("pdfs", papers[0], flags, object_store, milvus, ray_head)
 
 
-def test_the_pipeline_is_near_its_limit_and_ahead_of_a_loop(limit, loop, report):
-    share, warm = share_of_limit("pdfs", limit, report)
-    print(f"loop {loop['seconds']:.1f} s   loop/T {loop['seconds'] / warm:.2f}")
-    assert report["rows_written"] == limit["rows"] == loop["chunks"]
-    assert share > 0.85
+def test_the_pipeline_is_ahead_of_a_loop(loop, report):
+    warm = report["seconds"] - report["stages"]["start"]["seconds"]
+    print(f"\nloop {loop['seconds']:.1f} s, pipeline {warm:.1f} s, loop/pipeline {loop['seconds'] / warm:.2f}")
+    assert report["rows_written"] == loop["chunks"]
     assert loop["seconds"] / warm > 1
 
 

@@ -69,7 +69,7 @@ def test_peers(name, request, subtests, results, models, object_store, tmp_path)
     kind, pattern, _ = SETS[name]
     files = dict(one_page_pdfs(FILES))
     if pattern:
-        files = corpus_files(request.getfixturevalue("corpus"), pattern)
+        files = corpus_files(request.getfixturevalue("corpus"), name)
     programs = {}
     for key in dict.fromkeys(["ours", *chosen("PEERS", DEFAULT_PROGRAMS, PROGRAMS)]):
         if kind not in PROGRAMS[key].kinds:

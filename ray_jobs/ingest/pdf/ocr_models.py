@@ -24,8 +24,8 @@ LINE_HEIGHT = 48
 """Pixels of the height of a line, as the model for recognition takes it."""
 
 WIDTH_STEP = 64
-"""Lines are padded to a multiple of so many pixels, and read in order of their width: OpenVINO prepares anew for a width
-that is not that of the last one, which takes 18 of the 78 ms of a line of middling length."""
+"""Lines are padded to a multiple of so many pixels, and read in order of their width: OpenVINO prepares anew for a
+width that is not that of the last one, which takes 18 of the 78 ms of a line of middling length."""
 
 WEIGHT_BYTES = 30_000_000
 """Size of the models."""
