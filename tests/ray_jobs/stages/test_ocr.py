@@ -105,6 +105,7 @@ def own(runs):
     return rows
 
 
+@pytest.mark.nightly
 def test_actors_read_what_parse_tasks_read_themselves(runs, own):
     report = runs.run("ocr_asked_", "--resources", RESOURCES)
     assert runs.rows("ocr_asked_") == own
