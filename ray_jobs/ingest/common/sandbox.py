@@ -95,6 +95,8 @@ class Sandbox:
         except _DiedError as error:
             raise error.as_failure() from None
         if answer is None:
+            # What has run out of memory may be broken: OpenVINO then gave the lines of an earlier page, or none.
+            self._end()
             raise ObjectError(
                 Failure.MEMORY_LIMIT,
                 f"parsing needs more than {self._limits.memory_bytes / 1e6:.0f} MB of memory",

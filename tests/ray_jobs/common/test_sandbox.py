@@ -88,6 +88,13 @@ def test_a_misbehaving_parser_costs_one_file_and_the_next_file_is_parsed(sandbox
     assert sandbox.run(bad.kept) == "kept"  # a new child is prepared like the first
 
 
+def test_no_other_file_meets_what_a_lack_of_memory_left_behind(sandbox, bad):
+    """OpenVINO goes on after it, and gives the results of an earlier page."""
+    first = sandbox.run(bad.process)
+    assert failure(sandbox, bad.allocate, 50_000 * MEGABYTE).failure == "MemoryLimit"
+    assert sandbox.run(bad.process) != first
+
+
 def test_a_result_that_is_too_large_costs_one_file(bad):
     with Sandbox(bad.keep, Limits(memory_bytes=3000 * MEGABYTE), "kept") as sandbox:
         assert failure(sandbox, bad.return_too_much).failure == "TooMuchText"
