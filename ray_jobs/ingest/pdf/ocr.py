@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.common.sandbox_child import report_progress
 from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
+from ingest.pdf.long_pages import MAX_OCR_SIDE, largest_scale, stretches
 from ingest.pdf.memory import check_memory
-from ingest.pdf.ocr_models import LINE_HEIGHT, MAX_OCR_SIDE, models
+from ingest.pdf.ocr_models import LINE_HEIGHT, models
 from ingest.pdf.rendering import render
 
 if TYPE_CHECKING:
     from pymupdf import Page
 
 DPI = 150
-"""Resolution of the image that is read: enough for 8-point print; a full page takes 4 to 12 s on one core."""
+"""Resolution of the image that is read: enough for 8-point print; a full page takes 2 to 8 s on one core."""
 
 MIN_SIDE = 1000
 """Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
@@ -77,8 +79,8 @@ def detect_lines(page: Page) -> list[Box]:
         MemoryError: there is not enough memory for the image or the model.
     """
     try:
-        scale = DETECTION_SIDE / max(page.rect.width, page.rect.height, 1)
-        corners = models().detect(_render(page, scale))
+        scale = largest_scale(page.rect.width, page.rect.height) * DETECTION_SIDE / MAX_OCR_SIDE
+        corners = _corners(_render(page, scale))
     except Exception as error:
         check_memory(error)
         raise
@@ -107,8 +109,8 @@ def _bounds(corners: np.ndarray) -> np.ndarray:
 
 def _scale(page: Page) -> float:
     """Pixels per point."""
-    side = max(page.rect.width, page.rect.height, 1)
-    return min(max(DPI / 72, MIN_SIDE / side), MAX_OCR_SIDE / side)
+    width, height = page.rect.width, page.rect.height
+    return min(max(DPI / 72, MIN_SIDE / max(width, height, 1)), largest_scale(width, height))
 
 
 def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
@@ -128,7 +130,7 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
     """
     from rapidocr.utils.process_img import get_rotate_crop_image
 
-    corners = models().detect(image)
+    corners = _corners(image)
     if corners is None:
         return [], False
     turns = int(_is_sideways(corners))
@@ -149,6 +151,17 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
         for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
         if text
     ], turns > 0
+
+
+def _corners(image: np.ndarray) -> np.ndarray | None:
+    """What `OcrModels.detect` returns, for an image of any length."""
+    found = []
+    for part, place in stretches(image):
+        corners = models().detect(part)
+        report_progress()  # the length is bounded
+        if corners is not None:
+            found.append(corners + np.array(place, np.float32))
+    return np.concatenate(found) if found else None
 
 
 def _is_sideways(corners: np.ndarray) -> bool:

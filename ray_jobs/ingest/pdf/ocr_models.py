@@ -6,7 +6,8 @@ RapidOCR's package contains them (PP-OCRv6): no network. A process has them itse
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -16,9 +17,7 @@ from ingest.common.cpu_inference import core, settings
 from ingest.common.errors import ConfigurationError
 from ingest.common.gpu_memory import AdaptiveBatches
 from ingest.common.sandbox_child import ask_parent, parent_answers
-
-MAX_OCR_SIDE = 2000
-"""Maximum pixels of the longer side, for pages larger than A3: RapidOCR itself scales larger images down to this."""
+from ingest.pdf.long_pages import MAX_OCR_SIDE
 
 LINE_HEIGHT = 48
 """Pixels of the height of a line, as the model for recognition takes it."""
@@ -26,6 +25,14 @@ LINE_HEIGHT = 48
 WIDTH_STEP = 64
 """Lines are padded to a multiple of so many pixels, and read in order of their width: OpenVINO prepares anew for a
 width that is not that of the last one, which takes 18 of the 78 ms of a line of middling length."""
+
+LONGEST_LINE = 250 * LINE_HEIGHT
+"""Pixels of the width that longer lines are squeezed to: they are less than 8 pixels high, and no text."""
+
+ELONGATED, PADDED = 8, 4
+"""Ratio of the sides from which on an image is padded before detection, and the ratio that it gets. The model wants at
+least 736 pixels of the shorter side: a strip of 2,000 x 40 pixels would become one of 36,800 x 736, which takes
+gigabytes. RapidOCR pads wide images alike, but not high ones, and enlarges those of less than 30 pixels before that."""
 
 WEIGHT_BYTES = 30_000_000
 """Size of the models."""
@@ -68,7 +75,7 @@ class RapidModels:
 
     def __init__(self, device: str = "cpu", threads: int = 1, batch_size: int = 1) -> None:
         import cv2
-        from rapidocr import EngineType, RapidOCR
+        from rapidocr import EngineType
 
         cv2.setNumThreads(1)
         self._on_cpu = device == "cpu"
@@ -77,7 +84,8 @@ class RapidModels:
         params = {"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": batch_size}
         kind = _prepare_openvino() if self._on_cpu else _prepare_cuda(threads, params)
         engines = {f"{part}.engine_type": EngineType(kind) for part in ("Det", "Cls", "Rec")}
-        self._engine: Any = RapidOCR(params={**params, **engines})  # its result type depends on the arguments
+        self._params = {**params, **engines}
+        self._engine = self._new_engine()
 
     def load(self) -> None:
         """Load the models, which else the first image does.
@@ -97,15 +105,17 @@ class RapidModels:
 
     def detect(self, image: np.ndarray) -> np.ndarray | None:
         """See `OcrModels`."""
-        found = self._engine(image, use_det=True, use_cls=False, use_rec=False)
-        if self._on_cpu:
-            # The detection has taken a gigabyte for a page of usual size, which the process would keep.
-            self._engine.text_det.session.session.get_compiled_model().release_memory()
-        return None if found.boxes is None else np.asarray(found.boxes, np.float32)
+        with self._in_order() as engine:
+            found = engine(_not_elongated(image), use_det=True, use_cls=False, use_rec=False)
+            if self._on_cpu:
+                # The detection has taken a gigabyte for a page of usual size, which the process would keep.
+                engine.text_det.session.session.get_compiled_model().release_memory()
+        return None if found.boxes is None else _within(np.asarray(found.boxes, np.float32), image)
 
     def upside_down(self, pieces: Sequence[np.ndarray]) -> list[bool]:
         """See `OcrModels`."""
-        _, found = self._engine.cls_and_rotate(list(pieces))
+        with self._in_order() as engine:
+            _, found = engine.cls_and_rotate(list(pieces))
         return [label == "180" for label, _ in found.cls_res]
 
     def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
@@ -115,18 +125,35 @@ class RapidModels:
         order = sorted(range(len(pieces)), key=lambda number: pieces[number].shape[1])
         texts, scores = [""] * len(pieces), [0.0] * len(pieces)
 
-        def recognised(part: slice) -> Any:
-            return self._engine.recognize_txt([pieces[number] for number in order[part]])
+        with self._in_order() as engine:
 
-        for part, found in self._batches.map(recognised, len(order)):
-            for number, text, score in zip(order[part], found.txts, found.scores, strict=True):
-                texts[number], scores[number] = text.strip(), float(score)
+            def recognised(part: slice) -> Any:
+                return engine.recognize_txt([pieces[number] for number in order[part]])
+
+            for part, found in self._batches.map(recognised, len(order)):
+                for number, text, score in zip(order[part], found.txts, found.scores, strict=True):
+                    texts[number], scores[number] = text.strip(), float(score)
         return texts, scores
 
     def read_line(self, image: np.ndarray) -> str:
         """See `OcrModels`."""
-        found = self._engine(image, use_det=False, use_cls=False, use_rec=True)
+        with self._in_order() as engine:
+            found = engine(image, use_det=False, use_cls=False, use_rec=True)
         return "".join(found.txts or ())
+
+    def _new_engine(self) -> Any:  # the type of its results depends on the arguments
+        from rapidocr import RapidOCR
+
+        return RapidOCR(params=self._params)
+
+    @contextmanager
+    def _in_order(self) -> Iterator[Any]:
+        """The engine, which another one replaces after an error: OpenVINO then gave the lines of an earlier page."""
+        try:
+            yield self._engine
+        except Exception:
+            self._engine = self._new_engine()
+            raise
 
 
 class AskedModels:
@@ -166,12 +193,33 @@ def _own() -> RapidModels:
     return RapidModels()
 
 
+def _not_elongated(image: np.ndarray) -> np.ndarray:
+    """Pad an image at its right or its bottom, with its most common shade, unless its sides are of similar length."""
+    height, width = image.shape[:2]
+    if max(height, width) <= ELONGATED * min(height, width):
+        return image
+    sides = max(height, math.ceil(width / PADDED)), max(width, math.ceil(height / PADDED))
+    padded = np.empty((*sides, 3), np.uint8)
+    padded[:] = np.median(image, axis=(0, 1))
+    padded[:height, :width] = image
+    return padded
+
+
+def _within(corners: np.ndarray, image: np.ndarray) -> np.ndarray | None:
+    """The corners of the lines, none of which is beyond the image; None if no line is on it."""
+    height, width = image.shape[:2]
+    corners = np.minimum(corners, np.array([width, height], np.float32))
+    extents = corners.max(1) - corners.min(1)
+    corners = corners[(extents >= 1).all(1)]
+    return corners if len(corners) else None
+
+
 def _of_few_widths(piece: np.ndarray) -> np.ndarray:
     """The image of a line as the model takes it, padded with grey, which is 0 there, as RapidOCR pads shorter lines."""
     import cv2
 
     height, width = piece.shape[:2]
-    width = max(1, math.ceil(LINE_HEIGHT * width / height))
+    width = min(max(1, math.ceil(LINE_HEIGHT * width / height)), LONGEST_LINE)
     padded = np.full((LINE_HEIGHT, math.ceil(width / WIDTH_STEP) * WIDTH_STEP, 3), 127, np.uint8)
     padded[:, :width] = cv2.resize(piece, (width, LINE_HEIGHT))
     return padded

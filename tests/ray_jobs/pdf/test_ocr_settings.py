@@ -1,4 +1,4 @@
-"""OCR computes in full precision on every CPU, pads lines to few widths, and keeps nothing for each of them."""
+"""OCR computes in full precision on every CPU, pads lines to few widths, and keeps nothing of them or of an error."""
 
 from pathlib import Path
 
@@ -19,20 +19,34 @@ def test_a_page_has_the_same_texts_on_every_node(part):
 
 
 @pytest.mark.tier("parts")
-def test_lines_of_similar_lengths_are_read_in_one_width(monkeypatch):
-    models, widths = RapidModels(), []
-    recogniser = models._engine._load_rec_model()
-    read = recogniser.session
+def test_lines_of_similar_lengths_are_read_in_one_width(input_shapes):
+    lines = [np.full((height, 8 * width, 3), 255, np.uint8) for height, width in ((48, 90), (24, 42), (47, 94))]
+    RapidModels().recognise(lines)
+    assert [shape[3] for shape in input_shapes] == [704, 768, 768]
 
-    def noted(images):
-        widths.append(images.shape[3])
-        return read(images)
 
-    monkeypatch.setattr(recogniser, "session", noted)
-    models.recognise(
-        [np.full((height, 8 * width, 3), 255, np.uint8) for height, width in ((48, 90), (24, 42), (47, 94))]
-    )
-    assert widths == [704, 768, 768]
+@pytest.mark.tier("parts")
+@pytest.mark.parametrize(
+    ("part", "call"),
+    [
+        ("det", lambda models, image: models.detect(image)),
+        ("cls", lambda models, image: models.upside_down([image])),
+        ("rec", lambda models, image: models.recognise([image])),
+        ("rec", lambda models, image: models.read_line(image)),
+    ],
+)
+def test_models_that_failed_are_not_used_again(part, call, monkeypatch):
+    """OpenVINO then gives the results of an earlier page, or none."""
+    models, image = RapidModels(), np.full((48, 200, 3), 255, np.uint8)
+    loaded = getattr(models._engine, f"_load_{part}_model")()
+
+    def fail(images):
+        raise RuntimeError("a primitive cannot be executed")
+
+    monkeypatch.setattr(loaded, "session", fail)
+    with pytest.raises(RuntimeError, match="primitive"):
+        call(models, image)
+    call(models, image)
 
 
 @pytest.mark.nightly
