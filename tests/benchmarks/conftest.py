@@ -5,7 +5,7 @@ import pytest
 from benchmarks.aims import Figures
 
 
-@pytest.fixture(scope="session")
-def figures() -> Figures:
+@pytest.fixture
+def figures(request) -> Figures:
     """The kept figures; each that is noted updates tests/aims.json and its page."""
-    return Figures()
+    return Figures(test=request.path.name)

@@ -53,14 +53,14 @@ def pdfs(models: dict[str, str], files: list[Path]) -> tuple[dict[str, float], d
 
 def images(models: dict[str, str], files: list[Path]) -> tuple[dict[str, float], dict[str, Rows]]:
     """Decode and embed images."""
+    from ingest.image.opening import prepare_images
     from ingest.models.clip_model import find_clip_model, input_square
 
     square = input_square(find_clip_model(models["clip"], ""))
-    read, decoded = on_all_cores(decode, [(file, square) for file in files])
-    shown = [pixels for pixels in decoded if pixels is not None]
+    read, shown = on_all_cores(decode, [(file, square) for file in files], prepare_images)
     embed, vectors = seen(models["clip"], shown)
     fields = {"version": "1", "width": 1, "height": 1}
-    return {"read": read, "embed": embed}, {"images": rows_of(vectors[: len(shown)], fields)}
+    return {"read": read, "embed": embed}, {"images": rows_of(vectors[: len(files)], fields)}
 
 
 def videos(models: dict[str, str], files: list[Path]) -> tuple[dict[str, float], dict[str, Rows]]:
@@ -126,17 +126,13 @@ def parse(file: Path) -> tuple[float, list[Any]]:
     return time.process_time() - started, pages
 
 
-def decode(file: Path, square: Any) -> tuple[float, np.ndarray | None]:
-    """The squares of an image; None of a file that is none."""
-    from ingest.common.errors import ObjectError
+def decode(file: Path, square: Any) -> tuple[float, np.ndarray]:
+    """The squares of an image."""
     from ingest.common.limits import Limits
     from ingest.image.decoder import read_image
 
     content, started = file.read_bytes(), time.process_time()
-    try:
-        picture = read_image(content, square, Limits().pixels)
-    except ObjectError:
-        return time.process_time() - started, None
+    picture = read_image(content, square, Limits().pixels)
     seconds = time.process_time() - started
     return seconds, np.frombuffer(picture.pixels, np.uint8).reshape(-1, square.size, square.size, 3)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.aims import Figures
 from benchmarks.limits import CORES
+from embedded.processes import base_environment
 
 REPOSITORY = Path(__file__).parents[2]
 BUCKET = "benchmark"
@@ -30,7 +31,7 @@ def report_of(pipeline: str, source: str, flags: Sequence[str], store: Any, milv
     job = subprocess.run(
         [sys.executable, str(REPOSITORY / "ray_jobs" / f"ingest_{pipeline}.py"), "--source", source,
          "--milvus-uri", milvus.uri, *flags],
-        env={**os.environ, **store.environment(), **head.client_environment()},
+        env={**base_environment(), **store.environment(), **head.client_environment()},
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     print(job.stdout)
@@ -62,6 +63,7 @@ def share_of_limit(
     Args:
         limit: of one copy of the objects.
     """
+    assert (report["rows_written"], report["failed"]) == (copies * limit["rows"], 0), "T* is not of the same work"
     parts = {part: copies * seconds for part, seconds in limit.items() if part != "rows"}
     start = report["stages"]["start"]["seconds"]
     best, warm = sum(parts.values()) / CORES, report["seconds"] - start

@@ -5,7 +5,6 @@
 It is compared with what a plain program needs before it can embed a text: two imports, and the loading of its model.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import pytest
 
 from benchmarks.pipeline_runs import REPOSITORY, uploaded
 from embedded.pdfs import make_pdf
-from embedded.processes import poll
+from embedded.processes import base_environment, ended_at_last, poll
 from embedded.ray_head import RayHead
 from ingest.milvus.client import connect
 
@@ -37,10 +36,10 @@ def first_row(milvus, collection: str, start: Callable[[], subprocess.Popen]) ->
             return bool(client.query(collection, filter="", limit=1, output_fields=["id"]))
         return False
 
-    with start() as job:
+    with start() as job, ended_at_last(job):
         poll(is_there, 120, "no row was written")
         there = time.perf_counter() - began
-        assert job.wait() == 0
+        assert job.wait(120) == 0
     return there, time.perf_counter() - began
 
 
@@ -49,7 +48,11 @@ def test_one_small_pdf(running, figures, object_store, milvus, minilm_path, tmp_
     (tmp_path / "one.pdf").write_bytes(make_pdf("The fog signal sounds twice a minute."))
     source = uploaded(object_store, [tmp_path / "one.pdf"], tmp_path, f"start-{running}")
     with RayHead(tmp_path / "ray", object_store.environment()) if running else nullcontext() as head:
-        environment = {**os.environ, **object_store.environment(), **(head.client_environment() if head else {})}
+        environment = {
+            **base_environment(),
+            **object_store.environment(),
+            **(head.client_environment() if head else {}),
+        }
         if head:
             in_use = Path(__file__).with_name("peers") / "head_in_use.py"
             subprocess.run([sys.executable, str(in_use)], env=environment, check=True, capture_output=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -69,6 +69,16 @@ def send(number: int, processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+
+
+@contextlib.contextmanager
+def ended_at_last(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kill a process after the block if it still runs, as it does when the block failed."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def command_line(process: psutil.Process) -> list[str]:

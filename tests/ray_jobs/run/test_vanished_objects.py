@@ -13,7 +13,7 @@ import pymupdf
 import pytest
 
 from embedded.pdfs import make_pdf
-from embedded.processes import base_environment, command_line, poll
+from embedded.processes import base_environment, command_line, ended_at_last, poll
 from ingest.milvus.client import connect
 
 RAY_JOBS = Path(__file__).parents[3] / "ray_jobs"
@@ -69,14 +69,16 @@ def test_objects_beside_one_that_vanished_are_not_lost(names, object_store, milv
             env={**base_environment(), **object_store.environment(), **ray_head.client_environment()},
             stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    poll(lambda: any(map(rows, names[:LONG])) or job.poll() is not None, 300, "no row was written")
-    vanished = next(name for name in names if rows(name))
-    object_store.client().delete_object(Bucket=BUCKET, Key=f"pdfs/{vanished}")
-    tasks = [process for process in ray_head.members() if is_parser(process)]
-    for process in tasks:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    code, said = job.wait(600), (tmp_path / "output").read_text()
+    with ended_at_last(job):
+        poll(lambda: any(map(rows, names[:LONG])) or job.poll() is not None, 300, "no row was written")
+        vanished = next(name for name in names if rows(name))
+        object_store.client().delete_object(Bucket=BUCKET, Key=f"pdfs/{vanished}")
+        tasks = [process for process in ray_head.members() if is_parser(process)]
+        for process in tasks:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        code = job.wait(600)
+    said = (tmp_path / "output").read_text()
     assert (code, bool(tasks)) == (0, True), said
     ledger = {
         row["source"].removeprefix(source): row["rows"]
