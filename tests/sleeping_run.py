@@ -34,10 +34,11 @@ TURN = "SLEEPING_RUN_TURN"
 """The variable with the seconds after which the run gives way, if they are others than those of production."""
 GRACE = "SLEEPING_RUN_GRACE"
 """The variable with the seconds after which the run is planned anew without lost nodes and with new ones, likewise."""
-MEET = "SLEEPING_RUN_MEET"
-"""The variable with the number of objects that have to be parsed at the same time, if there is one."""
 NOTES = "SLEEPING_RUN_NOTES"
 """The variable with a file that gets a line for each actor and each object: what, node, process and time."""
+MEET = "meet"
+"""A file beside that of the notes with the number of objects that have to be parsed at the same time, if there is
+one; those that are noted already count, too."""
 LOST = "00000.txt"
 """The object that gets lost as often as a file beside that of the notes says, `lose`, if there is one. So objects do of
 which a task told nothing that was repeated, and had other tables then."""
@@ -52,10 +53,12 @@ def note(what):
             print(json.dumps([what, node, os.getpid(), time.time()]), file=file)
 
 
-def meet(count):
-    """Wait until the parsing of so many objects has begun."""
-    if count:
-        notes = Path(os.environ[NOTES])
+def meet():
+    """Wait until the parsing of as many objects has begun as MEET says."""
+    notes = Path(os.environ.get(NOTES, ""))
+    path = notes.with_name(MEET) if notes.name else notes
+    if path.is_file():
+        count = int(path.read_text())
         poll(lambda: notes.read_text().count('"parse"') >= count, 60, f"{count} objects are not parsed together")
 
 
@@ -73,7 +76,7 @@ def parse(table, seconds, observe):
         note("parse")
         if gets_lost(row["source"]):
             continue
-        meet(int(os.environ.get(MEET, 0)))
+        meet()
         time.sleep(seconds)
         observe("read", 1, seconds)
         fields = json.dumps({"page": 1, "kind": "text", "metadata": {}})
