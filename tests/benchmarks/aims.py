@@ -76,7 +76,7 @@ AIMS = {
     "large": Aim(
         "One large object on 64 CPUs",
         ("test_long_pdf.py",),
-        "Share of the time in which the readers were at work. `test_long_recording.py` measures the same of a recording.",
+        "Share of the time in which the readers were at work. `test_long_recording.py` measures a recording alike.",
         "0.90",
     ),
 }
