@@ -8,8 +8,8 @@ import pickle
 import resource
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock
@@ -62,6 +62,20 @@ def ask_parent(*question: Any) -> Any:
         return _to_parent.recv()
 
 
+@contextmanager
+def memory_unlimited() -> Iterator[None]:
+    """Lift the child's limit for work that needs a bounded amount of memory, and that a lack of it would break.
+
+    Outside a child it does nothing.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def serve(descriptor: int) -> None:
     """The main function of the child: it answers once when it is prepared and once for each call, until the pipe with
     this file descriptor is closed."""
@@ -87,7 +101,7 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
     if sys.platform == "linux":  # macOS ignores RLIMIT_AS
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def call(data: bytes) -> bytes | None:

@@ -12,7 +12,13 @@ MAX_OCR_SIDE = 2000
 images down to this."""
 
 LONG = 3
-"""Ratio of the sides from which on a page is read in stretches."""
+"""Ratio of height to width from which on a page is read in stretches."""
+
+LONG_LINES = 8
+"""Ratio of width to height likewise: less wide pages may have several lines, which no cut leaves whole."""
+
+_LEGIBLE_WIDTH = 2000
+"""Points of width up to which a banner is legible as a whole."""
 
 _USUAL = 1.5
 """Ratio of the sides of a usual page, which a stretch should not be larger than."""
@@ -20,14 +26,15 @@ _USUAL = 1.5
 _MOST_PIXELS = 16 * MAX_OCR_SIDE
 """Maximum pixels of the longer side of a page that is read in stretches: OpenCV takes at most 32,767."""
 
-_WINDOW = MAX_OCR_SIDE // 4
-"""Pixels before the end of a stretch in which it may be cut."""
+_WINDOW, _WIDE_WINDOW = MAX_OCR_SIDE // 4, MAX_OCR_SIDE // 2
+"""Pixels before the end of a stretch in which it may be cut, between lines and between words."""
 
 
 def largest_scale(width: float, height: float) -> float:
     """The most pixels per point that OCR takes for a page of these sides, in points."""
     shorter, longer = sorted((max(width, 1), max(height, 1)))
-    if longer <= LONG * shorter:
+    wide = width > height
+    if longer <= (LONG_LINES if wide else LONG) * shorter or (wide and longer <= _LEGIBLE_WIDTH):
         return MAX_OCR_SIDE / longer
     return min(MAX_OCR_SIDE / (_USUAL * shorter), _MOST_PIXELS / longer)
 
@@ -40,15 +47,16 @@ def stretches(image: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]
     across = image.shape[1] > image.shape[0]
     length, start = max(image.shape[:2]), 0
     while length - start > MAX_OCR_SIDE:
-        end = _emptiest(image, across, start + MAX_OCR_SIDE - _WINDOW)
+        end = _emptiest(image, across, start + MAX_OCR_SIDE)
         yield _part(image, across, start, end), (start, 0) if across else (0, start)
         start = end
     yield _part(image, across, start, length), (start, 0) if across else (0, start)
 
 
-def _emptiest(image: np.ndarray, across: bool, start: int) -> int:
-    """The middle of the widest gap between lines, or between words of lines that are as long as the image."""
-    window = _part(image, across, start, start + _WINDOW).astype(np.int16)
+def _emptiest(image: np.ndarray, across: bool, end: int) -> int:
+    """The middle of the widest gap before `end` between lines, or between words of lines as long as the image."""
+    start = end - (_WIDE_WINDOW if across else _WINDOW)
+    window = _part(image, across, start, end).astype(np.int16)
     # Edges of letters, not shades: a scan may have a shadow along its side.
     edges = np.abs(np.diff(window, axis=0 if across else 1)).mean(axis=(0 if across else 1, 2))
     empty = np.concatenate([[False], edges <= 1.25 * edges.min() + 0.5, [False]])

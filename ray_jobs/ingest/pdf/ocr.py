@@ -29,6 +29,10 @@ MIN_SIDE = 1000
 DETECTION_SIDE = 1000
 """Pixels of the longer side in which lines are only detected."""
 
+LINES_AT_ONCE = 100
+"""Number of lines after whose reading the time limit begins anew; a dense line takes a quarter of a second on one core,
+and a long page has thousands."""
+
 OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""
 
@@ -190,14 +194,26 @@ def _is_upside_down(pieces: list[np.ndarray]) -> bool:
 
 def _read(pieces: list[np.ndarray], least: float) -> tuple[list[str], np.ndarray]:
     """Read images of lines: their texts, which may be "", and which ones are upside down, as bool of shape (n,)."""
-    texts, scores = models().recognise(pieces)
+    texts, scores = _recognised(pieces)
     turned = np.zeros(len(texts), bool)
     if doubtful := [number for number, score in enumerate(scores) if score < MIN_SURE]:
         others = [np.ascontiguousarray(pieces[number][::-1, ::-1]) for number in doubtful]
-        for number, text, score in zip(doubtful, *models().recognise(others), strict=True):
+        for number, text, score in zip(doubtful, *_recognised(others), strict=True):
             if score > scores[number]:
                 texts[number], scores[number], turned[number] = text, score, True
     return [text if score >= least else "" for text, score in zip(texts, scores, strict=True)], turned
+
+
+def _recognised(pieces: list[np.ndarray]) -> tuple[list[str], list[float]]:
+    """What `OcrModels.recognise` returns, for any number of lines."""
+    texts: list[str] = []
+    scores: list[float] = []
+    for start in range(0, len(pieces), LINES_AT_ONCE):
+        found = models().recognise(pieces[start : start + LINES_AT_ONCE])
+        texts += found[0]
+        scores += found[1]
+        report_progress()  # the lines are there already
+    return texts, scores
 
 
 def _paragraphs(lines: list[Line]) -> list[Paragraph]:

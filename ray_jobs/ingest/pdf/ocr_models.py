@@ -16,7 +16,7 @@ import numpy as np
 from ingest.common.cpu_inference import core, settings
 from ingest.common.errors import ConfigurationError
 from ingest.common.gpu_memory import AdaptiveBatches
-from ingest.common.sandbox_child import ask_parent, parent_answers
+from ingest.common.sandbox_child import ask_parent, memory_unlimited, parent_answers
 from ingest.pdf.long_pages import MAX_OCR_SIDE
 
 LINE_HEIGHT = 48
@@ -148,9 +148,13 @@ class RapidModels:
 
     @contextmanager
     def _in_order(self) -> Iterator[Any]:
-        """The engine, which another one replaces after an error: OpenVINO then gave the lines of an earlier page."""
+        """The engine, which another one replaces after an error: OpenVINO then gave the lines of an earlier page.
+
+        Short of memory, OpenVINO gives them even without an error, or none; the sides of images bound what it needs.
+        """
         try:
-            yield self._engine
+            with memory_unlimited():
+                yield self._engine
         except Exception:
             self._engine = self._new_engine()
             raise

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from ingest.common.sandbox_child import ask_parent, parent_answers
+from ingest.common.sandbox_child import ask_parent, memory_unlimited, parent_answers
 
 _kept = ""
 
@@ -60,6 +60,11 @@ def report_progress_once_and_never_end():
 
 def allocate(size):
     return len(bytearray(size))
+
+
+def allocate_unlimited(size):
+    with memory_unlimited():
+        return allocate(size)
 
 
 def exit_at_once():

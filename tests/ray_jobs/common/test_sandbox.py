@@ -95,6 +95,11 @@ def test_no_other_file_meets_what_a_lack_of_memory_left_behind(sandbox, bad):
     assert sandbox.run(bad.process) != first
 
 
+def test_work_of_bounded_memory_has_no_limit_and_what_follows_has(sandbox, bad):
+    assert sandbox.run(bad.allocate_unlimited, 600 * MEGABYTE) == 600 * MEGABYTE
+    assert failure(sandbox, bad.allocate, 600 * MEGABYTE).failure == "MemoryLimit"
+
+
 def test_a_result_that_is_too_large_costs_one_file(bad):
     with Sandbox(bad.keep, Limits(memory_bytes=3000 * MEGABYTE), "kept") as sandbox:
         assert failure(sandbox, bad.return_too_much).failure == "TooMuchText"

@@ -70,8 +70,25 @@ def test_a_receipt_is_read_from_top_to_bottom():
 @pytest.mark.tier("parts")
 def test_a_banner_is_read_from_left_to_right():
     expected = [word for _ in range(3) for word in WORDS]
-    page = scanned(60 * len(expected), 40, [((60 * column + 5, 24), word) for column, word in enumerate(expected)])
+    page = scanned(90 * len(expected), 40, [((90 * column + 5, 24), word) for column, word in enumerate(expected)])
     assert read(page) == expected
+
+
+@pytest.mark.parametrize("sides", [(1500, 480), (5184, 1296), (1900, 60)])
+def test_a_wide_page_with_several_lines_or_large_letters_is_not_cut(sides):
+    assert largest_scale(*sides) * max(sides) == MAX_OCR_SIDE
+
+
+@pytest.mark.tier("parts")
+def test_the_time_limit_begins_anew_while_the_lines_of_a_page_are_read(monkeypatch):
+    from ingest.pdf import ocr
+
+    said = []
+    monkeypatch.setattr(ocr, "report_progress", lambda: said.append("progress"))
+    monkeypatch.setattr(ocr, "LINES_AT_ONCE", 2)
+    page = scanned(200, 200, [((20, 36 * row + 18), word) for row, word in enumerate(WORDS[:5])])
+    assert read(page) == list(WORDS[:5])
+    assert len(said) >= 4  # after the detection, and after 2, 4 and 5 lines
 
 
 @pytest.mark.tier("parts")
