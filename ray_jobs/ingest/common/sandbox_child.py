@@ -66,7 +66,7 @@ def ask_parent(*question: Any) -> Any:
 def memory_unlimited() -> Iterator[None]:
     """Lift the child's limit for work that needs a bounded amount of memory, and that a lack of it would break.
 
-    Outside a child it does nothing.
+    It does nothing where no limit is.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
@@ -101,7 +101,8 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
     if sys.platform == "linux":  # macOS ignores RLIMIT_AS
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 def call(data: bytes) -> bytes | None:

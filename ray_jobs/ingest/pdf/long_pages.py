@@ -4,6 +4,7 @@ web site, of which an image of usual size would show nothing that can be read.""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,10 +12,10 @@ MAX_OCR_SIDE = 2000
 """Maximum pixels of the longer side of what is read at once, for pages larger than A3: RapidOCR itself scales larger
 images down to this."""
 
-LONG = 3
+_LONG = 3
 """Ratio of height to width from which on a page is read in stretches."""
 
-LONG_LINES = 8
+_LONG_LINES = 8
 """Ratio of width to height likewise: less wide pages may have several lines, which no cut leaves whole."""
 
 _LEGIBLE_WIDTH = 2000
@@ -29,12 +30,15 @@ _MOST_PIXELS = 16 * MAX_OCR_SIDE
 _WINDOW, _WIDE_WINDOW = MAX_OCR_SIDE // 4, MAX_OCR_SIDE // 2
 """Pixels before the end of a stretch in which it may be cut, between lines and between words."""
 
+_ROUNDING = 2
+"""Pixels by which a page is larger than its scale says: MuPDF renders every pixel that the page touches."""
+
 
 def largest_scale(width: float, height: float) -> float:
     """The most pixels per point that OCR takes for a page of these sides, in points."""
     shorter, longer = sorted((max(width, 1), max(height, 1)))
     wide = width > height
-    if longer <= (LONG_LINES if wide else LONG) * shorter or (wide and longer <= _LEGIBLE_WIDTH):
+    if longer <= (_LONG_LINES if wide else _LONG) * shorter or (wide and longer <= _LEGIBLE_WIDTH):
         return MAX_OCR_SIDE / longer
     return min(MAX_OCR_SIDE / (_USUAL * shorter), _MOST_PIXELS / longer)
 
@@ -42,15 +46,14 @@ def largest_scale(width: float, height: float) -> float:
 def stretches(image: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
     """The parts of an image, uint8 of shape (height, width, 3), along its longer side, each with its x and y.
 
-    None has more than `MAX_OCR_SIDE` pixels. An image that is no longer than this is its only part.
+    None is longer than `MAX_OCR_SIDE` pixels, but for rounding. An image that is no longer than this is its only part.
     """
     across = image.shape[1] > image.shape[0]
-    length, start = max(image.shape[:2]), 0
-    while length - start > MAX_OCR_SIDE:
-        end = _emptiest(image, across, start + MAX_OCR_SIDE)
+    length, cuts = max(image.shape[:2]), [0]
+    while length - cuts[-1] > MAX_OCR_SIDE + _ROUNDING:
+        cuts.append(_emptiest(image, across, cuts[-1] + MAX_OCR_SIDE))
+    for start, end in pairwise([*cuts, length]):
         yield _part(image, across, start, end), (start, 0) if across else (0, start)
-        start = end
-    yield _part(image, across, start, length), (start, 0) if across else (0, start)
 
 
 def _emptiest(image: np.ndarray, across: bool, end: int) -> int:

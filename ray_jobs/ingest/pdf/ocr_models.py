@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,10 +53,7 @@ class OcrModels(Protocol):
         """Whether each image of a line is upside down."""
 
     def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
-        """The texts of images of lines, and how sure each is, from 0 to 1."""
-
-    def read_line(self, image: np.ndarray) -> str:
-        """The text of the image of an upright line, of any size."""
+        """The texts of images of upright lines, at least one, of any size, and how sure each is, from 0 to 1."""
 
 
 class RapidModels:
@@ -67,7 +64,7 @@ class RapidModels:
         threads: CPU threads beside a GPU. Without one there is one, as more would add the same numbers up in another
             order.
         batch_size: the most lines of a forward pass on a GPU, padded to the longest, which changes some letters. On
-            CPUs, one line at a time takes 19 % less time for a page.
+            CPUs, one line at a time takes less time for a page.
 
     Raises:
         ConfigurationError: ONNX Runtime finds no GPU.
@@ -85,7 +82,6 @@ class RapidModels:
         kind = _prepare_openvino() if self._on_cpu else _prepare_cuda(threads, params)
         engines = {f"{part}.engine_type": EngineType(kind) for part in ("Det", "Cls", "Rec")}
         self._params = {**params, **engines}
-        self._engine = self._new_engine()
 
     def load(self) -> None:
         """Load the models, which else the first image does.
@@ -105,7 +101,7 @@ class RapidModels:
 
     def detect(self, image: np.ndarray) -> np.ndarray | None:
         """See `OcrModels`."""
-        with self._in_order() as engine:
+        with self._sound_engine() as engine:
             found = engine(_not_elongated(image), use_det=True, use_cls=False, use_rec=False)
             if self._on_cpu:
                 # The detection has taken a gigabyte for a page of usual size, which the process would keep.
@@ -114,7 +110,7 @@ class RapidModels:
 
     def upside_down(self, pieces: Sequence[np.ndarray]) -> list[bool]:
         """See `OcrModels`."""
-        with self._in_order() as engine:
+        with self._sound_engine() as engine:
             _, found = engine.cls_and_rotate(list(pieces))
         return [label == "180" for label, _ in found.cls_res]
 
@@ -125,30 +121,28 @@ class RapidModels:
         order = sorted(range(len(pieces)), key=lambda number: pieces[number].shape[1])
         texts, scores = [""] * len(pieces), [0.0] * len(pieces)
 
-        with self._in_order() as engine:
+        with self._sound_engine() as engine:
 
             def recognised(part: slice) -> Any:
                 return engine.recognize_txt([pieces[number] for number in order[part]])
 
-            for part, found in self._batches.map(recognised, len(order)):
+            # RapidOCR itself reads one line at a time on CPUs, where no GPU can be short of memory.
+            every = slice(0, len(order))
+            parts = [(every, recognised(every))] if self._on_cpu else self._batches.map(recognised, len(order))
+            for part, found in parts:
                 for number, text, score in zip(order[part], found.txts, found.scores, strict=True):
                     texts[number], scores[number] = text.strip(), float(score)
         return texts, scores
 
-    def read_line(self, image: np.ndarray) -> str:
-        """See `OcrModels`."""
-        with self._in_order() as engine:
-            found = engine(image, use_det=False, use_cls=False, use_rec=True)
-        return "".join(found.txts or ())
-
-    def _new_engine(self) -> Any:  # the type of its results depends on the arguments
+    @cached_property
+    def _engine(self) -> Any:  # the type of its results depends on the arguments
         from rapidocr import RapidOCR
 
         return RapidOCR(params=self._params)
 
     @contextmanager
-    def _in_order(self) -> Iterator[Any]:
-        """The engine, which another one replaces after an error: OpenVINO then gave the lines of an earlier page.
+    def _sound_engine(self) -> Iterator[Any]:
+        """The engine, which is made anew after an error: OpenVINO then gave the lines of an earlier page.
 
         Short of memory, OpenVINO gives them even without an error, or none; the sides of images bound what it needs.
         """
@@ -156,7 +150,7 @@ class RapidModels:
             with memory_unlimited():
                 yield self._engine
         except Exception:
-            self._engine = self._new_engine()
+            self.__dict__.pop("_engine", None)
             raise
 
 
@@ -174,10 +168,6 @@ class AskedModels:
     def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
         """See `OcrModels`."""
         return _asked("recognise", list(pieces))
-
-    def read_line(self, image: np.ndarray) -> str:
-        """See `OcrModels`."""
-        return _asked("read_line", image)
 
 
 def _asked(method: str, images: Any) -> Any:
@@ -198,7 +188,7 @@ def _own() -> RapidModels:
 
 
 def _not_elongated(image: np.ndarray) -> np.ndarray:
-    """Pad an image at its right or its bottom, with its most common shade, unless its sides are of similar length."""
+    """Pad an image at its right or its bottom with its median colour if it is elongated."""
     height, width = image.shape[:2]
     if max(height, width) <= ELONGATED * min(height, width):
         return image

@@ -72,11 +72,6 @@ class ReadImages:
         with self._computing:
             return self._models().upside_down(pieces)
 
-    def read_line(self, image: np.ndarray) -> str:
-        """See `OcrModels`."""
-        with self._computing:
-            return self._models().read_line(image)
-
     def recognise(self, pieces: Sequence[np.ndarray]) -> tuple[list[str], list[float]]:
         """See `OcrModels`."""
         lines = _Lines(pieces)

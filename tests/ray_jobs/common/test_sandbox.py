@@ -100,6 +100,22 @@ def test_work_of_bounded_memory_has_no_limit_and_what_follows_has(sandbox, bad):
     assert failure(sandbox, bad.allocate, 600 * MEGABYTE).failure == "MemoryLimit"
 
 
+def test_a_node_that_limits_addresses_keeps_its_limit():
+    """As `ulimit -v` does: a child's limit may not exceed it."""
+    code = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (8 * 10**9, 8 * 10**9))\n"
+        "import misbehaviour\n"
+        "from ingest.common.limits import Limits\n"
+        "from ingest.common.sandbox import Sandbox\n"
+        "with Sandbox(misbehaviour.keep, Limits(memory_bytes=50 * 10**9), 'kept') as sandbox:\n"
+        "    print(sandbox.run(misbehaviour.kept))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "kept\n", done.stderr
+
+
 def test_a_result_that_is_too_large_costs_one_file(bad):
     with Sandbox(bad.keep, Limits(memory_bytes=3000 * MEGABYTE), "kept") as sandbox:
         assert failure(sandbox, bad.return_too_much).failure == "TooMuchText"

@@ -74,6 +74,10 @@ def test_a_banner_is_read_from_left_to_right():
     assert read(page) == expected
 
 
+def test_a_page_that_rounding_makes_larger_is_not_cut():
+    assert len(list(stretches(np.zeros((1400, MAX_OCR_SIDE + 1, 3), np.uint8)))) == 1
+
+
 @pytest.mark.parametrize("sides", [(1500, 480), (5184, 1296), (1900, 60)])
 def test_a_wide_page_with_several_lines_or_large_letters_is_not_cut(sides):
     assert largest_scale(*sides) * max(sides) == MAX_OCR_SIDE

@@ -32,7 +32,6 @@ def test_lines_of_similar_lengths_are_read_in_one_width(input_shapes):
         ("det", lambda models, image: models.detect(image)),
         ("cls", lambda models, image: models.upside_down([image])),
         ("rec", lambda models, image: models.recognise([image])),
-        ("rec", lambda models, image: models.read_line(image)),
     ],
 )
 def test_models_that_failed_are_not_used_again(part, call, monkeypatch):
