@@ -85,13 +85,7 @@ class Sandbox:
             JobError: the child is gone, and a new one cannot start.
         """
         try:
-            answer = self._called(function, args)
-        except _KilledError:
-            # The system was short of memory, or somebody killed it. If the file is to blame, the retry shows it.
-            try:
-                answer = self._called(function, args)
-            except _DiedError as error:
-                raise error.as_failure() from None
+            answer = self._answer(function, args)
         except _DiedError as error:
             raise error.as_failure() from None
         if answer is None:
@@ -117,6 +111,19 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _answer(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
+        """As `_called`; if something else than the file may be to blame, a second child shows whether it is."""
+        try:
+            answer = self._called(function, args)
+        except _KilledError:
+            # The system was short of memory, or somebody killed it.
+            return self._called(function, args)
+        if answer is None and self._child is not None and self._child.files > 1:
+            # Earlier files have left less than the limit: models of OCR, and what allocators keep.
+            self._end()
+            return self._called(function, args)
+        return answer
 
     def _called(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes | None:
         """The child's answer: see `sandbox_child.call`.

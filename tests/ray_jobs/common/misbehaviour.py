@@ -10,6 +10,7 @@ from pathlib import Path
 from ingest.common.sandbox_child import ask_parent, memory_unlimited, parent_answers
 
 _kept = ""
+_left = []
 
 
 def keep(value):
@@ -60,6 +61,10 @@ def report_progress_once_and_never_end():
 
 def allocate(size):
     return len(bytearray(size))
+
+
+def leave_behind(size):
+    _left.append(bytearray(size))
 
 
 def allocate_unlimited(size):

@@ -95,6 +95,11 @@ def test_no_other_file_meets_what_a_lack_of_memory_left_behind(sandbox, bad):
     assert sandbox.run(bad.process) != first
 
 
+def test_no_file_fails_as_an_earlier_one_left_too_little_memory(sandbox, bad):
+    sandbox.run(bad.leave_behind, 300 * MEGABYTE)
+    assert sandbox.run(bad.allocate, 300 * MEGABYTE) == 300 * MEGABYTE
+
+
 def test_work_of_bounded_memory_has_no_limit_and_what_follows_has(sandbox, bad):
     assert sandbox.run(bad.allocate_unlimited, 600 * MEGABYTE) == 600 * MEGABYTE
     assert failure(sandbox, bad.allocate, 600 * MEGABYTE).failure == "MemoryLimit"
