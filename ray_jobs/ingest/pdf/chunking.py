@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
+from ingest.common.sandbox_child import report_progress
 from ingest.common.tokenizer import tokenizer_of
 from ingest.pdf.places import PLACE, TablePlaces, TextBox, TextPlaces, place_on
 from ingest.pdf.structure import Block, Page, TextSource
@@ -77,6 +78,7 @@ def chunk_pages(pages: Iterable[Page], tokenizer_json: str, settings: ChunkSetti
         return [found for _, piece in _pieces(text) for found in cells.chunks(piece)]
 
     for page in pages:
+        report_progress()  # their number is bounded
         for table, group in groupby(page.blocks, key=lambda block: block.table):
             for block in group if table else ():
                 rows = TablePlaces(block.boxes, block.text, block.head)

@@ -26,6 +26,9 @@ from ingest.pdf.structure import Page, RawPage, detect_structure
 if TYPE_CHECKING:
     import pymupdf
 
+INK_SCALE, INK_SIDE = 0.5, 2000
+"""Pixels per point in which it is seen whether a page is blank, and the most pixels of its longer side."""
+
 SAMPLE_PAGES, SAMPLE_PARAGRAPHS = 10, 5
 """Number of pages, and of paragraphs on them, from which a document's language is detected."""
 
@@ -205,7 +208,9 @@ def _has_ink(document: pymupdf.Document) -> bool:
 
     for number in range(document.page_count):
         with suppress(RuntimeError, ValueError):  # damaged
-            image = render(document[number], dpi=36, colorspace=pymupdf.csGRAY, alpha=False)
+            page = document[number]
+            scale = min(INK_SCALE, INK_SIDE / max(page.rect.width, page.rect.height, 1))
+            image = render(page, matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False)
             if len(set(image.samples)) > 1:
                 return True
     return False

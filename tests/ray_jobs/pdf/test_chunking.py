@@ -81,6 +81,15 @@ def test_chunks_of_a_megabyte_without_spaces_fit_into_a_varchar(letter, tokenize
     assert max(len(chunk.encode()) for chunk in chunks) <= TEXT_LENGTH
 
 
+def test_the_time_limit_begins_anew_at_each_page(tokenizer_json, monkeypatch):
+    from ingest.pdf import chunking
+
+    said = []
+    monkeypatch.setattr(chunking, "report_progress", lambda: said.append("progress"))
+    list(chunk_pages([Page(number, [Block("a word")]) for number in (1, 2, 3)], tokenizer_json, ChunkSettings(9, 0)))
+    assert len(said) == 3
+
+
 def test_overlap_repeats_the_end_of_the_previous_chunk(tokenizer_json, count):
     text = " ".join(f"word{number}" for number in range(400))
     chunks = split(text, tokenizer_json, 60, overlap=20)

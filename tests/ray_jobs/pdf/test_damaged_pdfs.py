@@ -236,6 +236,24 @@ def test_a_pdf_that_shows_something_and_has_no_text_says_so():
         assert read(document.tobytes())[1] == "no text was found on its pages, and OCR is off"
 
 
+def test_whether_a_page_of_any_size_is_blank_is_seen_in_an_image_of_bounded_size(monkeypatch):
+    from ingest.pdf import document as module
+
+    rendered, render = [], module.render
+
+    def noted(page, **settings):
+        rendered.append(render(page, **settings))
+        return rendered[-1]
+
+    monkeypatch.setattr(module, "render", noted)
+    with pymupdf.open() as document:
+        page = document.new_page(width=14_400, height=7200)
+        document.xref_set_key(page.xref, "UserUnit", "20")
+        page.draw_circle((200, 200), 100)
+        assert read(document.tobytes())[1] == "no text was found on its pages, and OCR is off"
+    assert [max(image.w, image.h) for image in rendered] == [module.INK_SIDE]
+
+
 def test_a_blank_pdf_is_whole():
     with pymupdf.open() as document:
         document.new_page()
