@@ -41,9 +41,9 @@ def prepare_rapidocr() -> None:
 
 
 def prepare_ocr() -> None:
-    from ingest.pdf.ocr_models import RapidModels
+    from ingest.pdf.ocr_models import _own
 
-    RapidModels().load()
+    _own().load()
 
 
 def read_by_rapidocr(file: Path) -> tuple[float, list[str]]:

@@ -41,6 +41,9 @@ HOURS = float(os.environ.get("RECORDING_HOURS", "10"))
 RATE = float(os.environ.get("RECORDING_RATE", "1.3"))
 """How many times as fast as it is spoken an actor transcribes speech. On one core, Whisper small reaches about 3."""
 
+MEMORY = 10**12
+"""Bytes that Ray takes the machine to have: actors that only sleep need no memory, but ask for it."""
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -64,10 +67,10 @@ def cluster():
     paths = ":".join([str(TESTS.parent / "ray_jobs"), str(TESTS)])
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         ray.init(
-            "local", num_cpus=CPUS, object_store_memory=1 << 30, _temp_dir=folder, include_dashboard=False,
-            log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}},
+            "local", num_cpus=CPUS, object_store_memory=1 << 30, _memory=MEMORY, _temp_dir=folder,
+            include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}},
         )  # fmt: skip
-        yield Cluster((Node(CPUS, 0, 1e12),))
+        yield Cluster((Node(CPUS, 0, MEMORY),))
         ray.shutdown()
 
 
