@@ -11,9 +11,10 @@ from ingest.common.sandbox_child import report_progress
 from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
-from ingest.pdf.layout import Line, Paragraph, paragraph_of
+from ingest.pdf.layout import Line, Paragraph
 from ingest.pdf.long_pages import MAX_OCR_SIDE, largest_scale, stretches
 from ingest.pdf.memory import check_memory
+from ingest.pdf.ocr_lines import levelled, paragraphs_of
 from ingest.pdf.ocr_models import LINE_HEIGHT, models
 from ingest.pdf.rendering import render
 
@@ -29,9 +30,9 @@ MIN_SIDE = 1000
 DETECTION_SIDE = 1000
 """Pixels of the longer side in which lines are only detected."""
 
-LINES_AT_ONCE = 100
-"""Number of lines after whose reading the time limit begins anew; a dense line takes a quarter of a second on one core,
-and a long page has thousands."""
+LENGTH_AT_ONCE = 3000
+"""Length of lines, in their heights, after whose reading the time limit begins anew. A dense line is 30 heights long
+and takes a quarter of a second on one core; a long page has thousands, and a banner some of 250 heights."""
 
 OCR_SAMPLE = 7
 """Number of lines that decide whether a page is upside down."""
@@ -70,7 +71,7 @@ def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) ->
             if place.size:
                 place[:] = np.median(place, axis=(0, 1))
         lines, turned = _lines(image, scale, least)
-        return rows_of_columns(reading_order(_paragraphs(lines))[0]), turned
+        return rows_of_columns(reading_order(paragraphs_of(lines))[0]), turned
     except Exception as error:
         check_memory(error)
         raise
@@ -144,7 +145,7 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
     if upside_down := _is_upside_down(pieces):
         pieces = [np.ascontiguousarray(piece[::-1, ::-1]) for piece in pieces]
     texts, turned = _read(pieces, least)
-    boxes = _bounds(corners)
+    boxes = _bounds(levelled(corners))
     if upside_down != (2 * turned.sum() > len(texts)):
         height, width = image.shape[:2]
         boxes = np.array([width, height, width, height]) - boxes[:, [2, 3, 0, 1]]
@@ -208,55 +209,13 @@ def _recognised(pieces: list[np.ndarray]) -> tuple[list[str], list[float]]:
     """What `OcrModels.recognise` returns, for any number of lines."""
     texts: list[str] = []
     scores: list[float] = []
-    for start in range(0, len(pieces), LINES_AT_ONCE):
-        found = models().recognise(pieces[start : start + LINES_AT_ONCE])
-        texts += found[0]
-        scores += found[1]
-        report_progress()  # the lines are there already
+    start, length = 0, 0.0
+    for end, piece in enumerate(pieces, 1):
+        length += piece.shape[1] / piece.shape[0]
+        if length >= LENGTH_AT_ONCE or end == len(pieces):
+            found = models().recognise(pieces[start:end])
+            texts += found[0]
+            scores += found[1]
+            start, length = end, 0.0
+            report_progress()  # the lines are there already
     return texts, scores
-
-
-def _paragraphs(lines: list[Line]) -> list[Paragraph]:
-    """Group lines into paragraphs: same column, same size, and less than one line height apart."""
-    paragraphs: list[list[Line]] = []
-    for line in _rows(lines):
-        for paragraph in reversed(paragraphs):
-            last = paragraph[-1]
-            height = min(last.size, line.size)
-            if (
-                -0.5 * height < line.y0 - last.y1 < 0.8 * height
-                and min(last.x1, line.x1) - max(last.x0, line.x0) > 0.5 * min(last.x1 - last.x0, line.x1 - line.x0)
-                and max(last.size, line.size) < 1.6 * height
-            ):
-                paragraph.append(line)
-                break
-        else:
-            paragraphs.append([line])
-    return [paragraph_of(paragraph) for paragraph in paragraphs]
-
-
-def _rows(lines: list[Line]) -> list[Line]:
-    """Sort lines from top to bottom, and join the pieces of a line that the text detector split."""
-    rows: list[list[Line]] = []
-    for line in sorted(lines, key=lambda line: (line.y0 + line.y1) / 2):
-        if rows and (line.y0 + line.y1) / 2 - (rows[-1][0].y0 + rows[-1][0].y1) / 2 < 0.5 * min(
-            line.size, rows[-1][0].size
-        ):
-            rows[-1].append(line)
-        else:
-            rows.append([line])
-    joined: list[Line] = []
-    for row in rows:
-        row.sort()
-        for index, line in enumerate(row):
-            last = joined[-1] if index else None
-            if last is not None and line.x0 - last.x1 < 1.5 * min(line.size, last.size):
-                joined[-1] = last._replace(
-                    y0=min(last.y0, line.y0),
-                    x1=max(last.x1, line.x1),
-                    y1=max(last.y1, line.y1),
-                    text=f"{last.text} {line.text}",
-                )
-            else:
-                joined.append(line)
-    return joined

@@ -34,6 +34,10 @@ ELONGATED, PADDED = 8, 4
 least 736 pixels of the shorter side: a strip of 2,000 x 40 pixels would become one of 36,800 x 736, which takes
 gigabytes. RapidOCR pads wide images alike, but not high ones, and enlarges those of less than 30 pixels before that."""
 
+MAX_LINES = 3000
+"""The most lines of a part of a page that are read: of a table, its cells. RapidOCR reads 1,000 and leaves out others
+without a word; in four million pixels, 3,000 words of print that can be read have no more room."""
+
 WEIGHT_BYTES = 30_000_000
 """Size of the models."""
 
@@ -78,7 +82,12 @@ class RapidModels:
         self._on_cpu = device == "cpu"
         batch_size = 1 if self._on_cpu else batch_size
         self._batches = AdaptiveBatches(batch_size)
-        params = {"Global.log_level": "critical", "Global.max_side_len": MAX_OCR_SIDE, "Rec.rec_batch_num": batch_size}
+        params = {
+            "Global.log_level": "critical",
+            "Global.max_side_len": MAX_OCR_SIDE,
+            "Det.max_candidates": MAX_LINES,
+            "Rec.rec_batch_num": batch_size,
+        }
         kind = _prepare_openvino() if self._on_cpu else _prepare_cuda(threads, params)
         engines = {f"{part}.engine_type": EngineType(kind) for part in ("Det", "Cls", "Rec")}
         self._params = {**params, **engines}

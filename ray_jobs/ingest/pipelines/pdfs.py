@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ingest.stages.progress import ProgressReporter
     from ingest.stages.requests import Resources
 
-REVISION = 16
+REVISION = 17
 """Increase it when the code gives other rows for the same PDF; the next run then processes every object again.
 
 It was not increased for the places of chunks in the metadata: rows without them are as searchable, and say so.

@@ -89,10 +89,10 @@ def test_the_time_limit_begins_anew_while_the_lines_of_a_page_are_read(monkeypat
 
     said = []
     monkeypatch.setattr(ocr, "report_progress", lambda: said.append("progress"))
-    monkeypatch.setattr(ocr, "LINES_AT_ONCE", 2)
+    monkeypatch.setattr(ocr, "LENGTH_AT_ONCE", 5)
     page = scanned(200, 200, [((20, 36 * row + 18), word) for row, word in enumerate(WORDS[:5])])
     assert read(page) == list(WORDS[:5])
-    assert len(said) >= 4  # after the detection, and after 2, 4 and 5 lines
+    assert len(said) >= 4  # after the detection, and after 2, 4 and 5 lines, each of which is 3 to 5 times its height
 
 
 @pytest.mark.tier("parts")

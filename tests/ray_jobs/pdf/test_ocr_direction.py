@@ -1,8 +1,11 @@
 """OCR reads a page in the direction of most of its lines, and the other lines in their own."""
 
+from io import BytesIO
+
 import numpy as np
 import pymupdf
 import pytest
+from PIL import Image
 
 from ingest.pdf.chunking import ChunkSettings, chunk_pages
 from ingest.pdf.document import parse_pdf
@@ -69,6 +72,30 @@ def test_long_lines_are_read_upright_and_upside_down(rotation):
             page.insert_text((20, 35 + 22 * number), line, fontsize=14)
 
     assert text_of(scan(long_lines, rotation)) == " ".join(LINES)
+
+
+@pytest.mark.parametrize("degrees", [3, -3])
+def test_the_lines_of_a_skewed_scan_are_read_in_their_order(degrees):
+    """The last line of a paragraph is shorter, so that its middle lies higher or lower than its neighbour's."""
+    lines = [*LINES[:2], "autumn storm", *LINES[2:], "herring mole"]
+
+    def paragraphs(page):
+        for number, line in enumerate(lines):
+            page.insert_text((60, 60 + 16 * number), line, fontsize=11)
+
+    with pymupdf.open(stream=scan(paragraphs, 0, 560, 180)) as document, pymupdf.open() as skewed:
+        page = skewed.new_page(width=560, height=180)
+        page.insert_image(page.rect, stream=turned(document[0], degrees))
+        assert text_of(skewed.tobytes()) == " ".join(lines)
+
+
+def turned(page, degrees):
+    """A PNG of a page, turned about its middle."""
+    picture = page.get_pixmap(dpi=150)
+    image = Image.frombytes("RGB", (picture.width, picture.height), picture.samples)
+    kept = BytesIO()
+    image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor="white").save(kept, "PNG")
+    return kept.getvalue()
 
 
 def test_labels_in_other_directions_are_read_on_an_upright_page():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pymupdf
 import pytest
 
 from ingest.pdf.ocr_models import RapidModels
@@ -23,6 +24,18 @@ def test_lines_of_similar_lengths_are_read_in_one_width(input_shapes):
     lines = [np.full((height, 8 * width, 3), 255, np.uint8) for height, width in ((48, 90), (24, 42), (47, 94))]
     RapidModels().recognise(lines)
     assert [shape[3] for shape in input_shapes] == [704, 768, 768]
+
+
+@pytest.mark.tier("parts")
+def test_all_cells_of_a_dense_table_are_found():
+    with pymupdf.open() as document:
+        page = document.new_page(width=960, height=960)
+        for row in range(40):
+            for column in range(32):
+                page.insert_text((30 * column + 8, 24 * row + 16), f"{(row * 7 + column * 3) % 90 + 10}", fontsize=9)
+        picture = page.get_pixmap(dpi=150)
+    image = np.frombuffer(picture.samples, np.uint8).reshape(picture.h, picture.w, 3)
+    assert len(RapidModels().detect(image)) == 40 * 32
 
 
 @pytest.mark.tier("parts")
