@@ -20,6 +20,7 @@ from ingest.common.limits import Limits
 from ingest.ledger.work_list import DIFFERENCE_SCHEMA
 from ingest.media.extraction import MediaSettings
 from ingest.pipelines.videos import STRETCH_CLIPS, WORK_BY_STAGE
+from ingest.run.ray_session import _configure
 from ingest.stages.cluster import Cluster, Node
 from ingest.stages.divided_recordings import Division
 from ingest.stages.gathering import StretchCollectorClient
@@ -81,7 +82,7 @@ def test_one_recording_keeps_the_actors_busy(cluster, figures, tmp_path):
     stages = [ModelStage(name, 10**9, work) for name, work in WORK_BY_STAGE.items()]
     resources = allocate(cluster, stages, False, {}).limited_to(1, (), set(WORK_BY_STAGE))
     pool = resources.pools["transcribe"]
-    ray.data.DataContext.get_current().target_max_block_size = 256 << 10
+    _configure(ray.data.DataContext.get_current(), 256 << 10)  # as a run does
     state = ray.remote(SharedState).options(num_cpus=0).remote("videos", [], 4)
     collector = StretchCollectorClient(state)
     size = path.stat().st_size

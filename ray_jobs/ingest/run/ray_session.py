@@ -109,6 +109,10 @@ def _configure(context: DataContext, block_bytes: int) -> None:
     # What waits before a stage is twice what the stage has at hand, and not as much as the object store takes, which
     # may be hours of work: a run that gives way ends it first.
     DownstreamCapacityBackpressurePolicy.OBJECT_STORE_BUDGET_UTIL_THRESHOLD = 0.0
+    # Ray Data lets a stage give more tables while the next one waits for room to begin with those that it has: hours
+    # of sound filled the object store, and two of ten models worked. Above this share of it, the next one begins.
+    context.object_store_memory_pressure_fraction = 0.8
+    context.object_store_reservation_overshoot_ratio = 1.0
     context.target_max_block_size = block_bytes
     context.custom_execution_callback_classes = [Execution]
     # Otherwise a stage that returns its tables, as actors do, ends with an error of Ray Data, without the stage's own.
