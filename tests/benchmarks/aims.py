@@ -58,8 +58,8 @@ AIMS = {
         "Both cores are busy to the end (idle for less than 2 % of the time). What is missing is the work of Ray's "
         "services, of its processes and of the driver, a fifth of a core, which is a tenth of two; for images, what "
         "reading one and handing it on costs, as much as a small model needs for it; and what parts that were measured "
-        "one after the other take from each other, of which nobody knows how much it is. Some files are parsed before T "
-        "begins, while the models load.",
+        "one after the other take from each other, of which nobody knows how much it is. Some files are parsed before "
+        "T begins, while the models load.",
     ),
     "again": Aim(
         "Doing it again",
