@@ -66,14 +66,24 @@ def ask_parent(*question: Any) -> Any:
 def memory_unlimited() -> Iterator[None]:
     """Lift the child's limit for work that needs a bounded amount of memory, and that a lack of it would break.
 
-    It does nothing where no limit is.
+    What the work leaves behind does not count afterwards, either. It does nothing where no limit is.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        yield
+        return
+    before = _address_bytes()
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        limit = soft + _address_bytes() - before
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _address_bytes() -> int:
+    """The address space of this process, which RLIMIT_AS limits on Linux."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def serve(descriptor: int) -> None:
@@ -99,8 +109,7 @@ def _confine(memory_bytes: int, parent: int, prepare: Callable[..., None], prepa
     os.nice(PARSER_NICENESS)
     prepare(*prepare_args)
     if sys.platform == "linux":  # macOS ignores RLIMIT_AS
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
+        limit = _address_bytes() + memory_bytes
         most = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 

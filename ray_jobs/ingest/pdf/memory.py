@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _LACK = re.compile(
-    r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc|can.?t alloc|cannot alloc", re.I
+    r"alloc\b.*failed|out of memory|insufficient memory|bad_alloc|fail\w* to alloc|can.?t alloc|cannot alloc"
+    r"|failed to map seg",
+    re.I,
 )
 
 

@@ -67,6 +67,11 @@ def leave_behind(size):
     _left.append(bytearray(size))
 
 
+def leave_behind_unlimited(size):
+    with memory_unlimited():
+        leave_behind(size)
+
+
 def allocate_unlimited(size):
     with memory_unlimited():
         return allocate(size)

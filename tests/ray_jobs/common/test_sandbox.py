@@ -105,6 +105,13 @@ def test_work_of_bounded_memory_has_no_limit_and_what_follows_has(sandbox, bad):
     assert failure(sandbox, bad.allocate, 600 * MEGABYTE).failure == "MemoryLimit"
 
 
+def test_what_work_of_bounded_memory_leaves_behind_does_not_count(sandbox, bad):
+    child = sandbox.run(bad.process)
+    sandbox.run(bad.leave_behind_unlimited, 400 * MEGABYTE)
+    assert sandbox.run(bad.allocate, 400 * MEGABYTE) == 400 * MEGABYTE
+    assert sandbox.run(bad.process) == child
+
+
 def test_a_node_that_limits_addresses_keeps_its_limit():
     """As `ulimit -v` does: a child's limit may not exceed it."""
     code = (
