@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +16,7 @@ from ingest.pdf.chunking import Chunk, ChunkSettings, chunk_pages
 from ingest.pdf.covers import check_payload, form_page, is_cover, is_portfolio, of_file, portfolio_files
 from ingest.pdf.figures import Figure, render_figures
 from ingest.pdf.language import detect_language
+from ingest.pdf.memory import check_memory
 from ingest.pdf.page_ranges import PageRange, ReadPage, join_pages, read_range
 from ingest.pdf.places import NO_PAGE, PLACE, place_on
 from ingest.pdf.reader import open_pdf, pdf_metadata, too_many_pages
@@ -207,12 +207,15 @@ def _has_ink(document: pymupdf.Document) -> bool:
     import pymupdf
 
     for number in range(document.page_count):
-        with suppress(RuntimeError, ValueError):  # damaged
+        try:
             page = document[number]
             scale = min(INK_SCALE, INK_SIDE / max(page.rect.width, page.rect.height, 1))
             image = render(page, matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csGRAY, alpha=False)
-            if len(set(image.samples)) > 1:
-                return True
+        except Exception as error:  # MuPDF's own are of many types, for a damaged page
+            check_memory(error)
+            continue
+        if len(set(image.samples)) > 1:
+            return True
     return False
 
 

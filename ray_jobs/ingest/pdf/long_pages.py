@@ -12,14 +12,9 @@ MAX_OCR_SIDE = 2000
 """Maximum pixels of the longer side of what is read at once, for pages larger than A3: RapidOCR itself scales larger
 images down to this."""
 
-_LONG = 3
-"""Ratio of height to width from which on a page is read in stretches."""
-
-_LONG_LINES = 8
-"""Ratio of width to height likewise: less wide pages may have several lines, which no cut leaves whole."""
-
-_LEGIBLE_WIDTH = 2000
-"""Points of width up to which a banner is legible as a whole."""
+LONG = 3
+"""Ratio of the sides from which on a page is read in stretches, unless it is wide and legible as a whole: a page with
+several lines may have no place at which a cut leaves all of them whole."""
 
 _USUAL = 1.5
 """Ratio of the sides of a usual page, which a stretch should not be larger than."""
@@ -37,8 +32,7 @@ _ROUNDING = 2
 def largest_scale(width: float, height: float) -> float:
     """The most pixels per point that OCR takes for a page of these sides, in points."""
     shorter, longer = sorted((max(width, 1), max(height, 1)))
-    wide = width > height
-    if longer <= (_LONG_LINES if wide else _LONG) * shorter or (wide and longer <= _LEGIBLE_WIDTH):
+    if longer <= LONG * shorter:
         return MAX_OCR_SIDE / longer
     return min(MAX_OCR_SIDE / (_USUAL * shorter), _MOST_PIXELS / longer)
 

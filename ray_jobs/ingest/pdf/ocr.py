@@ -12,9 +12,9 @@ from ingest.pdf.column_tables import rows_of_columns
 from ingest.pdf.columns import reading_order
 from ingest.pdf.geometry import Box
 from ingest.pdf.layout import Line, Paragraph
-from ingest.pdf.long_pages import MAX_OCR_SIDE, largest_scale, stretches
+from ingest.pdf.long_pages import LONG, MAX_OCR_SIDE, largest_scale, stretches
 from ingest.pdf.memory import check_memory
-from ingest.pdf.ocr_lines import levelled, paragraphs_of
+from ingest.pdf.ocr_lines import Slant, levelled, paragraphs_of
 from ingest.pdf.ocr_models import LINE_HEIGHT, models
 from ingest.pdf.rendering import render
 
@@ -27,6 +27,9 @@ DPI = 150
 MIN_SIDE = 1000
 """Minimum pixels of the longer side: a scan may be on a page the size of a stamp."""
 
+LEGIBLE_HEIGHT = 20
+"""Pixels of the box of a line, which is higher than its letters, from which on its text is read well."""
+
 DETECTION_SIDE = 1000
 """Pixels of the longer side in which lines are only detected."""
 
@@ -35,8 +38,7 @@ LENGTH_AT_ONCE = 3000
 and takes a quarter of a second on one core; a long page has thousands, and a banner some of 250 heights."""
 
 OCR_SAMPLE = 7
-"""Number of lines that decide whether a page is upside down."""
-
+"""Number of lines that decide whether a page is upside down, and whether it is legible."""
 
 CLASSIFIED = 4
 """Ratio of width to height of the images that the classifier for upside-down lines takes; it squeezes longer ones."""
@@ -70,8 +72,9 @@ def ocr_page(page: Page, known: Iterable[Box] = (), least: float = MIN_SCORE) ->
             place = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
             if place.size:
                 place[:] = np.median(place, axis=(0, 1))
-        lines, turned = _lines(image, scale, least)
-        return rows_of_columns(reading_order(paragraphs_of(lines))[0]), turned
+        lines, turned, slant = _lines(image, scale, least)
+        paragraphs = rows_of_columns(reading_order(paragraphs_of(lines))[0])
+        return paragraphs if slant is None else slant.paragraphs(paragraphs), turned
     except Exception as error:
         check_memory(error)
         raise
@@ -115,7 +118,25 @@ def _bounds(corners: np.ndarray) -> np.ndarray:
 def _scale(page: Page) -> float:
     """Pixels per point."""
     width, height = page.rect.width, page.rect.height
-    return min(max(DPI / 72, MIN_SIDE / max(width, height, 1)), largest_scale(width, height))
+    usual, whole = max(DPI / 72, MIN_SIDE / max(width, height, 1)), MAX_OCR_SIDE / max(width, height, 1)
+    if width > LONG * height and usual > whole and _is_legible(page, whole):
+        return whole
+    return min(usual, largest_scale(width, height))
+
+
+def _is_legible(page: Page, scale: float) -> bool:
+    """Whether most lines of a page that is rendered with so many pixels per point are large enough and can be read."""
+    from rapidocr.utils.process_img import get_rotate_crop_image
+
+    image = _render(page, scale)
+    corners = models().detect(image)
+    report_progress()
+    if corners is None or np.median(np.hypot(*(corners[:, 3] - corners[:, 0]).T)) < LEGIBLE_HEIGHT:
+        return False
+    # Several lines of tiny print are found as one.
+    sample = corners[np.linspace(0, len(corners) - 1, OCR_SAMPLE, dtype=int)]
+    _, scores = models().recognise([get_rotate_crop_image(image, box.copy()) for box in sample])
+    return float(np.median(scores)) >= MIN_SURE
 
 
 def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
@@ -127,8 +148,8 @@ def _render(page: Page, scale: float, clip: Box | None = None) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], bool]:
-    """Return the lines of an image, and whether it had to be turned.
+def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], bool, Slant | None]:
+    """Return the level lines of an image, whether it had to be turned, and the slant of the lines on it.
 
     RapidOCR's classifier takes many a long upright line for one that is upside down, so that all lines of a page have
     the direction of its majority. A line that is read badly is read the other way round as well.
@@ -137,7 +158,7 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
 
     corners = _corners(image)
     if corners is None:
-        return [], False
+        return [], False, None
     turns = int(_is_sideways(corners))
     if turns:
         image, corners = _turned(image, corners)
@@ -145,17 +166,20 @@ def _lines(image: np.ndarray, scale: float, least: float) -> tuple[list[Line], b
     if upside_down := _is_upside_down(pieces):
         pieces = [np.ascontiguousarray(piece[::-1, ::-1]) for piece in pieces]
     texts, turned = _read(pieces, least)
-    boxes = _bounds(levelled(corners))
+    corners, slant = levelled(corners)
+    boxes = _bounds(corners)
     if upside_down != (2 * turned.sum() > len(texts)):
         height, width = image.shape[:2]
         boxes = np.array([width, height, width, height]) - boxes[:, [2, 3, 0, 1]]
+        slant = slant and slant._replace(x=width - slant.x, y=height - slant.y)
         turns += 2
     boxes = boxes / scale
-    return [
+    found = [
         Line(x0, y0, x1, y1, text, y1 - y0, False, turns=turns)
         for (x0, y0, x1, y1), text in zip(boxes.tolist(), texts, strict=True)
         if text
-    ], turns > 0
+    ]
+    return found, turns > 0, slant and slant._replace(x=slant.x / scale, y=slant.y / scale)
 
 
 def _corners(image: np.ndarray) -> np.ndarray | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
@@ -17,8 +21,37 @@ COLUMN_LINES, COLUMN_HEIGHT = 3, 10
 """Minimum number of long lines of a column, and how far from another line they are, in heights of that line."""
 
 
-def levelled(corners: np.ndarray) -> np.ndarray:
-    """Turn the corners of the lines of a skewed scan about their centre, so that its lines are horizontal.
+class Slant(NamedTuple):
+    """How a scan is skewed: by which angle in degrees, clockwise, about a place."""
+
+    degrees: float
+    x: float
+    y: float
+
+    def turned(self, points: np.ndarray, degrees: float) -> np.ndarray:
+        """Points, of shape (..., 2), turned clockwise about the place."""
+        cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        found = (points - (self.x, self.y)) @ np.array([[cosine, sine], [-sine, cosine]]) + (self.x, self.y)
+        return np.asarray(found, np.float32)
+
+    def paragraphs(self, paragraphs: Iterable[Paragraph]) -> list[Paragraph]:
+        """Paragraphs that were level, with boxes that hold their lines as they are shown."""
+        shown = []
+        for paragraph in paragraphs:
+            lines = [Line._make((*self._shown(line), *line[4:])) for line in paragraph.lines]
+            sides = np.array([line[:4] for line in lines])
+            low, high = sides[:, :2].min(0).tolist(), sides[:, 2:].max(0).tolist()
+            shown.append(replace(paragraph, x0=low[0], y0=low[1], x1=high[0], y1=high[1], lines=lines))
+        return shown
+
+    def _shown(self, line: Line) -> list[float]:
+        x0, y0, x1, y1 = line[:4]
+        points = self.turned(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), self.degrees)
+        return [*points.min(0).tolist(), *points.max(0).tolist()]
+
+
+def levelled(corners: np.ndarray) -> tuple[np.ndarray, Slant | None]:
+    """Turn the corners of the lines of a skewed scan so that its lines are horizontal; without a slant, change nothing.
 
     The bounds of a line at a slant are as high as several lines, which would become one.
     """
@@ -27,15 +60,14 @@ def levelled(corners: np.ndarray) -> np.ndarray:
     is_long = lengths > LONG * np.hypot(*across.T)
     slants = np.degrees(np.arctan2(along[:, 1], along[:, 0]))[is_long]
     if not len(slants):
-        return corners
+        return corners, None
     order = np.argsort(slants)
     reached = np.cumsum(lengths[is_long][order])
-    slant = float(slants[order][np.searchsorted(reached, reached[-1] / 2)])  # the median of the text
-    if not MIN_SLANT < abs(slant) < MAX_SLANT:
-        return corners
-    cosine, sine = np.cos(np.radians(slant)), np.sin(np.radians(slant))
-    centre = corners.mean((0, 1))
-    return ((corners - centre) @ np.array([[cosine, -sine], [sine, cosine]], np.float32) + centre).astype(np.float32)
+    degrees = float(slants[order][np.searchsorted(reached, reached[-1] / 2)])  # the median of the text
+    if not MIN_SLANT < abs(degrees) < MAX_SLANT:
+        return corners, None
+    slant = Slant(degrees, *corners.mean((0, 1)).tolist())
+    return slant.turned(corners, -degrees), slant
 
 
 def paragraphs_of(lines: list[Line]) -> list[Paragraph]:

@@ -34,9 +34,9 @@ ELONGATED, PADDED = 8, 4
 least 736 pixels of the shorter side: a strip of 2,000 x 40 pixels would become one of 36,800 x 736, which takes
 gigabytes. RapidOCR pads wide images alike, but not high ones, and enlarges those of less than 30 pixels before that."""
 
-MAX_LINES = 3000
+MAX_LINES = 10_000
 """The most lines of a part of a page that are read: of a table, its cells. RapidOCR reads 1,000 and leaves out others
-without a word; in four million pixels, 3,000 words of print that can be read have no more room."""
+without a word. Each of 10,000 has 20 x 20 of four million pixels, in which no word can be read."""
 
 WEIGHT_BYTES = 30_000_000
 """Size of the models."""
@@ -193,7 +193,8 @@ def models() -> OcrModels:
 
 @lru_cache(maxsize=1)
 def _own() -> RapidModels:
-    return RapidModels()
+    with memory_unlimited():  # the imports take hundreds of megabytes of addresses
+        return RapidModels()
 
 
 def _not_elongated(image: np.ndarray) -> np.ndarray:

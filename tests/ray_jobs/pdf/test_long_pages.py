@@ -5,7 +5,7 @@ import pymupdf
 import pytest
 
 from ingest.pdf.long_pages import MAX_OCR_SIDE, largest_scale, stretches
-from ingest.pdf.ocr import ocr_page
+from ingest.pdf.ocr import _scale, ocr_page
 from ingest.pdf.ocr_models import LONGEST_LINE, WIDTH_STEP, RapidModels
 
 WORDS = ("harbour", "lantern", "compass", "anchor", "market", "garden", "window", "silver")
@@ -45,11 +45,11 @@ def test_no_page_has_more_pixels_than_opencv_takes(sides, pixels):
     assert round(largest_scale(*sides) * max(*sides, 1)) == pixels
 
 
-def scanned(width, height, texts):
+def scanned(width, height, texts, size=10):
     """A page with words at places, as an image."""
     source = pymupdf.open().new_page(width=width, height=height)
     for place, text in texts:
-        source.insert_text(place, text, fontsize=10)
+        source.insert_text(place, text, fontsize=size)
     image = source.get_pixmap(dpi=150)
     page = pymupdf.open().new_page(width=width, height=height)
     page.insert_image(page.rect, pixmap=image)
@@ -78,9 +78,13 @@ def test_a_page_that_rounding_makes_larger_is_not_cut():
     assert len(list(stretches(np.zeros((1400, MAX_OCR_SIDE + 1, 3), np.uint8)))) == 1
 
 
-@pytest.mark.parametrize("sides", [(1500, 480), (5184, 1296), (1900, 60)])
-def test_a_wide_page_with_several_lines_or_large_letters_is_not_cut(sides):
-    assert largest_scale(*sides) * max(sides) == MAX_OCR_SIDE
+@pytest.mark.tier("parts")
+@pytest.mark.parametrize(("size", "is_cut"), [(40, False), (10, True)])
+def test_a_wide_page_is_cut_if_it_is_not_legible_as_a_whole(size, is_cut):
+    """A cut may go through a word where lines of several columns are beside each other."""
+    page = scanned(4000, 1000, [((40, 1.3 * size * row), " ".join(WORDS)) for row in range(1, 9)], size)
+    assert (_scale(page) * 4000 > MAX_OCR_SIDE + 1) == is_cut
+    assert read(page) == list(WORDS) * 8
 
 
 @pytest.mark.tier("parts")

@@ -57,7 +57,8 @@ def corners(x0, x1, y0, degrees):
 @pytest.mark.parametrize("degrees", [-5, -0.5, 2])
 def test_the_lines_of_a_skewed_scan_become_level(degrees):
     lines = [(-200, 200, PITCH * number) for number in range(5)] + [(-200, 20, 5 * PITCH)]
-    found = levelled(np.stack([corners(*each, degrees) for each in lines]))
+    found, slant = levelled(np.stack([corners(*each, degrees) for each in lines]))
+    assert slant.degrees == pytest.approx(degrees, abs=0.01)
     heights = found[:, :, 1].max(1) - found[:, :, 1].min(1)
     assert heights == pytest.approx(HEIGHT, abs=0.1)
     assert np.diff(found[:, 0, 1]) == pytest.approx(PITCH, abs=0.1)
@@ -66,9 +67,21 @@ def test_the_lines_of_a_skewed_scan_become_level(degrees):
 @pytest.mark.parametrize("degrees", [0.1, 30, 90])
 def test_other_slants_are_no_mishap_of_scanning(degrees):
     lines = np.stack([corners(-200, 200, PITCH * number, degrees) for number in range(5)])
-    assert levelled(lines) is lines
+    found, slant = levelled(lines)
+    assert found is lines and slant is None
 
 
 def test_the_slant_of_words_is_not_that_of_their_page():
     words = np.stack([corners(-200 + 60 * number, -160 + 60 * number, 0, 2) for number in range(5)])
-    assert levelled(words) is words
+    found, slant = levelled(words)
+    assert found is words and slant is None
+
+
+def test_the_boxes_of_a_skewed_scan_hold_its_lines_as_they_are_shown():
+    shown = np.stack([corners(-200, 200, PITCH * number, 3) for number in range(5)])
+    level, slant = levelled(shown)
+    lines = [Line(*box[0], *box[2], "text", HEIGHT, False) for box in level]
+    [paragraph] = slant.paragraphs(paragraphs_of(lines))
+    for box, found in zip(shown, paragraph.lines, strict=True):
+        assert found[:4] == pytest.approx([*box.min(0), *box.max(0)], abs=0.1)
+    assert (paragraph.x0, paragraph.y1) == pytest.approx((shown[:, :, 0].min(), shown[:, :, 1].max()), abs=0.1)
