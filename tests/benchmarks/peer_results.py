@@ -127,9 +127,9 @@ start of its process to its end. `ratio` is the wall time of this project over t
 below 1, this project is faster. Rows may be of different runs, so that two times of the table need not have this ratio.
 `other cores` is how many cores other programs kept busy meanwhile.
 
-The aim is 0.75 of the fastest program, and 1 for the 101 photos. In November 2026, `clean` misses it by 0.01, and
-`speech` by far: of 74 core-seconds, 49 are transcription, which a pool of processes does on all cores, too, and which
-here also finds the time of each word; the others start the processes of the stages.
+The aim is 0.75 of the fastest program, and 1 for the 101 photos. In November 2026, `speech` misses it: of 74
+core-seconds, 49 are transcription, which a pool of processes does on all cores, too, and which here also finds the time
+of each word; the others start the processes of the stages.
 
 ![Wall time of each program over that of this project](peers.svg)
 {% for set, sentence in names.items() if set in kept %}
