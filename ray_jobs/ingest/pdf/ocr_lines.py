@@ -10,7 +10,7 @@ import numpy as np
 
 from ingest.pdf.layout import Line, Paragraph, paragraph_of
 
-LONG = 10
+LONG_LINE = 10
 """Ratio of the sides from which on a line shows where columns are, and how much a scan is skewed: the slant of a word
 is that of its letters."""
 
@@ -57,7 +57,7 @@ def levelled(corners: np.ndarray) -> tuple[np.ndarray, Slant | None]:
     """
     along, across = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
     lengths = np.hypot(*along.T)
-    is_long = lengths > LONG * np.hypot(*across.T)
+    is_long = lengths > LONG_LINE * np.hypot(*across.T)
     slants = np.degrees(np.arctan2(along[:, 1], along[:, 0]))[is_long]
     if not len(slants):
         return corners, None
@@ -100,7 +100,7 @@ def _rows(lines: list[Line]) -> list[Line]:
         else:
             rows.append([line])
     joined: list[Line] = []
-    long = np.array([line[:4] for line in lines if line.x1 - line.x0 > LONG * line.size]).reshape(-1, 4)
+    long = np.array([line[:4] for line in lines if line.x1 - line.x0 > LONG_LINE * line.size]).reshape(-1, 4)
     for row in rows:
         row.sort()
         for index, line in enumerate(row):
